@@ -1,0 +1,186 @@
+// Package strictjson decodes JSON that has only one reading.
+//
+// encoding/json takes the last of two equal keys and lets "PayloadType" stand for "payloadType"; other decoders choose otherwise. Signed
+// data must mean the same to whoever reads it, so [Decode] refuses what could be read in two ways. Unknown fields are left alone:
+// in-toto tells consumers to ignore them.
+package strictjson
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+)
+
+// A KeyError reports a key that can be read in two ways.
+type KeyError struct {
+	Path    string // where the object is: "$.subject[0]"
+	Key     string // the key as written
+	Problem string // "given twice", or which field it could be taken for
+}
+
+func (e *KeyError) Error() string { return fmt.Sprintf("key %q in %s: %s", e.Key, e.Path, e.Problem) }
+
+// A DepthError reports objects and lists nested more than Limit deep.
+type DepthError struct{ Limit int }
+
+func (e *DepthError) Error() string { return fmt.Sprintf("nested more than %d deep", e.Limit) }
+
+// Decode decodes the one JSON value in data into v, which must be a pointer. It refuses a key given twice in one object, a key that
+// differs from a field of v in case only, nesting deeper than depth, invalid UTF-8, and anything after the value. Numbers without
+// a type of their own become [json.Number], so none loses digits.
+func Decode(data []byte, v any, depth int) error {
+	if !utf8.Valid(data) {
+		return errors.New("not valid UTF-8")
+	}
+	s := scanner{dec: json.NewDecoder(bytes.NewReader(data)), depth: depth}
+	if err := s.value(reflect.TypeOf(v), "$", 0); err != nil {
+		return err
+	}
+	if _, err := s.dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	return dec.Decode(v)
+}
+
+// A scanner walks over tokens and, beside them, over the Go type that they will be decoded into. A nil type means free form.
+type scanner struct {
+	dec   *json.Decoder
+	depth int
+}
+
+func (s *scanner) value(t reflect.Type, path string, depth int) error {
+	token, err := s.dec.Token()
+	if err != nil {
+		return noEOF(err)
+	}
+	delim, ok := token.(json.Delim)
+	if !ok {
+		return nil
+	}
+	if depth >= s.depth {
+		return &DepthError{Limit: s.depth}
+	}
+	if delim == '[' {
+		return s.list(elem(t), path, depth+1)
+	}
+	return s.object(t, path, depth+1)
+}
+
+func (s *scanner) list(t reflect.Type, path string, depth int) error {
+	for i := 0; s.dec.More(); i++ {
+		if err := s.value(t, fmt.Sprintf("%s[%d]", path, i), depth); err != nil {
+			return err
+		}
+	}
+	_, err := s.dec.Token()
+	return noEOF(err)
+}
+
+func (s *scanner) object(t reflect.Type, path string, depth int) error {
+	known, each := fields(t)
+	seen := map[string]bool{}
+	for s.dec.More() {
+		token, err := s.dec.Token()
+		if err != nil {
+			return noEOF(err)
+		}
+		key, ok := token.(string)
+		if !ok {
+			return fmt.Errorf("key in %s is not a string", path)
+		}
+		if seen[key] {
+			return &KeyError{Path: path, Key: key, Problem: "given twice"}
+		}
+		seen[key] = true
+		if name, ok := variant(known, key); ok {
+			return &KeyError{Path: path, Key: key, Problem: fmt.Sprintf("differs from %q in case only", name)}
+		}
+		next := each
+		if known != nil {
+			next = known[key]
+		}
+		if err := s.value(next, path+"."+key, depth); err != nil {
+			return err
+		}
+	}
+	_, err := s.dec.Token()
+	return noEOF(err)
+}
+
+// variant returns the field that encoding/json would take key for although it is spelled otherwise.
+func variant(known map[string]reflect.Type, key string) (string, bool) {
+	if _, ok := known[key]; ok {
+		return "", false
+	}
+	for name := range known {
+		if strings.EqualFold(name, key) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// fields returns the fields of a struct by JSON name, or what every value of a map is decoded into.
+func fields(t reflect.Type) (known map[string]reflect.Type, each reflect.Type) {
+	t = plain(t)
+	switch {
+	case t == nil:
+		return nil, nil
+	case t.Kind() == reflect.Map:
+		return nil, t.Elem()
+	case t.Kind() != reflect.Struct:
+		return nil, nil
+	}
+	known = map[string]reflect.Type{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || !f.IsExported() {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		known[name] = f.Type
+	}
+	return known, nil
+}
+
+func elem(t reflect.Type) reflect.Type {
+	t = plain(t)
+	if t == nil || t.Kind() != reflect.Slice {
+		return nil
+	}
+	return t.Elem()
+}
+
+// plain takes pointers off t. Types that decode themselves, and interfaces, are free form.
+func plain(t reflect.Type) reflect.Type {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() == reflect.Interface {
+		return nil
+	}
+	p := reflect.PointerTo(t)
+	if p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return nil
+	}
+	return t
+}
+
+// noEOF says that an input which ends too early is an error and not an end.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,120 @@
+package strictjson
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+type inner struct {
+	URI string `json:"uri"`
+}
+
+type outer struct {
+	Name  string           `json:"name"`
+	List  []inner          `json:"list"`
+	Free  map[string]any   `json:"free"`
+	Typed map[string]inner `json:"typed"`
+	Raw   json.RawMessage  `json:"raw"`
+	Long  string           `json:"https://example.com/test"`
+}
+
+func TestDecodeRefusesWhatCanBeReadInTwoWays(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"key twice", `{"name":"a","name":"b"}`, `key "name" in $: given twice`},
+		{"unknown key twice", `{"x":1,"x":1}`, `key "x" in $: given twice`},
+		{"key twice, once escaped", `{"name":"a","n\u0061me":"b"}`, `key "name" in $: given twice`},
+		{"key twice below a list", `{"list":[{},{"uri":"a","uri":"a"}]}`, `key "uri" in $.list[1]: given twice`},
+		{"key twice in free form", `{"free":{"a":{"b":1,"b":2}}}`, `key "b" in $.free.a: given twice`},
+		{"key twice in raw", `{"raw":[{"b":1,"b":2}]}`, `key "b" in $.raw[0]: given twice`},
+		{"case variant alone", `{"Name":"a"}`, `key "Name" in $: differs from "name" in case only`},
+		{"case variant beside", `{"name":"a","NAME":"b"}`, `key "NAME" in $: differs from "name" in case only`},
+		{"case variant by a long s", `{"li\u017ft":[]}`, `differs from "list" in case only`},
+		{"case variant in a list", `{"list":[{"URI":"a"}]}`, `key "URI" in $.list[0]`},
+		{"case variant in a typed map", `{"typed":{"k":{"Uri":"a"}}}`, `key "Uri" in $.typed.k`},
+		{"case variant of a TypeURI", `{"https://example.com/Test":"a"}`, `differs from "https://example.com/test" in case only`},
+		{"two values", `{} {}`, `more than one JSON value`},
+		{"garbage behind", `{}]`, `more than one JSON value`},
+		{"empty", ``, `unexpected EOF`},
+		{"cut off", `{"name":"a"`, `unexpected EOF`},
+		{"not UTF-8", "{\"name\":\"\xff\"}", `not valid UTF-8`},
+		{"wrong type", `{"name":5}`, `cannot unmarshal number`},
+		{"too deep", `{"free":{"a":{"a":{"a":{}}}}}`, `nested more than 4 deep`},
+		{"too deep, lists", `{"raw":[[[[1]]]]}`, `nested more than 4 deep`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := Decode([]byte(tt.in), new(outer), 4)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Decode(%s) = %v, want an error with %q", tt.in, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestDecodeLeavesTheRestAlone(t *testing.T) {
+	in := `{"name":"a","future":{"Name":"b"},"free":{"Name":1,"name":12345678901234567890},"list":[{"uri":"u"}],"raw":{"Raw":{}},
+		"https://example.com/test":"t"}`
+	var got outer
+	if err := Decode([]byte(in), &got, 8); err != nil {
+		t.Fatal(err)
+	}
+	want := outer{
+		Name: "a", List: []inner{{URI: "u"}}, Raw: json.RawMessage(`{"Raw":{}}`), Long: "t",
+		Free: map[string]any{"Name": json.Number("1"), "name": json.Number("12345678901234567890")},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestErrorsAreTyped(t *testing.T) {
+	var key *KeyError
+	if err := Decode([]byte(`{"a":1,"a":2}`), new(outer), 4); !errors.As(err, &key) || key.Key != "a" {
+		t.Errorf("got %v, want a KeyError for a", err)
+	}
+	var depth *DepthError
+	if err := Decode([]byte(`[[]]`), new(any), 1); !errors.As(err, &depth) || depth.Limit != 1 {
+		t.Errorf("got %v, want a DepthError", err)
+	}
+}
+
+// What Decode accepts, encoding/json reads alike; what encoding/json writes, Decode accepts.
+func TestDecodeAgreesWithEncodingJSON(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := outer{
+			Name: rapid.String().Draw(t, "name"),
+			List: rapid.SliceOf(rapid.Custom(func(t *rapid.T) inner { return inner{rapid.String().Draw(t, "uri")} })).Draw(t, "list"),
+			Free: map[string]any{rapid.String().Draw(t, "key"): rapid.String().Draw(t, "value")},
+			Raw:  json.RawMessage(`null`),
+		}
+		b, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ours, theirs outer
+		if err := Decode(b, &ours, 8); err != nil {
+			t.Fatalf("Decode(%s): %v", b, err)
+		}
+		if err := json.Unmarshal(b, &theirs); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(theirs, ours); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func FuzzDecodeNeverPanics(f *testing.F) {
+	for _, s := range []string{`{}`, `[`, `{"list":[{"uri":null}]}`, `{"name":{"a":[1,2,{"b":null}]}}`, `nul`, `{1:2}`, `{"a":}`, `{"a" 1}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if Decode(b, new(outer), 8) == nil && !json.Valid(b) {
+			t.Errorf("accepted invalid JSON %q", b)
+		}
+	})
+}
