@@ -1,0 +1,170 @@
+package scheduler
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// An EventKind tells news of a run from the requests of a person.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	EventNews   EventKind = iota // a run was seen in a phase
+	EventRerun                   // a person asks for a new run
+	EventForce                   // a person asks for a new run, even if an edge is broken
+	EventCancel                  // a person cancels a scenario
+)
+
+var eventNames = [...]string{EventNews: "news of", EventRerun: "rerun", EventForce: "force", EventCancel: "cancel"}
+
+// String returns the name of the kind in lower case.
+func (k EventKind) String() string { return name(k, eventNames[:], "EventKind") }
+
+// An Event is news of a run, or a request of a person. It names the run it is about, so that late and repeated events
+// change nothing. The functions [Started], [Finished], [Rerun], [Force] and [Cancel] make them.
+type Event struct {
+	Kind   EventKind
+	Ref    Ref
+	Phase  Phase // of news
+	Basis  []Ref // of news, if known: what the run was started on
+	Forced bool  // of news, if known: the run was started although an edge was broken
+}
+
+// Started is the news that the run of a [Start] action was started. Of another action it is no news.
+func Started(a Action) Event {
+	if a.Kind != Start {
+		return Event{Kind: EventNews, Ref: a.Ref}
+	}
+	return Event{Kind: EventNews, Ref: a.Ref, Phase: PhaseRunning, Basis: a.Basis, Forced: a.Forced}
+}
+
+// Finished is the news that a run is over.
+func Finished(run Ref, phase Phase) Event { return Event{Kind: EventNews, Ref: run, Phase: phase} }
+
+// Rerun asks for a run after the given one, which is the newest ([Snapshot.Newest]). It starts as soon as the parents
+// allow it, and lifts a cancellation by a person. A rerun of a live run changes nothing, unless a person canceled it.
+func Rerun(run Ref) Event { return Event{Kind: EventRerun, Ref: run} }
+
+// Force is a [Rerun] that starts although an edge is broken: although a parent failed or was canceled. It still waits
+// for parents that are not yet there.
+func Force(run Ref) Event { return Event{Kind: EventForce, Ref: run} }
+
+// Cancel cancels a scenario, whose newest run is the given one ([Snapshot.Newest]), whether it runs, is over or has not
+// started. It stays canceled until a later [Rerun] or [Force].
+func Cancel(run Ref) Event { return Event{Kind: EventCancel, Ref: run} }
+
+// String returns the event as people say it: "scan#1 passed", "rerun scan#1".
+func (e Event) String() string {
+	if e.Kind != EventNews {
+		return e.Kind.String() + " " + e.Ref.String()
+	}
+	text := e.Ref.String() + " " + e.Phase.String()
+	if e.Forced {
+		text += " by force"
+	}
+	return text + on(e.Basis)
+}
+
+func on(basis []Ref) string {
+	if len(basis) == 0 {
+		return ""
+	}
+	names := make([]string, len(basis))
+	for i, r := range basis {
+		names[i] = r.String()
+	}
+	return " on " + strings.Join(names, ", ")
+}
+
+// Observe returns the snapshot with an event taken into account. It adds no rule, and changes nothing for news of an
+// older run, repeated news, and events that make no sense: without an ID, a run or a phase.
+func (s Snapshot) Observe(e Event) Snapshot {
+	st, changed := s[e.Ref.ID].observe(e)
+	if !changed {
+		return s
+	}
+	s = maps.Clone(s)
+	if s == nil {
+		s = Snapshot{}
+	}
+	s[e.Ref.ID] = st
+	return s
+}
+
+// maxRun bounds the numbers of runs, so that counting on is always possible.
+const maxRun = 1<<31 - 2
+
+func (st Status) observe(e Event) (after Status, changed bool) {
+	if e.Ref.ID == "" || e.Ref.Run < 0 || e.Ref.Run > maxRun {
+		return st, false
+	}
+	switch e.Kind {
+	case EventNews:
+		return st.news(e)
+	case EventRerun:
+		return st.rerun(e.Ref.Run, false)
+	case EventForce:
+		return st.rerun(e.Ref.Run, true)
+	case EventCancel:
+		return st.cancel(e.Ref.Run)
+	}
+	return st, false
+}
+
+func (st Status) news(e Event) (Status, bool) {
+	run := e.Ref.Run
+	if run == 0 || run < st.Run || e.Phase == PhaseNone || !e.Phase.valid() {
+		return st, false
+	}
+	changed := false
+	if run > st.Run {
+		st.Run, st.Phase, st.Forced, st.Basis = run, e.Phase, false, nil
+		st.Force = st.Force && st.asked()
+		changed = true
+	}
+	if st.Phase == PhaseRunning && e.Phase.Over() {
+		st.Phase, changed = e.Phase, true
+	}
+	if e.Forced && !st.Forced {
+		st.Forced, changed = true, true
+	}
+	if len(st.Basis) == 0 && len(e.Basis) > 0 {
+		st.Basis, changed = sortedBasis(e.Basis), true
+	}
+	return st, changed
+}
+
+func (st Status) rerun(run int, force bool) (Status, bool) {
+	_, canceled := st.canceled()
+	if run < st.next()-1 || st.live() && !canceled {
+		return st, false
+	}
+	switch want := st.next(); {
+	case st.Want < want:
+		st.Want, st.Force = want, force
+		return st, true
+	case force && !st.Force:
+		st.Force = true
+		return st, true
+	}
+	return st, false
+}
+
+func (st Status) cancel(run int) (Status, bool) {
+	if newest := max(st.newest(), 1); run >= st.newest() && st.Cancel < newest {
+		st.Cancel = newest
+		return st, true
+	}
+	return st, false
+}
+
+// sortedBasis returns the basis by ascending ID, of several runs of one scenario the newest.
+func sortedBasis(basis []Ref) []Ref {
+	sorted := slices.SortedFunc(slices.Values(basis), func(a, b Ref) int {
+		return cmp.Or(compareID(a, b.ID), cmp.Compare(b.Run, a.Run))
+	})
+	return slices.CompactFunc(sorted, func(a, b Ref) bool { return a.ID == b.ID })
+}

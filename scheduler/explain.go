@@ -1,0 +1,94 @@
+package scheduler
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/testdag/testdag/dag"
+)
+
+// Explain says in a sentence what the rules conclude for a scenario and why: what it waits for, what it stands on, or
+// which run is the root cause of its cancellation. The text is for people and may change between releases.
+func Explain(g *dag.Graph, s Snapshot, id dag.ID) string {
+	return newBoard(g, s).explain(s, id)
+}
+
+func (b *board) explain(s Snapshot, id dag.ID) string {
+	i, ok := b.g.Index(id)
+	if !ok {
+		return explainUnknown(s, id)
+	}
+	st, c := &b.status[i], b.conclusion[i]
+	switch c.Verdict {
+	case VerdictWaiting:
+		return fmt.Sprintf("%s waits for %s.%s", id, b.explainOpen(i), alive(id, st, "goes on meanwhile"))
+	case VerdictReady:
+		a := b.start(i)
+		return fmt.Sprintf("%s is ready: %s can start%s.%s", id, a.Ref, on(a.Basis), forcedNote(a.Forced))
+	case VerdictRunning:
+		if b.action[i] == Stop {
+			return fmt.Sprintf("%s is out of date: %s is being stopped, then %s starts.", id, b.ref(i), b.start(i).Ref)
+		}
+		return fmt.Sprintf("%s is running%s.%s", b.ref(i), on(st.Basis), forcedNote(st.Forced))
+	case VerdictCanceled:
+		return b.explainCanceled(i) + alive(id, st, "is being stopped")
+	default:
+		return fmt.Sprintf("%s %s%s.%s", b.ref(i), c.Verdict, on(st.Basis), forcedNote(st.Forced))
+	}
+}
+
+func explainUnknown(s Snapshot, id dag.ID) string {
+	st := s[id]
+	text := fmt.Sprintf("%s is not a scenario of the graph.", id)
+	return text + alive(id, &st, "is being stopped")
+}
+
+// explainOpen lists the parents to which an edge is open.
+func (b *board) explainOpen(i int) string {
+	var parents []string
+	for _, p := range b.g.ParentsAt(i) {
+		if b.edge(p) != edgeOpen {
+			continue
+		}
+		parent, verdict := b.ref(int(p.Index)), b.conclusion[p.Index].Verdict
+		if b.status[p.Index].live() {
+			parents = append(parents, fmt.Sprintf("%s (%s)", parent, liveWord(verdict)))
+		} else {
+			parents = append(parents, fmt.Sprintf("%s (%s)", parent.ID, verdict))
+		}
+	}
+	return strings.Join(parents, ", ")
+}
+
+func liveWord(v Verdict) string {
+	if v.Final() {
+		return "winding down"
+	}
+	return "running"
+}
+
+func (b *board) explainCanceled(i int) string {
+	id, cause := b.g.ID(i), b.conclusion[i].Cause
+	if cause.ID == id {
+		return fmt.Sprintf("%s is canceled: %s was canceled by a person or from outside.", id, cause)
+	}
+	what := "was canceled by a person or from outside"
+	if at, _ := b.g.Index(cause.ID); b.conclusion[at].Verdict == VerdictFailed {
+		what = "failed"
+	}
+	return fmt.Sprintf("%s is canceled because %s %s.", id, cause, what)
+}
+
+func alive(id dag.ID, st *Status, what string) string {
+	if !st.live() {
+		return ""
+	}
+	return fmt.Sprintf(" %s %s.", Ref{id, st.Run}, what)
+}
+
+func forcedNote(forced bool) string {
+	if forced {
+		return " A person forced it."
+	}
+	return ""
+}

@@ -1,0 +1,124 @@
+package scheduler
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/testdag/testdag/dag"
+)
+
+// Options tell [Run] more. The zero Options serve.
+type Options struct {
+	// Snapshot is what has been observed before. Runs that are live in it are taken up again. The default is nothing.
+	Snapshot Snapshot
+
+	// Requests brings reruns, forced runs and cancellations while Run works. Run goes on until the channel is closed and
+	// nothing is left to do. The default, nil, brings none.
+	Requests <-chan Event
+
+	// Parallel limits the runs that are live at once. The default, 0, is the number of processors that Go uses. Runs that
+	// are taken up again do not wait for it.
+	Parallel int
+
+	// Pool names the pool of a scenario, and Pools limits the runs of a pool that are live at once. A pool that is not in
+	// Pools, and the pool "", have no limit of their own. The default is one pool, "".
+	Pool  func(dag.ID) string
+	Pools map[string]int
+
+	// Weight estimates how long a scenario takes. Of what can start, the scenario with the longest path to the end of the
+	// graph starts first. By default all weigh the same.
+	Weight func(dag.ID) time.Duration
+
+	// Timeout limits how long a run may take, all attempts together; it then fails. A time of 0 is no limit. The default
+	// is none.
+	Timeout func(dag.ID) time.Duration
+
+	// Attempts is how often the runner is asked for one run while it returns errors, before the run fails. Backoff is the
+	// pause after the first error; it doubles with each further one, up to a minute. The defaults are 3 and one second.
+	Attempts int
+	Backoff  time.Duration
+
+	// Grace is how long a runner may take to return after its context was canceled. One that takes longer has broken its
+	// promise, and Run gives up with a [*StuckError]. The default is one minute.
+	Grace time.Duration
+
+	// Save keeps a snapshot. It is called before anything in it is acted upon, so that after a crash Run goes on with the
+	// Snapshot that was saved last. An error ends Run. The default keeps nothing.
+	Save func(context.Context, Snapshot) error
+
+	// Observe is told of each step, by the goroutine that called Run, which waits for it. The default is nobody.
+	Observe func(Step)
+
+	// Logger is the default zap.NewNop() if it is nil.
+	Logger *zap.Logger
+}
+
+// A Step is one thing that [Run] saw and what followed from it. The first has a zero Event: it tells what was ready at the
+// beginning.
+type Step struct {
+	Event   Event
+	Result  Result   // of the run that is over, if the event is news of that
+	Changes []Change // in canonical order
+}
+
+// A Change is a conclusion on a scenario that changed.
+type Change struct {
+	ID       dag.ID
+	From, To Conclusion
+}
+
+// An OptionError reports an argument or option that [Run] cannot work with.
+type OptionError struct {
+	Option  string
+	Problem string
+}
+
+func (e *OptionError) Error() string { return fmt.Sprintf("scheduler: %s %s", e.Option, e.Problem) }
+
+// complete returns the options with defaults filled in, or every mistake.
+func (o Options) complete(g *dag.Graph, r Runner) (Options, error) {
+	var mistakes []error
+	refuse := func(bad bool, option, problem string, args ...any) {
+		if bad {
+			mistakes = append(mistakes, &OptionError{option, fmt.Sprintf(problem, args...)})
+		}
+	}
+	refuse(g == nil, "the graph", "is nil; make one with dag.New")
+	refuse(r == nil, "the runner", "is nil")
+	refuse(o.Parallel < 0, "Options.Parallel", "is %d; want 0 or more", o.Parallel)
+	refuse(o.Attempts < 0, "Options.Attempts", "is %d; want 0 or more", o.Attempts)
+	refuse(o.Backoff < 0, "Options.Backoff", "is %s; want 0 or more", o.Backoff)
+	refuse(o.Grace < 0, "Options.Grace", "is %s; want 0 or more", o.Grace)
+	refuse(len(o.Pools) > 0 && o.Pool == nil, "Options.Pools", "has limits, but Options.Pool is nil")
+	for _, name := range slices.Sorted(maps.Keys(o.Pools)) {
+		refuse(o.Pools[name] < 1, "Options.Pools", "limits %q to %d; want 1 or more", name, o.Pools[name])
+	}
+	if len(mistakes) > 0 {
+		return Options{}, errors.Join(mistakes...)
+	}
+	o.Parallel = cmp.Or(o.Parallel, runtime.GOMAXPROCS(0))
+	o.Attempts = cmp.Or(o.Attempts, 3)
+	o.Backoff = cmp.Or(o.Backoff, time.Second)
+	o.Grace = cmp.Or(o.Grace, time.Minute)
+	if o.Pool == nil {
+		o.Pool = func(dag.ID) string { return "" }
+	}
+	if o.Weight == nil {
+		o.Weight = func(dag.ID) time.Duration { return 1 }
+	}
+	if o.Timeout == nil {
+		o.Timeout = func(dag.ID) time.Duration { return 0 }
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	return o, nil
+}

@@ -1,0 +1,134 @@
+package scheduler
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/testdag/testdag/dag"
+)
+
+// An ActionKind tells a start from a stop.
+type ActionKind uint8
+
+// The kinds of actions.
+const (
+	Start ActionKind = iota + 1
+	Stop
+)
+
+var actionNames = [...]string{"nothing", Start: "start", Stop: "stop"}
+
+// String returns the name of the kind in lower case.
+func (k ActionKind) String() string { return name(k, actionNames[:], "ActionKind") }
+
+// An Action is one thing to do now: to start a run or to stop one.
+type Action struct {
+	Kind   ActionKind
+	Ref    Ref
+	Basis  []Ref // of a start: the newest runs of the parents, by ascending ID; parents without a run are left out
+	Forced bool  // of a start: a person forced it
+}
+
+// String returns the action as people say it: "start scan#2 on build#1", "stop scan#1".
+func (a Action) String() string {
+	text := a.Kind.String() + " " + a.Ref.String()
+	if a.Forced {
+		text += " by force"
+	}
+	return text + on(a.Basis)
+}
+
+// An Outcome is what the whole graph comes to.
+type Outcome uint8
+
+// The outcomes. OutcomePending stays as long as anything is live or could still start without a request; the others are
+// about the scenarios that are not optional.
+const (
+	OutcomePending  Outcome = iota
+	OutcomePassed           // all passed
+	OutcomeFailed           // one failed
+	OutcomeCanceled         // none failed, one was canceled
+)
+
+var outcomeNames = [...]string{
+	OutcomePending: "pending", OutcomePassed: "passed", OutcomeFailed: "failed", OutcomeCanceled: "canceled",
+}
+
+// String returns the name of the outcome in lower case.
+func (o Outcome) String() string { return name(o, outcomeNames[:], "Outcome") }
+
+// A Plan is what to do now. Obeying it and observing what comes of it leads to the next plan; where nothing was done or
+// observed, the plan stays the same.
+type Plan struct {
+	Actions []Action // at most one for each scenario: stops of scenarios no longer there by ID, then all in canonical order
+	Outcome Outcome
+}
+
+// Next returns what to do now. It is the whole truth: a pure function of its arguments, without clock, goroutine, log
+// or memory. It is total: there is no snapshot it refuses, so a controller that missed news is never stuck.
+func Next(g *dag.Graph, s Snapshot) Plan {
+	return newBoard(g, s).plan(s)
+}
+
+// Conclude returns what the rules conclude for each scenario: element i is about g.ID(i).
+func Conclude(g *dag.Graph, s Snapshot) []Conclusion {
+	return newBoard(g, s).conclusion
+}
+
+func (b *board) plan(s Snapshot) Plan {
+	p := Plan{Actions: stopRemoved(b.g, s), Outcome: b.outcome()}
+	for i, kind := range b.action {
+		switch kind {
+		case Start:
+			p.Actions = append(p.Actions, b.start(i))
+		case Stop:
+			p.Actions = append(p.Actions, Action{Kind: Stop, Ref: b.ref(i)})
+		}
+	}
+	if len(p.Actions) > 0 {
+		p.Outcome = OutcomePending
+	}
+	return p
+}
+
+// start is the action that starts the next run of the scenario at index i.
+func (b *board) start(i int) Action {
+	st := &b.status[i]
+	a := Action{Kind: Start, Ref: Ref{b.g.ID(i), st.next()}, Forced: st.asked() && st.Force}
+	for _, p := range b.g.ParentsAt(i) {
+		if r := b.ref(int(p.Index)); r.Run > 0 {
+			a.Basis = append(a.Basis, r)
+		}
+	}
+	slices.SortFunc(a.Basis, func(x, y Ref) int { return cmp.Compare(x.ID, y.ID) })
+	return a
+}
+
+// stopRemoved stops the live runs of scenarios that are no longer in the graph.
+func stopRemoved(g *dag.Graph, s Snapshot) []Action {
+	var actions []Action
+	for id, st := range s {
+		if _, ok := g.Index(id); !ok && st.live() {
+			actions = append(actions, Action{Kind: Stop, Ref: Ref{id, st.Run}})
+		}
+	}
+	slices.SortFunc(actions, func(x, y Action) int { return cmp.Compare(x.Ref.ID, y.Ref.ID) })
+	return actions
+}
+
+// outcome looks at the scenarios of the graph alone.
+func (b *board) outcome() Outcome {
+	outcome := OutcomePassed
+	for i, c := range b.conclusion {
+		switch {
+		case !c.Verdict.Final() || b.status[i].live():
+			return OutcomePending
+		case b.g.OptionalAt(i):
+		case c.Verdict == VerdictFailed:
+			outcome = OutcomeFailed
+		case c.Verdict == VerdictCanceled && outcome == OutcomePassed:
+			outcome = OutcomeCanceled
+		}
+	}
+	return outcome
+}

@@ -1,0 +1,71 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// A Task is what a [Runner] is asked to carry out: one run of a scenario.
+type Task struct {
+	Ref    Ref
+	Basis  []Ref // newest runs of the parents, by ascending ID; parents without a run are left out
+	Forced bool  // a person started it although a parent failed or was canceled
+}
+
+// A Result is how a run ended.
+type Result struct {
+	Phase  Phase  // PhasePassed, PhaseFailed, or PhaseCanceled if somebody outside stopped it
+	Reason string // why, in a few words for people; may be empty
+	Output []byte // what the run printed, as far as the runner kept it
+}
+
+// A Runner carries out runs.
+type Runner interface {
+	// Run carries out one run and blocks until it is over. It is called again with the same run after a crash and then
+	// picks up what is there, or starts it if nothing is there.
+	//
+	// A canceled context means stop: Run stops what it started, waits until nothing of it is left, and returns; the result
+	// of a run that came to its own end all the same is welcome, any error does otherwise. An error while the context is
+	// alive means that the runner could not tell, and may be asked again.
+	//
+	// Run is called by several goroutines at once, for different scenarios.
+	Run(ctx context.Context, t Task) (Result, error)
+}
+
+// A RunnerFunc is a Go function that carries out runs.
+type RunnerFunc func(ctx context.Context, t Task) (Result, error)
+
+// Run calls f.
+func (f RunnerFunc) Run(ctx context.Context, t Task) (Result, error) { return f(ctx, t) }
+
+// A PanicError reports a [Runner] that panicked. The panic is the runner's mistake and does not take other runs with it.
+type PanicError struct {
+	Value any    // what it panicked with
+	Stack []byte // where
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("scheduler: the runner panicked: %v", e.Value)
+}
+
+// errNoEnd stands for a result that is not the end of a run.
+var errNoEnd = errors.New("scheduler: the runner returned neither an error nor a run that passed, failed or was canceled")
+
+// call asks the runner once.
+func call(ctx context.Context, r Runner, t Task) (res Result, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	res, err = r.Run(ctx, t)
+	switch {
+	case err != nil:
+		return res, err
+	case res.Phase == PhasePassed, res.Phase == PhaseFailed, res.Phase == PhaseCanceled:
+		return res, nil
+	}
+	return res, errNoEnd
+}

@@ -1,0 +1,101 @@
+package scheduler
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/testdag/testdag/dag"
+)
+
+// A Phase is what has been observed of a run.
+type Phase uint8
+
+// The phases of a run. A run begins as PhaseRunning and ends as one of those after it.
+const (
+	PhaseNone     Phase = iota // nothing is known; not a phase of a run
+	PhaseRunning               // it was started and is not known to be over
+	PhasePassed                // over: the test passed
+	PhaseFailed                // over: the test failed, or could not be told to have passed
+	PhaseCanceled              // over: stopped by a person, or from outside
+	PhaseStopped               // over: stopped by a plan
+)
+
+var phaseNames = [...]string{
+	PhaseNone: "none", PhaseRunning: "running", PhasePassed: "passed", PhaseFailed: "failed",
+	PhaseCanceled: "canceled", PhaseStopped: "stopped",
+}
+
+// String returns the name of the phase in lower case.
+func (p Phase) String() string { return name(p, phaseNames[:], "Phase") }
+
+// Over reports whether the run has ended.
+func (p Phase) Over() bool { return p > PhaseRunning && p.valid() }
+
+func (p Phase) valid() bool { return int(p) < len(phaseNames) }
+
+func name[T ~uint8](v T, names []string, kind string) string {
+	if int(v) >= len(names) {
+		return fmt.Sprintf("%s(%d)", kind, uint8(v))
+	}
+	return names[v]
+}
+
+// A Status is what has been observed of one scenario: of its newest run, and what people asked for. The zero Status is a
+// scenario that nobody has started.
+type Status struct {
+	Run    int   // newest run that was started, 0 if none
+	Phase  Phase // phase of that run
+	Forced bool  // that run was started although an edge was broken; see [Force]
+	Basis  []Ref // newest runs of the parents when it was started, by ascending ID; parents without a run are left out
+
+	Want   int  // newest run that a person asked for, 0 if none
+	Force  bool // that run was asked for by [Force]
+	Cancel int  // newest run that a person canceled, 0 if none; it may never have started
+}
+
+// live reports whether the newest run is not known to be over.
+func (st *Status) live() bool { return st.Run > 0 && st.Phase == PhaseRunning }
+
+// newest is the number of the newest run there is: started, asked for, or canceled before it started.
+func (st *Status) newest() int { return max(st.Run, st.Want, st.Cancel) }
+
+// next is the number of the run to start.
+func (st *Status) next() int { return max(st.Run, st.Cancel) + 1 }
+
+// asked reports whether a person asked for a newer run than there is.
+func (st *Status) asked() bool { return st.Want > st.Run }
+
+// canceled returns the run that a person canceled, unless a newer one was asked for.
+func (st *Status) canceled() (run int, ok bool) {
+	switch {
+	case st.Cancel > 0 && st.Cancel >= st.Run && st.Cancel >= st.Want:
+		return st.Cancel, true
+	case st.Run > 0 && st.Phase == PhaseCanceled && !st.asked():
+		return st.Run, true
+	}
+	return 0, false
+}
+
+// standsOn reports whether the basis holds a run.
+func (st *Status) standsOn(id dag.ID, run int) bool {
+	at, ok := slices.BinarySearchFunc(st.Basis, id, compareID)
+	return ok && st.Basis[at].Run == run
+}
+
+func (st Status) isZero() bool {
+	return st.Run == 0 && st.Phase == PhaseNone && !st.Forced && len(st.Basis) == 0 && st.Want == 0 && !st.Force && st.Cancel == 0
+}
+
+// A Snapshot is what has been observed of all scenarios. A scenario that is not in it has the zero Status. Scenarios that
+// are no longer in the graph may be in it, and stay: their runs keep their names should they come back.
+//
+// A Snapshot is a value: [Snapshot.Observe] leaves it as it is and returns another. Its JSON form is described at
+// [Snapshot.MarshalJSON].
+type Snapshot map[dag.ID]Status
+
+// Newest names the newest run of a scenario: started, asked for, or canceled before it started; run 0 if there is none.
+// It is the run that a request made now is about.
+func (s Snapshot) Newest(id dag.ID) Ref {
+	st := s[id]
+	return Ref{ID: id, Run: st.newest()}
+}
