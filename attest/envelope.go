@@ -1,0 +1,104 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// EnvelopeType is the media type of a signed statement: a DSSE envelope.
+const EnvelopeType = "application/vnd.dsse.envelope.v1+json"
+
+// A Signer signs statements.
+//
+// A Signer that is a [Verifier] too, and believes itself, lets a [Writer] find a statement that it has written before, so that
+// writing again leaves one.
+type Signer interface {
+	// Sign returns a DSSE envelope, as JSON, around payload.
+	Sign(ctx context.Context, payloadType string, payload []byte) (envelope []byte, err error)
+}
+
+// A Verifier says who vouches for a statement.
+type Verifier interface {
+	// Verify returns the payload that is vouched for, and who vouches. Any error means that nobody does. It must be safe for
+	// concurrent use, and must bind the statement to c.Image as its own rules demand.
+	Verify(ctx context.Context, c Candidate) (payload []byte, by Voucher, err error)
+}
+
+// A Voucher is who vouches for a statement.
+type Voucher struct {
+	Kind string // how: "key"
+	Name string // who: for a key the SHA-256 of its DER form, in hex
+}
+
+// A Candidate is a statement as found at an image, before anybody vouched for it.
+type Candidate struct {
+	Image       name.Digest       // image whose statements are read
+	Manifest    v1.Hash           // manifest that holds the statement
+	MediaType   string            // of Bytes: EnvelopeType, or PayloadType for a statement that nobody signed
+	Bytes       []byte            // as stored; their digest has been checked
+	Annotations map[string]string // of the layer, as the pusher wrote them
+}
+
+// Payload returns the statement inside, unverified. Selection and verification both stand on this one strict reading of the envelope:
+// keys given twice or in another case, a payload type other than [PayloadType] and any base64 but the standard one are refused.
+func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultDepth) }
+
+func (c Candidate) payload(depth int) ([]byte, error) {
+	switch c.MediaType {
+	case PayloadType:
+		return c.Bytes, nil
+	case EnvelopeType:
+		return openEnvelope(c.Bytes, depth)
+	}
+	return nil, fmt.Errorf("attest: media type %q is not that of a statement", c.MediaType)
+}
+
+// maxSignatures bounds the work that one envelope can ask for.
+const maxSignatures = 32
+
+func openEnvelope(b []byte, depth int) ([]byte, error) {
+	var e struct {
+		PayloadType string `json:"payloadType"`
+		Payload     string `json:"payload"`
+		Signatures  []struct {
+			KeyID string `json:"keyid"`
+			Sig   string `json:"sig"`
+		} `json:"signatures"`
+	}
+	if err := decode(b, &e, depth); err != nil {
+		return nil, fmt.Errorf("attest: envelope: %w", err)
+	}
+	if e.PayloadType != PayloadType {
+		return nil, &FieldError{"payloadType", fmt.Sprintf("%q is not %q", e.PayloadType, PayloadType)}
+	}
+	if len(e.Signatures) > maxSignatures {
+		return nil, &LimitError{What: "signatures", Limit: maxSignatures, Got: int64(len(e.Signatures))}
+	}
+	if strings.ContainsAny(e.Payload, "\r\n") {
+		return nil, &FieldError{"payload", "not standard base64"}
+	}
+	payload, err := base64.StdEncoding.Strict().DecodeString(e.Payload)
+	if err != nil {
+		return nil, &FieldError{"payload", "not standard base64"}
+	}
+	return payload, nil
+}
+
+// verify asks v who vouches for c, and makes sure that it vouches for the very payload that was looked at.
+func verify(ctx context.Context, v Verifier, c Candidate, payload []byte) (Voucher, error) {
+	got, by, err := v.Verify(ctx, c)
+	if err != nil {
+		return Voucher{}, err
+	}
+	if !bytes.Equal(got, payload) {
+		return Voucher{}, errors.New("the verifier vouches for another payload")
+	}
+	return by, nil
+}

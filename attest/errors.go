@@ -1,0 +1,141 @@
+package attest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/testdag/testdag/internal/strictjson"
+)
+
+var (
+	// ErrNotFound is wrapped by [Resolver.Newest] when the image has no statement of the test at all.
+	ErrNotFound = errors.New("no evidence")
+
+	// ErrNoImage is wrapped by [Writer.Write] when the registry has no image of that digest.
+	ErrNoImage = errors.New("no such image")
+)
+
+// A FieldError reports one mistake in a statement, a predicate or an argument. Several come joined by [errors.Join].
+type FieldError struct {
+	Field   string // path as in JSON: "scanner.result[0].id"
+	Problem string // what is wrong: "required"
+}
+
+func (e *FieldError) Error() string { return fmt.Sprintf("attest: %s: %s", e.Field, e.Problem) }
+
+// A LimitError reports that something is larger than the [Limits] allow.
+type LimitError struct {
+	What  string // what was counted: "manifest bytes", "envelope bytes", "statements", "pages", "JSON depth", "total bytes", "result bytes"
+	Limit int64  // the most that is allowed
+	Got   int64  // how much there is, or at least is, since reading stops at the limit
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("attest: %s: %d is over the limit of %d", e.What, e.Got, e.Limit)
+}
+
+// A RegistryError reports that a registry did not do what it was asked.
+type RegistryError struct {
+	Op     string // what was asked: "connect", "list referrers", "list tags", "read manifest", "read blob", "write blob", "write manifest"
+	Ref    string // repository, tag or digest it was asked about
+	Status int    // HTTP status of the answer, 0 if there was none
+	Err    error  // the cause
+}
+
+func (e *RegistryError) Error() string { return fmt.Sprintf("attest: %s %s: %v", e.Op, e.Ref, e.Err) }
+
+// Unwrap returns the cause.
+func (e *RegistryError) Unwrap() error { return e.Err }
+
+// registryError names the operation, and takes the status from the cause. What has been named already keeps its name.
+func registryError(op, ref string, err error) error {
+	var named *RegistryError
+	var limit *LimitError
+	if errors.As(err, &named) || errors.As(err, &limit) {
+		return err
+	}
+	out := &RegistryError{Op: op, Ref: ref, Err: err}
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		out.Status = answer.StatusCode
+	}
+	return out
+}
+
+// isNotFound reports whether a registry said that it does not have what was asked for.
+func isNotFound(err error) bool {
+	var e *RegistryError
+	return errors.As(err, &e) && e.Status == http.StatusNotFound
+}
+
+// A CandidateError reports something found at an image that may be a statement and could not be read. It might have been the
+// newest statement of any test, so nothing about the image is certain until it has been repaired or deleted.
+type CandidateError struct {
+	Manifest v1.Hash // manifest that lists it; zero if a tag could not be read
+	Envelope v1.Hash // blob that could not be read; zero if it was the manifest
+	Err      error   // why
+}
+
+func (e *CandidateError) Error() string {
+	if e.Envelope == (v1.Hash{}) {
+		return fmt.Sprintf("attest: unreadable statement in manifest %s: %v", e.Manifest, e.Err)
+	}
+	return fmt.Sprintf("attest: unreadable statement %s in manifest %s: %v", e.Envelope, e.Manifest, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *CandidateError) Unwrap() error { return e.Err }
+
+// A VerifyError reports that nobody whom the [Verifier] believes vouches for a statement.
+type VerifyError struct {
+	Manifest v1.Hash // manifest that holds the statement
+	Err      error   // what the Verifier said
+}
+
+func (e *VerifyError) Error() string {
+	return fmt.Sprintf("attest: nobody vouches for the statement in manifest %s: %v", e.Manifest, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *VerifyError) Unwrap() error { return e.Err }
+
+// A FutureError reports a statement that says it was made later than now. Believing it would pin it as the newest.
+type FutureError struct {
+	Time time.Time     // the statement's time
+	Now  time.Time     // this machine's time
+	Skew time.Duration // how far clocks may differ
+}
+
+func (e *FutureError) Error() string {
+	return fmt.Sprintf("attest: time %s is later than %s and a skew of %s",
+		e.Time.UTC().Format(time.RFC3339Nano), e.Now.UTC().Format(time.RFC3339Nano), e.Skew)
+}
+
+// A ViewError reports that a statement is safely recorded, but that a tag other tools read does not show all statements.
+// The next [Writer.Write] to the image tries again.
+type ViewError struct {
+	Tag string // the view
+	Err error  // why
+}
+
+func (e *ViewError) Error() string {
+	return fmt.Sprintf("attest: the record is written but view %s is incomplete: %v", e.Tag, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ViewError) Unwrap() error { return e.Err }
+
+// decode decodes strictly and names the limit that was hit.
+func decode(data []byte, v any, depth int) error {
+	err := strictjson.Decode(data, v, depth)
+	var deep *strictjson.DepthError
+	if errors.As(err, &deep) {
+		return &LimitError{What: "JSON depth", Limit: int64(deep.Limit), Got: int64(deep.Limit) + 1}
+	}
+	return err
+}

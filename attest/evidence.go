@@ -1,0 +1,82 @@
+package attest
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A Clock says whose word a time is.
+type Clock string
+
+// ClockPredicate is the time that the statement itself gives: scanFinishedOn, or timestamp. It is as good as who vouches for it.
+const ClockPredicate Clock = "predicate"
+
+// Evidence is a statement found at an image, with who vouches for it and when it was made.
+//
+// It counts only if Problem is nil. The other fields are filled as far as they can be told, so that the reason can be shown.
+type Evidence struct {
+	Test      Test
+	Image     name.Digest
+	Manifest  v1.Hash    // manifest that holds the statement: its record, or cosign's .att manifest if it has no record
+	Statement *Statement // nil if it could not be read
+	Predicate Predicate  // Vulns or TestResult; nil if it could not be decoded
+	Result    Result     // verdict of the predicate, Unknown if it has none
+	Time      time.Time  // zero if there is none
+	Clock     Clock      // where Time comes from, empty if Time is zero
+	By        Voucher    // who vouches for it, zero if nobody does
+
+	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a *FieldError for each
+	// mistake in it, a *FutureError, a *VerifyError if nobody vouches for it.
+	Problem error
+
+	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. Two vulns have no
+	// verdict to compare, so a policy judges each.
+	Tied []Evidence
+
+	payload   []byte
+	envelopes []Candidate // every envelope found around payload
+}
+
+// compareAge orders evidence newest first. What has no time may be the newest, so it comes before all.
+func compareAge(a, b Evidence) int {
+	if a.Time.IsZero() != b.Time.IsZero() {
+		if a.Time.IsZero() {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(b.Time.Compare(a.Time), compareWorst(a, b))
+}
+
+// compareWorst orders evidence worst first: what has a problem, then by verdict, then by how much was found. The last resort only makes
+// the order fixed.
+func compareWorst(a, b Evidence) int {
+	if (a.Problem != nil) != (b.Problem != nil) {
+		if a.Problem != nil {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(
+		cmp.Compare(badness[b.Result], badness[a.Result]),
+		cmp.Compare(b.found(), a.found()),
+		cmp.Compare(a.Manifest.Hex, b.Manifest.Hex),
+		slices.Compare(a.payload, b.payload),
+	)
+}
+
+func (e Evidence) found() int {
+	if e.Predicate == nil {
+		return 0
+	}
+	_, n := e.Predicate.outcome()
+	return n
+}
+
+// blame adds a problem.
+func (e *Evidence) blame(err error) { e.Problem = errors.Join(e.Problem, err) }

@@ -1,0 +1,335 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	registrypkg "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// A world is a registry with one image in it.
+type world struct {
+	t     *testing.T
+	image name.Digest
+	opts  Options
+
+	mu       sync.Mutex
+	requests []string                                          // "GET /v2/app/manifests/..."
+	fault    func(w http.ResponseWriter, r *http.Request) bool // true if it has answered
+}
+
+// noon is the time in every test.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func newWorld(t *testing.T, referrers bool) *world {
+	t.Helper()
+	w := &world{t: t}
+	inner := registrypkg.New(registrypkg.Logger(log.New(io.Discard, "", 0)), registrypkg.WithReferrersSupport(referrers))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		w.requests = append(w.requests, r.Method+" "+r.URL.Path)
+		fault := w.fault
+		w.mu.Unlock()
+		if fault == nil || !fault(rw, r) {
+			inner.ServeHTTP(rw, r)
+		}
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	t.Cleanup(server.Close)
+	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.opts = Options{Backoff: time.Millisecond, Now: func() time.Time { return noon }}
+	w.image = w.push(repo, "app")
+	return w
+}
+
+// push puts an image with OCI media types into the registry.
+func (w *world) push(repo name.Repository, label string) name.Digest {
+	w.t.Helper()
+	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
+	img, err := mutate.Config(img, v1.Config{Labels: map[string]string{"name": label}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ref := repo.Digest(digest.String())
+	if err := remote.Write(ref, img); err != nil {
+		w.t.Fatal(err)
+	}
+	return ref
+}
+
+func (w *world) breaks(f func(rw http.ResponseWriter, r *http.Request) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = f
+}
+
+// answers makes every request that f picks fail with status.
+func (w *world) answers(status int, f func(r *http.Request) bool) {
+	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		if f(r) {
+			rw.WriteHeader(status)
+			return true
+		}
+		return false
+	})
+}
+
+func (w *world) write(s Signer, test string, p Predicate) Record {
+	w.t.Helper()
+	r, err := NewWriter(s, w.opts).Write(context.Background(), w.image, test, p)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// repo gives access below the exported API.
+func (w *world) repo() *repository {
+	w.t.Helper()
+	r, err := newRegistry(w.opts, "push,pull").repository(context.Background(), w.image.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// attach puts anything at the image as if it were a statement. change may spoil the manifest.
+func (w *world) attach(b []byte, change func(*v1.Manifest)) v1.Hash {
+	w.t.Helper()
+	raw, err := buildRecord(v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: w.hash(), Size: 1}, Test{}, b, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if change != nil {
+		var m v1.Manifest
+		if err := json.Unmarshal(raw, &m); err != nil {
+			w.t.Fatal(err)
+		}
+		change(&m)
+		if raw, err = json.Marshal(m); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	h := describe(raw, "").Digest
+	if err := w.repo().push(context.Background(), recordTag(w.image, h), types.OCIManifestSchema1, raw, layer(b, EnvelopeType)); err != nil {
+		w.t.Fatal(err)
+	}
+	return h
+}
+
+func (w *world) hash() v1.Hash {
+	w.t.Helper()
+	h, err := v1.NewHash(w.image.DigestStr())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return h
+}
+
+func (w *world) newest(v Verifier, test Test) (Evidence, error) {
+	return NewResolver(v, w.opts).Newest(context.Background(), w.image, test)
+}
+
+func (w *world) mustNewest(v Verifier, test Test) Evidence {
+	w.t.Helper()
+	e, err := w.newest(v, test)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return e
+}
+
+func (w *world) all(v Verifier) []Evidence {
+	w.t.Helper()
+	var all []Evidence
+	for e, err := range NewResolver(v, w.opts).All(context.Background(), w.image) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// attLayers returns the digests of the statements in cosign's tag.
+func (w *world) attLayers() []string {
+	w.t.Helper()
+	m, _, err := w.repo().att(context.Background(), w.image)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var out []string
+	for _, l := range m.Layers {
+		out = append(out, l.Digest.String())
+	}
+	slices.Sort(out)
+	return out
+}
+
+// A key signs with Ed25519, so equal payloads get equal envelopes, unless salted.
+type key struct {
+	name    string
+	private ed25519.PrivateKey
+	salted  bool // adds a key ID that differs each time
+}
+
+func newKey(t *testing.T, name string) *key {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &key{name: name, private: private}
+}
+
+func pae(payloadType string, payload []byte) []byte {
+	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
+}
+
+func (k *key) Sign(_ context.Context, payloadType string, payload []byte) ([]byte, error) {
+	id := k.name
+	if k.salted {
+		id = rand.Text()
+	}
+	return json.Marshal(map[string]any{
+		"payloadType": payloadType,
+		"payload":     base64.StdEncoding.EncodeToString(payload),
+		"signatures":  []map[string]string{{"keyid": id, "sig": base64.StdEncoding.EncodeToString(ed25519.Sign(k.private, pae(payloadType, payload)))}},
+	})
+}
+
+func (k *key) Verify(_ context.Context, c Candidate) ([]byte, Voucher, error) {
+	payload, err := c.Payload()
+	if err != nil {
+		return nil, Voucher{}, err
+	}
+	var e struct {
+		Signatures []struct{ Sig []byte }
+	}
+	if err := json.Unmarshal(c.Bytes, &e); err != nil {
+		return nil, Voucher{}, err
+	}
+	for _, s := range e.Signatures {
+		if ed25519.Verify(k.private.Public().(ed25519.PublicKey), pae(PayloadType, payload), s.Sig) {
+			return payload, Voucher{"key", k.name}, nil
+		}
+	}
+	return nil, Voucher{}, errors.New("no good signature")
+}
+
+// signerOnly hides that a key can verify.
+type signerOnly struct{ Signer }
+
+// outcome is a test-result at noon plus d.
+func outcome(r Result, d time.Duration) TestResult {
+	return TestResult{Result: r, Timestamp: noon.Add(d)}
+}
+
+// vulns is a valid predicate that finished at noon plus d.
+func vulns(d time.Duration, ids ...string) Vulns {
+	v := Vulns{
+		Scanner: Scanner{
+			URI: "pkg:github/aquasecurity/trivy@v0.69.0", Version: "0.69.0",
+			DB:     ScannerDB{URI: "https://example.com/db", LastUpdate: noon.Add(-time.Hour)},
+			Result: []Finding{},
+		},
+		Metadata: ScanMetadata{StartedOn: noon.Add(d - time.Minute), FinishedOn: noon.Add(d)},
+	}
+	for _, id := range ids {
+		v.Scanner.Result = append(v.Scanner.Result, Finding{ID: id, Severity: []Severity{{"nvd", "high"}}})
+	}
+	return v
+}
+
+// statementOf is the payload for a predicate given as JSON.
+func (w *world) statementOf(predicateType, predicate string) []byte {
+	return fmt.Appendf(nil, `{"_type":%q,"subject":[{"name":"app","digest":{"sha256":%q}}],"predicateType":%q,"predicate":%s}`,
+		StatementType, w.hash().Hex, predicateType, predicate)
+}
+
+func (w *world) sign(k *key, payload []byte) []byte {
+	w.t.Helper()
+	b, err := k.Sign(context.Background(), PayloadType, payload)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return b
+}
+
+func testResultOf(test string) Test { return Test{test, TestResultType} }
+
+// eachRegistry runs a test with the referrers API and without.
+func eachRegistry(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Run("referrers API", func(t *testing.T) { f(t, newWorld(t, true)) })
+	t.Run("no referrers API", func(t *testing.T) { f(t, newWorld(t, false)) })
+}
+
+func wantField(t *testing.T, err error, fields ...string) {
+	t.Helper()
+	var got []string
+	var walk func(error)
+	walk = func(err error) {
+		if f, ok := err.(*FieldError); ok {
+			got = append(got, f.Field)
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() []error }:
+			for _, err := range e.Unwrap() {
+				walk(err)
+			}
+		case interface{ Unwrap() error }:
+			walk(e.Unwrap())
+		}
+	}
+	walk(err)
+	if !slices.Equal(got, fields) {
+		t.Errorf("mistakes in %q, want %q (%v)", got, fields, err)
+	}
+}
+
+func wantAs[E error](t *testing.T, err error) E {
+	t.Helper()
+	var e E
+	if !errors.As(err, &e) {
+		t.Fatalf("got error %v, want a %T", err, e)
+	}
+	return e
+}
+
+func compact(s string) string {
+	var b bytes.Buffer
+	if err := json.Compact(&b, []byte(s)); err != nil {
+		panic(err)
+	}
+	return b.String()
+}

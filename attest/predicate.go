@@ -1,0 +1,135 @@
+package attest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Test is what evidence is grouped by.
+type Test struct {
+	// Name of a test-result is configuration[0].name. A vulns predicate has no name of its own: ours is the extension field
+	// [TestField], and without that field the scanner.uri.
+	Name          string
+	PredicateType string // VulnsType or TestResultType
+}
+
+// A Predicate is [Vulns] or [TestResult].
+type Predicate interface {
+	// PredicateType returns the TypeURI that goes into the statement.
+	PredicateType() string
+
+	// Validate returns every mistake that keeps the predicate from being written, each a [*FieldError].
+	Validate() error
+
+	// named returns the predicate with its test's name written in.
+	named(test string) (Predicate, error)
+
+	// check is Validate for what others wrote.
+	check() error
+
+	// when returns the time that decides what is newest, zero if there is none.
+	when() time.Time
+
+	// outcome returns the verdict, if the predicate has one, and how much it found.
+	outcome() (Result, int)
+}
+
+// A Result is the verdict of a test.
+type Result string
+
+// The verdicts, worst last. Passed, Warned and Failed are those of test-result v0.1; Skipped and Errored are read from others.
+const (
+	Unknown Result = ""        // the predicate has no verdict: vulns leave it to a policy
+	Passed  Result = "PASSED"  // also read: SUCCESS
+	Warned  Result = "WARNED"  // also read: WARNING
+	Skipped Result = "SKIPPED" // did not run, so nothing is known
+	Failed  Result = "FAILED"  // also read: FAILURE
+	Errored Result = "ERROR"   // could not tell
+)
+
+// badness orders verdicts, worst highest.
+var badness = map[Result]int{Passed: 0, Unknown: 1, Warned: 2, Skipped: 3, Failed: 4, Errored: 5}
+
+// UnmarshalText reads a verdict and turns the other spellings in use into ours. What it does not know it keeps, so that
+// checking can name it.
+func (r *Result) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "SUCCESS":
+		*r = Passed
+	case "WARNING":
+		*r = Warned
+	case "FAILURE":
+		*r = Failed
+	default:
+		*r = Result(text)
+	}
+	return nil
+}
+
+// A reading is a predicate as far as it can be understood. Even of a predicate that breaks its rules the test and the time are
+// wanted, since it blocks that test.
+type reading struct {
+	test      string    // empty if it cannot be told
+	time      time.Time // zero if it cannot be told
+	predicate Predicate // nil if problem says that it cannot be decoded
+	problem   error
+}
+
+// A reader understands one type of predicate.
+type reader func(raw json.RawMessage, depth int) reading
+
+// readers lists the types of predicate that are evidence of a test.
+var readers = map[string]reader{
+	VulnsType:      readVulns,
+	TestResultType: readTestResult,
+}
+
+// sketch decodes a few fields of raw into v, although other fields may have the wrong type.
+func sketch(raw json.RawMessage, v any, depth int) bool {
+	err := decode(raw, v, depth)
+	var wrong *json.UnmarshalTypeError
+	return err == nil || errors.As(err, &wrong)
+}
+
+// read decodes raw into the whole predicate p and checks it.
+func read[P Predicate](r reading, raw json.RawMessage, depth int) reading {
+	var p P
+	if err := decode(raw, &p, depth); err != nil {
+		r.problem = fmt.Errorf("attest: predicate: %w", err)
+		return r
+	}
+	r.predicate, r.problem = p, p.check()
+	return r
+}
+
+// parseTime reads RFC 3339 and nothing else. The zero time means that text is none.
+func parseTime(text string) time.Time {
+	var t time.Time
+	if t.UnmarshalText([]byte(text)) != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// A checklist collects mistakes.
+type checklist []error
+
+func (c *checklist) add(field, problem string) { *c = append(*c, &FieldError{field, problem}) }
+
+func (c *checklist) require(field string, ok bool) {
+	if !ok {
+		c.add(field, "required")
+	}
+}
+
+// writable demands a time that RFC 3339 can spell.
+func (c *checklist) writable(field string, t time.Time) {
+	switch {
+	case t.IsZero():
+		c.add(field, "required")
+	case t.UTC().Year() < 0 || t.UTC().Year() > 9999:
+		c.add(field, "year does not have four digits")
+	}
+}

@@ -1,0 +1,94 @@
+package attest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+)
+
+const (
+	// StatementType is the _type of in-toto statements that are written.
+	StatementType = "https://in-toto.io/Statement/v1"
+
+	// statementTypeV01 is what cosign and older Chains formats write; it differs in the _type only.
+	statementTypeV01 = "https://in-toto.io/Statement/v0.1"
+
+	// PayloadType is the media type of an in-toto statement, and the type that DSSE signs it as.
+	PayloadType = "application/vnd.in-toto+json"
+)
+
+// A Statement says something, the predicate, about subjects. Format: in-toto attestation framework, Statement v1.
+type Statement struct {
+	Type          string               `json:"_type"`         // StatementType; v0.1 is read too
+	Subject       []ResourceDescriptor `json:"subject"`       // at least one; subjects match by digest alone
+	PredicateType string               `json:"predicateType"` // TypeURI that says how to read Predicate
+	Predicate     json.RawMessage      `json:"predicate"`     // as signed, byte for byte
+}
+
+// A ResourceDescriptor names an artifact. Format: in-toto attestation framework, ResourceDescriptor v1.
+type ResourceDescriptor struct {
+	Name             string            `json:"name,omitempty"`
+	URI              string            `json:"uri,omitempty"`
+	Digest           map[string]string `json:"digest,omitempty"` // algorithm to lower-case hex
+	Content          []byte            `json:"content,omitempty"`
+	DownloadLocation string            `json:"downloadLocation,omitempty"`
+	MediaType        string            `json:"mediaType,omitempty"`
+	Annotations      map[string]any    `json:"annotations,omitempty"`
+}
+
+// ParseStatement decodes a statement and checks it: _type v1 or v0.1, a predicate type, and subjects that each have a digest in
+// lower-case hex. It reports every mistake, each a [*FieldError]. Unknown fields are ignored, as in-toto demands; a key given twice,
+// a key that differs from a field in case only, and nesting deeper than 64 are refused, since two readers would see two statements.
+func ParseStatement(payload []byte) (*Statement, error) { return parseStatement(payload, defaultDepth) }
+
+func parseStatement(payload []byte, depth int) (*Statement, error) {
+	var s Statement
+	if err := decode(payload, &s, depth); err != nil {
+		return nil, fmt.Errorf("attest: statement: %w", err)
+	}
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	return &s, nil
+}
+
+func (s *Statement) validate() error {
+	var errs []error
+	if s.Type != StatementType && s.Type != statementTypeV01 {
+		errs = append(errs, &FieldError{"_type", fmt.Sprintf("%q is not an in-toto statement", s.Type)})
+	}
+	if s.PredicateType == "" {
+		errs = append(errs, &FieldError{"predicateType", "required"})
+	}
+	if len(s.Subject) == 0 {
+		errs = append(errs, &FieldError{"subject", "required"})
+	}
+	for i, subject := range s.Subject {
+		errs = append(errs, validateDigests(fmt.Sprintf("subject[%d].digest", i), subject.Digest))
+	}
+	return errors.Join(errs...)
+}
+
+var lowerHex = regexp.MustCompile(`^(?:[0-9a-f]{2})+$`)
+
+func validateDigests(field string, digests map[string]string) error {
+	if len(digests) == 0 {
+		return &FieldError{field, "required"}
+	}
+	var errs []error
+	for _, algorithm := range slices.Sorted(maps.Keys(digests)) {
+		value := digests[algorithm]
+		if algorithm == "" || !lowerHex.MatchString(value) || algorithm == "sha256" && len(value) != 64 {
+			errs = append(errs, &FieldError{field + "." + algorithm, "not a digest in lower-case hex"})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// about reports whether the statement has the image with that SHA-256 among its subjects.
+func (s *Statement) about(sha256 string) bool {
+	return slices.ContainsFunc(s.Subject, func(d ResourceDescriptor) bool { return d.Digest["sha256"] == sha256 })
+}

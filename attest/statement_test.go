@@ -1,0 +1,286 @@
+package attest
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+const someHex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+func TestParseStatement(t *testing.T) {
+	subject := `[{"name":"app","digest":{"sha256":"` + someHex + `"}}]`
+	for _, tt := range []struct {
+		name, in string
+		want     []string // fields with mistakes; nil if it is accepted
+		text     string   // part of an error that has no field
+	}{
+		{name: "v1", in: `{"_type":"https://in-toto.io/Statement/v1","subject":` + subject + `,"predicateType":"p","predicate":{}}`},
+		{name: "v0.1", in: `{"_type":"https://in-toto.io/Statement/v0.1","subject":` + subject + `,"predicateType":"p","predicate":{}}`},
+		{name: "unknown fields are ignored", in: `{"_type":"https://in-toto.io/Statement/v1","subject":` + subject + `,"predicateType":"p","new":{"Type":1}}`},
+		{name: "everything missing", in: `{}`, want: []string{"_type", "predicateType", "subject"}},
+		{name: "other type", in: `{"_type":"https://in-toto.io/Statement/v2","subject":` + subject + `,"predicateType":"p"}`, want: []string{"_type"}},
+		{name: "every subject needs a digest", in: `{"_type":"https://in-toto.io/Statement/v1","predicateType":"p","subject":[{"name":"a"},{"digest":{}}]}`,
+			want: []string{"subject[0].digest", "subject[1].digest"}},
+		{name: "upper-case hex", in: `{"_type":"https://in-toto.io/Statement/v1","predicateType":"p","subject":[{"digest":{"sha256":"` + strings.ToUpper(someHex) + `","sha1":"AB"}}]}`,
+			want: []string{"subject[0].digest.sha1", "subject[0].digest.sha256"}},
+		{name: "short, odd, empty", in: `{"_type":"https://in-toto.io/Statement/v1","predicateType":"p","subject":[{"digest":{"sha256":"ab","x":"abc","y":"","":"ab"}}]}`,
+			want: []string{"subject[0].digest.", "subject[0].digest.sha256", "subject[0].digest.x", "subject[0].digest.y"}},
+		{name: "key twice", in: `{"predicateType":"p","predicateType":"q"}`, text: "given twice"},
+		{name: "key twice in the predicate", in: `{"predicate":{"a":{"b":1,"b":2}}}`, text: "given twice"},
+		{name: "case variant", in: `{"predicatetype":"p"}`, text: "in case only"},
+		{name: "case variant in a subject", in: `{"subject":[{"Digest":{}}]}`, text: "in case only"},
+		{name: "too deep", in: `{"predicate":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + `}`, text: "JSON depth: 65 is over the limit of 64"},
+		{name: "not an object", in: `[]`, text: "cannot unmarshal array"},
+		{name: "nothing", in: ``, text: "unexpected EOF"},
+		{name: "null", in: `null`, want: []string{"_type", "predicateType", "subject"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ParseStatement([]byte(tt.in))
+			switch {
+			case tt.text != "":
+				if err == nil || !strings.Contains(err.Error(), tt.text) || !strings.HasPrefix(err.Error(), "attest: ") {
+					t.Errorf("got %v, want an error of this package with %q", err, tt.text)
+				}
+			case tt.want == nil && err != nil:
+				t.Error(err)
+			default:
+				wantField(t, err, tt.want...)
+			}
+		})
+	}
+}
+
+func TestVulnsAsWritten(t *testing.T) {
+	v := vulns(1500*time.Millisecond, "CVE-2026-1")
+	v.Test = "trivy"
+	v.Scanner.Result[0].Annotations = []map[string]any{{"fixed": "1.2"}, {"package": "zlib"}}
+	v.Metadata.FinishedOn = v.Metadata.FinishedOn.In(time.FixedZone("", 2*3600))
+	got, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := compact(`{
+		"https://github.com/testdag/testdag/test": "trivy",
+		"scanner": {
+			"uri": "pkg:github/aquasecurity/trivy@v0.69.0",
+			"version": "0.69.0",
+			"db": {"uri": "https://example.com/db", "lastUpdate": "2026-03-01T11:00:00Z"},
+			"result": [{"id": "CVE-2026-1", "severity": [{"method": "nvd", "score": "high"}], "annotations": [{"fixed": "1.2"}, {"package": "zlib"}]}]
+		},
+		"metadata": {"scanStartedOn": "2026-03-01T11:59:01.5Z", "scanFinishedOn": "2026-03-01T12:00:01.5Z"}
+	}`)
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+	if err := v.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestVulnsWithNothingFoundSaysSo(t *testing.T) {
+	got, err := json.Marshal(vulns(0))
+	if err != nil || !strings.Contains(string(got), `"result":[]`) {
+		t.Errorf("got %s, %v, want an empty result", got, err)
+	}
+}
+
+func TestTestResultAsWritten(t *testing.T) {
+	r := TestResult{
+		Result: Warned, Configuration: []ResourceDescriptor{{Name: "clamav-scan", Digest: map[string]string{"sha256": someHex}}},
+		URL: "https://example.com/run/1", PassedTests: []string{"a"}, WarnedTests: []string{"b"},
+		Timestamp: noon.In(time.FixedZone("", -3600)), Successes: 1, Warnings: 1,
+	}
+	got, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := compact(`{
+		"result": "WARNED",
+		"configuration": [{"name": "clamav-scan", "digest": {"sha256": "` + someHex + `"}}],
+		"url": "https://example.com/run/1",
+		"passedTests": ["a"], "warnedTests": ["b"],
+		"timestamp": "2026-03-01T12:00:00Z",
+		"successes": 1, "failures": 0, "warnings": 1
+	}`)
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+	if err := r.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestValidateReportsEveryMistake(t *testing.T) {
+	wantField(t, Vulns{}.Validate(), "scanner.uri", "scanner.db.lastUpdate", "scanner.result", "metadata.scanStartedOn", "metadata.scanFinishedOn")
+	v := vulns(0, "", "CVE-1")
+	v.Scanner.Result[0].Severity = nil
+	v.Scanner.Result[1].Severity = []Severity{{"", ""}, {"nvd", "high"}}
+	v.Metadata.FinishedOn = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	wantField(t, v.Validate(), "scanner.result[0].id", "scanner.result[0].severity",
+		"scanner.result[1].severity[0].method", "scanner.result[1].severity[0].score", "metadata.scanFinishedOn")
+
+	wantField(t, TestResult{}.Validate(), "result", "configuration", "timestamp")
+	wantField(t, TestResult{Result: "GREAT", Configuration: []ResourceDescriptor{{}, {Digest: map[string]string{"sha256": "AB"}}}, Timestamp: noon, Successes: -1, Failures: -1, Warnings: -1}.Validate(),
+		"result", "configuration[0]", "configuration[1].digest.sha256", "configuration[0].name", "successes", "failures", "warnings")
+	named := []ResourceDescriptor{{Name: "t"}}
+	for _, r := range []Result{Errored, Skipped} {
+		wantField(t, TestResult{Result: r, Configuration: named, Timestamp: noon}.Validate(), "result")
+	}
+	for _, r := range []Result{Passed, Warned} {
+		wantField(t, TestResult{Result: r, Configuration: named, Timestamp: noon, Failures: 1}.Validate(), "result")
+		wantField(t, TestResult{Result: r, Configuration: named, Timestamp: noon, FailedTests: []string{"a"}}.Validate(), "result")
+	}
+	if err := (TestResult{Result: Failed, Configuration: named, Timestamp: noon, Failures: 1}).Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is valid and written is read back equal, whatever it holds.
+func TestVulnsRoundTrip(t *testing.T) {
+	text := rapid.StringMatching(`[ -~äß☃]{1,12}`)
+	rapid.Check(t, func(t *rapid.T) {
+		at := func(label string) time.Time {
+			return time.Unix(rapid.Int64Range(-60000000000, 250000000000).Draw(t, label), rapid.Int64Range(0, 999999999).Draw(t, label+" ns")).UTC()
+		}
+		v := vulns(0)
+		v.Test, v.Scanner.URI = text.Draw(t, "test"), text.Draw(t, "uri")
+		v.Scanner.DB.LastUpdate, v.Metadata = at("db"), ScanMetadata{at("start"), at("finish")}
+		for range rapid.IntRange(0, 3).Draw(t, "findings") {
+			v.Scanner.Result = append(v.Scanner.Result, Finding{
+				ID:          text.Draw(t, "id"),
+				Severity:    []Severity{{text.Draw(t, "method"), text.Draw(t, "score")}},
+				Annotations: []map[string]any{{text.Draw(t, "key"): text.Draw(t, "value")}},
+			})
+		}
+		if v.Validate() != nil {
+			t.Skip("the zero time was drawn")
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := readVulns(b, defaultDepth)
+		if got.problem != nil || got.test != v.Test || !got.time.Equal(v.Metadata.FinishedOn) {
+			t.Fatalf("read %+v from %s", got, b)
+		}
+		if diff := cmp.Diff(Predicate(v), got.predicate); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func TestReadVulns(t *testing.T) {
+	const good = `{"scanner":{"uri":"pkg:x","db":{"lastUpdate":"2026-03-01T11:00:00Z"},"result":[]},"metadata":{"scanStartedOn":"2026-03-01T11:00:00Z","scanFinishedOn":"2026-03-01T12:00:00Z"}}`
+	for _, tt := range []struct {
+		name, old, new string // what is changed in good
+		test           string
+		time           time.Time
+		problem        string
+	}{
+		{"as is", "", "", "pkg:x", noon, ""},
+		{"named", `{"scanner"`, `{"https://github.com/testdag/testdag/test":"clamav","scanner"`, "clamav", noon, ""},
+		{"name is no text", `{"scanner"`, `{"https://github.com/testdag/testdag/test":5,"scanner"`, "", noon, "cannot unmarshal number"},
+		{"name is empty", `{"scanner"`, `{"https://github.com/testdag/testdag/test":"","scanner"`, "", noon, ""},
+		{"no result", `,"result":[]`, ``, "pkg:x", noon, "scanner.result: required"},
+		{"result null", `"result":[]`, `"result":null`, "pkg:x", noon, "scanner.result: required"},
+		{"no database time", `"lastUpdate":"2026-03-01T11:00:00Z"`, ``, "pkg:x", noon, "scanner.db.lastUpdate: required"},
+		{"unknown fields", `"result":[]`, `"result":[],"extra":{"a":[1]}`, "pkg:x", noon, ""},
+		{"annotations must be a list", `"result":[]`, `"result":[{"id":"a","severity":[],"annotations":{"a":1}}]`, "pkg:x", noon, "cannot unmarshal object"},
+		{"a severity must be a list", `"result":[]`, `"result":[{"id":"a","severity":{"method":"nvd","score":"high"}}]`, "pkg:x", noon, "cannot unmarshal object"},
+		{"a score must be text", `"result":[]`, `"result":[{"id":"a","severity":[{"method":"cvss","score":5.2}]}]`, "pkg:x", noon, "cannot unmarshal number"},
+		{"no severity", `"result":[]`, `"result":[{"id":"a"}]`, "pkg:x", noon, "scanner.result[0].severity: required"},
+		{"fraction", `T12:00:00Z"`, `T12:00:00.5Z"`, "pkg:x", noon.Add(time.Second / 2), ""},
+		{"offset", `T12:00:00Z"`, `T14:00:00+02:00"`, "pkg:x", noon, ""},
+		{"no finish", `,"scanFinishedOn":"2026-03-01T12:00:00Z"`, ``, "pkg:x", time.Time{}, "metadata.scanFinishedOn: required"},
+		{"no zone", `T12:00:00Z"`, `T12:00:00"`, "pkg:x", time.Time{}, "parsing time"},
+		{"leap second", `T12:00:00Z"`, `T12:00:60Z"`, "pkg:x", time.Time{}, "parsing time"},
+		{"lower-case letters", `T12:00:00Z"`, `t12:00:00z"`, "pkg:x", time.Time{}, "parsing time"},
+		{"a number for a time", `"2026-03-01T12:00:00Z"`, `0`, "pkg:x", time.Time{}, "Time.UnmarshalJSON"},
+		{"year 0001", `2026-03-01T12:00:00Z"`, `0001-01-01T00:00:00Z"`, "pkg:x", time.Time{}, "required"},
+		{"case variant of a field", `"uri"`, `"URI"`, "", time.Time{}, "in case only"},
+		{"case variant of a field elsewhere", `"result"`, `"Result"`, "pkg:x", noon, "in case only"},
+		{"scanner is no object", `"scanner":{`, `"scanner":"x","x":{`, "", noon, "cannot unmarshal string"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := strings.Replace(good, tt.old, tt.new, 1)
+			if tt.old != "" && in == good {
+				t.Fatal("nothing changed")
+			}
+			check(t, readVulns(json.RawMessage(in), defaultDepth), tt.test, tt.time, tt.problem)
+		})
+	}
+}
+
+func TestReadTestResult(t *testing.T) {
+	const good = `{"result":"PASSED","configuration":[{"name":"clamav"}],"timestamp":"2026-03-01T12:00:00Z"}`
+	for _, tt := range []struct {
+		name, old, new string
+		test           string
+		time           time.Time
+		problem        string
+	}{
+		{"as is", "", "", "clamav", noon, ""},
+		{"Konflux output beside", `"timestamp"`, `"output":{"note":"x"},"successes":3,"failures":0,"warnings":0,"timestamp"`, "clamav", noon, ""},
+		{"unknown verdict", `PASSED`, `passed`, "clamav", noon, "result: "},
+		{"no verdict", `"result":"PASSED",`, ``, "clamav", noon, "result: required"},
+		{"passed although it failed", `"timestamp"`, `"failures":2,"timestamp"`, "clamav", noon, "PASSED although tests failed"},
+		{"no timestamp", `,"timestamp":"2026-03-01T12:00:00Z"`, ``, "clamav", time.Time{}, "timestamp: required"},
+		{"timestamp 0", `2026-03-01T12:00:00Z`, `0`, "clamav", time.Time{}, "parsing time"},
+		{"no name", `"name":"clamav"`, `"uri":"x"`, "", noon, "configuration[0].name: required"},
+		{"no configuration", `{"name":"clamav"}`, ``, "", noon, "configuration: required"},
+		{"second is not the name", `[{"name":"clamav"}]`, `[{"name":"clamav"},{"name":"other"}]`, "clamav", noon, ""},
+		{"counts must be whole", `"timestamp"`, `"failures":"2","timestamp"`, "clamav", noon, "cannot unmarshal string"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := strings.Replace(good, tt.old, tt.new, 1)
+			if tt.old != "" && in == good {
+				t.Fatal("nothing changed")
+			}
+			check(t, readTestResult(json.RawMessage(in), defaultDepth), tt.test, tt.time, tt.problem)
+		})
+	}
+}
+
+func check(t *testing.T, got reading, test string, at time.Time, problem string) {
+	t.Helper()
+	if got.test != test || !got.time.Equal(at) {
+		t.Errorf("test %q at %s, want %q at %s", got.test, got.time, test, at)
+	}
+	if (got.problem == nil) != (problem == "") || got.problem != nil && !strings.Contains(got.problem.Error(), problem) {
+		t.Errorf("problem %v, want %q", got.problem, problem)
+	}
+}
+
+func TestResultSpellings(t *testing.T) {
+	for in, want := range map[string]Result{
+		"PASSED": Passed, "SUCCESS": Passed, "WARNED": Warned, "WARNING": Warned,
+		"FAILED": Failed, "FAILURE": Failed, "ERROR": Errored, "SKIPPED": Skipped,
+	} {
+		got := readTestResult(json.RawMessage(`{"result":"`+in+`","configuration":[{"name":"t"}],"timestamp":"2026-03-01T12:00:00Z"}`), defaultDepth)
+		if got.problem != nil || got.predicate.(TestResult).Result != want {
+			t.Errorf("%s was read as %+v, want %s", in, got, want)
+		}
+	}
+}
+
+func FuzzParseNeverPanics(f *testing.F) {
+	f.Add([]byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"` + someHex + `"}}],"predicateType":"p","predicate":{}}`))
+	f.Add([]byte(`{"scanner":{"uri":"x","result":[{"severity":[null]}]},"configuration":[null]}`))
+	f.Add([]byte(`{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[{}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, read := range readers {
+			if r := read(b, defaultDepth); r.predicate == nil && r.problem == nil {
+				t.Errorf("neither predicate nor problem for %q", b)
+			}
+		}
+		if s, err := ParseStatement(b); (s == nil) == (err == nil) {
+			t.Errorf("statement %v and error %v", s, err)
+		}
+		_, _ = openEnvelope(b, defaultDepth)
+	})
+}

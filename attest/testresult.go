@@ -1,0 +1,122 @@
+package attest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// TestResultType is the predicate type of [TestResult].
+const TestResultType = "https://in-toto.io/attestation/test-result/v0.1"
+
+// TestResult is how a test ended. Format: in-toto attestation framework, predicate Test Result v0.1, with the fields that Konflux adds to it:
+// a timestamp, without which nobody could say which result is the newest, and counts.
+type TestResult struct {
+	Result        Result               `json:"result"`        // Passed, Warned or Failed; Errored and Skipped are read only
+	Configuration []ResourceDescriptor `json:"configuration"` // what was run; the name of the first is the name of the test
+	URL           string               `json:"url,omitempty"`
+	PassedTests   []string             `json:"passedTests,omitempty"`
+	WarnedTests   []string             `json:"warnedTests,omitempty"`
+	FailedTests   []string             `json:"failedTests,omitempty"`
+
+	Timestamp time.Time `json:"timestamp"` // when the test ended, required; written in UTC
+	Successes int       `json:"successes"`
+	Failures  int       `json:"failures"` // more than 0 contradicts Passed and Warned
+	Warnings  int       `json:"warnings"`
+}
+
+// PredicateType returns [TestResultType].
+func (r TestResult) PredicateType() string { return TestResultType }
+
+// Validate returns every mistake, each a [*FieldError].
+func (r TestResult) Validate() error {
+	var c checklist
+	if r.Result == Errored || r.Result == Skipped {
+		c.add("result", fmt.Sprintf("%q is not one of PASSED, WARNED, FAILED", r.Result))
+	}
+	return errors.Join(append(c, r.check())...)
+}
+
+func (r TestResult) check() error {
+	var c checklist
+	switch r.Result {
+	case Passed, Warned, Failed, Errored, Skipped:
+	case Unknown:
+		c.add("result", "required")
+	default:
+		c.add("result", fmt.Sprintf("%q is not one of PASSED, WARNED, FAILED", r.Result))
+	}
+	c.require("configuration", len(r.Configuration) > 0)
+	for i, d := range r.Configuration {
+		d.validate(&c, fmt.Sprintf("configuration[%d]", i))
+	}
+	c.require("configuration[0].name", len(r.Configuration) == 0 || r.Configuration[0].Name != "")
+	c.writable("timestamp", r.Timestamp)
+	r.checkCounts(&c)
+	return errors.Join(c...)
+}
+
+// checkCounts refuses a verdict that its own numbers contradict: one reader would believe the verdict, another the numbers.
+func (r TestResult) checkCounts(c *checklist) {
+	for _, n := range []struct {
+		field string
+		count int
+	}{{"successes", r.Successes}, {"failures", r.Failures}, {"warnings", r.Warnings}} {
+		if n.count < 0 {
+			c.add(n.field, "negative")
+		}
+	}
+	if (r.Result == Passed || r.Result == Warned) && (r.Failures > 0 || len(r.FailedTests) > 0) {
+		c.add("result", fmt.Sprintf("%s although tests failed", r.Result))
+	}
+}
+
+func (d ResourceDescriptor) validate(c *checklist, field string) {
+	if d.Name == "" && d.URI == "" && len(d.Digest) == 0 && len(d.Content) == 0 {
+		c.add(field, "names nothing")
+	}
+	if len(d.Digest) == 0 {
+		return
+	}
+	if err := validateDigests(field+".digest", d.Digest); err != nil {
+		*c = append(*c, err)
+	}
+}
+
+// MarshalJSON writes the timestamp in UTC.
+func (r TestResult) MarshalJSON() ([]byte, error) {
+	type plain TestResult
+	r.Timestamp = r.Timestamp.UTC()
+	return json.Marshal(plain(r))
+}
+
+func (r TestResult) named(test string) (Predicate, error) {
+	if len(r.Configuration) == 0 {
+		r.Configuration = []ResourceDescriptor{{Name: test}}
+	}
+	if name := r.Configuration[0].Name; name != test {
+		return nil, &FieldError{"configuration[0].name", fmt.Sprintf("%q is not the test %q", name, test)}
+	}
+	return r, nil
+}
+
+func (r TestResult) when() time.Time        { return r.Timestamp }
+func (r TestResult) outcome() (Result, int) { return r.Result, r.Failures }
+
+func readTestResult(raw json.RawMessage, depth int) reading {
+	var s struct {
+		Configuration []struct {
+			Name string `json:"name"`
+		} `json:"configuration"`
+		Timestamp string `json:"timestamp"`
+	}
+	var r reading
+	if sketch(raw, &s, depth) {
+		r.time = parseTime(s.Timestamp)
+		if len(s.Configuration) > 0 {
+			r.test = s.Configuration[0].Name
+		}
+	}
+	return read[TestResult](r, raw, depth)
+}

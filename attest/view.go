@@ -1,0 +1,169 @@
+package attest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"go.uber.org/zap"
+)
+
+// maxRounds bounds how often a view is rebuilt by one writer. 16 writers at once need two or three.
+const maxRounds = 32
+
+// repair brings the views of image up to its record.
+//
+// A view is one object that every writer rewrites, and no registry knows conditional writes, so any write can undo another. But the record
+// loses nothing, and every write of a view is followed by a look at record and view. Whoever writes last sees what it has undone.
+func (r *repository) repair(ctx context.Context, image name.Digest) error {
+	known := memory{}
+	for range maxRounds {
+		l, err := r.list(ctx, image, known)
+		if err != nil {
+			return &ViewError{Tag: viewTag(image), Err: err}
+		}
+		changed, err := r.rebuild(ctx, image, l)
+		if err != nil {
+			return err
+		}
+		if !changed {
+			return nil
+		}
+	}
+	return &ViewError{Tag: viewTag(image), Err: fmt.Errorf("others rewrote it %d times", maxRounds)}
+}
+
+// rebuild adds to each view what it lacks.
+func (r *repository) rebuild(ctx context.Context, image name.Digest, l listing) (changed bool, err error) {
+	changed, err = r.rebuildAtt(ctx, image, l.entries)
+	if err != nil {
+		return false, &ViewError{Tag: viewTag(image), Err: err}
+	}
+	if l.referrers || !l.index {
+		return changed, nil
+	}
+	also, err := r.rebuildIndex(ctx, image, l.entries)
+	if err != nil {
+		return false, &ViewError{Tag: tagBase(image), Err: err}
+	}
+	return changed || also, nil
+}
+
+// att reads cosign's tag. No tag is an empty view.
+func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
+	doc, err := r.manifest(ctx, viewTag(image))
+	if isNotFound(err) {
+		return v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1}, v1.Hash{}, nil
+	}
+	if err != nil {
+		return v1.Manifest{}, v1.Hash{}, err
+	}
+	var m v1.Manifest
+	if err := decode(doc.bytes, &m, r.opts.Limits.Depth); err != nil {
+		return v1.Manifest{}, v1.Hash{}, &CandidateError{Manifest: doc.digest, Err: err}
+	}
+	return m, doc.digest, nil
+}
+
+func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, entries []entry) (bool, error) {
+	m, _, err := r.att(ctx, image)
+	if err != nil {
+		return false, err
+	}
+	before := len(m.Layers)
+	m.Layers = union(m.Layers, envelopes(entries))
+	if len(m.Layers) == before {
+		return false, nil
+	}
+	config, err := attConfig(m.Layers)
+	if err != nil {
+		return false, err
+	}
+	m.Config = describe(config, types.OCIConfigJSON)
+	b, err := json.Marshal(m)
+	if err != nil {
+		return false, err
+	}
+	r.opts.Logger.Debug("rebuilding view", zap.String("tag", viewTag(image)), zap.Int("before", before), zap.Int("after", len(m.Layers)))
+	return true, r.push(ctx, viewTag(image), m.MediaType, b, layer(config, types.OCIConfigJSON))
+}
+
+// envelopes returns the layers that cosign's tag can show: it knows signed statements only.
+func envelopes(entries []entry) []v1.Descriptor {
+	var out []v1.Descriptor
+	for _, e := range entries {
+		for _, l := range e.statements {
+			if l.MediaType != EnvelopeType {
+				continue
+			}
+			out = append(out, v1.Descriptor{MediaType: l.MediaType, Size: l.Size, Digest: l.Digest, Annotations: attAnnotations(l.Annotations)})
+		}
+	}
+	return out
+}
+
+// attAnnotations adds the one without which cosign does not read a layer.
+func attAnnotations(annotations map[string]string) map[string]string {
+	out := map[string]string{annotationSignature: ""}
+	for k, v := range annotations {
+		out[k] = v
+	}
+	return out
+}
+
+// attConfig is an image config for those layers, which are not compressed. cosign needs one to append to the view.
+func attConfig(layers []v1.Descriptor) ([]byte, error) {
+	c := v1.ConfigFile{RootFS: v1.RootFS{Type: "layers"}}
+	for _, l := range layers {
+		c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, l.Digest)
+	}
+	return json.Marshal(c)
+}
+
+func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, entries []entry) (bool, error) {
+	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
+	doc, err := r.manifest(ctx, tagBase(image))
+	switch {
+	case isNotFound(err):
+	case err != nil:
+		return false, err
+	default:
+		if err := decode(doc.bytes, &index, r.opts.Limits.Depth); err != nil {
+			return false, err
+		}
+	}
+	before := len(index.Manifests)
+	var record []v1.Descriptor
+	for _, e := range entries {
+		if e.err == nil {
+			record = append(record, e.descriptor)
+		}
+	}
+	index.Manifests = union(index.Manifests, record)
+	if len(index.Manifests) == before {
+		return false, nil
+	}
+	b, err := json.Marshal(index)
+	if err != nil {
+		return false, err
+	}
+	return true, r.push(ctx, tagBase(image), types.OCIImageIndex, b)
+}
+
+// union returns have with those of more that it lacks.
+func union(have, more []v1.Descriptor) []v1.Descriptor {
+	seen := map[v1.Hash]bool{}
+	for _, d := range have {
+		seen[d.Digest] = true
+	}
+	for _, d := range more {
+		if !seen[d.Digest] {
+			seen[d.Digest] = true
+			have = append(have, d)
+		}
+	}
+	return have
+}

@@ -1,0 +1,129 @@
+package attest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// VulnsType is the predicate type of [Vulns].
+	VulnsType = "https://in-toto.io/attestation/vulns/v0.2"
+
+	// TestField is the extension field that names the test in a [Vulns] predicate, which has no field for it. The parsing rules of
+	// in-toto let a producer add fields that are named by a TypeURI; other consumers ignore it.
+	TestField = "https://github.com/testdag/testdag/test"
+)
+
+// Vulns is what a scanner found in the image. Format: in-toto attestation framework, predicate Vulnerabilities v0.2. It has no verdict; a
+// policy judges it.
+type Vulns struct {
+	Test     string       `json:"https://github.com/testdag/testdag/test,omitempty"` // see TestField; Writer.Write sets it
+	Scanner  Scanner      `json:"scanner"`
+	Metadata ScanMetadata `json:"metadata"`
+}
+
+// A Scanner says what looked for vulnerabilities, with which knowledge, and what it found.
+type Scanner struct {
+	URI     string    `json:"uri"` // ResourceURI of the scanner, required: "pkg:github/aquasecurity/trivy@244fd47e07d1004f0aed9c"
+	Version string    `json:"version,omitempty"`
+	DB      ScannerDB `json:"db"`
+
+	// Result is what was found. Empty says that the scanner found nothing; nil says that there is no result, and is refused.
+	Result []Finding `json:"result"`
+}
+
+// A ScannerDB is the vulnerability database that a scanner knew.
+type ScannerDB struct {
+	URI        string    `json:"uri,omitempty"`
+	Version    string    `json:"version,omitempty"`
+	LastUpdate time.Time `json:"lastUpdate"` // required; many reports lack it, and then it must be asked for, never made up
+}
+
+// A Finding is one vulnerability.
+type Finding struct {
+	ID          string           `json:"id"`       // CVE, GHSA or the scanner's own, required
+	Severity    []Severity       `json:"severity"` // required, may be empty
+	Annotations []map[string]any `json:"annotations,omitempty"`
+}
+
+// A Severity is one opinion on how bad a vulnerability is.
+type Severity struct {
+	Method string `json:"method"` // who says so, required: "nvd", "cvss_score"
+	Score  string `json:"score"`  // what they say, required, numbers too as text: "high", "5.2"
+}
+
+// ScanMetadata says when the scan ran. Both times are required. Sub-second digits are kept, and what is written is in UTC.
+type ScanMetadata struct {
+	StartedOn  time.Time `json:"scanStartedOn"`
+	FinishedOn time.Time `json:"scanFinishedOn"`
+}
+
+// PredicateType returns [VulnsType].
+func (v Vulns) PredicateType() string { return VulnsType }
+
+// Validate returns every mistake, each a [*FieldError].
+func (v Vulns) Validate() error {
+	var c checklist
+	c.require("scanner.uri", v.Scanner.URI != "")
+	c.writable("scanner.db.lastUpdate", v.Scanner.DB.LastUpdate)
+	c.require("scanner.result", v.Scanner.Result != nil)
+	for i, f := range v.Scanner.Result {
+		f.validate(&c, fmt.Sprintf("scanner.result[%d]", i))
+	}
+	c.writable("metadata.scanStartedOn", v.Metadata.StartedOn)
+	c.writable("metadata.scanFinishedOn", v.Metadata.FinishedOn)
+	return errors.Join(c...)
+}
+
+func (f Finding) validate(c *checklist, field string) {
+	c.require(field+".id", f.ID != "")
+	c.require(field+".severity", f.Severity != nil)
+	for i, s := range f.Severity {
+		c.require(fmt.Sprintf("%s.severity[%d].method", field, i), s.Method != "")
+		c.require(fmt.Sprintf("%s.severity[%d].score", field, i), s.Score != "")
+	}
+}
+
+// MarshalJSON writes times in UTC.
+func (v Vulns) MarshalJSON() ([]byte, error) {
+	type plain Vulns
+	v.Scanner.DB.LastUpdate = v.Scanner.DB.LastUpdate.UTC()
+	v.Metadata.StartedOn = v.Metadata.StartedOn.UTC()
+	v.Metadata.FinishedOn = v.Metadata.FinishedOn.UTC()
+	return json.Marshal(plain(v))
+}
+
+func (v Vulns) named(test string) (Predicate, error) {
+	if v.Test != "" && v.Test != test {
+		return nil, &FieldError{TestField, fmt.Sprintf("%q is not the test %q", v.Test, test)}
+	}
+	v.Test = test
+	return v, nil
+}
+
+func (v Vulns) check() error           { return v.Validate() }
+func (v Vulns) when() time.Time        { return v.Metadata.FinishedOn }
+func (v Vulns) outcome() (Result, int) { return Unknown, len(v.Scanner.Result) }
+
+func readVulns(raw json.RawMessage, depth int) reading {
+	var s struct {
+		Test    json.RawMessage `json:"https://github.com/testdag/testdag/test"`
+		Scanner struct {
+			URI string `json:"uri"`
+		} `json:"scanner"`
+		Metadata struct {
+			FinishedOn string `json:"scanFinishedOn"`
+		} `json:"metadata"`
+	}
+	var r reading
+	if sketch(raw, &s, depth) {
+		r.test, r.time = s.Scanner.URI, parseTime(s.Metadata.FinishedOn)
+	}
+	if s.Test != nil {
+		r.test = ""
+		_ = json.Unmarshal(s.Test, &r.test) // what is not text names no test
+	}
+	return read[Vulns](r, raw, depth)
+}
