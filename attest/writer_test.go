@@ -1,0 +1,474 @@
+package attest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// The layout of a record outlives a release: other tools read it.
+func TestRecordAsWritten(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		r := w.write(k, "clamav", outcome(Passed, 0))
+		if describe(r.Bytes, "").Digest != r.Digest || int64(len(r.Bytes)) != r.Size || r.Repository != w.image.Context() {
+			t.Errorf("record %s of %d bytes in %s does not describe its bytes", r.Digest, r.Size, r.Repository)
+		}
+		var m v1.Manifest
+		if err := json.Unmarshal(r.Bytes, &m); err != nil {
+			t.Fatal(err)
+		}
+		envelope, err := w.repo().blob(context.Background(), m.Layers[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload, err := openEnvelope(envelope, defaultDepth)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantPayload := compact(fmt.Sprintf(`{
+			"_type": "https://in-toto.io/Statement/v1",
+			"subject": [{"name": %q, "digest": {"sha256": %q}}],
+			"predicateType": "https://in-toto.io/attestation/test-result/v0.1",
+			"predicate": {"result": "PASSED", "configuration": [{"name": "clamav"}], "timestamp": "2026-03-01T12:00:00Z", "successes": 0, "failures": 0, "warnings": 0}
+		}`, w.image.Context().Name(), w.hash().Hex))
+		if diff := cmp.Diff(wantPayload, string(payload)); diff != "" {
+			t.Error(diff)
+		}
+		subject, err := w.repo().manifest(context.Background(), w.image.DigestStr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := compact(fmt.Sprintf(`{
+			"schemaVersion": 2,
+			"mediaType": "application/vnd.oci.image.manifest.v1+json",
+			"config": {"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
+			"layers": [{"mediaType": "application/vnd.dsse.envelope.v1+json", "size": %d, "digest": %q,
+				"annotations": {"dev.cosignproject.cosign/signature": "", "predicateType": "https://in-toto.io/attestation/test-result/v0.1"}}],
+			"annotations": {"io.github.testdag.envelope": %q, "io.github.testdag.payload": %q, "io.github.testdag.test": "clamav", "predicateType": "https://in-toto.io/attestation/test-result/v0.1"},
+			"subject": {"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": %d, "digest": %q},
+			"artifactType": "application/vnd.in-toto+json"
+		}`, len(envelope), describe(envelope, "").Digest, describe(envelope, "").Digest, describe(payload, "").Digest, len(subject.bytes), w.image.DigestStr()))
+		if diff := cmp.Diff(want, string(r.Bytes)); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]string{describe(envelope, "").Digest.String()}, w.attLayers()); diff != "" {
+			t.Errorf("cosign's view: %s", diff)
+		}
+	})
+}
+
+func TestWhereTheRecordIsFound(t *testing.T) {
+	tags := func(w *world) []string {
+		refs, err := w.repo().recordTags(context.Background(), w.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return refs
+	}
+	fallback := func(w *world) []string {
+		refs, err := w.repo().fallback(context.Background(), w.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return refs
+	}
+	with := newWorld(t, true)
+	with.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+	if len(tags(with)) != 0 || len(fallback(with)) != 0 {
+		t.Error("tags were written although the registry has the referrers API")
+	}
+	without := newWorld(t, false)
+	r := without.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+	if diff := cmp.Diff([]string{recordTag(without.image, r.Digest)}, tags(without)); diff != "" {
+		t.Errorf("tags of its own: %s", diff)
+	}
+	if diff := cmp.Diff([]string{r.Digest.String()}, fallback(without)); diff != "" {
+		t.Errorf("fallback index: %s", diff)
+	}
+}
+
+func TestWithoutViewsOnlyTheRecordIsWritten(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		w.opts.WithoutViews = true
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, 0))
+		if got := w.attLayers(); len(got) != 0 {
+			t.Errorf("the view holds %v", got)
+		}
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Passed {
+			t.Errorf("got %+v", e)
+		}
+	})
+}
+
+// A writer that stops between record and view loses nothing: the next one repairs the view.
+func TestNextWriterRepairsTheView(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		views := w.opts
+		w.opts.WithoutViews = true
+		for i := range 3 {
+			w.write(k, "crashed", outcome(Failed, time.Duration(i)*time.Second))
+		}
+		w.opts = views
+		w.write(k, "scan", outcome(Passed, 0))
+		if got := w.attLayers(); len(got) != 4 {
+			t.Errorf("the view holds %d statements, want 4", len(got))
+		}
+	})
+}
+
+func TestViewKeepsWhatOthersWrote(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		ctx := context.Background()
+		foreign := w.sign(k, w.statementOf("https://example.com/other", `{}`))
+		d := describe(foreign, EnvelopeType)
+		d.Annotations = map[string]string{"dev.sigstore.cosign/certificate": "PEM", annotationSignature: ""}
+		m := v1.Manifest{SchemaVersion: 2, MediaType: "application/vnd.oci.image.manifest.v1+json", Config: describe([]byte("{}"), "application/vnd.oci.image.config.v1+json"), Layers: []v1.Descriptor{d}}
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.repo().push(ctx, viewTag(w.image), m.MediaType, b, layer(foreign, EnvelopeType), layer([]byte("{}"), m.Config.MediaType)); err != nil {
+			t.Fatal(err)
+		}
+		w.write(k, "scan", outcome(Passed, 0))
+		got, _, err := w.repo().att(ctx, w.image)
+		if err != nil || len(got.Layers) != 2 {
+			t.Fatalf("%d layers, %v, want 2", len(got.Layers), err)
+		}
+		if diff := cmp.Diff(d, got.Layers[0]); diff != "" {
+			t.Errorf("the layer that was there changed: %s", diff)
+		}
+	})
+}
+
+func TestSameStatementTwiceLeavesOne(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		for name, signer := range map[string]Signer{
+			"signs otherwise each time, knows itself": &key{name: "a", private: newKey(t, "a").private, salted: true},
+			"signs alike, cannot verify":              signerOnly{newKey(t, "b")},
+		} {
+			first := w.write(signer, name, vulns(0))
+			second := w.write(signer, name, vulns(0))
+			if diff := cmp.Diff(string(first.Bytes), string(second.Bytes)); diff != "" || first.Digest != second.Digest {
+				t.Errorf("%s: another record: %s", name, diff)
+			}
+		}
+		if got := w.attLayers(); len(got) != 2 {
+			t.Errorf("%d statements in the view, want 2", len(got))
+		}
+		l, err := w.repo().list(context.Background(), w.image, memory{})
+		if err != nil || len(l.entries) != 2 {
+			t.Errorf("%d records, %v, want 2", len(l.entries), err)
+		}
+	})
+}
+
+// That somebody else put the same payload there, badly signed, is no reason not to write.
+func TestForeignCopyDoesNotStandForOurs(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
+		w.write(theirs, "scan", outcome(Passed, 0))
+		w.write(ours, "scan", outcome(Passed, 0))
+		e := w.mustNewest(ours, testResultOf("scan"))
+		if e.Problem != nil || e.By.Name != "ours" || e.Tied != nil {
+			t.Errorf("got %v by %v, tied %d", e.Problem, e.By, len(e.Tied))
+		}
+		if got := w.attLayers(); len(got) != 2 {
+			t.Errorf("%d statements in the view, want both", len(got))
+		}
+	})
+}
+
+func TestSixteenWritersLoseNothing(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		const n = 16
+		digests := make([]v1.Hash, n)
+		errs := make([]error, n)
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				r, err := NewWriter(k, w.opts).Write(context.Background(), w.image, fmt.Sprintf("test-%d", i), outcome(Passed, 0))
+				digests[i], errs[i] = r.Digest, err
+			})
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+		l, err := w.repo().list(context.Background(), w.image, memory{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var envelopes []string
+		for _, h := range digests {
+			i := slices.IndexFunc(l.entries, func(e entry) bool { return e.descriptor.Digest == h })
+			if i < 0 {
+				t.Fatalf("record %s is lost", h)
+			}
+			envelopes = append(envelopes, l.entries[i].statements[0].Digest.String())
+		}
+		slices.Sort(envelopes)
+		if diff := cmp.Diff(envelopes, w.attLayers()); diff != "" {
+			t.Errorf("cosign's view differs from the record: %s", diff)
+		}
+		if l.referrers {
+			return
+		}
+		index, err := w.repo().fallback(context.Background(), w.image)
+		if err != nil || len(index) != n {
+			t.Errorf("%d of %d in the fallback index, %v", len(index), n, err)
+		}
+	})
+}
+
+// Another writer's stale view undoes ours right after it was put. We look again.
+func TestUndoneViewIsRebuilt(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "first", outcome(Passed, 0))
+	stale, err := w.repo().manifest(context.Background(), viewTag(w.image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var undone atomic.Bool
+	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		// The list after our PUT of the view: the other writer comes in between.
+		if strings.Contains(r.URL.Path, "/referrers/") && w.count("PUT", viewTag(w.image)) == 2 && undone.CompareAndSwap(false, true) {
+			if err := w.repo().put(context.Background(), viewTag(w.image), stale.media, stale.bytes); err != nil {
+				t.Error(err)
+			}
+		}
+		return false
+	})
+	w.write(k, "second", outcome(Passed, 0))
+	if !undone.Load() {
+		t.Fatal("nothing was undone")
+	}
+	if got := w.attLayers(); len(got) != 2 {
+		t.Errorf("%d statements in the view, want 2", len(got))
+	}
+}
+
+// A repository with immutable tags refuses to rewrite the view. The record is safe, and the caller is told both.
+func TestViewThatCannotBeWritten(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.answers(http.StatusConflict, func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".att")
+		})
+		r, err := NewWriter(k, w.opts).Write(context.Background(), w.image, "scan", outcome(Failed, 0))
+		if e := wantAs[*ViewError](t, err); e.Tag != viewTag(w.image) {
+			t.Errorf("view %s", e.Tag)
+		}
+		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusConflict || e.Op != "write manifest" {
+			t.Errorf("got %+v", e)
+		}
+		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != r.Digest || e.Result != Failed {
+			t.Errorf("found %s %s, want the record %s", e.Manifest, e.Result, r.Digest)
+		}
+	})
+}
+
+// Some registries answer the tag of the fallback index with the image itself. It must not be overwritten.
+func TestFallbackTagThatIsTheImage(t *testing.T) {
+	w := newWorld(t, false)
+	k := newKey(t, "k")
+	image, err := w.repo().manifest(context.Background(), w.image.DigestStr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.repo().put(context.Background(), tagBase(w.image), image.media, image.bytes); err != nil {
+		t.Fatal(err)
+	}
+	w.write(k, "scan", outcome(Passed, 0))
+	if got, err := w.repo().manifest(context.Background(), tagBase(w.image)); err != nil || got.digest != image.digest {
+		t.Errorf("the tag now is %s, %v", got.digest, err)
+	}
+	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
+		t.Error(e.Problem)
+	}
+}
+
+func TestWriteRefuses(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	write := func(test string, p Predicate) error {
+		_, err := NewWriter(k, w.opts).Write(context.Background(), w.image, test, p)
+		return err
+	}
+	before := len(w.requests)
+	wantField(t, write("scan", nil), "predicate")
+	wantField(t, write("", outcome(Passed, 0)), "test")
+	wantField(t, write("scan", TestResult{}), "result", "timestamp")
+	wantField(t, write("scan", Vulns{}), "scanner.uri", "scanner.db.lastUpdate", "scanner.result", "metadata.scanStartedOn", "metadata.scanFinishedOn")
+	wantField(t, write("scan", TestResult{Configuration: []ResourceDescriptor{{Name: "other"}}}), "configuration[0].name")
+	wantField(t, write("scan", Vulns{Test: "other"}), TestField)
+	_, err := NewWriter(k, w.opts).Write(context.Background(), w.image.Context().Digest("sha512:"+strings.Repeat("ab", 64)), "scan", outcome(Passed, 0))
+	wantField(t, err, "image")
+	if len(w.requests) != before {
+		t.Errorf("the registry was asked: %v", w.requests[before:])
+	}
+}
+
+func TestImageThatDoesNotExist(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		nowhere := w.image.Context().Digest("sha256:" + someHex)
+		_, err := NewWriter(newKey(t, "k"), w.opts).Write(context.Background(), nowhere, "scan", outcome(Passed, 0))
+		if !errors.Is(err, ErrNoImage) {
+			t.Errorf("got %v", err)
+		}
+		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusNotFound || e.Ref != nowhere.Name() {
+			t.Errorf("got %+v", e)
+		}
+		if w.count("PUT", "") != 2 {
+			t.Error("something was written") // the two are the image's own blob and manifest
+		}
+	})
+}
+
+// signer returns envelopes or errors as told.
+type signer func([]byte) ([]byte, error)
+
+func (s signer) Sign(_ context.Context, _ string, payload []byte) ([]byte, error) { return s(payload) }
+
+func TestSignerThatMisbehaves(t *testing.T) {
+	w := newWorld(t, true)
+	w.opts.Limits.EnvelopeBytes = 2000
+	k := newKey(t, "k")
+	refused := errors.New("card removed")
+	before := w.count("PUT", "")
+	for name, tt := range map[string]struct {
+		sign signer
+		want string
+	}{
+		"fails":             {func([]byte) ([]byte, error) { return nil, refused }, "card removed"},
+		"returns nothing":   {func([]byte) ([]byte, error) { return nil, nil }, "unexpected EOF"},
+		"signs other bytes": {func(p []byte) ([]byte, error) { return k.Sign(t.Context(), PayloadType, append(p, ' ')) }, "another payload"},
+		"signs as other":    {func(p []byte) ([]byte, error) { return k.Sign(t.Context(), "text/plain", p) }, "payloadType"},
+		"blows up": {func(p []byte) ([]byte, error) {
+			b, err := k.Sign(t.Context(), PayloadType, p)
+			return append(b, make([]byte, 2000)...), err
+		}, ""},
+		"is too long": {func(p []byte) ([]byte, error) {
+			b, err := k.Sign(t.Context(), PayloadType, p)
+			return append(b, []byte(strings.Repeat(" ", 2000))...), err
+		}, "envelope bytes"},
+	} {
+		_, err := NewWriter(tt.sign, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+	if w.count("PUT", "") != before {
+		t.Error("something was written")
+	}
+}
+
+func (w *world) count(method, part string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, r := range w.requests {
+		if strings.HasPrefix(r, method+" ") && strings.Contains(r, part) {
+			n++
+		}
+	}
+	return n
+}
+
+// Several clients that upload one blob at once make registries forget it. A fresh push cures that.
+func TestLostUploadIsPushedAgain(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		for _, code := range []string{"DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"} {
+			var failed atomic.Int32
+			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") || failed.Add(1) > 2 {
+					return false
+				}
+				rw.WriteHeader(http.StatusBadRequest)
+				fmt.Fprintf(rw, `{"errors":[{"code":%q,"message":"try again"}]}`, code)
+				return true
+			})
+			k := newKey(t, "k")
+			w.write(k, code, outcome(Passed, 0))
+			if e := w.mustNewest(k, testResultOf(code)); e.Problem != nil {
+				t.Error(e.Problem)
+			}
+		}
+	})
+}
+
+func TestTransientAnswersAreAskedAgain(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		for _, status := range []int{408, 429, 500, 502, 503, 504} {
+			tries := map[string]int{}
+			var mu sync.Mutex
+			w.answers(status, func(r *http.Request) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				at := r.Method + r.URL.Path
+				tries[at]++
+				return r.Method != http.MethodPatch && tries[at]%3 != 0 // a blob's own bytes cannot be sent again by the transport
+			})
+			k := newKey(t, "k")
+			w.write(k, fmt.Sprint("scan", status), outcome(Passed, 0))
+			if e := w.mustNewest(k, testResultOf(fmt.Sprint("scan", status))); e.Problem != nil {
+				t.Error(e.Problem)
+			}
+		}
+	})
+}
+
+// What has been reported as written can be read: a registry that accepts and forgets is found out.
+func TestWriteReadsBack(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+				_, _ = io.Copy(io.Discard, r.Body)
+				rw.WriteHeader(http.StatusCreated)
+				return true
+			}
+			return false
+		})
+		_, err := NewWriter(newKey(t, "k"), w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
+		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusNotFound || e.Op != "read manifest" {
+			t.Errorf("got %+v", e)
+		}
+	})
+}
+
+func TestLogNeverHoldsPayloads(t *testing.T) {
+	w := newWorld(t, true)
+	core, logs := observer.New(zap.DebugLevel)
+	w.opts.Logger = zap.New(core)
+	k := newKey(t, "k")
+	w.write(k, "scan", vulns(0, "CVE-SECRET"))
+	w.mustNewest(k, Test{"scan", VulnsType})
+	if logs.FilterMessage("rebuilding view").Len() != 1 {
+		t.Errorf("the view's rebuilding was logged %d times", logs.FilterMessage("rebuilding view").Len())
+	}
+	for _, e := range logs.All() {
+		if s := fmt.Sprint(e.Message, e.ContextMap()); strings.Contains(s, "SECRET") {
+			t.Errorf("log holds %s", s)
+		}
+	}
+}
