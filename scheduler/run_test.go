@@ -1,0 +1,590 @@
+package scheduler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	"pgregory.net/rapid"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+)
+
+// A recorder is a runner that takes the time it is told to, ends as it is told to, and writes down what happened.
+type recorder struct {
+	takes map[dag.ID]time.Duration
+	ends  map[scheduler.Ref]scheduler.Phase // others pass
+
+	mu     sync.Mutex
+	log    []string
+	live   int
+	most   int
+	starts map[scheduler.Ref]int
+}
+
+func (r *recorder) note(format string, args ...any) {
+	r.log = append(r.log, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Run(ctx context.Context, t scheduler.Task) (scheduler.Result, error) {
+	r.mu.Lock()
+	r.note("start %s", t.Ref)
+	r.live++
+	r.most = max(r.most, r.live)
+	if r.starts == nil {
+		r.starts = map[scheduler.Ref]int{}
+	}
+	r.starts[t.Ref]++
+	r.mu.Unlock()
+
+	var err error
+	select {
+	case <-time.After(r.takes[t.Ref.ID]):
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.live--
+	if err != nil {
+		r.note("stop %s", t.Ref)
+		return scheduler.Result{}, err
+	}
+	phase := r.ends[t.Ref]
+	if phase == scheduler.PhaseNone {
+		phase = scheduler.PhasePassed
+	}
+	r.note("%s %s", t.Ref, phase)
+	return scheduler.Result{Phase: phase}, nil
+}
+
+func graphOf(t testing.TB, list ...dag.Scenario) *dag.Graph {
+	t.Helper()
+	g, err := dag.New(list...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// diamond is build, then scan and lint, then deploy.
+func diamond(t testing.TB) *dag.Graph {
+	return graphOf(t,
+		dag.Scenario{ID: "build"},
+		dag.Scenario{ID: "lint", After: dag.After("build")},
+		dag.Scenario{ID: "scan", After: dag.After("build")},
+		dag.Scenario{ID: "deploy", After: dag.After("lint", "scan")},
+	)
+}
+
+func outcome(g *dag.Graph, s scheduler.Snapshot) scheduler.Outcome {
+	return scheduler.Next(g, s).Outcome
+}
+
+func TestRunInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, r := diamond(t), &recorder{takes: map[dag.ID]time.Duration{"build": 1, "lint": 2, "scan": 3, "deploy": 4}}
+		s, err := scheduler.Run(t.Context(), g, r, scheduler.Options{Parallel: 2})
+		if err != nil || outcome(g, s) != scheduler.OutcomePassed {
+			t.Fatalf("%v, %v", outcome(g, s), err)
+		}
+		slices.Sort(r.log[2:4]) // lint and scan start at once
+		want := []string{
+			"start build#1", "build#1 passed", "start lint#1", "start scan#1",
+			"lint#1 passed", "scan#1 passed", "start deploy#1", "deploy#1 passed",
+		}
+		if diff := cmp.Diff(want, r.log); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRunFailureAndRerun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, r := diamond(t), &recorder{ends: map[scheduler.Ref]scheduler.Phase{{ID: "scan", Run: 1}: scheduler.PhaseFailed}}
+		s, err := scheduler.Run(t.Context(), g, r, scheduler.Options{})
+		if err != nil || outcome(g, s) != scheduler.OutcomeFailed {
+			t.Fatalf("%v, %v", outcome(g, s), err)
+		}
+		s = s.Observe(scheduler.Rerun(s.Newest("scan")))
+		s, err = scheduler.Run(t.Context(), g, r, scheduler.Options{Snapshot: s})
+		if err != nil || outcome(g, s) != scheduler.OutcomePassed {
+			t.Fatalf("%v, %v", outcome(g, s), err)
+		}
+		want := map[scheduler.Ref]int{
+			{ID: "build", Run: 1}: 1, {ID: "lint", Run: 1}: 1, {ID: "scan", Run: 1}: 1, {ID: "scan", Run: 2}: 1, {ID: "deploy", Run: 1}: 1,
+		}
+		if diff := cmp.Diff(want, r.starts); diff != "" {
+			t.Errorf("runs (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRunLimits(t *testing.T) {
+	var list []dag.Scenario
+	for i := range 12 {
+		list = append(list, dag.Scenario{ID: dag.ID(fmt.Sprintf("s%02d", i))})
+	}
+	everything := func(dag.ID) string { return "" }
+	odd := func(id dag.ID) string { return map[bool]string{true: "odd"}[id[2]%2 == 1] }
+	tests := []struct {
+		name string
+		o    scheduler.Options
+		most int
+	}{
+		{"by default the processors", scheduler.Options{}, min(runtime.GOMAXPROCS(0), 12)},
+		{"in all", scheduler.Options{Parallel: 5}, 5},
+		{"one", scheduler.Options{Parallel: 1}, 1},
+		{"no more than there are", scheduler.Options{Parallel: 50}, 12},
+		{"one pool for all", scheduler.Options{Parallel: 50, Pool: everything, Pools: map[string]int{"": 3}}, 3},
+		{"a pool of six", scheduler.Options{Parallel: 50, Pool: odd, Pools: map[string]int{"odd": 2}}, 8},
+		{"a pool without limit", scheduler.Options{Parallel: 50, Pool: odd}, 12},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, r := graphOf(t, list...), &recorder{takes: map[dag.ID]time.Duration{}}
+				for _, s := range list {
+					r.takes[s.ID] = time.Second
+				}
+				s, err := scheduler.Run(t.Context(), g, r, test.o)
+				if err != nil || outcome(g, s) != scheduler.OutcomePassed || len(r.starts) != len(list) {
+					t.Fatalf("%v, %v, %d runs", outcome(g, s), err, len(r.starts))
+				}
+				if r.most != test.most {
+					t.Errorf("at most %d at once, want %d", r.most, test.most)
+				}
+			})
+		})
+	}
+}
+
+// Of what can start, the longest remaining path goes first: here c, before which everything waits.
+func TestRunLongestPathFirst(t *testing.T) {
+	list := []dag.Scenario{
+		{ID: "a"}, {ID: "b"}, {ID: "c"}, {ID: "d", After: dag.After("c")}, {ID: "e", After: dag.After("d")},
+	}
+	for _, test := range []struct {
+		weight func(dag.ID) time.Duration
+		want   string
+	}{
+		{nil, "c#1 d#1 a#1 b#1 e#1"},
+		{func(id dag.ID) time.Duration { return map[dag.ID]time.Duration{"b": 9, "e": 1}[id] }, "b#1 c#1 d#1 e#1 a#1"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &recorder{}
+			if _, err := scheduler.Run(t.Context(), graphOf(t, list...), r, scheduler.Options{Parallel: 1, Weight: test.weight}); err != nil {
+				t.Fatal(err)
+			}
+			var order []string
+			for _, line := range r.log {
+				if run, ok := strings.CutPrefix(line, "start "); ok {
+					order = append(order, run)
+				}
+			}
+			if got := strings.Join(order, " "); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRunRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, r := diamond(t), &recorder{takes: map[dag.ID]time.Duration{"build": time.Hour, "scan": time.Hour, "lint": time.Second}}
+		requests := make(chan scheduler.Event)
+		var snapshot scheduler.Snapshot
+		done := make(chan error)
+		go func() {
+			var err error
+			snapshot, err = scheduler.Run(t.Context(), g, r, scheduler.Options{Requests: requests, Parallel: 4})
+			done <- err
+		}()
+		ref := func(id dag.ID, run int) scheduler.Ref { return scheduler.Ref{ID: id, Run: run} }
+		ask := func(after time.Duration, e scheduler.Event) {
+			time.Sleep(after)
+			requests <- e
+			synctest.Wait()
+		}
+		ask(time.Minute, scheduler.Cancel(ref("build", 1)))
+		ask(0, scheduler.Rerun(ref("build", 1)))
+		ask(0, scheduler.Finished(ref("build", 2), scheduler.PhasePassed)) // news is the runner's to bring
+		ask(0, scheduler.Rerun(ref("stranger", 1)))
+		ask(90*time.Minute, scheduler.Cancel(ref("scan", 1)))
+		ask(0, scheduler.Force(ref("deploy", 0)))
+		close(requests)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			"start build#1", "stop build#1", "start build#2", "build#2 passed", "start lint#1", "start scan#1",
+			"lint#1 passed", "stop scan#1", "start deploy#1", "deploy#1 passed",
+		}
+		slices.Sort(r.log[4:6])
+		if diff := cmp.Diff(want, r.log); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if st := snapshot["deploy"]; !st.Forced || st.Phase != scheduler.PhasePassed {
+			t.Errorf("deploy: %+v", st)
+		}
+		if st := snapshot["scan"]; st.Phase != scheduler.PhaseStopped || st.Cancel != 1 {
+			t.Errorf("scan: %+v", st)
+		}
+		if _, ok := snapshot["stranger"]; ok {
+			t.Error("the stranger is in the snapshot")
+		}
+	})
+}
+
+// "An error means the runner could not tell (retried with backoff within a budget, then failed with its reason)."
+func TestRunAsksAgain(t *testing.T) {
+	goexit := func() (scheduler.Result, error) { runtime.Goexit(); panic("unreachable") }
+	tests := []struct {
+		name    string
+		asks    []func() (scheduler.Result, error)
+		o       scheduler.Options
+		phase   scheduler.Phase
+		reason  string
+		elapsed time.Duration
+	}{
+		{"then passes", []func() (scheduler.Result, error){fails("no node"), fails("no node"), ends(scheduler.PhasePassed)}, scheduler.Options{}, scheduler.PhasePassed, "", 3 * time.Second},
+		{"then gives up", []func() (scheduler.Result, error){fails("a"), fails("b"), fails("no node")}, scheduler.Options{}, scheduler.PhaseFailed, "asked 3 times: no node", 3 * time.Second},
+		{"once only", []func() (scheduler.Result, error){fails("no node")}, scheduler.Options{Attempts: 1}, scheduler.PhaseFailed, "asked 1 times: no node", 0},
+		{"longer pauses", []func() (scheduler.Result, error){fails("a"), fails("b"), fails("c"), ends(scheduler.PhasePassed)}, scheduler.Options{Attempts: 4, Backoff: 40 * time.Second}, scheduler.PhasePassed, "", 160 * time.Second},
+		{"panics", []func() (scheduler.Result, error){func() (scheduler.Result, error) { panic("boom") }}, scheduler.Options{Attempts: 1}, scheduler.PhaseFailed, "the runner panicked: boom", 0},
+		{"ends its goroutine", []func() (scheduler.Result, error){goexit}, scheduler.Options{}, scheduler.PhaseFailed, "ended its goroutine", 0},
+		{"no result", []func() (scheduler.Result, error){ends(scheduler.PhaseNone)}, scheduler.Options{Attempts: 1}, scheduler.PhaseFailed, "neither an error nor", 0},
+		{"still running", []func() (scheduler.Result, error){ends(scheduler.PhaseRunning)}, scheduler.Options{Attempts: 1}, scheduler.PhaseFailed, "neither an error nor", 0},
+		{"stopped, by no plan", []func() (scheduler.Result, error){ends(scheduler.PhaseStopped)}, scheduler.Options{Attempts: 1}, scheduler.PhaseFailed, "neither an error nor", 0},
+		{"canceled from outside", []func() (scheduler.Result, error){ends(scheduler.PhaseCanceled)}, scheduler.Options{}, scheduler.PhaseCanceled, "", 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				runner := scheduler.RunnerFunc(func(context.Context, scheduler.Task) (scheduler.Result, error) {
+					asked++
+					return test.asks[asked-1]()
+				})
+				var result scheduler.Result
+				test.o.Observe = func(s scheduler.Step) {
+					if s.Event.Phase.Over() {
+						result = s.Result
+					}
+				}
+				begin := time.Now()
+				s, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), runner, test.o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s["scan"].Phase != test.phase || result.Phase != test.phase || !strings.Contains(result.Reason, test.reason) {
+					t.Errorf("got %+v, %+v", s["scan"], result)
+				}
+				if asked != len(test.asks) || time.Since(begin) != test.elapsed {
+					t.Errorf("asked %d times in %s, want %d in %s", asked, time.Since(begin), len(test.asks), test.elapsed)
+				}
+			})
+		})
+	}
+}
+
+func fails(text string) func() (scheduler.Result, error) {
+	return func() (scheduler.Result, error) { return scheduler.Result{}, errors.New(text) }
+}
+
+func ends(p scheduler.Phase) func() (scheduler.Result, error) {
+	return func() (scheduler.Result, error) { return scheduler.Result{Phase: p}, nil }
+}
+
+func TestRunTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := graphOf(t, dag.Scenario{ID: "scan"}, dag.Scenario{ID: "quick"}, dag.Scenario{ID: "late"}, dag.Scenario{ID: "unlimited"})
+		const limit = time.Minute
+		runner := scheduler.RunnerFunc(func(ctx context.Context, t scheduler.Task) (scheduler.Result, error) {
+			switch t.Ref.ID {
+			case "scan": // never ends by itself, and cannot tell
+				<-ctx.Done()
+				return scheduler.Result{Output: []byte("half a report")}, ctx.Err()
+			case "late": // comes to its own end after it was told to stop
+				<-ctx.Done()
+				return scheduler.Result{Phase: scheduler.PhasePassed}, nil
+			case "unlimited":
+				time.Sleep(10 * limit)
+			}
+			return scheduler.Result{Phase: scheduler.PhasePassed}, nil
+		})
+		results := map[dag.ID]scheduler.Result{}
+		s, err := scheduler.Run(t.Context(), g, runner, scheduler.Options{
+			Parallel: 4,
+			Timeout: func(id dag.ID) time.Duration {
+				return map[dag.ID]time.Duration{"unlimited": 0}[id] + map[bool]time.Duration{true: limit}[id != "unlimited"]
+			},
+			Observe: func(s scheduler.Step) { results[s.Event.Ref.ID] = s.Result },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[dag.ID]scheduler.Phase{}
+		for id, st := range s {
+			got[id] = st.Phase
+		}
+		want := map[dag.ID]scheduler.Phase{
+			"scan": scheduler.PhaseFailed, "quick": scheduler.PhasePassed, "late": scheduler.PhasePassed, "unlimited": scheduler.PhasePassed,
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if r := results["scan"]; r.Reason != "timed out after 1m0s" || string(r.Output) != "half a report" {
+			t.Errorf("scan: %+v", r)
+		}
+	})
+}
+
+// A canceled context stops what is live, starts nothing more, and what was observed can be gone on with.
+func TestRunCanceled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, r := diamond(t), &recorder{takes: map[dag.ID]time.Duration{"scan": time.Hour}}
+		cause := errors.New("the machine goes down")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Minute, func() { cancel(cause) })
+		s, err := scheduler.Run(ctx, g, r, scheduler.Options{})
+		if !errors.Is(err, cause) {
+			t.Fatalf("got %v", err)
+		}
+		if r.live != 0 || s["scan"].Phase != scheduler.PhaseStopped || s["deploy"].Run != 0 {
+			t.Errorf("%d live, %+v", r.live, s)
+		}
+		r.takes = nil
+		s, err = scheduler.Run(t.Context(), g, r, scheduler.Options{Snapshot: s})
+		if err != nil || outcome(g, s) != scheduler.OutcomePassed || s["scan"].Run != 2 || s["lint"].Run != 1 {
+			t.Errorf("%v, %+v", err, s)
+		}
+	})
+}
+
+func TestRunCanceledBefore(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := &recorder{}
+	s, err := scheduler.Run(ctx, diamond(t), r, scheduler.Options{})
+	if !errors.Is(err, context.Canceled) || len(s) != 0 || len(r.log) != 0 {
+		t.Errorf("%v, %v, %v", err, s, r.log)
+	}
+}
+
+// What a stopped run reports of its own end is kept as its phase.
+func TestRunStoppedRunEndsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := make(chan scheduler.Event, 1)
+		runner := scheduler.RunnerFunc(func(ctx context.Context, task scheduler.Task) (scheduler.Result, error) {
+			requests <- scheduler.Cancel(task.Ref)
+			close(requests)
+			<-ctx.Done()
+			return scheduler.Result{Phase: scheduler.PhaseFailed, Reason: "3 findings"}, nil
+		})
+		s, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{Requests: requests})
+		if err != nil || s["scan"].Phase != scheduler.PhaseFailed || s["scan"].Cancel != 1 {
+			t.Errorf("%v, %+v", err, s)
+		}
+	})
+}
+
+func TestRunStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		runner := scheduler.RunnerFunc(func(ctx context.Context, task scheduler.Task) (scheduler.Result, error) {
+			if task.Ref.ID == "stuck" || task.Ref.ID == "hung" {
+				<-release
+			}
+			<-ctx.Done()
+			return scheduler.Result{}, ctx.Err()
+		})
+		g := graphOf(t, dag.Scenario{ID: "stuck"}, dag.Scenario{ID: "hung"}, dag.Scenario{ID: "polite"}, dag.Scenario{ID: "never", After: dag.After("polite")})
+		begin := time.Now()
+		s, err := scheduler.Run(t.Context(), g, runner, scheduler.Options{
+			Parallel: 4, Grace: 10 * time.Second,
+			Timeout: func(id dag.ID) time.Duration { return map[dag.ID]time.Duration{"stuck": time.Minute}[id] },
+		})
+		var stuck *scheduler.StuckError
+		if !errors.As(err, &stuck) {
+			t.Fatalf("got %v", err)
+		}
+		want := &scheduler.StuckError{Runs: []scheduler.Ref{{ID: "hung", Run: 1}, {ID: "stuck", Run: 1}}, Grace: 10 * time.Second}
+		if diff := cmp.Diff(want, stuck); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if !strings.Contains(err.Error(), "hung#1, stuck#1") {
+			t.Errorf("text: %v", err)
+		}
+		if s["stuck"].Phase != scheduler.PhaseRunning || s["polite"].Phase != scheduler.PhaseStopped || s["never"].Run != 0 {
+			t.Errorf("%+v", s)
+		}
+		if took := time.Since(begin); took != 80*time.Second {
+			t.Errorf("gave up after %s", took)
+		}
+		close(release) // the runner returns after all, to nobody
+	})
+}
+
+// "Saves before it acts [...] and resumes after a kill without losing or repeating a finished run": killed at any save,
+// with the snapshot saved last.
+func TestRunResumesAfterKill(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := drawGraph(t)
+		ends := map[scheduler.Ref]scheduler.Phase{}
+		for id := range g.All() {
+			ends[scheduler.Ref{ID: id, Run: 1}] = rapid.SampledFrom([]scheduler.Phase{scheduler.PhasePassed, scheduler.PhaseFailed}).Draw(t, "end")
+		}
+		parallel := rapid.IntRange(1, 3).Draw(t, "parallel")
+		whole, err := scheduler.Run(context.Background(), g, &recorder{ends: ends}, scheduler.Options{Parallel: parallel})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		killed := errors.New("killed")
+		saves := rapid.IntRange(0, 12).Draw(t, "saves before the kill")
+		var saved scheduler.Snapshot
+		r := &recorder{ends: ends}
+		var mu sync.Mutex
+		known := map[scheduler.Ref]bool{} // runs of which the save has been made
+		guarded := scheduler.RunnerFunc(func(ctx context.Context, task scheduler.Task) (scheduler.Result, error) {
+			mu.Lock()
+			ok := known[task.Ref]
+			mu.Unlock()
+			if !ok {
+				return scheduler.Result{}, fmt.Errorf("%s was started before it was saved", task.Ref)
+			}
+			return r.Run(ctx, task)
+		})
+		save := func(_ context.Context, s scheduler.Snapshot) error {
+			if saves == 0 {
+				return killed
+			}
+			saves--
+			saved = maps.Clone(s)
+			mu.Lock()
+			defer mu.Unlock()
+			for id, st := range s {
+				known[scheduler.Ref{ID: id, Run: st.Run}] = true
+			}
+			return nil
+		}
+		if _, err = scheduler.Run(context.Background(), g, guarded, scheduler.Options{Parallel: parallel, Save: save, Attempts: 1}); err != nil && !errors.Is(err, killed) {
+			t.Fatal(err)
+		}
+		finished := map[scheduler.Ref]bool{}
+		for id, st := range saved {
+			finished[scheduler.Ref{ID: id, Run: st.Run}] = st.Phase.Over()
+		}
+		r = &recorder{ends: ends}
+		resumed, err := scheduler.Run(context.Background(), g, r, scheduler.Options{Parallel: parallel, Snapshot: roundTrip(t, saved)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(whole, resumed); diff != "" {
+			t.Fatalf("the end (-without a kill +with):\n%s", diff)
+		}
+		for run, n := range r.starts {
+			if finished[run] || n > 1 {
+				t.Fatalf("%s was finished and started again, or %d times", run, n)
+			}
+		}
+	})
+}
+
+func TestRunSaveFails(t *testing.T) {
+	full := errors.New("no space left")
+	r := &recorder{}
+	s, err := scheduler.Run(t.Context(), diamond(t), r, scheduler.Options{Save: func(context.Context, scheduler.Snapshot) error { return full }})
+	if !errors.Is(err, full) || len(r.starts) != 0 {
+		t.Errorf("%v, %v, %+v", err, r.starts, s)
+	}
+}
+
+// A live run of a scenario that is no longer in the graph is taken up to be stopped; others go on.
+func TestRunTakesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{takes: map[dag.ID]time.Duration{"gone": time.Hour, "scan": time.Second}}
+		s, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), r, scheduler.Options{Snapshot: scheduler.Snapshot{
+			"gone": {Run: 4, Phase: scheduler.PhaseRunning}, "scan": {Run: 2, Phase: scheduler.PhaseRunning}, "past": {Run: 1, Phase: scheduler.PhasePassed},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := scheduler.Snapshot{
+			"gone": {Run: 4, Phase: scheduler.PhaseStopped}, "scan": {Run: 2, Phase: scheduler.PhasePassed}, "past": {Run: 1, Phase: scheduler.PhasePassed},
+		}
+		if diff := cmp.Diff(want, s); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRunTellsSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, r := diamond(t), &recorder{ends: map[scheduler.Ref]scheduler.Phase{{ID: "build", Run: 1}: scheduler.PhaseFailed}}
+		var told []string
+		core, logs := observer.New(zap.InfoLevel)
+		_, err := scheduler.Run(t.Context(), g, r, scheduler.Options{Logger: zap.New(core), Observe: func(s scheduler.Step) {
+			line := "first"
+			if s.Event.Ref.ID != "" {
+				line = s.Event.String()
+			}
+			for _, c := range s.Changes {
+				line += fmt.Sprintf("; %s %s to %s", c.ID, c.From.Verdict, c.To.Verdict)
+			}
+			told = append(told, line)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			"first; build waiting to ready",
+			"build#1 running; build ready to running",
+			"build#1 failed; build running to failed; lint waiting to canceled; scan waiting to canceled; deploy waiting to canceled",
+		}
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Errorf("steps (-want +got):\n%s", diff)
+		}
+		var logged []string
+		for _, l := range logs.All() {
+			logged = append(logged, fmt.Sprint(l.Message, " ", l.ContextMap()["run"]))
+		}
+		if diff := cmp.Diff([]string{"run started build#1", "run over build#1"}, logged); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRunRefusesOptions(t *testing.T) {
+	_, err := scheduler.Run(t.Context(), nil, nil, scheduler.Options{
+		Parallel: -1, Attempts: -1, Backoff: -1, Grace: -1, Pools: map[string]int{"b": 0, "a": -2},
+	})
+	var typed *scheduler.OptionError
+	if !errors.As(err, &typed) {
+		t.Fatalf("got %v", err)
+	}
+	want := []string{
+		"scheduler: the graph is nil; make one with dag.New", "scheduler: the runner is nil",
+		"scheduler: Options.Parallel is -1; want 0 or more", "scheduler: Options.Attempts is -1; want 0 or more",
+		"scheduler: Options.Backoff is -1ns; want 0 or more", "scheduler: Options.Grace is -1ns; want 0 or more",
+		"scheduler: Options.Pools has limits, but Options.Pool is nil",
+		`scheduler: Options.Pools limits "a" to -2; want 1 or more`, `scheduler: Options.Pools limits "b" to 0; want 1 or more`,
+	}
+	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
