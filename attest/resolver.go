@@ -92,6 +92,10 @@ type lead struct {
 	layer    v1.Descriptor
 }
 
+func (l lead) unreadable(err error) error {
+	return &CandidateError{Manifest: l.manifest, Envelope: l.layer.Digest, Err: err}
+}
+
 // candidates returns the layers to read, from the record and from cosign's view, each digest once, and what could not be read.
 func (r *repository) candidates(ctx context.Context, image name.Digest) (leads []lead, broken []*CandidateError, err error) {
 	l, err := r.list(ctx, image, memory{})
@@ -138,20 +142,19 @@ func asCandidate(manifest v1.Hash, err error) *CandidateError {
 // read fetches and reads one candidate. The zero Evidence is a statement that is not evidence about the image.
 func (r *Resolver) read(ctx context.Context, repo *repository, l lead) (Evidence, error) {
 	e := Evidence{Image: l.image, Manifest: l.manifest}
-	unreadable := func(err error) Evidence {
-		e.Problem = &CandidateError{Manifest: l.manifest, Envelope: l.layer.Digest, Err: err}
-		return e
-	}
 	b, err := repo.blob(ctx, l.layer)
 	if err != nil {
-		return unreadable(err), grave(err)
+		e.Problem = l.unreadable(err)
+		return e, grave(err)
 	}
 	c := Candidate{Image: l.image, Manifest: l.manifest, MediaType: string(l.layer.MediaType), Bytes: b, Annotations: l.layer.Annotations}
 	if e.payload, err = c.payload(r.opts.Limits.Depth); err != nil {
-		return unreadable(err), nil
+		e.Problem = l.unreadable(err)
+		return e, nil
 	}
 	if e.Statement, err = parseStatement(e.payload, r.opts.Limits.Depth); err != nil {
-		return unreadable(err), nil
+		e.Problem = l.unreadable(err)
+		return e, nil
 	}
 	understand, ok := readers[e.Statement.PredicateType]
 	if !ok || !e.Statement.about(hexOf(l.image)) {
@@ -162,7 +165,7 @@ func (r *Resolver) read(ctx context.Context, repo *repository, l lead) (Evidence
 	e.Test.PredicateType = e.Statement.PredicateType
 	r.fill(&e, understand(e.Statement.Predicate, r.opts.Limits.Depth))
 	if e.Test.Name == "" {
-		e.Problem = errors.Join(unreadable(errors.New("it does not say which test it is of")).Problem, e.Problem)
+		e.Problem = errors.Join(l.unreadable(errors.New("it does not say which test it is of")), e.Problem)
 	}
 	return e, nil
 }

@@ -1,0 +1,79 @@
+package cosign_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/cosign"
+)
+
+func writeFile(t *testing.T, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A scan of an image is attested, and whoever has the public key finds the newest one.
+func Example() {
+	quiet := log.New(io.Discard, "", 0)
+	server := httptest.NewUnstartedServer(registry.New(registry.Logger(quiet), registry.WithReferrersSupport(true)))
+	server.Config.ErrorLog = quiet
+	server.Start()
+	defer server.Close()
+	image, err := pushImage(strings.TrimPrefix(server.URL, "http://") + "/team/app")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	private, public, err := cosign.GenerateKey([]byte("password"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	signer, err := cosign.LoadSigner(private, []byte("password"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	finished := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	record, err := attest.NewWriter(signer, attest.Options{}).Write(context.Background(), image, "trivy-scan", attest.Vulns{
+		Scanner: attest.Scanner{
+			URI:    "pkg:github/aquasecurity/trivy@v0.69.0",
+			DB:     attest.ScannerDB{LastUpdate: finished.Add(-6 * time.Hour)},
+			Result: []attest.Finding{{ID: "CVE-2026-1234", Severity: []attest.Severity{{Method: "nvd", Score: "low"}}}},
+		},
+		Metadata: attest.ScanMetadata{StartedOn: finished.Add(-time.Minute), FinishedOn: finished},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	verifier, err := cosign.LoadVerifier(public)
+	if err != nil {
+		log.Fatal(err)
+	}
+	evidence, err := attest.NewResolver(verifier, attest.Options{}).Newest(context.Background(), image,
+		attest.Test{Name: "trivy-scan", PredicateType: attest.VulnsType})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if evidence.Problem != nil {
+		log.Fatal(evidence.Problem)
+	}
+	for _, finding := range evidence.Predicate.(attest.Vulns).Scanner.Result {
+		fmt.Println(evidence.Time.Format(time.DateTime), finding.ID, finding.Severity)
+	}
+	fmt.Println("read from its record:", evidence.Manifest == record.Digest)
+	// Output:
+	// 2026-03-01 12:00:00 CVE-2026-1234 [{nvd low}]
+	// read from its record: true
+}

@@ -1,0 +1,268 @@
+package cosign_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	sigstore "github.com/sigstore/cosign/v2/pkg/cosign"
+
+	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/cosign"
+)
+
+var password = []byte("correct horse")
+
+type pair struct{ private, public []byte }
+
+// Encrypting a private key is slow on purpose, so all tests share two pairs.
+var (
+	ours   = sync.OnceValue(newPair)
+	theirs = sync.OnceValue(newPair)
+)
+
+func newPair() pair {
+	private, public, err := cosign.GenerateKey(password)
+	if err != nil {
+		panic(err)
+	}
+	return pair{private, public}
+}
+
+func (p pair) signer(t *testing.T) attest.Signer {
+	t.Helper()
+	s, err := cosign.LoadSigner(p.private, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (p pair) verifier(t *testing.T) attest.Verifier {
+	t.Helper()
+	v, err := cosign.LoadVerifier(p.public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+const imageHex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+func image(t *testing.T) name.Digest {
+	t.Helper()
+	d, err := name.NewDigest("registry.example.com/app@sha256:" + imageHex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func statement(hex string) []byte {
+	return []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"` + hex + `"}}],"predicateType":"p","predicate":{}}`)
+}
+
+func sign(t *testing.T, s attest.Signer, payloadType string, payload []byte) []byte {
+	t.Helper()
+	b, err := s.Sign(context.Background(), payloadType, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestVerify(t *testing.T) {
+	v := ours().verifier(t)
+	good := sign(t, ours().signer(t), attest.PayloadType, statement(imageHex))
+	edit := func(f func(e map[string]any)) []byte {
+		var e map[string]any
+		if err := json.Unmarshal(good, &e); err != nil {
+			t.Fatal(err)
+		}
+		f(e)
+		b, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for _, tt := range []struct {
+		name  string
+		media string
+		bytes []byte
+		want  string
+	}{
+		{"good", attest.EnvelopeType, good, ""},
+		{"another key", attest.EnvelopeType, sign(t, theirs().signer(t), attest.PayloadType, statement(imageHex)), "accepted signatures do not match threshold"},
+		{"about another image", attest.EnvelopeType, sign(t, ours().signer(t), attest.PayloadType, statement(strings.Repeat("00", 32))), "no matching subject digest"},
+		{"another payload under the signature", attest.EnvelopeType, edit(func(e map[string]any) {
+			e["payload"] = base64.StdEncoding.EncodeToString(append(statement(imageHex), ' '))
+		}), "accepted signatures do not match threshold"},
+		{"no signature", attest.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{} }), "no signatures found"},
+		{"signature is no base64", attest.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{map[string]any{"sig": "?"}} }), "base64"},
+		{"another payload type", attest.EnvelopeType, sign(t, ours().signer(t), "text/plain", statement(imageHex)), "payloadType"},
+		{"payload twice", attest.EnvelopeType, bytes.Replace(good, []byte(`"payload":`), []byte(`"payload":"e30=","payload":`), 1), "given twice"},
+		{"payload in another case", attest.EnvelopeType, bytes.Replace(good, []byte(`"payload":`), []byte(`"Payload":`), 1), "in case only"},
+		{"unsigned", attest.PayloadType, statement(imageHex), "is not signed"},
+		{"nothing", attest.EnvelopeType, nil, "unexpected EOF"},
+		{"payload is a number", attest.EnvelopeType, []byte(`{"payload":5}`), "cannot unmarshal"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			payload, by, err := v.Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: tt.media, Bytes: tt.bytes})
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) || payload != nil || by != (attest.Voucher{}) {
+					t.Errorf("got %q by %v, error %v, want %q", payload, by, err, tt.want)
+				}
+				return
+			}
+			if err != nil || !bytes.Equal(payload, statement(imageHex)) || by.Kind != "key" || len(by.Name) != 64 {
+				t.Errorf("got %q by %v, %v", payload, by, err)
+			}
+		})
+	}
+}
+
+// An annotation is written by whoever pushes. A certificate in one must not get in the way of a key.
+func TestAnnotationsDoNotDisturb(t *testing.T) {
+	_, _, err := ours().verifier(t).Verify(context.Background(), attest.Candidate{
+		Image: image(t), MediaType: attest.EnvelopeType, Bytes: sign(t, ours().signer(t), attest.PayloadType, statement(imageHex)),
+		Annotations: map[string]string{"dev.sigstore.cosign/certificate": "garbage", "dev.sigstore.cosign/bundle": "{", "dev.sigstore.cosign/rfc3161timestamp": "{"},
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A Writer knows its own statements again because its signer verifies.
+func TestSignerVerifiesItsOwn(t *testing.T) {
+	s := ours().signer(t)
+	own, ok := s.(attest.Verifier)
+	if !ok {
+		t.Fatal("it does not verify")
+	}
+	_, by, err := own.Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: sign(t, s, attest.PayloadType, statement(imageHex))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, same, err := ours().verifier(t).Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: sign(t, s, attest.PayloadType, statement(imageHex))})
+	if err != nil || by != same {
+		t.Errorf("the signer calls its key %v, the verifier %v, %v", by, same, err)
+	}
+}
+
+func TestKeysThatCannotBeLoaded(t *testing.T) {
+	for name, pem := range map[string][]byte{"nothing": nil, "garbage": []byte("x"), "the other half": ours().public} {
+		if _, err := cosign.LoadSigner(pem, password); err == nil || !strings.HasPrefix(err.Error(), "attest: load private key: ") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, err := cosign.LoadSigner(ours().private, []byte("wrong")); err == nil || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("wrong password: got %v", err)
+	}
+	for name, pem := range map[string][]byte{"nothing": nil, "garbage": []byte("x"), "the other half": ours().private} {
+		if _, err := cosign.LoadVerifier(pem); err == nil || !strings.HasPrefix(err.Error(), "attest: load public key: ") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// Keys that cosign imported are of other kinds too.
+func TestEd25519Key(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir() + "/key.pem"
+	writeFile(t, path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	keys, err := sigstore.ImportKeyPair(path, func(bool) ([]byte, error) { return password, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := pair{keys.PrivateBytes, keys.PublicBytes}
+	b := sign(t, p.signer(t), attest.PayloadType, statement(imageHex))
+	if _, _, err := p.verifier(t).Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: b}); err != nil {
+		t.Error(err)
+	}
+}
+
+// newImage puts an image into a registry of its own.
+func newImage(t testing.TB, referrers bool) name.Digest {
+	t.Helper()
+	server := httptest.NewUnstartedServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers)))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	t.Cleanup(server.Close)
+	d, err := pushImage(strings.TrimPrefix(server.URL, "http://") + "/team/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func pushImage(repo string) (name.Digest, error) {
+	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
+	h, err := img.Digest()
+	if err != nil {
+		return name.Digest{}, err
+	}
+	d, err := name.NewDigest(repo + "@" + h.String())
+	if err != nil {
+		return name.Digest{}, err
+	}
+	return d, remote.Write(d, img)
+}
+
+// Stock cosign, as a library, reads what a Writer stores; with another key it does not.
+func TestStockCosignReadsTheView(t *testing.T) {
+	for name, referrers := range map[string]bool{"referrers API": true, "no referrers API": false} {
+		t.Run(name, func(t *testing.T) {
+			ctx := context.Background()
+			d := newImage(t, referrers)
+			w := attest.NewWriter(ours().signer(t), attest.Options{})
+			p := attest.TestResult{Result: attest.Passed, Timestamp: time.Now()}
+			for range 2 { // ECDSA signs otherwise each time; still there is one
+				if _, err := w.Write(ctx, d, "scan", p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, tt := range []struct {
+				keys pair
+				want int
+			}{{ours(), 1}, {theirs(), 0}} {
+				key, err := sigstore.LoadPrivateKey(tt.keys.private, password, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				good, _, err := sigstore.VerifyImageAttestations(ctx, d, &sigstore.CheckOpts{SigVerifier: key, IgnoreTlog: true, ClaimVerifier: sigstore.IntotoSubjectClaimVerifier})
+				if len(good) != tt.want || (err == nil) != (tt.want > 0) {
+					t.Errorf("cosign found %d, %v, want %d", len(good), err, tt.want)
+				}
+				e, err := attest.NewResolver(tt.keys.verifier(t), attest.Options{}).Newest(ctx, d, attest.Test{Name: "scan", PredicateType: attest.TestResultType})
+				if err != nil || (e.Problem == nil) != (tt.want > 0) {
+					t.Errorf("we found %v, %v", e.Problem, err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,710 @@
+package attest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"pgregory.net/rapid"
+)
+
+// "If there are multiple attestations for a given test, Conforma will always use the newest attestation when determining if a test has passed."
+func TestNewestDecides(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Failed, -2*time.Hour))
+		newest := w.write(k, "scan", outcome(Passed, -time.Minute))
+		w.write(k, "scan", outcome(Failed, -time.Hour))
+		w.write(k, "other", outcome(Failed, 0))
+		e := w.mustNewest(k, testResultOf("scan"))
+		if e.Problem != nil || e.Tied != nil {
+			t.Errorf("problem %v, tied %d", e.Problem, len(e.Tied))
+		}
+		if e.Result != Passed || e.Manifest != newest.Digest || e.By != (Voucher{"key", "k"}) || e.Clock != ClockPredicate ||
+			!e.Time.Equal(noon.Add(-time.Minute)) || e.Image != w.image || e.Test != testResultOf("scan") {
+			t.Errorf("got %+v", e)
+		}
+		if p, ok := e.Predicate.(TestResult); !ok || p.Configuration[0].Name != "scan" {
+			t.Errorf("predicate %+v", e.Predicate)
+		}
+	})
+}
+
+func TestOlderPassDoesNotReplaceNewerFailure(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Failed, 0))
+		w.write(k, "scan", outcome(Passed, -time.Nanosecond))
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed || e.Problem != nil {
+			t.Errorf("got %s, %v", e.Result, e.Problem)
+		}
+	})
+}
+
+func TestNewestByAnotherKeyBlocks(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
+		w.write(ours, "scan", outcome(Passed, -time.Hour))
+		w.write(theirs, "scan", outcome(Passed, 0))
+		e := w.mustNewest(ours, testResultOf("scan"))
+		if v := wantAs[*VerifyError](t, e.Problem); v.Manifest != e.Manifest {
+			t.Errorf("reason names %s, evidence is in %s", v.Manifest, e.Manifest)
+		}
+		if e.By != (Voucher{}) || !e.Time.Equal(noon) {
+			t.Errorf("by %v at %s", e.By, e.Time)
+		}
+	})
+}
+
+// Whoever copies a good statement and signs it with a key of their own takes nothing away from it.
+func TestCopyUnderAnotherKeyDoesNotBlock(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
+		r := w.write(ours, "scan", outcome(Passed, 0))
+		for range 3 {
+			w.write(&key{name: "x", private: theirs.private, salted: true}, "scan", outcome(Passed, 0))
+		}
+		w.write(newKey(t, "x"), "scan", outcome(Passed, 0))
+		e := w.mustNewest(ours, testResultOf("scan"))
+		if e.Problem != nil || e.Tied != nil || e.By.Name != "ours" || e.Manifest != r.Digest {
+			t.Errorf("problem %v, tied %d, by %v, manifest %s", e.Problem, len(e.Tied), e.By, e.Manifest)
+		}
+	})
+}
+
+// Conforma's present practice is a statement that nobody signed. It is seen, so it blocks, but a key does not vouch for it.
+func TestUnsignedStatementBlocks(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, -time.Hour))
+		raw := w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
+		w.attach(raw, func(m *v1.Manifest) { m.Layers[0].MediaType = PayloadType })
+		e := w.mustNewest(k, testResultOf("scan"))
+		wantAs[*VerifyError](t, e.Problem)
+		if e.Result != Passed || !e.Time.Equal(noon) {
+			t.Errorf("got %s at %s", e.Result, e.Time)
+		}
+	})
+}
+
+func TestNoEvidence(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		check := func(why string) {
+			if _, err := w.newest(k, testResultOf("scan")); !errors.Is(err, ErrNotFound) {
+				t.Errorf("%s: got %v", why, err)
+			}
+		}
+		check("nothing there")
+		w.write(k, "other", outcome(Passed, 0))
+		check("another test")
+		v := vulns(0)
+		w.write(k, "scan", v)
+		check("another predicate type")
+		w.attach(w.sign(k, w.statementOf("https://slsa.dev/provenance/v1", `{"configuration":[{"name":"scan"}]}`)), nil)
+		check("a predicate that is no test")
+		foreign := strings.ReplaceAll(string(w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)), w.hash().Hex, someHex)
+		w.attach(w.sign(k, []byte(foreign)), nil)
+		check("about another image")
+		if got := len(w.all(k)); got != 2 {
+			t.Errorf("All returns %d, want the two tests", got)
+		}
+	})
+}
+
+// Another referrer of the image, such as an SBOM, is nobody's evidence and no obstacle.
+func TestOtherReferrersAreLeftAlone(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.attach([]byte("not even JSON"), func(m *v1.Manifest) {
+			m.ArtifactType = "application/spdx+json"
+			m.Layers[0].MediaType = "application/spdx+json"
+		})
+		w.write(k, "scan", outcome(Passed, 0))
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
+			t.Error(e.Problem)
+		}
+		if got := w.attLayers(); len(got) != 1 {
+			t.Errorf("the view holds %d, want the statement alone", len(got))
+		}
+	})
+}
+
+// Whatever is there and cannot be read may be the newest failure of any test.
+func TestUnreadableBlocks(t *testing.T) {
+	k := newKey(t, "k")
+	for _, tt := range []struct {
+		name   string
+		bytes  func(w *world) []byte
+		change func(*v1.Manifest)
+		limits Limits
+		want   string
+	}{
+		{name: "truncated", bytes: func(w *world) []byte {
+			b := w.sign(k, w.statementOf(TestResultType, `{}`))
+			return b[:len(b)/2]
+		}, want: "unexpected EOF"},
+		{name: "no JSON", bytes: func(*world) []byte { return []byte("hello") }, want: "invalid character"},
+		{name: "empty", bytes: func(*world) []byte { return nil }, want: "unexpected EOF"},
+		{name: "payload is a number", bytes: func(*world) []byte { return []byte(`{"payload":5}`) }, want: "cannot unmarshal number"},
+		{name: "payload twice", bytes: func(*world) []byte {
+			return []byte(`{"payloadType":"application/vnd.in-toto+json","payload":"e30=","payload":"e30="}`)
+		}, want: "given twice"},
+		{name: "other payload type", bytes: func(w *world) []byte {
+			b, _ := k.Sign(context.Background(), "text/plain", w.statementOf(TestResultType, `{}`))
+			return b
+		}, want: "payloadType"},
+		{name: "statement is no statement", bytes: func(w *world) []byte { return w.sign(k, []byte(`{}`)) }, want: "subject: required"},
+		{name: "predicate type twice", bytes: func(w *world) []byte {
+			return w.sign(k, []byte(strings.Replace(string(w.statementOf("a", `{}`)), `{`, `{"predicateType":"b",`, 1)))
+		}, want: "given twice"},
+		{name: "too deep", bytes: func(w *world) []byte {
+			return w.sign(k, w.statementOf(TestResultType, `{"x":[[[[[[[[1]]]]]]]]}`))
+		}, limits: Limits{Depth: 8}, want: "JSON depth: 9 is over the limit of 8"},
+		{name: "names no test", bytes: func(w *world) []byte {
+			return w.sign(k, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[],"timestamp":"2026-03-01T12:00:00Z"}`))
+		}, want: "does not say which test"},
+		{name: "name under a case variant", bytes: func(w *world) []byte {
+			return w.sign(k, w.statementOf(TestResultType, `{"result":"PASSED","Configuration":[{"name":"other"}],"timestamp":"2026-03-01T12:00:00Z"}`))
+		}, want: "in case only"},
+		{name: "oversized", bytes: func(w *world) []byte {
+			return w.sign(k, w.statementOf(TestResultType, `{"x":"`+strings.Repeat("a", 4000)+`"}`))
+		}, limits: Limits{EnvelopeBytes: 4000}, want: "envelope bytes: "},
+		{name: "declared shorter", bytes: func(w *world) []byte { return w.sign(k, w.statementOf(TestResultType, `{}`)) },
+			change: func(m *v1.Manifest) { m.Layers[0].Size = 100 }, want: "longer than the 100 bytes declared"},
+		{name: "declared longer", bytes: func(w *world) []byte { return w.sign(k, w.statementOf(TestResultType, `{}`)) },
+			change: func(m *v1.Manifest) { m.Layers[0].Size++ }, want: "bytes with digest"},
+		{name: "blob is gone", bytes: func(w *world) []byte { return nil },
+			change: func(m *v1.Manifest) { m.Layers[0].Digest.Hex = someHex[:62] + "00" }, want: "BLOB_UNKNOWN"},
+		{name: "no layer with a statement", bytes: func(w *world) []byte { return nil },
+			change: func(m *v1.Manifest) { m.Layers[0].MediaType = "text/plain" }, want: "none holds a statement"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				w.write(k, "scan", outcome(Passed, 0))
+				h := w.attach(tt.bytes(w), tt.change)
+				w.opts.Limits = tt.limits
+				_, err := w.newest(k, testResultOf("scan"))
+				e := wantAs[*CandidateError](t, err)
+				if !strings.Contains(err.Error(), tt.want) || e.Manifest != h {
+					t.Errorf("got %v, want %q naming manifest %s", err, tt.want, h)
+				}
+				all := w.all(k)
+				if len(all) != 2 || all[0].Problem == nil || all[1].Problem != nil {
+					t.Errorf("All returns %d, want the unreadable one first and then the good one", len(all))
+				}
+				if _, err := w.newest(k, Test{"scan", VulnsType}); errors.Is(err, ErrNotFound) != strings.Contains("names no test, name under a case variant", tt.name) {
+					t.Errorf("another predicate type: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A malformed newest predicate whose test can be told blocks that test alone, with its reason.
+func TestMalformedNewestBlocksItsTest(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "good", outcome(Passed, 0))
+		for name, predicate := range map[string]string{
+			"timeless":  `{"result":"PASSED","configuration":[{"name":"timeless"}]}`,
+			"garbled":   `{"result":"PASSED","configuration":[{"name":"garbled"}],"timestamp":"0"}`,
+			"unknown":   `{"result":"FINE","configuration":[{"name":"unknown"}],"timestamp":"2026-03-01T12:00:00Z"}`,
+			"mistyped":  `{"result":5,"configuration":[{"name":"mistyped"}],"timestamp":"2026-03-01T12:00:00Z"}`,
+			"two-faced": `{"result":"PASSED","failures":3,"configuration":[{"name":"two-faced"}],"timestamp":"2026-03-01T12:00:00Z"}`,
+		} {
+			w.write(k, name, outcome(Passed, -time.Hour))
+			w.attach(w.sign(k, w.statementOf(TestResultType, predicate)), nil)
+			e := w.mustNewest(k, testResultOf(name))
+			if e.Problem == nil || e.By.Name != "k" {
+				t.Errorf("%s: problem %v, by %v", name, e.Problem, e.By)
+			}
+		}
+		if e := w.mustNewest(k, testResultOf("good")); e.Problem != nil {
+			t.Error(e.Problem)
+		}
+	})
+}
+
+func TestFutureIsRefused(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "edge", outcome(Passed, 5*time.Minute))
+		if e := w.mustNewest(k, testResultOf("edge")); e.Problem != nil {
+			t.Errorf("within the skew: %v", e.Problem)
+		}
+		w.write(k, "scan", outcome(Passed, -time.Hour))
+		w.write(k, "scan", outcome(Passed, 5*time.Minute+time.Nanosecond))
+		e := w.mustNewest(k, testResultOf("scan"))
+		f := wantAs[*FutureError](t, e.Problem)
+		if !f.Now.Equal(noon) || f.Skew != 5*time.Minute || !f.Time.Equal(e.Time) || e.Time.Before(noon) {
+			t.Errorf("got %+v", f)
+		}
+		w.opts.Skew = time.Hour
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
+			t.Error(e.Problem)
+		}
+	})
+}
+
+func TestOfTiedTheWorstCounts(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		at := `"configuration":[{"name":"scan"}],"timestamp":`
+		var want []Result
+		for _, r := range []Result{Passed, Warned, Skipped, Failed, Errored} {
+			// The same instant, spelled in five ways.
+			spelled := map[Result]string{Passed: "12:00:00Z", Warned: "12:00:00.000Z", Skipped: "13:00:00+01:00", Failed: "11:30:00-00:30", Errored: "12:00:00.0Z"}[r]
+			w.attach(w.sign(k, w.statementOf(TestResultType, fmt.Sprintf(`{"result":%q,%s"2026-03-01T%s"}`, r, at, spelled))), nil)
+			want = append([]Result{r}, want...)
+			e := w.mustNewest(k, testResultOf("scan"))
+			if e.Result != r || e.Problem != nil {
+				t.Errorf("with %v: got %s, %v", want, e.Result, e.Problem)
+			}
+			var got []Result
+			for _, tied := range e.Tied {
+				got = append(got, tied.Result)
+			}
+			if len(want) > 1 && !slices.Equal(got, want) {
+				t.Errorf("tied %v, want %v", got, want)
+			}
+		}
+		other := newKey(t, "other")
+		w.attach(w.sign(other, w.statementOf(TestResultType, `{"result":"PASSED",`+at+`"2026-03-01T12:00:00Z","url":"x"}`)), nil)
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem == nil || e.Result != Passed || len(e.Tied) != 6 {
+			t.Errorf("nobody vouches for one of six: got %s, %v, tied %d", e.Result, e.Problem, len(e.Tied))
+		}
+	})
+}
+
+func TestOfTiedVulnsTheOneWithMoreFindingsLeads(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	for _, ids := range [][]string{{"A"}, {"A", "B", "C"}, {}} {
+		w.write(k, "scan", vulns(0, ids...))
+	}
+	e := w.mustNewest(k, Test{"scan", VulnsType})
+	if got := e.Predicate.(Vulns).Scanner.Result; len(got) != 3 || len(e.Tied) != 3 || e.Result != Unknown {
+		t.Errorf("%d findings, tied %d, result %q", len(got), len(e.Tied), e.Result)
+	}
+}
+
+func TestVulnsWithoutAFieldForItsTestIsNamedAfterTheScanner(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	b, err := json.Marshal(vulns(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.attach(w.sign(k, w.statementOf(VulnsType, string(b))), nil)
+	e := w.mustNewest(k, Test{"pkg:github/aquasecurity/trivy@v0.69.0", VulnsType})
+	if e.Problem != nil || e.Predicate.(Vulns).Scanner.Result == nil {
+		t.Errorf("got %+v", e)
+	}
+}
+
+// Times are instants: no spelling of them matters. What is written in any order, the newest is found.
+func TestNewestIsTheLatestInstant(t *testing.T) {
+	resolver := NewResolver(newKey(t, "k"), Options{Now: func() time.Time { return noon }})
+	rapid.Check(t, func(rt *rapid.T) {
+		offsets := rapid.SliceOfN(rapid.Int64Range(-3, 3), 1, 5).Draw(rt, "half seconds")
+		latest := slices.Max(offsets)
+		var evidence []Evidence
+		for i, o := range offsets {
+			at := noon.Add(time.Duration(o) * time.Second / 2).In(time.FixedZone("", rapid.IntRange(-14, 14).Draw(rt, "zone")*3600))
+			raw := fmt.Sprintf(`{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":%q,"successes":%d}`, at.Format(time.RFC3339Nano), i)
+			e := Evidence{Test: Test{PredicateType: TestResultType}, payload: []byte(raw)}
+			resolver.fill(&e, readTestResult(json.RawMessage(raw), defaultDepth))
+			evidence = append(evidence, e)
+		}
+		of, err := group(evidence, testResultOf("scan"))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		young := youngest(of)
+		count := 0
+		for _, o := range offsets {
+			if o == latest {
+				count++
+			}
+		}
+		if len(young) != count || !young[0].Time.Equal(noon.Add(time.Duration(latest)*time.Second/2)) {
+			rt.Fatalf("youngest of %v are %d at %s", offsets, len(young), young[0].Time)
+		}
+	})
+}
+
+func TestAllIsNewestFirst(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		for _, minutes := range []int{3, 1, 4, 1, 5} {
+			w.write(k, fmt.Sprint("t", minutes), outcome(Passed, -time.Duration(minutes)*time.Minute))
+		}
+		w.attach(w.sign(k, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"timeless"}]}`)), nil)
+		var got []string
+		for _, e := range w.all(k) {
+			got = append(got, e.Test.Name)
+			if (e.Problem == nil) != (e.Test.Name != "timeless") || e.By.Name != "k" {
+				t.Errorf("%s: %v by %v", e.Test.Name, e.Problem, e.By)
+			}
+		}
+		if diff := cmp.Diff([]string{"timeless", "t1", "t3", "t4", "t5"}, got); diff != "" {
+			t.Error(diff)
+		}
+		for range NewResolver(k, w.opts).All(context.Background(), w.image) {
+			break // must not panic
+		}
+	})
+}
+
+// Each place alone is enough to be found: referrers API or own tag, fallback index, cosign's view.
+func TestReaderTakesTheUnion(t *testing.T) {
+	ctx := context.Background()
+	k := newKey(t, "k")
+	drop := func(t *testing.T, w *world, tag string) {
+		t.Helper()
+		resp, err := w.repo().do(ctx, "delete", tag, http.MethodDelete, w.repo().url("manifests/"+tag), nil, http.Header{})
+		if err != nil || resp.StatusCode != http.StatusAccepted {
+			t.Fatal(resp.StatusCode, err)
+		}
+		resp.Body.Close()
+	}
+	for name, tt := range map[string]struct {
+		keep string
+		find bool
+	}{"own tag": {"own", true}, "fallback index": {"index", true}, "view": {"att", true}, "nothing": {"", false}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, false)
+			r := w.write(k, "scan", outcome(Passed, 0))
+			for kind, tag := range map[string]string{"own": recordTag(w.image, r.Digest), "index": tagBase(w.image), "att": viewTag(w.image)} {
+				if kind != tt.keep {
+					drop(t, w, tag)
+				}
+			}
+			e, err := w.newest(k, testResultOf("scan"))
+			if (err == nil) != tt.find || err == nil && e.Problem != nil {
+				t.Errorf("got %v, %v", err, e.Problem)
+			}
+			if tt.find && (e.Manifest == r.Digest) != (tt.keep != "att") {
+				t.Errorf("found in manifest %s", e.Manifest)
+			}
+		})
+	}
+}
+
+// listPages serves the referrers or tags of a registry one at a time, with Link headers.
+func (w *world) listPages(part string, link func(next string) string) {
+	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, part) || r.Header.Get("X-Inner") != "" {
+			return false
+		}
+		inner := r.Clone(r.Context())
+		inner.RequestURI = ""
+		inner.URL.Scheme, inner.URL.Host = "http", r.Host
+		inner.Header.Set("X-Inner", "1")
+		resp, err := http.DefaultClient.Do(inner)
+		if err != nil {
+			w.t.Error(err)
+			return false
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return false
+		}
+		var doc map[string]json.RawMessage
+		if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
+			w.t.Error(err)
+		}
+		field := "manifests"
+		if doc[field] == nil {
+			field = "tags"
+		}
+		var items []json.RawMessage
+		_ = json.Unmarshal(doc[field], &items)
+		slices.SortFunc(items, func(a, b json.RawMessage) int { return strings.Compare(string(a), string(b)) })
+		page := 0
+		_, _ = fmt.Sscan(r.URL.Query().Get("page"), &page)
+		if page+1 < len(items) {
+			rw.Header().Set("Link", link(fmt.Sprintf("%s?page=%d", r.URL.Path, page+1)))
+		}
+		if page < len(items) {
+			doc[field], _ = json.Marshal(items[page : page+1])
+		}
+		rw.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+		_ = json.NewEncoder(rw).Encode(doc)
+		return true
+	})
+}
+
+func TestEveryPageIsRead(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.opts.WithoutViews = true
+		for i := range 4 {
+			w.write(k, fmt.Sprint("t", i), outcome(Passed, 0))
+		}
+		w.listPages("/referrers/", func(next string) string { return `</nowhere>; rel="first", <` + next + `>; rel="next"` })
+		if _, err := w.repo().referrers(context.Background(), w.image); err != nil && !lacksReferrers(err) {
+			t.Fatal(err)
+		}
+		if w.count("GET", "/tags/list") > 0 {
+			w.listPages("/tags/", func(next string) string { return "<" + next + ">; rel=next" })
+		}
+		if got := len(w.all(k)); got != 4 {
+			t.Errorf("found %d of 4", got)
+		}
+		w.opts.Limits.Pages = 3
+		_, err := w.newest(k, testResultOf("t1"))
+		if l := wantAs[*LimitError](t, err); l.What != "pages" || l.Limit != 3 {
+			t.Errorf("got %+v", l)
+		}
+	})
+}
+
+func TestPageOnAnotherHostIsRefused(t *testing.T) {
+	var asked atomic.Bool
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
+	defer other.Close()
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "a", outcome(Passed, 0))
+	w.write(k, "b", outcome(Passed, 0))
+	w.listPages("/referrers/", func(next string) string { return "<" + other.URL + next + `>; rel="next"` })
+	_, err := w.newest(k, testResultOf("a"))
+	if e := wantAs[*RegistryError](t, err); e.Op != "list referrers" || asked.Load() {
+		t.Errorf("got %+v, other host asked: %v", e, asked.Load())
+	}
+}
+
+// "A failed listing is an error, never an empty set."
+func TestFailedListingIsAnError(t *testing.T) {
+	for _, tt := range []struct {
+		path string // part of what is asked
+		op   string
+		with bool // referrers API
+	}{
+		{"/v2/", "connect", true}, {"/referrers/", "list referrers", true}, {"/tags/list", "list tags", false},
+		{"FALLBACK", "read manifest", true}, {"FALLBACK", "read manifest", false}, {".att", "read manifest", true}, {".att", "read manifest", false},
+		{"/manifests/sha256:", "read manifest", true}, {".att.", "read manifest", false}, {"/blobs/", "read blob", true}, {"/blobs/", "read blob", false},
+	} {
+		for _, status := range []int{401, 403, 429, 500, 503} {
+			if tt.path == "/v2/" && status < 429 {
+				continue // as the answer to a ping they are no failure
+			}
+			t.Run(fmt.Sprint(tt.path, tt.with, status), func(t *testing.T) {
+				w := newWorld(t, tt.with)
+				k := newKey(t, "k")
+				w.write(k, "scan", outcome(Passed, 0))
+				w.opts.Attempts = 1
+				w.answers(status, func(r *http.Request) bool {
+					switch tt.path {
+					case "/v2/":
+						return r.URL.Path == tt.path
+					case "FALLBACK":
+						return strings.HasSuffix(r.URL.Path, tagBase(w.image))
+					case ".att":
+						return strings.HasSuffix(r.URL.Path, ".att")
+					}
+					return strings.Contains(r.URL.Path, tt.path)
+				})
+				_, err := w.newest(k, testResultOf("scan"))
+				e := wantAs[*RegistryError](t, err)
+				if e.Status != status || e.Op != tt.op || !strings.HasPrefix(e.Ref, w.image.Context().Name()) || errors.Is(err, ErrNotFound) {
+					t.Errorf("got %+v", e)
+				}
+				for _, err := range NewResolver(k, w.opts).All(context.Background(), w.image) {
+					if err == nil {
+						t.Error("All returned evidence")
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestRegistryIsDown(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	image, err := name.NewDigest(strings.TrimPrefix(server.URL, "http://") + "/app@sha256:" + someHex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Close()
+	k := newKey(t, "k")
+	_, err = NewResolver(k, Options{}).Newest(context.Background(), image, testResultOf("scan"))
+	if e := wantAs[*RegistryError](t, err); e.Op != "connect" || e.Status != 0 || e.Ref != image.Context().Name() {
+		t.Errorf("got %+v", e)
+	}
+	_, err = NewWriter(k, Options{}).Write(context.Background(), image, "scan", outcome(Passed, 0))
+	wantAs[*RegistryError](t, err)
+}
+
+func TestLimits(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		for i := range 4 {
+			w.write(k, fmt.Sprint("t", i), outcome(Passed, 0))
+		}
+		for _, tt := range []struct {
+			limits Limits
+			what   string
+		}{
+			{Limits{Statements: 3}, "statements"},
+			{Limits{TotalBytes: 3000}, "total bytes"},
+			{Limits{ManifestBytes: 100}, "manifest bytes"},
+			{Limits{EnvelopeBytes: 100}, "envelope bytes"},
+			{Limits{Depth: 2}, "JSON depth"},
+		} {
+			w.opts.Limits = tt.limits
+			_, err := w.newest(k, testResultOf("t0"))
+			if l := wantAs[*LimitError](t, err); l.What != tt.what || l.Got <= l.Limit {
+				t.Errorf("%+v: got %v", tt.limits, err)
+			}
+		}
+		w.opts.Limits = Limits{Statements: 12, TotalBytes: 100000, ManifestBytes: 5000, EnvelopeBytes: 1000, Depth: 8}
+		if e := w.mustNewest(k, testResultOf("t0")); e.Problem != nil {
+			t.Error(e.Problem)
+		}
+	})
+}
+
+// A body that goes on and on is not read to its end.
+func TestEndlessBodiesAreCutOff(t *testing.T) {
+	for _, part := range []string{"/referrers/", "/manifests/", "/blobs/", "/tags/"} {
+		w := newWorld(t, part != "/tags/")
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, 0))
+		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, part) {
+				return false
+			}
+			rw.Header().Set("Content-Type", string(types.OCIImageIndex))
+			for r.Context().Err() == nil {
+				if _, err := io.WriteString(rw, strings.Repeat(" ", 1<<16)); err != nil {
+					break
+				}
+			}
+			return true
+		})
+		w.opts.Limits = Limits{ManifestBytes: 1 << 20}
+		if _, err := w.newest(k, testResultOf("scan")); err == nil {
+			t.Errorf("%s: no error", part)
+		}
+	}
+}
+
+// A deadline ends every wait, wherever the registry hangs, even between attempts.
+func TestDeadlineIsHonored(t *testing.T) {
+	for _, part := range []string{"/v2/", "/referrers/", "/manifests/sha256-", "/manifests/sha256:", "/blobs/sha256:", "/tags/list", "RETRY"} {
+		t.Run(part, func(t *testing.T) {
+			w := newWorld(t, part != "/tags/list")
+			k := newKey(t, "k")
+			w.write(k, "scan", outcome(Passed, 0))
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			w.opts.Backoff = time.Hour
+			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+				switch {
+				case part == "RETRY" && strings.Contains(r.URL.Path, "/referrers/"):
+					rw.WriteHeader(http.StatusServiceUnavailable)
+					time.AfterFunc(10*time.Millisecond, cancel)
+					return true
+				case part == "/v2/" && r.URL.Path != part, !strings.Contains(r.URL.Path, part):
+					return false
+				}
+				cancel()
+				<-r.Context().Done()
+				return true
+			})
+			if _, err := NewResolver(k, w.opts).Newest(ctx, w.image, testResultOf("scan")); !errors.Is(err, context.Canceled) {
+				t.Errorf("resolver: %v", err)
+			}
+			if _, err := NewWriter(k, w.opts).Write(ctx, w.image, "scan", outcome(Failed, 0)); !errors.Is(err, context.Canceled) {
+				t.Errorf("writer: %v", err)
+			}
+		})
+	}
+}
+
+// slow is a verifier whose context ends while it works.
+type slow struct{ cancel func() }
+
+func (s slow) Verify(ctx context.Context, _ Candidate) ([]byte, Voucher, error) {
+	s.cancel()
+	return nil, Voucher{}, ctx.Err()
+}
+
+func TestDeadlineWhileVerifyingIsNotAVerdict(t *testing.T) {
+	w := newWorld(t, true)
+	w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+	ctx, cancel := context.WithCancel(context.Background())
+	if _, err := NewResolver(slow{cancel}, w.opts).Newest(ctx, w.image, testResultOf("scan")); !errors.Is(err, context.Canceled) {
+		t.Errorf("Newest: %v", err)
+	}
+	ctx, cancel = context.WithCancel(context.Background())
+	for e, err := range NewResolver(slow{cancel}, w.opts).All(ctx, w.image) {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("All: %+v, %v", e, err)
+		}
+	}
+}
+
+func TestResolverRefusesOtherDigests(t *testing.T) {
+	w := newWorld(t, true)
+	_, err := NewResolver(newKey(t, "k"), w.opts).Newest(context.Background(), w.image.Context().Digest("sha512:"+strings.Repeat("ab", 64)), testResultOf("scan"))
+	wantField(t, err, "image")
+}
+
+// Annotations say what the pusher likes. A failure that calls itself something else is found all the same.
+func TestAnnotationsAreNotBelieved(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, -time.Hour))
+		b := w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`))
+		w.attach(b, func(m *v1.Manifest) {
+			m.ArtifactType = "application/spdx+json"
+			m.Annotations = map[string]string{AnnotationTest: "other", AnnotationPredicateType: "other", AnnotationEnvelope: "x", AnnotationPayload: "y"}
+			m.Layers[0].Annotations = m.Annotations
+		})
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed || e.Problem != nil {
+			t.Errorf("got %s, %v", e.Result, e.Problem)
+		}
+	})
+}
+
+func TestRedirects(t *testing.T) {
+	for _, tt := range []struct {
+		from, to string
+		ok       bool
+	}{
+		{"https://registry.example.com/v2/", "https://cdn.example.com/x", true},
+		{"https://registry.example.com/v2/", "http://cdn.example.com/x", false},
+		{"https://registry.example.com/v2/", "https://169.254.169.254/x", false},
+		{"https://registry.example.com/v2/", "https://10.1.2.3/x", false},
+		{"https://registry.example.com/v2/", "https://[::1]/x", false},
+		{"https://registry.example.com/v2/", "https://0.0.0.0/x", false},
+		{"http://127.0.0.1:5000/v2/", "http://127.0.0.1:5000/x", true},
+	} {
+		from, _ := http.NewRequest(http.MethodGet, tt.from, nil)
+		to, _ := http.NewRequest(http.MethodGet, tt.to, nil)
+		if err := checkRedirect(to, []*http.Request{from}); (err == nil) != tt.ok {
+			t.Errorf("%s to %s: %v", tt.from, tt.to, err)
+		}
+	}
+	from, _ := http.NewRequest(http.MethodGet, "https://a.example.com", nil)
+	if checkRedirect(from, slices.Repeat([]*http.Request{from}, 5)) == nil {
+		t.Error("redirects without end")
+	}
+}
