@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/testdag/testdag/dag"
 )
 
@@ -57,8 +55,8 @@ type Options struct {
 	// Observe is told of each step, by the goroutine that called Run, which waits for it. The default is nobody.
 	Observe func(Step)
 
-	// Logger is the default zap.NewNop() if it is nil.
-	Logger *zap.Logger
+	// Logger, a *zap.Logger, hears of what is started, stopped and over. The default logs nothing.
+	Logger Logger
 }
 
 // A Step is one thing that [Run] saw and what followed from it. The first has a zero Event: it tells what was ready at the
@@ -118,7 +116,7 @@ func (o Options) complete(g *dag.Graph, r Runner) (Options, error) {
 		o.Timeout = func(dag.ID) time.Duration { return 0 }
 	}
 	if o.Logger == nil {
-		o.Logger = zap.NewNop()
+		o.Logger = nopLogger{}
 	}
 	return o, nil
 }

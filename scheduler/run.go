@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/testdag/testdag/dag"
 )
@@ -158,7 +157,7 @@ func (e *executor) act(ctx context.Context, plan Plan) error {
 			starts = append(starts, a)
 			continue
 		}
-		e.o.Logger.Debug("run to be stopped", zap.Stringer("run", a.Ref))
+		e.o.Logger.Debug("run to be stopped", field("run", a.Ref))
 		e.live[a.Ref.ID].stop(errStopped)
 	}
 	starts = e.admit(starts)
@@ -210,7 +209,7 @@ func (e *executor) save(ctx context.Context) error {
 
 // launch calls the runner in a goroutine of its own.
 func (e *executor) launch(why string, t Task) {
-	e.o.Logger.Info(why, zap.Stringer("run", t.Ref), zap.Bool("forced", t.Forced))
+	e.o.Logger.Info(why, field("run", t.Ref), text("forced", strconv.FormatBool(t.Forced)))
 	ctx, stop := context.WithCancelCause(e.runs)
 	run := liveRun{ref: t.Ref, pool: e.o.Pool(t.Ref.ID), stop: stop}
 	e.live[t.Ref.ID] = run
@@ -263,7 +262,7 @@ func (e *executor) attempt(ctx context.Context, t Task) Result {
 		if err == nil {
 			return res
 		}
-		e.o.Logger.Warn("runner could not tell", zap.Stringer("run", t.Ref), zap.Int("attempt", n), zap.Error(err))
+		e.o.Logger.Warn("runner could not tell", field("run", t.Ref), text("attempt", strconv.Itoa(n)), text("error", err.Error()))
 		if n >= e.o.Attempts {
 			res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("the runner could not tell, asked %d times: %v", n, err)
 			return res
@@ -298,18 +297,18 @@ func (e *executor) finished(f finish) {
 	delete(e.live, f.ref.ID)
 	e.used[run.pool]--
 	if f.stuck {
-		e.o.Logger.Error("runner does not return", zap.Stringer("run", f.ref))
+		e.o.Logger.Error("runner does not return", field("run", f.ref))
 		e.stuck = append(e.stuck, f.ref)
 		return
 	}
-	e.o.Logger.Info("run over", zap.Stringer("run", f.ref), zap.Stringer("phase", f.result.Phase), zap.String("reason", f.result.Reason))
+	e.o.Logger.Info("run over", field("run", f.ref), field("phase", f.result.Phase), text("reason", f.result.Reason))
 	e.observe(Finished(f.ref, f.result.Phase), f.result)
 }
 
 // request takes a request into account. News is the runner's to bring.
 func (e *executor) request(event Event) {
 	if event.Kind == EventNews || !e.observe(event, Result{}) {
-		e.o.Logger.Warn("request changes nothing", zap.Stringer("request", event))
+		e.o.Logger.Warn("request changes nothing", field("request", event))
 	}
 }
 

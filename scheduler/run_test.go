@@ -330,7 +330,10 @@ func TestRunTimeout(t *testing.T) {
 		s, err := scheduler.Run(t.Context(), g, runner, scheduler.Options{
 			Parallel: 4,
 			Timeout: func(id dag.ID) time.Duration {
-				return map[dag.ID]time.Duration{"unlimited": 0}[id] + map[bool]time.Duration{true: limit}[id != "unlimited"]
+				if id == "unlimited" {
+					return 0
+				}
+				return limit
 			},
 			Observe: func(s scheduler.Step) { results[s.Event.Ref.ID] = s.Result },
 		})

@@ -1,0 +1,206 @@
+package repo
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// An importer of the graph or of the rules must not pay for a cluster, a registry or a web server: these packages go into
+// controllers and into tests of other schedulers.
+func TestDependencies(t *testing.T) {
+	forbidden := regexp.MustCompile(`^(net/http|.*k8s\.io/.*|github\.com/(sigstore|tektoncd|google/go-containerregistry)/.*)$`)
+	for _, pkg := range []string{"./dag", "./dag/dagfile", "./scheduler"} {
+		deps := goList(t, "-deps", pkg)
+		if len(deps) < 10 {
+			t.Fatalf("go list -deps %s lists %d packages", pkg, len(deps))
+		}
+		for _, dep := range deps {
+			if forbidden.MatchString(dep) {
+				t.Errorf("%s depends on %s", pkg, dep)
+			}
+		}
+	}
+}
+
+// cosign brings four hundred packages along; who does not verify with it must not get them. Adapters translate and never
+// decide, so nothing of the core imports them.
+func TestHomeOfCosign(t *testing.T) {
+	for _, dep := range goList(t, "-deps", "./attest") {
+		if strings.HasPrefix(dep, "github.com/sigstore/cosign/") {
+			t.Errorf("attest depends on %s; attest/cosign is the only home of cosign", dep)
+		}
+	}
+	for _, dep := range goList(t, "-deps", "./scheduler") {
+		if strings.Contains(dep, "testdag/scheduler/") || strings.Contains(dep, "testdag/attest") {
+			t.Errorf("scheduler depends on %s", dep)
+		}
+	}
+}
+
+func goList(t *testing.T, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = root
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v\n%s", args, err, &stderr)
+	}
+	return strings.Fields(string(out))
+}
+
+// The top level is fixed; a newcomer reads it as a table of contents.
+func TestLayout(t *testing.T) {
+	fixed := []string{"dag", "scheduler", "attest", "examples", "internal", "go.mod", "go.sum", "LICENSE", "README.md"}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && !slices.Contains(fixed, e.Name()) {
+			t.Errorf("%s is not part of the layout %v", e.Name(), fixed)
+		}
+	}
+	for _, name := range fixed {
+		if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Documentation is the page people read: one package comment for each package, and a comment for everything exported.
+// Names that say nothing are no names.
+func TestDocumentation(t *testing.T) {
+	packages := map[string]int{} // directory: package comments
+	walk(t, func(path string, file *ast.File) {
+		dir := filepath.Dir(path)
+		if file.Doc != nil {
+			packages[dir]++
+		} else {
+			packages[dir] += 0
+		}
+		switch file.Name.Name {
+		case "util", "utils", "common", "types", "helpers", "misc":
+			t.Errorf("%s: package %s says nothing", path, file.Name.Name)
+		}
+		if file.Name.Name != "main" {
+			undocumented(t, path, file)
+		}
+	})
+	if len(packages) < 10 {
+		t.Errorf("looked at %d packages", len(packages))
+	}
+	for dir, n := range packages {
+		if n != 1 {
+			t.Errorf("%s has %d package comments, want 1", dir, n)
+		}
+	}
+}
+
+func undocumented(t *testing.T, path string, file *ast.File) {
+	for _, decl := range file.Decls {
+		switch d := decl.(type) {
+		case *ast.FuncDecl:
+			if d.Name.IsExported() && exportedReceiver(d) && d.Doc == nil && !wellKnown(d) {
+				t.Errorf("%s: %s has no comment", path, d.Name.Name)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				switch s := spec.(type) {
+				case *ast.TypeSpec:
+					if s.Name.IsExported() && d.Doc == nil && s.Doc == nil {
+						t.Errorf("%s: type %s has no comment", path, s.Name.Name)
+					}
+				case *ast.ValueSpec:
+					if s.Names[0].IsExported() && d.Doc == nil && s.Doc == nil && s.Comment == nil {
+						t.Errorf("%s: %s has no comment", path, s.Names[0].Name)
+					}
+				}
+			}
+		}
+	}
+}
+
+func exportedReceiver(d *ast.FuncDecl) bool {
+	if d.Recv == nil {
+		return true
+	}
+	typ := d.Recv.List[0].Type
+	if star, ok := typ.(*ast.StarExpr); ok {
+		typ = star.X
+	}
+	name, ok := typ.(*ast.Ident)
+	return ok && name.IsExported()
+}
+
+// wellKnown reports methods that everybody knows: Error of an error.
+func wellKnown(d *ast.FuncDecl) bool { return d.Recv != nil && d.Name.Name == "Error" }
+
+// walk visits every file of the repository that is not a test.
+func walk(t *testing.T, visit func(path string, file *ast.File)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && d.Name() != ".." && path != root) {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		visit(path, file)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The program in the README is the Example of package scheduler, which is run by its tests.
+func TestReadmeShowsTheExample(t *testing.T) {
+	readme := read(t, "README.md")
+	_, code, ok := strings.Cut(readme, "```go\n")
+	code, _, _ = strings.Cut(code, "```")
+	_, body, found := strings.Cut(code, "func main() {\n")
+	if !ok || !found {
+		t.Fatal("README.md has no Go program")
+	}
+	body = strings.TrimSuffix(strings.TrimSpace(body), "}")
+	example := read(t, "scheduler/example_test.go")
+	_, want, _ := strings.Cut(example, "func Example() {\n")
+	want, output, _ := strings.Cut(want, "\t// Output:\n")
+	if strings.TrimSpace(body) != strings.TrimSpace(want) {
+		t.Errorf("README.md shows\n%s\nbut the Example is\n%s", body, want)
+	}
+	output, _, _ = strings.Cut(output, "\n}")
+	output = strings.ReplaceAll(output, "\t// ", "")
+	if !strings.Contains(readme, output) {
+		t.Errorf("README.md does not show the output\n%s", output)
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

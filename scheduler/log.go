@@ -1,0 +1,32 @@
+package scheduler
+
+import (
+	"fmt"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// A Logger is a *zap.Logger. Package zap itself brings net/http along, which has no business in a scheduler, so that only
+// the methods that are called here are asked for.
+type Logger interface {
+	Debug(msg string, fields ...zapcore.Field)
+	Info(msg string, fields ...zapcore.Field)
+	Warn(msg string, fields ...zapcore.Field)
+	Error(msg string, fields ...zapcore.Field)
+}
+
+type nopLogger struct{}
+
+func (nopLogger) Debug(string, ...zapcore.Field) {}
+func (nopLogger) Info(string, ...zapcore.Field)  {}
+func (nopLogger) Warn(string, ...zapcore.Field)  {}
+func (nopLogger) Error(string, ...zapcore.Field) {}
+
+// field formats its value only if the entry is logged.
+func field(key string, value fmt.Stringer) zapcore.Field {
+	return zapcore.Field{Key: key, Type: zapcore.StringerType, Interface: value}
+}
+
+func text(key, value string) zapcore.Field {
+	return zapcore.Field{Key: key, Type: zapcore.StringType, String: value}
+}
