@@ -230,6 +230,9 @@ func (in *interpreter) testGraph(n *yaml.Node) {
 		return
 	}
 	for key, value := range pairs(n) {
+		if key.Tag == "!!merge" {
+			continue // refused
+		}
 		id, ok := in.id(key)
 		s := dag.Scenario{ID: id}
 		for _, item := range in.list(value, "a list of parents") {

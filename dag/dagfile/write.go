@@ -68,6 +68,9 @@ func scenarioJSON(s dag.Scenario) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
+// substitute is shown for what is not a character.
+const substitute = '␦'
+
 // visible returns an ID as it may be shown to people: UTF-8 without control characters other than line feeds. Control
 // characters of ASCII become their pictures.
 func visible(id dag.ID) string {
@@ -80,6 +83,6 @@ func visible(id dag.ID) string {
 		case r == 0x7f:
 			return '\u2421'
 		}
-		return utf8.RuneError
-	}, strings.ToValidUTF8(string(id), string(utf8.RuneError)))
+		return substitute
+	}, strings.ToValidUTF8(string(id), string(substitute)))
 }
