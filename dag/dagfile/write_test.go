@@ -189,7 +189,13 @@ type dotNode struct {
 	id string
 }
 
-func (n *dotNode) SetDOTID(id string) { n.id = id }
+// SetDOTID is given IDs without quotes, but for those that would be markup without them.
+func (n *dotNode) SetDOTID(id string) {
+	n.id = id
+	if strings.HasPrefix(id, `"<`) && strings.HasSuffix(id, `>"`) {
+		n.id = strings.Trim(id, `"`)
+	}
+}
 
 // What stands in a label of Mermaid is letters, digits, a few marks between two of them, and characters by number.
 func TestMermaidLabelsAreHarmless(t *testing.T) {
