@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/cosign"
+)
+
+// The tests whose evidence the scenario verify asks for.
+var (
+	clamavScan = attest.Test{Name: "clamav-scan", PredicateType: attest.TestResultType}
+	dastTests  = attest.Test{Name: "dast-tests", PredicateType: attest.VulnsType}
+)
+
+// step is the program that a scenario runs: it does its test, prints one line, leaves evidence on the image whichever way
+// the test ended, and fails if the test failed.
+func step(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("quickstart step", flag.ContinueOnError)
+	dir := flags.String("dir", ".", "folder with cosign.key, cosign.pub and the reports")
+	ref := flags.String("image", "", "image to test, as repository@digest")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	image, err := name.NewDigest(*ref)
+	if err != nil {
+		return fmt.Errorf("-image: %w", err)
+	}
+	s := stepper{dir: *dir, image: image, begin: time.Now(), out: out}
+	switch scenario := flags.Arg(0); scenario {
+	case clamavScan.Name:
+		return s.clamav(ctx)
+	case dastTests.Name:
+		return s.dast(ctx)
+	case "operator-deployment":
+		return s.test(ctx, scenario, "the registry serves the image", s.deploy)
+	case "operator-scorecard":
+		return s.test(ctx, scenario, "name and version are labeled", s.scorecard)
+	case "verify":
+		return s.verify(ctx)
+	case "e2e-test":
+		return s.test(ctx, scenario, "every layer is what its digest says", s.endToEnd)
+	default:
+		return fmt.Errorf("unknown scenario %q", scenario)
+	}
+}
+
+type stepper struct {
+	dir   string
+	image name.Digest
+	begin time.Time
+	out   io.Writer
+}
+
+// clamav turns a report of a virus scanner into a test result.
+func (s *stepper) clamav(ctx context.Context) error {
+	var report struct {
+		Engine   string   `json:"engine"`
+		Files    int      `json:"files"`
+		Infected []string `json:"infected"`
+	}
+	if err := s.read(clamavScan.Name, &report); err != nil {
+		return err
+	}
+	var failure error
+	if len(report.Infected) > 0 {
+		failure = fmt.Errorf("infected: %s", strings.Join(report.Infected, ", "))
+	}
+	return s.leave(ctx, clamavScan.Name, testResult(clamavScan.Name, failure), failure,
+		fmt.Sprintf("%s looked at %d files and found nothing", report.Engine, report.Files))
+}
+
+// dast turns a report of a vulnerability scanner into a vulns predicate. Something critical fails the test.
+func (s *stepper) dast(ctx context.Context) error {
+	var report struct {
+		Scanner  string `json:"scanner"`
+		Version  string `json:"version"`
+		Database struct {
+			URI        string    `json:"uri"`
+			Version    string    `json:"version"`
+			LastUpdate time.Time `json:"lastUpdate"`
+		} `json:"database"`
+		Findings []struct {
+			ID       string `json:"id"`
+			Severity string `json:"severity"`
+			Where    string `json:"where"`
+		} `json:"findings"`
+	}
+	if err := s.read(dastTests.Name, &report); err != nil {
+		return err
+	}
+	vulns := attest.Vulns{
+		Scanner: attest.Scanner{
+			URI: report.Scanner, Version: report.Version, Result: []attest.Finding{},
+			DB: attest.ScannerDB{URI: report.Database.URI, Version: report.Database.Version, LastUpdate: report.Database.LastUpdate},
+		},
+		Metadata: attest.ScanMetadata{StartedOn: s.begin, FinishedOn: time.Now()},
+	}
+	for _, f := range report.Findings {
+		vulns.Scanner.Result = append(vulns.Scanner.Result, attest.Finding{
+			ID:          f.ID,
+			Severity:    []attest.Severity{{Method: "zap", Score: f.Severity}},
+			Annotations: []map[string]any{{"where": f.Where}},
+		})
+	}
+	return s.leave(ctx, dastTests.Name, vulns, critical(vulns), fmt.Sprintf("findings: %d, none critical", len(report.Findings)))
+}
+
+// verify is the gate: the newest evidence of both scans must be believed, and good.
+func (s *stepper) verify(ctx context.Context) error {
+	resolver, err := openResolver(s.dir)
+	if err != nil {
+		return err
+	}
+	var bad []error
+	for _, test := range []attest.Test{clamavScan, dastTests} {
+		e, err := resolver.Newest(ctx, s.image, test)
+		if err == nil {
+			err = judge(e)
+		}
+		if err != nil {
+			bad = append(bad, fmt.Errorf("%s: %w", test.Name, err))
+		}
+	}
+	if err := errors.Join(bad...); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out, "the newest evidence of clamav-scan and dast-tests is signed and good")
+	return nil
+}
+
+// judge returns why evidence does not let the image pass.
+func judge(e attest.Evidence) error {
+	if e.Problem != nil {
+		return e.Problem
+	}
+	if v, ok := e.Predicate.(attest.Vulns); ok {
+		return critical(v)
+	}
+	if e.Result != attest.Passed {
+		return fmt.Errorf("the result is %s", e.Result)
+	}
+	return nil
+}
+
+// critical returns an error that names the critical findings.
+func critical(v attest.Vulns) error {
+	var ids []string
+	for _, f := range v.Scanner.Result {
+		for _, s := range f.Severity {
+			if s.Score == "critical" {
+				ids = append(ids, f.ID)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d critical: %s", len(ids), strings.Join(ids, ", "))
+}
+
+func (s *stepper) deploy(ctx context.Context) error {
+	_, err := remote.Head(s.image, remote.WithContext(ctx))
+	return err
+}
+
+func (s *stepper) scorecard(ctx context.Context) error {
+	image, err := remote.Image(s.image, remote.WithContext(ctx))
+	if err != nil {
+		return err
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return err
+	}
+	for _, label := range []string{"name", "version"} {
+		if config.Config.Labels[label] == "" {
+			return fmt.Errorf("the label %s is missing", label)
+		}
+	}
+	return nil
+}
+
+func (s *stepper) endToEnd(ctx context.Context) error {
+	image, err := remote.Image(s.image, remote.WithContext(ctx))
+	if err != nil {
+		return err
+	}
+	return validate.Image(image)
+}
+
+// test does a test and leaves its result.
+func (s *stepper) test(ctx context.Context, scenario, good string, check func(context.Context) error) error {
+	failure := check(ctx)
+	return s.leave(ctx, scenario, testResult(scenario, failure), failure, good)
+}
+
+func testResult(name string, failure error) attest.TestResult {
+	r := attest.TestResult{
+		Result: attest.Passed, Successes: 1, Timestamp: time.Now(),
+		Configuration: []attest.ResourceDescriptor{{Name: name}},
+	}
+	if failure != nil {
+		r.Result, r.Successes, r.Failures = attest.Failed, 0, 1
+	}
+	return r
+}
+
+// leave writes evidence of a test, good or bad, and then tells how the test ended.
+func (s *stepper) leave(ctx context.Context, test string, p attest.Predicate, failure error, good string) error {
+	key, err := os.ReadFile(filepath.Join(s.dir, "cosign.key"))
+	if err != nil {
+		return err
+	}
+	signer, err := cosign.LoadSigner(key, []byte(os.Getenv("COSIGN_PASSWORD")))
+	if err != nil {
+		return err
+	}
+	if _, err := attest.NewWriter(signer, attest.Options{}).Write(ctx, s.image, test, p); err != nil {
+		return err
+	}
+	if failure != nil {
+		return failure
+	}
+	fmt.Fprintln(s.out, good)
+	return nil
+}
+
+// read decodes the report of a scanner.
+func (s *stepper) read(scenario string, report any) error {
+	path := filepath.Join(s.dir, scenario+".json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, report); err != nil {
+		return fmt.Errorf("%s is not a report: %w", filepath.Base(path), err)
+	}
+	return nil
+}
+
+func openResolver(dir string) (*attest.Resolver, error) {
+	public, err := os.ReadFile(filepath.Join(dir, "cosign.pub"))
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := cosign.LoadVerifier(public)
+	if err != nil {
+		return nil, err
+	}
+	return attest.NewResolver(verifier, attest.Options{}), nil
+}
