@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,7 +42,7 @@ type Voucher struct {
 type Candidate struct {
 	Image       name.Digest       // image whose statements are read
 	Manifest    v1.Hash           // manifest that holds the statement
-	MediaType   string            // of Bytes: EnvelopeType, or PayloadType for a statement that nobody signed
+	MediaType   string            // of Bytes: EnvelopeType, a sigstore bundle's, or PayloadType for a statement that nobody signed
 	Bytes       []byte            // as stored; their digest has been checked
 	Annotations map[string]string // of the layer, as the pusher wrote them
 }
@@ -50,14 +51,54 @@ type Candidate struct {
 // keys given twice or in another case, a payload type other than [PayloadType] and any base64 but the standard one are refused.
 func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultDepth) }
 
+// Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A statement that nobody signed has
+// none, which is an error.
+func (c Candidate) Envelope() ([]byte, error) { return c.envelope(defaultDepth) }
+
 func (c Candidate) payload(depth int) ([]byte, error) {
-	switch c.MediaType {
-	case PayloadType:
+	if c.MediaType == PayloadType {
 		return c.Bytes, nil
-	case EnvelopeType:
-		return openEnvelope(c.Bytes, depth)
 	}
-	return nil, fmt.Errorf("attest: media type %q is not that of a statement", c.MediaType)
+	envelope, err := c.envelope(depth)
+	if err != nil {
+		return nil, err
+	}
+	return openEnvelope(envelope, depth)
+}
+
+func (c Candidate) envelope(depth int) ([]byte, error) {
+	switch {
+	case c.MediaType == EnvelopeType:
+		return c.Bytes, nil
+	case isBundle(c.MediaType):
+		return openBundle(c.Bytes, depth)
+	}
+	return nil, fmt.Errorf("attest: media type %q is not that of a signed statement", c.MediaType)
+}
+
+// isBundle reports whether a media type is one of those that sigstore bundles have had: "application/vnd.dev.sigstore.bundle.v0.3+json".
+func isBundle(mediaType string) bool {
+	return strings.HasPrefix(mediaType, "application/vnd.dev.sigstore.bundle")
+}
+
+// errNoStatement is what a bundle is that signs the image itself.
+var errNoStatement = errors.New("attest: bundle holds no statement")
+
+func openBundle(b []byte, depth int) ([]byte, error) {
+	var bundle struct {
+		Envelope json.RawMessage `json:"dsseEnvelope"`
+		Message  json.RawMessage `json:"messageSignature"`
+	}
+	if err := decode(b, &bundle, depth); err != nil {
+		return nil, fmt.Errorf("attest: bundle: %w", err)
+	}
+	switch {
+	case bundle.Envelope != nil:
+		return bundle.Envelope, nil
+	case bundle.Message != nil:
+		return nil, errNoStatement
+	}
+	return nil, &FieldError{"dsseEnvelope", "required"}
 }
 
 // maxSignatures bounds the work that one envelope can ask for.

@@ -201,7 +201,7 @@ func parseEntry(doc document, depth int) entry {
 	}
 	e.descriptor.ArtifactType, e.descriptor.Annotations = m.ArtifactType, m.Annotations
 	for _, l := range m.Layers {
-		if l.MediaType == EnvelopeType || l.MediaType == PayloadType {
+		if l.MediaType == EnvelopeType || l.MediaType == PayloadType || isBundle(string(l.MediaType)) {
 			e.statements = append(e.statements, l)
 		}
 	}

@@ -80,7 +80,7 @@ func (r *Resolver) collect(ctx context.Context, image name.Digest) ([]Evidence, 
 		all = append(all, Evidence{Image: image, Manifest: err.Manifest, Problem: err})
 	}
 	for _, e := range read {
-		all = r.merge(all, e)
+		all = merge(all, e)
 	}
 	return all, nil
 }
@@ -148,7 +148,11 @@ func (r *Resolver) read(ctx context.Context, repo *repository, l lead) (Evidence
 		return e, grave(err)
 	}
 	c := Candidate{Image: l.image, Manifest: l.manifest, MediaType: string(l.layer.MediaType), Bytes: b, Annotations: l.layer.Annotations}
-	if e.payload, err = c.payload(r.opts.Limits.Depth); err != nil {
+	e.payload, err = c.payload(r.opts.Limits.Depth)
+	if errors.Is(err, errNoStatement) {
+		return Evidence{}, nil
+	}
+	if err != nil {
 		e.Problem = l.unreadable(err)
 		return e, nil
 	}
@@ -186,7 +190,7 @@ func (r *Resolver) fill(e *Evidence, p reading) {
 }
 
 // merge adds e to all. Equal statements are one, with all the envelopes that were found around it.
-func (r *Resolver) merge(all []Evidence, e Evidence) []Evidence {
+func merge(all []Evidence, e Evidence) []Evidence {
 	if e.Statement == nil && e.Problem == nil {
 		return all
 	}

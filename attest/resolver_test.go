@@ -125,6 +125,40 @@ func TestNoEvidence(t *testing.T) {
 	})
 }
 
+const bundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+func asBundle(m *v1.Manifest) { m.ArtifactType, m.Layers[0].MediaType = bundleType, bundleType }
+
+// What cosign writes by default from version 3 on is found too, and does not spoil the view of those who read the tag.
+func TestStatementInABundle(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		envelope := w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`))
+		w.attach([]byte(`{"mediaType":"`+bundleType+`","dsseEnvelope":`+string(envelope)+`}`), asBundle)
+		w.attach([]byte(`{"mediaType":"`+bundleType+`","messageSignature":{"messageDigest":{}}}`), asBundle)
+		w.write(k, "scan", outcome(Passed, -time.Hour))
+		e := w.mustNewest(inBundle{k}, testResultOf("scan"))
+		if e.Result != Failed || e.Problem != nil {
+			t.Errorf("got %s, %v", e.Result, e.Problem)
+		}
+		if got := w.attLayers(); len(got) != 1 {
+			t.Errorf("the view holds %d, want the envelope alone", len(got))
+		}
+	})
+}
+
+// inBundle verifies the envelope in a bundle.
+type inBundle struct{ Verifier }
+
+func (v inBundle) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error) {
+	envelope, err := c.Envelope()
+	if err != nil {
+		return nil, Voucher{}, err
+	}
+	c.MediaType, c.Bytes = EnvelopeType, envelope
+	return v.Verifier.Verify(ctx, c)
+}
+
 // Another referrer of the image, such as an SBOM, is nobody's evidence and no obstacle.
 func TestOtherReferrersAreLeftAlone(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
@@ -189,6 +223,8 @@ func TestUnreadableBlocks(t *testing.T) {
 			change: func(m *v1.Manifest) { m.Layers[0].Size++ }, want: "bytes with digest"},
 		{name: "blob is gone", bytes: func(w *world) []byte { return nil },
 			change: func(m *v1.Manifest) { m.Layers[0].Digest.Hex = someHex[:62] + "00" }, want: "BLOB_UNKNOWN"},
+		{name: "bundle of nothing", bytes: func(*world) []byte { return []byte(`{"dsse_envelope":{}}`) }, change: asBundle, want: "dsseEnvelope: required"},
+		{name: "bundle cut off", bytes: func(*world) []byte { return []byte(`{"dsseEnvelope":{`) }, change: asBundle, want: "unexpected EOF"},
 		{name: "no layer with a statement", bytes: func(w *world) []byte { return nil },
 			change: func(m *v1.Manifest) { m.Layers[0].MediaType = "text/plain" }, want: "none holds a statement"},
 	} {

@@ -3,6 +3,7 @@ package attest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -36,20 +37,20 @@ func (r *repository) repair(ctx context.Context, image name.Digest) error {
 	return &ViewError{Tag: viewTag(image), Err: fmt.Errorf("others rewrote it %d times", maxRounds)}
 }
 
-// rebuild adds to each view what it lacks.
+// rebuild adds to each view what it lacks. That one cannot be written does not keep it from the other.
 func (r *repository) rebuild(ctx context.Context, image name.Digest, l listing) (changed bool, err error) {
 	changed, err = r.rebuildAtt(ctx, image, l.entries)
 	if err != nil {
-		return false, &ViewError{Tag: viewTag(image), Err: err}
+		err = &ViewError{Tag: viewTag(image), Err: err}
 	}
 	if l.referrers || !l.index {
-		return changed, nil
+		return changed, err
 	}
-	also, err := r.rebuildIndex(ctx, image, l.entries)
-	if err != nil {
-		return false, &ViewError{Tag: tagBase(image), Err: err}
+	also, indexErr := r.rebuildIndex(ctx, image, l.entries)
+	if indexErr != nil {
+		err = errors.Join(err, &ViewError{Tag: tagBase(image), Err: indexErr})
 	}
-	return changed || also, nil
+	return changed || also, err
 }
 
 // att reads cosign's tag. No tag is an empty view.

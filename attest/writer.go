@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -68,7 +69,7 @@ func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Pr
 
 // encode makes the statement's bytes. Equal arguments give equal bytes.
 func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
-	if p == nil {
+	if v := reflect.ValueOf(p); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, &FieldError{"predicate", "required"}
 	}
 	if test == "" {

@@ -285,6 +285,13 @@ func TestViewThatCannotBeWritten(t *testing.T) {
 		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != r.Digest || e.Result != Failed {
 			t.Errorf("found %s %s, want the record %s", e.Manifest, e.Result, r.Digest)
 		}
+		l, err := w.repo().list(context.Background(), w.image, memory{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if index, err := w.repo().fallback(context.Background(), w.image); err != nil || l.referrers == (len(index) == 1) {
+			t.Errorf("the other view holds %v, %v", index, err)
+		}
 	})
 }
 
@@ -317,6 +324,7 @@ func TestWriteRefuses(t *testing.T) {
 	}
 	before := len(w.requests)
 	wantField(t, write("scan", nil), "predicate")
+	wantField(t, write("scan", (*Vulns)(nil)), "predicate")
 	wantField(t, write("", outcome(Passed, 0)), "test")
 	wantField(t, write("scan", TestResult{}), "result", "timestamp")
 	wantField(t, write("scan", Vulns{}), "scanner.uri", "scanner.db.lastUpdate", "scanner.result", "metadata.scanStartedOn", "metadata.scanFinishedOn")

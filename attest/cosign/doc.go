@@ -16,5 +16,5 @@
 // # What it leaves out
 //
 // The transparency log: a key says who signed, not when, so --insecure-ignore-tlog is needed with the CLI. Signing and verifying by identity,
-// with certificates and the log, is not here yet. Neither are sigstore bundles.
+// with certificates and the log, is not here yet. Of a sigstore bundle the envelope counts, and nothing else in it.
 package cosign

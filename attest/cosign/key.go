@@ -11,7 +11,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/cosign/v2/pkg/oci"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
@@ -100,8 +99,9 @@ type verifier struct {
 
 // Verify has cosign check the signature and that the image is a subject.
 func (v *verifier) Verify(ctx context.Context, c attest.Candidate) ([]byte, attest.Voucher, error) {
-	if c.MediaType != attest.EnvelopeType {
-		return nil, attest.Voucher{}, fmt.Errorf("media type %q is not signed", c.MediaType)
+	envelope, err := c.Envelope()
+	if err != nil {
+		return nil, attest.Voucher{}, err
 	}
 	// The strict reading comes first. Of what passes it cosign's decoder cannot see anything else.
 	payload, err := c.Payload()
@@ -113,7 +113,7 @@ func (v *verifier) Verify(ctx context.Context, c attest.Candidate) ([]byte, atte
 		return nil, attest.Voucher{}, err
 	}
 	// Annotations stay behind: anybody can write them, and with a key they say nothing.
-	statement, err := static.NewAttestation(c.Bytes, static.WithLayerMediaType(types.MediaType(c.MediaType)))
+	statement, err := static.NewAttestation(envelope, static.WithLayerMediaType(attest.EnvelopeType))
 	if err != nil {
 		return nil, attest.Voucher{}, err
 	}

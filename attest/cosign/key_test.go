@@ -88,6 +88,12 @@ func sign(t *testing.T, s attest.Signer, payloadType string, payload []byte) []b
 	return b
 }
 
+const bundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+func bundle(envelope []byte) []byte {
+	return []byte(`{"mediaType":"` + bundleType + `","verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":` + string(envelope) + `}`)
+}
+
 func TestVerify(t *testing.T) {
 	v := ours().verifier(t)
 	good := sign(t, ours().signer(t), attest.PayloadType, statement(imageHex))
@@ -110,17 +116,20 @@ func TestVerify(t *testing.T) {
 		want  string
 	}{
 		{"good", attest.EnvelopeType, good, ""},
+		{"good, in a bundle", bundleType, bundle(good), ""},
+		{"another key, in a bundle", bundleType, bundle(sign(t, theirs().signer(t), attest.PayloadType, statement(imageHex))), "accepted signatures do not match threshold"},
+		{"a bundle that signs an image", bundleType, []byte(`{"messageSignature":{}}`), "no statement"},
 		{"another key", attest.EnvelopeType, sign(t, theirs().signer(t), attest.PayloadType, statement(imageHex)), "accepted signatures do not match threshold"},
 		{"about another image", attest.EnvelopeType, sign(t, ours().signer(t), attest.PayloadType, statement(strings.Repeat("00", 32))), "no matching subject digest"},
 		{"another payload under the signature", attest.EnvelopeType, edit(func(e map[string]any) {
 			e["payload"] = base64.StdEncoding.EncodeToString(append(statement(imageHex), ' '))
 		}), "accepted signatures do not match threshold"},
-		{"no signature", attest.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{} }), "no signatures found"},
+		{"no signature", attest.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{} }), "no signature found"},
 		{"signature is no base64", attest.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{map[string]any{"sig": "?"}} }), "base64"},
 		{"another payload type", attest.EnvelopeType, sign(t, ours().signer(t), "text/plain", statement(imageHex)), "payloadType"},
 		{"payload twice", attest.EnvelopeType, bytes.Replace(good, []byte(`"payload":`), []byte(`"payload":"e30=","payload":`), 1), "given twice"},
 		{"payload in another case", attest.EnvelopeType, bytes.Replace(good, []byte(`"payload":`), []byte(`"Payload":`), 1), "in case only"},
-		{"unsigned", attest.PayloadType, statement(imageHex), "is not signed"},
+		{"unsigned", attest.PayloadType, statement(imageHex), "is not that of a signed statement"},
 		{"nothing", attest.EnvelopeType, nil, "unexpected EOF"},
 		{"payload is a number", attest.EnvelopeType, []byte(`{"payload":5}`), "cannot unmarshal"},
 	} {
