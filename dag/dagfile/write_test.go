@@ -132,11 +132,11 @@ func TestJSONRoundTrip(t *testing.T) {
 }
 
 // The strict reader of gonum sees the same graph in the DOT: no ID is taken for syntax or for another ID. It does not
-// know the character U+FFFD.
+// know the character U+FFFD, and cannot tell whether quotes around markup belong to the ID.
 func TestDOTHoldsTheGraph(t *testing.T) {
 	readable := graphs().Filter(func(g *dag.Graph) bool {
 		for id := range g.All() {
-			if strings.ContainsRune(string(id), utf8.RuneError) {
+			if strings.ContainsRune(string(id), utf8.RuneError) || strings.HasPrefix(string(id), `"<`) {
 				return false
 			}
 		}
@@ -193,7 +193,7 @@ type dotNode struct {
 func (n *dotNode) SetDOTID(id string) {
 	n.id = id
 	if strings.HasPrefix(id, `"<`) && strings.HasSuffix(id, `>"`) {
-		n.id = strings.Trim(id, `"`)
+		n.id, _ = strconv.Unquote(id)
 	}
 }
 
