@@ -250,6 +250,47 @@ func TestUnreadableBlocks(t *testing.T) {
 	}
 }
 
+// A registry that serves other bytes than were asked for does not get away with it, however well they are signed.
+func TestBytesAreCheckedAgainstTheirDigests(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		k := newKey(t, "k")
+		pass, fail := w.write(k, "scan", outcome(Passed, -time.Hour)), w.write(k, "scan", outcome(Failed, 0))
+		l, err := w.repo().list(ctx, w.image, memory{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		blobs := map[v1.Hash]v1.Descriptor{}
+		for _, e := range l.entries {
+			blobs[e.descriptor.Digest] = e.statements[0]
+		}
+		good, err := w.repo().blob(ctx, blobs[pass.Digest])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if blobs[pass.Digest].Size != blobs[fail.Digest].Size {
+			t.Fatal("the two must be of one size for this test")
+		}
+		for path, b := range map[string][]byte{
+			"/blobs/" + blobs[fail.Digest].Digest.String(): good,
+			"/manifests/" + fail.Digest.String():           pass.Bytes,
+		} {
+			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, path) {
+					return false
+				}
+				rw.Header().Set("Content-Type", string(types.OCIManifestSchema1))
+				_, _ = rw.Write(b)
+				return true
+			})
+			_, err := w.newest(k, testResultOf("scan"))
+			if e := wantAs[*CandidateError](t, err); e.Manifest != fail.Digest {
+				t.Errorf("%s: got %+v", path, e)
+			}
+		}
+	})
+}
+
 // A malformed newest predicate whose test can be told blocks that test alone, with its reason.
 func TestMalformedNewestBlocksItsTest(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
