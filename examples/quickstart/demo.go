@@ -44,7 +44,7 @@ type demonstration struct {
 
 // demonstrate tells the whole story.
 func demonstrate(ctx context.Context, parallel int, out io.Writer) error {
-	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
+	server := newRegistry()
 	defer server.Close()
 	dir, err := os.MkdirTemp("", "quickstart")
 	if err != nil {
@@ -57,6 +57,11 @@ func demonstrate(ctx context.Context, parallel int, out io.Writer) error {
 	}
 	d.parallel = parallel
 	return d.tell(ctx)
+}
+
+// newRegistry starts a registry on loopback that keeps everything in memory.
+func newRegistry() *httptest.Server {
+	return httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
 }
 
 // prepare pushes the image, makes a key pair and lays out the reports.
