@@ -17,8 +17,8 @@ import (
 )
 
 // carryOut starts cmd and returns when it has ended, nothing of its group is left and out has all that the group wrote.
-// It reports whether cmd was told to stop before it ended. An error means that cmd was not started, which leaves
-// cmd.Process nil, or that its end could not be told, which leaves cmd.ProcessState nil.
+// It reports whether cmd was told to stop before it ended. Where cmd was not started, cmd.Process is nil; where it cannot
+// be told how it ended, cmd.ProcessState is; the error says why.
 func carryOut(ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Duration, log *zap.Logger) (stopped bool, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {

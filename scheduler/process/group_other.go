@@ -11,8 +11,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// carryOut starts cmd, waits for it and reports whether it was told to stop before it ended. An error means that cmd was not
-// started, which leaves cmd.Process nil, or that its end could not be told, which leaves cmd.ProcessState nil.
+// carryOut starts cmd, waits for it and reports whether it was stopped before it ended. Where cmd was not started,
+// cmd.Process is nil; where it cannot be told how it ended, cmd.ProcessState is; the error says why.
 func carryOut(ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Duration, log *zap.Logger) (stopped bool, err error) {
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = grace

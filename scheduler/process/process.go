@@ -72,7 +72,7 @@ func (r Runner) Run(ctx context.Context, t scheduler.Task) (scheduler.Result, er
 	if err != nil {
 		return scheduler.Result{}, err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), supported()); err != nil {
 		return scheduler.Result{}, err
 	}
 	c, err := r.Command(t)
