@@ -3,7 +3,7 @@ package dag
 import (
 	"cmp"
 	"slices"
-	"strings"
+	"strconv"
 
 	"gonum.org/v1/gonum/graph"
 )
@@ -72,9 +72,7 @@ type node struct {
 func (n node) ID() int64 { return n.index }
 
 // DOTID quotes always: gonum would take an ID like <b> for markup.
-func (n node) DOTID() string { return `"` + dotEscapes.Replace(string(n.id)) + `"` }
-
-var dotEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+func (n node) DOTID() string { return strconv.Quote(string(n.id)) }
 
 type gonumEdge struct{ from, to graph.Node }
 

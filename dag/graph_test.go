@@ -445,12 +445,12 @@ func TestGonumRefusesUnknownIndices(t *testing.T) {
 }
 
 func TestGonumDOT(t *testing.T) {
-	g := mustParse(t, `<b>, a"\: <b>`)
+	g := mustNew(t, []dag.Scenario{{ID: "<b>"}, {ID: "a\"\\\n", After: dag.After("<b>")}})
 	got, err := dot.Marshal(g, "", "", "\t")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "strict digraph {\n\t// Node definitions.\n\t\"<b>\";\n\t\"a\\\"\\\\\";\n\n\t// Edge definitions.\n\t\"<b>\" -> \"a\\\"\\\\\";\n}"
+	want := "strict digraph {\n\t// Node definitions.\n\t\"<b>\";\n\t\"a\\\"\\\\\\n\";\n\n\t// Edge definitions.\n\t\"<b>\" -> \"a\\\"\\\\\\n\";\n}"
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

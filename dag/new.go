@@ -197,6 +197,7 @@ type mistake struct {
 	rank          int
 	child, parent ID
 	err           error
+	text          string
 }
 
 // Edges are reported together, child by child; rankEdge, rankCondition and rankConflict only order one pair.
@@ -218,7 +219,7 @@ func (m mistake) group() int {
 }
 
 func (b *builder) report(rank int, child, parent ID, err error) {
-	b.mistakes = append(b.mistakes, mistake{rank, child, parent, err})
+	b.mistakes = append(b.mistakes, mistake{rank, child, parent, err, err.Error()})
 }
 
 func (b *builder) err() error {
@@ -228,10 +229,10 @@ func (b *builder) err() error {
 			cmp.Compare(x.child, y.child),
 			cmp.Compare(x.parent, y.parent),
 			cmp.Compare(x.rank, y.rank),
-			cmp.Compare(x.err.Error(), y.err.Error()),
+			cmp.Compare(x.text, y.text),
 		)
 	})
-	b.mistakes = slices.CompactFunc(b.mistakes, func(x, y mistake) bool { return x.err.Error() == y.err.Error() })
+	b.mistakes = slices.CompactFunc(b.mistakes, func(x, y mistake) bool { return x.text == y.text })
 	errs := make([]error, len(b.mistakes))
 	for i, m := range b.mistakes {
 		errs[i] = m.err
