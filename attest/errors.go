@@ -16,7 +16,8 @@ var (
 	// ErrNotFound is wrapped by [Resolver.Newest] when the image has no statement of the test at all.
 	ErrNotFound = errors.New("no evidence")
 
-	// ErrNoImage is wrapped by [Writer.Write] when the registry has no image of that digest.
+	// ErrNoImage is wrapped by [Writer.Write] when the registry has no image of that digest, and by a [Resolver] when it finds not even the
+	// repository.
 	ErrNoImage = errors.New("no such image")
 )
 

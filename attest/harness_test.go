@@ -30,7 +30,7 @@ import (
 
 // A world is a registry with one image in it.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	image name.Digest
 	opts  Options
 
@@ -42,7 +42,7 @@ type world struct {
 // noon is the time in every test.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func newWorld(t *testing.T, referrers bool) *world {
+func newWorld(t testing.TB, referrers bool) *world {
 	t.Helper()
 	w := &world{t: t}
 	inner := registrypkg.New(registrypkg.Logger(log.New(io.Discard, "", 0)), registrypkg.WithReferrersSupport(referrers))
@@ -202,7 +202,7 @@ type key struct {
 	salted  bool // adds a key ID that differs each time
 }
 
-func newKey(t *testing.T, name string) *key {
+func newKey(t testing.TB, name string) *key {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -292,7 +292,8 @@ func (r *repository) recordTags(ctx context.Context, image name.Digest) ([]strin
 		return nil
 	})
 	if isNotFound(err) {
-		return nil, nil
+		_, err := r.subject(ctx, image) // a repository without tags has the image all the same
+		return nil, err
 	}
 	return refs, err
 }

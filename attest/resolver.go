@@ -30,7 +30,7 @@ func NewResolver(v Verifier, opts Options) *Resolver {
 // Evidence that must not be believed is there too, with its Problem. Statements about other images, and statements of
 // predicate types other than [Vulns] and [TestResult], are left out.
 //
-// An error ends the iteration: [*RegistryError] if anything could not be listed or fetched, [*LimitError], [*FieldError] if image is not a
+// An error ends the iteration: [ErrNoImage] if there is not even a repository; [*RegistryError] if anything could not be listed or fetched, [*LimitError], [*FieldError] if image is not a
 // SHA-256 digest, or the end of ctx. Every walk reads the registry anew.
 func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidence, error] {
 	return func(yield func(Evidence, error) bool) {

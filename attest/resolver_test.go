@@ -612,6 +612,18 @@ func TestFailedListingIsAnError(t *testing.T) {
 	}
 }
 
+// Some registries hide what a caller may not see behind 404. Then nothing was read, so nothing is known.
+func TestHiddenRepositoryIsNotAnEmptyOne(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Failed, 0))
+		w.answers(http.StatusNotFound, func(r *http.Request) bool { return r.URL.Path != "/v2/" })
+		if _, err := w.newest(k, testResultOf("scan")); !errors.Is(err, ErrNoImage) || errors.Is(err, ErrNotFound) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 func TestRegistryIsDown(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	image, err := name.NewDigest(strings.TrimPrefix(server.URL, "http://") + "/app@sha256:" + someHex)

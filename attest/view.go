@@ -19,8 +19,7 @@ const maxRounds = 32
 //
 // A view is one object that every writer rewrites, and no registry knows conditional writes, so any write can undo another. But the record
 // loses nothing, and every write of a view is followed by a look at record and view. Whoever writes last sees what it has undone.
-func (r *repository) repair(ctx context.Context, image name.Digest) error {
-	known := memory{}
+func (r *repository) repair(ctx context.Context, image name.Digest, known memory) error {
 	for range maxRounds {
 		l, err := r.list(ctx, image, known)
 		if err != nil {

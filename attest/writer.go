@@ -50,7 +50,8 @@ func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Pr
 	if err != nil {
 		return Record{}, err
 	}
-	l, err := repo.list(ctx, image, memory{})
+	known := memory{}
+	l, err := repo.list(ctx, image, known)
 	if err != nil {
 		return Record{}, err
 	}
@@ -64,7 +65,7 @@ func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Pr
 	if w.registry.opts.WithoutViews {
 		return record, nil
 	}
-	return record, repo.repair(ctx, image)
+	return record, repo.repair(ctx, image, known)
 }
 
 // encode makes the statement's bytes. Equal arguments give equal bytes.
