@@ -14,6 +14,7 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -39,8 +40,8 @@ func Decode(data []byte, v any, depth int) error {
 		return errors.New("not valid UTF-8")
 	}
 	s := scanner{dec: json.NewDecoder(bytes.NewReader(data)), depth: depth}
-	if err := s.value(reflect.TypeOf(v), "$", 0); err != nil {
-		return err
+	if err := s.value(reflect.TypeOf(v), 0); err != nil {
+		return within("$", err)
 	}
 	if _, err := s.dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("more than one JSON value")
@@ -56,7 +57,7 @@ type scanner struct {
 	depth int
 }
 
-func (s *scanner) value(t reflect.Type, path string, depth int) error {
+func (s *scanner) value(t reflect.Type, depth int) error {
 	token, err := s.dec.Token()
 	if err != nil {
 		return noEOF(err)
@@ -69,23 +70,23 @@ func (s *scanner) value(t reflect.Type, path string, depth int) error {
 		return &DepthError{Limit: s.depth}
 	}
 	if delim == '[' {
-		return s.list(elem(t), path, depth+1)
+		return s.list(elem(t), depth+1)
 	}
-	return s.object(t, path, depth+1)
+	return s.object(t, depth+1)
 }
 
-func (s *scanner) list(t reflect.Type, path string, depth int) error {
+func (s *scanner) list(t reflect.Type, depth int) error {
 	for i := 0; s.dec.More(); i++ {
-		if err := s.value(t, fmt.Sprintf("%s[%d]", path, i), depth); err != nil {
-			return err
+		if err := s.value(t, depth); err != nil {
+			return within(fmt.Sprintf("[%d]", i), err)
 		}
 	}
 	_, err := s.dec.Token()
 	return noEOF(err)
 }
 
-func (s *scanner) object(t reflect.Type, path string, depth int) error {
-	known, each := fields(t)
+func (s *scanner) object(t reflect.Type, depth int) error {
+	known, each := children(t)
 	seen := map[string]bool{}
 	for s.dec.More() {
 		token, err := s.dec.Token()
@@ -94,25 +95,33 @@ func (s *scanner) object(t reflect.Type, path string, depth int) error {
 		}
 		key, ok := token.(string)
 		if !ok {
-			return fmt.Errorf("key in %s is not a string", path)
+			return errors.New("key is not a string")
 		}
 		if seen[key] {
-			return &KeyError{Path: path, Key: key, Problem: "given twice"}
+			return &KeyError{Key: key, Problem: "given twice"}
 		}
 		seen[key] = true
 		if name, ok := variant(known, key); ok {
-			return &KeyError{Path: path, Key: key, Problem: fmt.Sprintf("differs from %q in case only", name)}
+			return &KeyError{Key: key, Problem: fmt.Sprintf("differs from %q in case only", name)}
 		}
 		next := each
 		if known != nil {
 			next = known[key]
 		}
-		if err := s.value(next, path+"."+key, depth); err != nil {
-			return err
+		if err := s.value(next, depth); err != nil {
+			return within("."+key, err)
 		}
 	}
 	_, err := s.dec.Token()
 	return noEOF(err)
+}
+
+// within says one step more about where err happened.
+func within(step string, err error) error {
+	if e, ok := err.(*KeyError); ok {
+		e.Path = step + e.Path
+	}
+	return err
 }
 
 // variant returns the field that encoding/json would take key for although it is spelled otherwise.
@@ -128,8 +137,8 @@ func variant(known map[string]reflect.Type, key string) (string, bool) {
 	return "", false
 }
 
-// fields returns the fields of a struct by JSON name, or what every value of a map is decoded into.
-func fields(t reflect.Type) (known map[string]reflect.Type, each reflect.Type) {
+// children returns what the fields of a struct are decoded into, or what every value of a map is. It is neither for free form.
+func children(t reflect.Type) (known map[string]reflect.Type, each reflect.Type) {
 	t = plain(t)
 	switch {
 	case t == nil:
@@ -139,7 +148,20 @@ func fields(t reflect.Type) (known map[string]reflect.Type, each reflect.Type) {
 	case t.Kind() != reflect.Struct:
 		return nil, nil
 	}
-	known = map[string]reflect.Type{}
+	if known, ok := structs.Load(t); ok {
+		return known.(map[string]reflect.Type), nil
+	}
+	known = fields(t)
+	structs.Store(t, known)
+	return known, nil
+}
+
+// structs remembers what fields has returned. There are as many as there are types.
+var structs sync.Map
+
+// fields returns the fields of a struct by their names in JSON.
+func fields(t reflect.Type) map[string]reflect.Type {
+	known := map[string]reflect.Type{}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -151,7 +173,7 @@ func fields(t reflect.Type) (known map[string]reflect.Type, each reflect.Type) {
 		}
 		known[name] = f.Type
 	}
-	return known, nil
+	return known
 }
 
 func elem(t reflect.Type) reflect.Type {
