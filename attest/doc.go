@@ -36,7 +36,7 @@
 //   - Bytes are checked against their digests, and each envelope and statement is decoded once, strictly.
 //   - Reading is bounded, see [Limits], and ends when the context does.
 //
-// Whoever may push to the repository can therefore block a test, but cannot make it pass.
+// Whoever may add to the repository can therefore block a test, but cannot make it pass. Whoever may delete from it can, see below.
 //
 // # What stays
 //

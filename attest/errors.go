@@ -31,9 +31,10 @@ func (e *FieldError) Error() string { return fmt.Sprintf("attest: %s: %s", e.Fie
 
 // A LimitError reports that something is larger than the [Limits] allow.
 type LimitError struct {
-	What  string // what was counted: "manifest bytes", "envelope bytes", "statements", "pages", "JSON depth", "total bytes", "result bytes"
-	Limit int64  // the most that is allowed
-	Got   int64  // how much there is, or at least is, since reading stops at the limit
+	// What was counted: "manifest bytes", "envelope bytes", "total bytes", "result bytes", "statements", "pages", "signatures", "JSON depth".
+	What  string
+	Limit int64 // the most that is allowed
+	Got   int64 // how much there is, or at least is, since reading stops at the limit
 }
 
 func (e *LimitError) Error() string {
@@ -57,8 +58,11 @@ func (e *RegistryError) Unwrap() error { return e.Err }
 func registryError(op, ref string, err error) error {
 	var named *RegistryError
 	var limit *LimitError
-	if errors.As(err, &named) || errors.As(err, &limit) {
+	switch {
+	case errors.As(err, &named):
 		return err
+	case errors.As(err, &limit):
+		return fmt.Errorf("%w (%s %s)", err, op, ref)
 	}
 	out := &RegistryError{Op: op, Ref: ref, Err: err}
 	var answer *transport.Error

@@ -10,7 +10,7 @@ type Limits struct {
 	ManifestBytes int64 // one manifest, index or page of a list; default 4 MiB, as most registries have it
 	EnvelopeBytes int64 // one statement with its signatures; default 16 MiB
 	TotalBytes    int64 // all that one call reads; default 256 MiB
-	Statements    int   // statements on one image; default 2000
+	Statements    int   // statements at one image, other referrers counted in; default 2000
 	Pages         int   // pages of one list; default 1000
 	Depth         int   // nesting of JSON; default 64
 }

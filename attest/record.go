@@ -277,7 +277,7 @@ func (r *repository) indexed(body []byte) ([]string, error) {
 func (r *repository) recordTags(ctx context.Context, image name.Digest) ([]string, error) {
 	var refs []string
 	prefix := viewTag(image) + "."
-	err := r.pages(ctx, "list tags", "tags", r.url("tags/list"), "application/json", func(body []byte, _ http.Header) error {
+	err := r.pages(ctx, "list tags", "", r.url("tags/list"), "application/json", func(body []byte, _ http.Header) error {
 		var page struct {
 			Tags []string `json:"tags"`
 		}

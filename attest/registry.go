@@ -234,13 +234,15 @@ func (r *repository) url(path string) *url.URL {
 	return &url.URL{Scheme: r.name.Scheme(), Host: r.name.RegistryStr(), Path: "/v2/" + r.name.RepositoryStr() + "/" + path}
 }
 
-// ref spells a tag or digest of this repository.
+// ref spells a tag or digest of this repository, or the repository itself if that is empty.
 func (r *repository) ref(identifier string) string {
-	separator := ":"
-	if strings.Contains(identifier, ":") {
-		separator = "@"
+	switch {
+	case identifier == "":
+		return r.name.Name()
+	case strings.Contains(identifier, ":"):
+		return r.name.Name() + "@" + identifier
 	}
-	return r.name.Name() + separator + identifier
+	return r.name.Name() + ":" + identifier
 }
 
 // pages reads a list page by page and hands each body to visit.
