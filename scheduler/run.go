@@ -24,7 +24,9 @@ func Run(ctx context.Context, g *dag.Graph, r Runner, o Options) (Snapshot, erro
 	if err != nil {
 		return o.Snapshot, err
 	}
-	e := newExecutor(ctx, g, r, o)
+	runs, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(errStopped)
+	e := newExecutor(runs, g, r, o)
 	defer close(e.ended)
 	err = e.loop(ctx)
 	err = errors.Join(err, e.shutDown(ctx))
@@ -80,13 +82,13 @@ var (
 	errTimedOut = errors.New("scheduler: timed out")
 )
 
-func newExecutor(ctx context.Context, g *dag.Graph, r Runner, o Options) *executor {
+func newExecutor(runs context.Context, g *dag.Graph, r Runner, o Options) *executor {
 	return &executor{
 		o:         o,
 		m:         NewMachine(g, o.Snapshot),
 		runner:    r,
 		remaining: g.Remaining(func(id dag.ID) int64 { return int64(o.Weight(id)) }),
-		runs:      context.WithoutCancel(ctx),
+		runs:      runs,
 		live:      map[dag.ID]liveRun{},
 		used:      map[string]int{},
 		over:      make(chan finish),
@@ -214,9 +216,10 @@ func (e *executor) launch(why string, t Task) {
 	run := liveRun{ref: t.Ref, pool: e.o.Pool(t.Ref.ID), stop: stop}
 	e.live[t.Ref.ID] = run
 	e.used[run.pool]++
+	timeout := e.o.Timeout(t.Ref.ID)
 	go func() {
 		defer stop(nil)
-		if timeout := e.o.Timeout(t.Ref.ID); timeout > 0 {
+		if timeout > 0 {
 			var release context.CancelFunc
 			ctx, release = context.WithTimeoutCause(ctx, timeout, errTimedOut)
 			defer release()
@@ -228,7 +231,7 @@ func (e *executor) launch(why string, t Task) {
 			close(returned)
 			e.send(f)
 		}()
-		f.result = e.attempt(ctx, t)
+		f.result = e.attempt(ctx, t, timeout)
 	}()
 }
 
@@ -252,12 +255,12 @@ func (e *executor) send(f finish) {
 }
 
 // attempt asks the runner until it can tell, within the budget.
-func (e *executor) attempt(ctx context.Context, t Task) Result {
+func (e *executor) attempt(ctx context.Context, t Task, timeout time.Duration) Result {
 	pause := e.o.Backoff
 	for n := 1; ; n++ {
 		res, err := call(ctx, e.runner, t)
 		if ctx.Err() != nil {
-			return e.interrupted(ctx, t, res, err)
+			return interrupted(ctx, timeout, res, err)
 		}
 		if err == nil {
 			return res
@@ -270,19 +273,19 @@ func (e *executor) attempt(ctx context.Context, t Task) Result {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return e.interrupted(ctx, t, res, err)
+			return interrupted(ctx, timeout, res, err)
 		}
 		pause = min(2*pause, time.Minute)
 	}
 }
 
 // interrupted is the result of a run whose context was canceled: its own, if it came to its own end all the same.
-func (e *executor) interrupted(ctx context.Context, t Task, res Result, err error) Result {
+func interrupted(ctx context.Context, timeout time.Duration, res Result, err error) Result {
 	if err == nil && (res.Phase == PhasePassed || res.Phase == PhaseFailed) {
 		return res
 	}
 	if context.Cause(ctx) == errTimedOut {
-		res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("timed out after %s", e.o.Timeout(t.Ref.ID))
+		res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("timed out after %s", timeout)
 		return res
 	}
 	res.Phase, res.Reason = PhaseStopped, "stopped"

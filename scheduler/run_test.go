@@ -591,3 +591,33 @@ func TestRunRefusesOptions(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// An observer that panics does not leave runs behind.
+func TestRunObserverPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stopped := make(chan struct{})
+		runner := scheduler.RunnerFunc(func(ctx context.Context, _ scheduler.Task) (scheduler.Result, error) {
+			<-ctx.Done()
+			close(stopped)
+			return scheduler.Result{}, ctx.Err()
+		})
+		requests := make(chan scheduler.Event, 1)
+		requests <- scheduler.Cancel(scheduler.Ref{ID: "scan", Run: 1})
+		func() {
+			defer func() {
+				if v := recover(); v != "boom" {
+					t.Errorf("recovered %v", v)
+				}
+			}()
+			_, _ = scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{
+				Requests: requests,
+				Observe: func(s scheduler.Step) {
+					if s.Event.Kind == scheduler.EventCancel {
+						panic("boom")
+					}
+				},
+			})
+		}()
+		<-stopped
+	})
+}
