@@ -32,13 +32,9 @@ import (
 
 const password = "correct horse"
 
-// command builds cosign once. Go's build cache makes the second time quick.
+// command builds cosign once, into a folder that TestMain removes. Go's build cache makes the second time quick.
 var command = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "interop-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "cosign")
+	path := filepath.Join(buildDir, "cosign")
 	out, err := exec.Command("go", "build", "-o", path, "github.com/sigstore/cosign/v2/cmd/cosign").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -46,11 +42,16 @@ var command = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+var buildDir string
+
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := command(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	dir, err := os.MkdirTemp("", "interop-")
+	if err != nil {
+		log.Fatal(err)
 	}
+	buildDir = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
 

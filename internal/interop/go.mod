@@ -4,7 +4,6 @@ go 1.25.0
 
 require (
 	github.com/google/go-containerregistry v0.22.1
-	github.com/sigstore/cosign/v2 v2.6.5
 	github.com/testdag/testdag v0.0.0
 )
 
@@ -200,6 +199,7 @@ require (
 	github.com/secure-systems-lab/go-securesystemslib v0.9.1 // indirect
 	github.com/segmentio/asm v1.2.0 // indirect
 	github.com/shibumi/go-pathspec v1.3.0 // indirect
+	github.com/sigstore/cosign/v2 v2.6.5 // indirect
 	github.com/sigstore/fulcio v1.8.4 // indirect
 	github.com/sigstore/protobuf-specs v0.5.0 // indirect
 	github.com/sigstore/rekor v1.4.3 // indirect
@@ -282,3 +282,5 @@ require (
 )
 
 replace github.com/testdag/testdag => ../..
+
+tool github.com/sigstore/cosign/v2/cmd/cosign
