@@ -24,7 +24,8 @@
 //   - The command exits: the run passed if the status is 0, and failed otherwise.
 //   - Somebody else kills the command with a signal: the run failed.
 //   - The command cannot be started and never could be (no such program, no such directory): the run failed.
-//   - The command cannot be started just now (no memory, too many processes): Run returns an error, and the scheduler asks again.
+//   - The command cannot be started just now (no memory, too many processes): Run returns an error, and the scheduler
+//     asks again.
 //   - The context is canceled while the command runs: it is stopped, and Run returns the error of the context.
 //
 // The reason of a run that failed says which of these it was. It quotes no output, since reasons are logged and output
@@ -32,15 +33,16 @@
 //
 // # Nothing is left behind
 //
-// A command is the leader of a session and of a process group of its own. However a run ends, Run returns only when no process of the group
-// is left and all that the group wrote has been read. When the context is canceled, the group is sent SIGTERM; when the command ended and left
-// processes behind, those are. Whatever is there after Runner.Grace is sent SIGKILL. It does not matter who holds the
-// output open, who ignores SIGTERM, or who forked and went away.
+// A command is the leader of a session and of a process group of its own. However a run ends, Run returns only when no
+// process of the group is left and all that the group wrote has been read. When the context is canceled, the group is
+// sent SIGTERM; when the command ended and left processes behind, those are. Whatever is there after Runner.Grace is
+// sent SIGKILL. It does not matter who holds the output open, who ignores SIGTERM, or who forked and went away.
 //
-// No signal can hit a stranger whose group has by chance the same number: the number is in use until the leader is waited
-// for, which happens last. That, and the certainty that nothing is left, needs Linux with its /proc. On other Unix
-// systems the leader is waited for first, and a number can in theory be used anew between two looks at a group that has just
-// become empty. On systems that are not Unix only the command itself is stopped, at once and by force.
+// No signal can hit a stranger whose group has by chance the same number: the number is in use until the leader is
+// waited for, which happens last. That, and the certainty that nothing is left, needs Linux with its /proc. On other
+// Unix systems the leader is waited for first, and a number can in theory be used anew between two looks at a group
+// that has just become empty; and zombies that nobody waits for count as left. On systems that are not Unix only the
+// command itself is stopped, at once and by force.
 //
 // Less formally: what a command starts ends with it.
 //
@@ -49,11 +51,12 @@
 //   - A process that leaves the group, by setsid or setpgid, as daemons and the jobs of interactive shells do, is not
 //     caught. Nor does Run wait for one that holds the output open. Where that matters, run the command in a container.
 //   - A process that this program may not signal, such as one of another user, is waited for until it ends by itself.
-//   - If this program is killed, commands live on. When Run is called again with the same run, the command is started again, whether or not
-//     the old one still works. Commands should therefore make sure of what they do by TESTDAG_SCENARIO and TESTDAG_RUN:
-//     name after them what they create, and take what is there already. (Linux can signal a child when its parent dies, but means the
-//     thread that started it, which in Go may end at any time, and reaches no grandchildren.)
-//   - A program that waits for children it did not start, as with wait4 and -1, takes away ends of commands. It breaks this package
-//     as it breaks os/exec.
+//   - If this program is killed, commands live on. When Run is called again with the same run, the command is started
+//     again, whether or not the old one still works. Commands should therefore make sure of what they do by
+//     TESTDAG_SCENARIO and TESTDAG_RUN: name after them what they create, and take what is there already. (Linux can
+//     signal a child when its parent dies, but means the thread that started it, which in Go may end at any time, and
+//     reaches no grandchildren.)
+//   - A program that waits for children it did not start, as with wait4 and -1, takes away ends of commands. It breaks
+//     this package as it breaks os/exec.
 //   - There are no terminals, no limits of time, memory or processors: time is limited by scheduler.Options.Timeout.
 package process

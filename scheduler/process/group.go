@@ -17,9 +17,11 @@ import (
 )
 
 // carryOut starts cmd and returns when it has ended, nothing of its group is left and out has all that the group wrote.
-// It reports whether cmd was told to stop before it ended. Where cmd was not started, cmd.Process is nil; where it cannot
-// be told how it ended, cmd.ProcessState is; the error says why.
-func carryOut(ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Duration, log *zap.Logger) (stopped bool, err error) {
+// It reports whether cmd was told to stop before it ended. Where cmd was not started, cmd.Process is nil; where it
+// cannot be told how it ended, cmd.ProcessState is; the error says why.
+func carryOut(
+	ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Duration, log *zap.Logger,
+) (stopped bool, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return false, err
@@ -58,7 +60,8 @@ func carryOut(ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Dura
 	<-ended
 	err = cmd.Wait() // from here on the number of the group is free
 
-	// All that the group wrote is in the pipe, but its end may never come: somebody who left the group may hold it open.
+	// All that the group wrote is in the pipe, but its end may never come: somebody who left the group may hold it
+	// open.
 	r.SetReadDeadline(time.Now())
 	if errors.Is(<-copied, os.ErrDeadlineExceeded) {
 		r.SetReadDeadline(time.Time{})

@@ -50,8 +50,8 @@ func (g group) remains() bool {
 			return true
 		}
 		if p.parent == os.Getpid() && p.id != int(g) {
-			// An orphan that came to this program, as everything does in a container where it is the first process. Nobody else
-			// waits for it.
+			// An orphan that came to this program, as everything does in a container where it is the first process.
+			// Nobody else waits for it.
 			syscall.Wait4(p.id, nil, syscall.WNOHANG, nil)
 		}
 	}

@@ -71,8 +71,9 @@ func TestEscape(t *testing.T) {
 	c := helper(t, "escape")
 	slow := &slowWriter{}
 	r := process.Runner{
-		Command: func(scheduler.Task) (process.Command, error) { return c, nil },
-		Output:  func(scheduler.Task) io.Writer { return slow },
+		Command:   func(scheduler.Task) (process.Command, error) { return c, nil },
+		Output:    func(scheduler.Task) io.Writer { return slow },
+		MaxOutput: 2 << 20,
 	}
 	res, err := r.Run(t.Context(), task)
 	output := string(res.Output)
@@ -82,17 +83,18 @@ func TestEscape(t *testing.T) {
 		t.Fatalf("output %.100q, state %q of the process that left; want it alive", output, s)
 	}
 	defer syscall.Kill(slow.escaped, syscall.SIGKILL)
-	if want := fmt.Sprintf("leader %d escaped %d\n", slow.leader, slow.escaped) + strings.Repeat("x", escapeWrites); output != want {
-		t.Errorf("%d bytes of output; want %d", len(output), len(want))
+	first, rest, _ := strings.Cut(output, "\n")
+	if len(rest) != slow.writes || strings.Trim(rest, "x") != "" {
+		t.Errorf("%q, then %d bytes of output; want %d", first, len(rest), slow.writes)
 	}
 }
 
 // A slowWriter holds up the reader until the leader is gone, with the rest of the output still in the pipe.
-type slowWriter struct{ leader, escaped int }
+type slowWriter struct{ leader, escaped, writes int }
 
 func (w *slowWriter) Write(p []byte) (int, error) {
 	if w.leader == 0 {
-		fmt.Sscanf(string(p), "leader %d escaped %d\n", &w.leader, &w.escaped)
+		fmt.Sscanf(string(p), "leader %d escaped %d writes %d\n", &w.leader, &w.escaped, &w.writes)
 		for w.leader > 0 && state(w.leader) != 0 {
 			time.Sleep(time.Millisecond)
 		}
@@ -101,9 +103,8 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-const escapeWrites = 60_000 // less than a pipe holds
-
-// escape leaves a process in a session of its own that holds the output, and writes much before it ends.
+// escape leaves a process in a session of its own that holds the output, and fills half of the largest pipe before it
+// ends.
 func escape() int {
 	program, _ := os.Executable()
 	cmd := exec.Command(program)
@@ -114,8 +115,11 @@ func escape() int {
 		fmt.Println(err)
 		return 1
 	}
-	fmt.Printf("leader %d escaped %d\n", os.Getpid(), cmd.Process.Pid)
-	io.WriteString(os.Stdout, strings.Repeat("x", escapeWrites))
+	const setPipeSize, getPipeSize = 1031, 1032
+	syscall.RawSyscall(syscall.SYS_FCNTL, 1, setPipeSize, 1<<20)
+	size, _, _ := syscall.RawSyscall(syscall.SYS_FCNTL, 1, getPipeSize, 0)
+	fmt.Printf("leader %d escaped %d writes %d\n", os.Getpid(), cmd.Process.Pid, size/2)
+	io.WriteString(os.Stdout, strings.Repeat("x", int(size/2)))
 	return 0
 }
 

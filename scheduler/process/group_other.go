@@ -13,7 +13,9 @@ import (
 
 // carryOut starts cmd, waits for it and reports whether it was stopped before it ended. Where cmd was not started,
 // cmd.Process is nil; where it cannot be told how it ended, cmd.ProcessState is; the error says why.
-func carryOut(ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Duration, log *zap.Logger) (stopped bool, err error) {
+func carryOut(
+	ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Duration, log *zap.Logger,
+) (stopped bool, err error) {
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = grace
 	if err := cmd.Start(); err != nil {

@@ -9,7 +9,8 @@ import (
 )
 
 // An output keeps the head and the tail of what is written to it, limit bytes in all, and passes everything on. Its
-// Write never fails, so that nothing a command does or a reader of it does keeps the command from being read to its end.
+// Write never fails, so that nothing a command does or a reader of it does keeps the command from being read to its
+// end.
 type output struct {
 	limit   int
 	head    []byte // the first half of limit, rounded up

@@ -21,8 +21,8 @@ import (
 
 // A Command says what to start.
 type Command struct {
-	// Args are the program and its arguments. A program named without a slash is looked for in the PATH of this program,
-	// a relative one with a slash from Dir on. There is no shell unless Args name one.
+	// Args are the program and its arguments. A program named without a slash is looked for in the PATH of this
+	// program, a relative one with a slash from Dir on. There is no shell unless Args name one.
 	Args []string
 
 	// Dir is the directory to start it in. The default, "", is the one of this program.
@@ -52,12 +52,12 @@ type Runner struct {
 	// scheduler.Options.Grace. The default, 0, is 10 seconds.
 	Grace time.Duration
 
-	// MaxOutput limits how many bytes of output are kept for the result. Of more, the head and the tail are kept, with a line between
-	// that says how much is missing. The default, 0, is 64 KiB.
+	// MaxOutput limits how many bytes of output are kept for the result. Of more, the head and the tail are kept, with
+	// a line between that says how much is missing. The default, 0, is 64 KiB.
 	MaxOutput int
 
-	// Output returns where to write the output of a run as it comes, all of it. The run waits for each Write; one that returns an
-	// error is the last. The default is nowhere, and so is a nil Writer.
+	// Output returns where to write the output of a run as it comes, all of it. The run waits for each Write; one that
+	// returns an error is the last. The default is nowhere, and so is a nil Writer.
 	Output func(scheduler.Task) io.Writer
 
 	// Logger is the default zap.NewNop() if it is nil.
@@ -113,7 +113,8 @@ func (r Runner) complete() (Runner, error) {
 	return r, nil
 }
 
-// badDir says what is wrong with the directory. Asked to start a program there, the system would not say which of the two is missing.
+// badDir says what is wrong with the directory. Asked to start a program there, the system would not say which of the
+// two is missing.
 func (c Command) badDir() error {
 	if c.Dir == "" {
 		return nil
