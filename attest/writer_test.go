@@ -159,6 +159,27 @@ func TestViewKeepsWhatOthersWrote(t *testing.T) {
 	})
 }
 
+// cosign reads no layer of its tag without this annotation, and whoever wrote a record may have left it out.
+func TestViewLayersCarryWhatCosignDemands(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		bare := w.sign(k, w.statementOf(TestResultType, `{"configuration":[{"name":"bare"}]}`))
+		w.attach(bare, func(m *v1.Manifest) { m.Layers[0].Annotations = map[string]string{"kept": "yes"} })
+		w.write(k, "scan", outcome(Passed, 0))
+		view, _, err := w.repo().att(context.Background(), w.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(view.Layers, func(d v1.Descriptor) bool { return d.Digest == describe(bare, "").Digest })
+		if i < 0 {
+			t.Fatal("it is not in the view")
+		}
+		if diff := cmp.Diff(map[string]string{"kept": "yes", annotationSignature: ""}, view.Layers[i].Annotations); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestSameStatementTwiceLeavesOne(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		for name, signer := range map[string]Signer{
