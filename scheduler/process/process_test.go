@@ -414,7 +414,7 @@ func TestManyAtOnce(t *testing.T) {
 		return shell(`sleep 1000 & echo $TESTDAG_SCENARIO; exit $TESTDAG_RUN`), nil
 	}}
 	var wg sync.WaitGroup
-	for i := range 40 {
+	for i := range 16 {
 		wg.Go(func() {
 			id := fmt.Sprintf("s%d", i)
 			res, err := r.Run(t.Context(), scheduler.Task{Ref: scheduler.Ref{ID: dag.ID(id), Run: i + 1}})
