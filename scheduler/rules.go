@@ -169,7 +169,7 @@ func (b *board) forced(i int) bool {
 // holds the newest runs of the parents.
 func (b *board) current(i int) bool {
 	st := &b.status[i]
-	if st.Run == 0 || st.asked() {
+	if st.Run < 1 || st.asked() {
 		return false
 	}
 	_, counts := verdictOf(st.Phase)

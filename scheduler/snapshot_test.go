@@ -1,0 +1,102 @@
+package scheduler_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+)
+
+// "There is no snapshot it refuses": also none that no history leads to.
+func TestNextIsTotal(t *testing.T) {
+	tests := []struct {
+		name string
+		st   scheduler.Status
+		want string
+	}{
+		{"a phase without a run", scheduler.Status{Phase: scheduler.PhaseRunning}, "start a#1\na ready\n"},
+		{"a run without a phase", scheduler.Status{Run: 3}, "start a#4\na ready\n"},
+		{"an unknown phase", scheduler.Status{Run: 3, Phase: 77}, "start a#4\na ready\n"},
+		{"canceled before a run that nobody asked for", scheduler.Status{Run: 2, Phase: scheduler.PhasePassed, Cancel: 1}, "a passed\noutcome passed\n"},
+		{"canceled in advance", scheduler.Status{Run: 2, Phase: scheduler.PhasePassed, Cancel: 5}, "a canceled (a#5)\noutcome canceled\n"},
+		{"asked for in advance", scheduler.Status{Run: 2, Phase: scheduler.PhasePassed, Want: 5}, "start a#3\na ready\n"},
+		{"negative numbers", scheduler.Status{Run: -1, Phase: scheduler.PhasePassed, Want: -2, Cancel: -3}, "start a#1\na ready\n"},
+		{"a basis of strangers", scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{{ID: "x", Run: 1}, {ID: "a", Run: 9}}}, "a passed\noutcome passed\n"},
+	}
+	g := graphOf(t, dag.Scenario{ID: "a"})
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := scheduler.Snapshot{"a": test.st}
+			if diff := cmp.Diff(test.want, describe(g, s, scheduler.Next(g, s))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSenselessEventsChangeNothing(t *testing.T) {
+	ref := func(run int) scheduler.Ref { return scheduler.Ref{ID: "a", Run: run} }
+	basis := []scheduler.Ref{{ID: "b", Run: 1}}
+	events := []scheduler.Event{
+		{},
+		scheduler.Finished(scheduler.Ref{Run: 5}, scheduler.PhasePassed),
+		scheduler.Finished(ref(5), scheduler.PhaseNone),
+		scheduler.Finished(ref(5), 77),
+		scheduler.Finished(ref(-1), scheduler.PhasePassed),
+		scheduler.Finished(ref(math.MaxInt), scheduler.PhasePassed),
+		{Ref: ref(0), Phase: scheduler.PhasePassed, Basis: basis, Forced: true},
+		{Kind: 77, Ref: ref(5), Phase: scheduler.PhasePassed},
+		scheduler.Started(scheduler.Action{Kind: scheduler.Stop, Ref: ref(5), Basis: basis}),
+		scheduler.Rerun(ref(-1)), scheduler.Force(ref(-1)), scheduler.Cancel(ref(-1)),
+		scheduler.Rerun(ref(1 << 31)),
+	}
+	for _, s := range []scheduler.Snapshot{nil, {}, {"a": {Run: 4, Phase: scheduler.PhaseRunning}}, {"a": {Run: 4, Phase: scheduler.PhaseFailed, Want: 5}}} {
+		for _, e := range events {
+			if diff := cmp.Diff(s, s.Observe(e)); diff != "" {
+				t.Errorf("%v after %+v (-want +got):\n%s", s, e, diff)
+			}
+		}
+	}
+}
+
+// Observe leaves the snapshot as it is, and whoever made an event may change its basis later.
+func TestObserveKeepsItsHandsOff(t *testing.T) {
+	before := scheduler.Snapshot{"a": {Run: 1, Phase: scheduler.PhaseRunning}}
+	basis := []scheduler.Ref{{ID: "c", Run: 1}, {ID: "b", Run: 1}}
+	after := before.Observe(scheduler.Event{Ref: scheduler.Ref{ID: "a", Run: 2}, Phase: scheduler.PhaseRunning, Basis: basis})
+	basis[0].Run, basis[1].Run = 9, 9
+	want := scheduler.Snapshot{"a": {
+		Run: 2, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{{ID: "b", Run: 1}, {ID: "c", Run: 1}},
+	}}
+	if diff := cmp.Diff(want, after); diff != "" {
+		t.Errorf("after (-want +got):\n%s", diff)
+	}
+	if before["a"].Run != 1 {
+		t.Errorf("before: %+v", before)
+	}
+	m := scheduler.NewMachine(graphOf(t, dag.Scenario{ID: "a"}), before)
+	m.Observe(scheduler.Finished(scheduler.Ref{ID: "a", Run: 1}, scheduler.PhasePassed))
+	m.Snapshot()["a"] = scheduler.Status{}
+	if before["a"].Phase != scheduler.PhaseRunning || m.Snapshot()["a"].Phase != scheduler.PhasePassed {
+		t.Errorf("before: %+v, in the machine: %+v", before, m.Snapshot())
+	}
+}
+
+func TestNames(t *testing.T) {
+	got := []string{
+		scheduler.PhaseNone.String(), scheduler.PhaseStopped.String(), scheduler.Phase(9).String(),
+		scheduler.VerdictReady.String(), scheduler.Verdict(9).String(), scheduler.OutcomePassed.String(), scheduler.Outcome(9).String(),
+		scheduler.Start.String(), scheduler.Stop.String(), scheduler.ActionKind(9).String(), scheduler.EventKind(9).String(),
+		scheduler.Rerun(scheduler.Ref{ID: "a", Run: 1}).String(),
+	}
+	want := []string{
+		"none", "stopped", "Phase(9)", "ready", "Verdict(9)", "passed", "Outcome(9)",
+		"start", "stop", "ActionKind(9)", "EventKind(9)", "rerun a#1",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
