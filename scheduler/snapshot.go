@@ -60,7 +60,7 @@ func (st *Status) live() bool { return st.Run > 0 && st.Phase == PhaseRunning }
 func (st *Status) newest() int { return max(st.Run, st.Want, st.Cancel) }
 
 // next is the number of the run to start.
-func (st *Status) next() int { return max(st.Run, st.Cancel) + 1 }
+func (st *Status) next() int { return max(0, st.Run, st.Cancel) + 1 }
 
 // asked reports whether a person asked for a newer run than there is.
 func (st *Status) asked() bool { return st.Want > st.Run }
