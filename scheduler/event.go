@@ -29,8 +29,8 @@ type Event struct {
 	Kind   EventKind
 	Ref    Ref
 	Phase  Phase // of news
-	Basis  []Ref // of news, if known: what the run was started on
-	Forced bool  // of news, if known: the run was started although an edge was broken
+	Basis  []Ref // of news: what the run was started on; news that follows on earlier news may leave it out
+	Forced bool  // of news: the run was started although an edge was broken; as Basis
 }
 
 // Started is the news that the run of a [Start] action was started. Of another action it is no news.
@@ -41,7 +41,8 @@ func Started(a Action) Event {
 	return Event{Kind: EventNews, Ref: a.Ref, Phase: PhaseRunning, Basis: a.Basis, Forced: a.Forced}
 }
 
-// Finished is the news that a run is over.
+// Finished is the news that a run is over. It says nothing of the basis, so it must follow on the news that the run was
+// started: a run of which the basis is not known stands on nothing, and is out of date if its scenario has parents.
 func Finished(run Ref, phase Phase) Event { return Event{Kind: EventNews, Ref: run, Phase: phase} }
 
 // Rerun asks for a run after the given one, which is the newest ([Snapshot.Newest]). It starts as soon as the parents
@@ -81,6 +82,9 @@ func on(basis []Ref) string {
 
 // Observe returns the snapshot with an event taken into account. It adds no rule, and changes nothing for news of an
 // older run, repeated news, and events that make no sense: without an ID, a run or a phase.
+//
+// It does not know the graph: an event about a scenario that is not there is kept, and no plan looks at it except to stop
+// a live run. It copies the snapshot. A [Machine] does neither, and tells whether an event changed anything.
 func (s Snapshot) Observe(e Event) Snapshot {
 	st, changed := s[e.Ref.ID].observe(e)
 	if !changed {

@@ -39,26 +39,51 @@ func Example() {
 	// passed <nil>
 }
 
-// A controller needs no more than Next: it observes, asks what to do, and does it.
+// A controller needs no more than Next. This one has its objects in a map, and each time around takes in what happened,
+// asks what to do, and does it.
 func ExampleNext() {
 	g, err := dag.New(
 		dag.Scenario{ID: "scan"},
-		dag.Scenario{ID: "lint", Optional: true},
 		dag.Scenario{ID: "deploy", After: dag.After("scan")},
 	)
 	if err != nil {
 		panic(err)
 	}
-	s := scheduler.Snapshot{
-		"scan":   {Run: 2, Phase: scheduler.PhasePassed},
-		"lint":   {Run: 1, Phase: scheduler.PhaseRunning},
-		"deploy": {Run: 1, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{{ID: "scan", Run: 1}}},
+	var s scheduler.Snapshot
+	objects := map[scheduler.Ref]string{} // what the cluster holds, by name
+	reconcile := func(happened ...scheduler.Event) {
+		for _, e := range happened {
+			s = s.Observe(e)
+		}
+		plan := scheduler.Next(g, s)
+		for _, a := range plan.Actions {
+			fmt.Println(a)
+			if a.Kind == scheduler.Stop {
+				objects[a.Ref] = "stopping"
+				continue
+			}
+			objects[a.Ref] = "running"
+			s = s.Observe(scheduler.Started(a))
+		}
+		if plan.Outcome != scheduler.OutcomePending {
+			fmt.Println("outcome", plan.Outcome)
+		}
 	}
-	for _, a := range scheduler.Next(g, s).Actions {
-		fmt.Println(a)
-	}
+	scan, deploy := scheduler.Ref{ID: "scan", Run: 1}, scheduler.Ref{ID: "deploy", Run: 1}
+
+	reconcile()
+	reconcile(scheduler.Finished(scan, scheduler.PhasePassed))
+	reconcile(scheduler.Rerun(s.Newest("scan"))) // a person asks; deploy#1 goes on meanwhile
+	reconcile(scheduler.Finished(s.Newest("scan"), scheduler.PhasePassed))
 	fmt.Println(scheduler.Explain(g, s, "deploy"))
+	reconcile(scheduler.Finished(deploy, scheduler.PhaseStopped)) // the object marked as stopping is gone
+	reconcile(scheduler.Finished(s.Newest("deploy"), scheduler.PhasePassed))
 	// Output:
+	// start scan#1
+	// start deploy#1 on scan#1
+	// start scan#2
 	// stop deploy#1
 	// deploy is out of date: deploy#1 is being stopped, then deploy#2 starts.
+	// start deploy#2 on scan#2
+	// outcome passed
 }

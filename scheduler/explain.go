@@ -8,7 +8,8 @@ import (
 )
 
 // Explain says in a sentence what the rules conclude for a scenario and why: what it waits for, what it stands on, or
-// which run is the root cause of its cancellation. The text is for people and may change between releases.
+// which run is the root cause of its cancellation. The text is for people and may change between releases. To explain
+// many scenarios, ask a [Machine]: this applies the rules anew each time.
 func Explain(g *dag.Graph, s Snapshot, id dag.ID) string {
 	return newBoard(g, s).explain(s, id)
 }
@@ -70,13 +71,22 @@ func liveWord(v Verdict) string {
 func (b *board) explainCanceled(i int) string {
 	id, cause := b.g.ID(i), b.conclusion[i].Cause
 	if cause.ID == id {
-		return fmt.Sprintf("%s is canceled: %s was canceled by a person or from outside.", id, cause)
+		return fmt.Sprintf("%s is canceled: %s %s.", id, cause, b.explainCause(cause))
 	}
-	what := "was canceled by a person or from outside"
-	if at, _ := b.g.Index(cause.ID); b.conclusion[at].Verdict == VerdictFailed {
-		what = "failed"
+	return fmt.Sprintf("%s is canceled because %s %s.", id, cause, b.explainCause(cause))
+}
+
+// explainCause says what befell a run that is a root cause.
+func (b *board) explainCause(cause Ref) string {
+	i, _ := b.g.Index(cause.ID)
+	switch {
+	case b.conclusion[i].Verdict == VerdictFailed:
+		return "failed"
+	case b.status[i].Cancel == cause.Run:
+		return "was canceled by a person"
+	default:
+		return "was canceled from outside"
 	}
-	return fmt.Sprintf("%s is canceled because %s %s.", id, cause, what)
 }
 
 func alive(id dag.ID, st *Status, what string) string {

@@ -133,6 +133,14 @@ func TestSnapshotJSONWritesOnlyWhatItReads(t *testing.T) {
 	}
 }
 
+// A basis may name a scenario of which nothing else was observed.
+func TestSnapshotJSONNamesParents(t *testing.T) {
+	s := scheduler.Snapshot{"b": {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{{ID: "a", Run: 1}, {ID: "c", Run: 2}}}}
+	if back := roundTrip(t, s); len(back) != 1 {
+		t.Errorf("read back as %v", back)
+	}
+}
+
 // Any snapshot that is written reads back equal, and equal snapshots are written equally.
 func TestSnapshotJSONRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -45,7 +45,7 @@ type Outcome uint8
 // about the scenarios that are not optional.
 const (
 	OutcomePending  Outcome = iota
-	OutcomePassed           // all passed
+	OutcomePassed           // all passed; also where there are none
 	OutcomeFailed           // one failed
 	OutcomeCanceled         // none failed, one was canceled
 )
@@ -116,12 +116,12 @@ func stopRemoved(g *dag.Graph, s Snapshot) []Action {
 	return actions
 }
 
-// outcome looks at the scenarios of the graph alone.
+// outcome looks at the verdicts alone. A live run is behind one that is not final, or the plan stops it.
 func (b *board) outcome() Outcome {
 	outcome := OutcomePassed
 	for i, c := range b.conclusion {
 		switch {
-		case !c.Verdict.Final() || b.status[i].live():
+		case !c.Verdict.Final():
 			return OutcomePending
 		case b.g.OptionalAt(i):
 		case c.Verdict == VerdictFailed:

@@ -294,7 +294,7 @@ func interrupted(ctx context.Context, timeout time.Duration, res Result, err err
 
 func (e *executor) finished(f finish) {
 	run, ok := e.live[f.ref.ID]
-	if !ok || run.ref != f.ref {
+	if !ok {
 		return // it was given up before
 	}
 	delete(e.live, f.ref.ID)

@@ -360,12 +360,20 @@ func TestRunTimeout(t *testing.T) {
 func TestRunCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, r := diamond(t), &recorder{takes: map[dag.ID]time.Duration{"scan": time.Hour}}
+		var saved scheduler.Snapshot
+		save := func(_ context.Context, s scheduler.Snapshot) error {
+			saved = s
+			return nil
+		}
 		cause := errors.New("the machine goes down")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Minute, func() { cancel(cause) })
-		s, err := scheduler.Run(ctx, g, r, scheduler.Options{})
+		s, err := scheduler.Run(ctx, g, r, scheduler.Options{Save: save})
 		if !errors.Is(err, cause) {
 			t.Fatalf("got %v", err)
+		}
+		if diff := cmp.Diff(s, saved); diff != "" {
+			t.Errorf("saved (-returned +saved):\n%s", diff)
 		}
 		if r.live != 0 || s["scan"].Phase != scheduler.PhaseStopped || s["deploy"].Run != 0 {
 			t.Errorf("%d live, %+v", r.live, s)
@@ -386,6 +394,33 @@ func TestRunCanceledBefore(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || len(s) != 0 || len(r.log) != 0 {
 		t.Errorf("%v, %v, %v", err, s, r.log)
 	}
+}
+
+// Nothing is saved twice: here the start and the end.
+func TestRunSavesWhatChanged(t *testing.T) {
+	saves := 0
+	_, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), &recorder{}, scheduler.Options{
+		Save: func(context.Context, scheduler.Snapshot) error { saves++; return nil },
+	})
+	if err != nil || saves != 2 {
+		t.Errorf("%d saves, %v", saves, err)
+	}
+}
+
+// A run that was told to stop and says that it was canceled was stopped.
+func TestRunStoppedRunSaysCanceled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		runner := scheduler.RunnerFunc(func(ctx context.Context, _ scheduler.Task) (scheduler.Result, error) {
+			cancel()
+			<-ctx.Done()
+			return scheduler.Result{Phase: scheduler.PhaseCanceled}, nil
+		})
+		s, _ := scheduler.Run(ctx, graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{})
+		if s["scan"].Phase != scheduler.PhaseStopped {
+			t.Errorf("%+v", s)
+		}
+	})
 }
 
 // What a stopped run reports of its own end is kept as its phase.

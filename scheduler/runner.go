@@ -26,9 +26,9 @@ type Runner interface {
 	// Run carries out one run and blocks until it is over. It is called again with the same run after a crash and then
 	// picks up what is there, or starts it if nothing is there.
 	//
-	// A canceled context means stop: Run stops what it started, waits until nothing of it is left, and returns; the result
-	// of a run that came to its own end all the same is welcome, any error does otherwise. An error while the context is
-	// alive means that the runner could not tell, and may be asked again.
+	// A canceled context means stop: Run stops what it started, waits until nothing of it is left, and returns an error;
+	// or the result, if the run came to its own end all the same. An error while the context is alive means that the
+	// runner could not tell, and it may be asked again.
 	//
 	// Run is called by several goroutines at once, for different scenarios.
 	Run(ctx context.Context, t Task) (Result, error)

@@ -16,8 +16,8 @@ const (
 	PhaseRunning               // it was started and is not known to be over
 	PhasePassed                // over: the test passed
 	PhaseFailed                // over: the test failed, or could not be told to have passed
-	PhaseCanceled              // over: stopped by a person, or from outside
-	PhaseStopped               // over: stopped by a plan
+	PhaseCanceled              // over: stopped by a person or from outside, past the plan
+	PhaseStopped               // over: stopped by a plan; the plan's reason may be a request to cancel it
 )
 
 var phaseNames = [...]string{
@@ -45,11 +45,11 @@ func name[T ~uint8](v T, names []string, kind string) string {
 type Status struct {
 	Run    int   // newest run that was started, 0 if none
 	Phase  Phase // phase of that run
-	Forced bool  // that run was started although an edge was broken; see [Force]
+	Forced bool  // that run was started although an edge was broken, on a person's request
 	Basis  []Ref // newest runs of the parents when it was started, by ascending ID; parents without a run are left out
 
 	Want   int  // newest run that a person asked for, 0 if none
-	Force  bool // that run was asked for by [Force]
+	Force  bool // that run is to start although an edge is broken
 	Cancel int  // newest run that a person canceled, 0 if none; it may never have started
 }
 

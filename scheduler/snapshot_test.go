@@ -24,6 +24,7 @@ func TestNextIsTotal(t *testing.T) {
 		{"canceled in advance", scheduler.Status{Run: 2, Phase: scheduler.PhasePassed, Cancel: 5}, "a canceled (a#5)\noutcome canceled\n"},
 		{"asked for in advance", scheduler.Status{Run: 2, Phase: scheduler.PhasePassed, Want: 5}, "start a#3\na ready\n"},
 		{"negative numbers", scheduler.Status{Run: -1, Phase: scheduler.PhasePassed, Want: -2, Cancel: -3}, "start a#1\na ready\n"},
+		{"a request by force that was honored", scheduler.Status{Run: 1, Phase: scheduler.PhaseStopped, Want: 1, Force: true}, "start a#2\na ready\n"},
 		{"a basis of strangers", scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{{ID: "x", Run: 1}, {ID: "a", Run: 9}}}, "a passed\noutcome passed\n"},
 	}
 	g := graphOf(t, dag.Scenario{ID: "a"})
