@@ -19,8 +19,8 @@
 //	      - {name: scan, condition: OnFinish}
 //
 // A parent is a name, which stands for the condition OnPass, or a name with one of the conditions OnPass, OnFinish and
-// Always; see [dag.Condition]. Each parent must be a scenario of the list. A command is a list of strings, or one string
-// that stands for a list of one; graphs know nothing of commands, and [File] hands them on as they are.
+// Always; see [dag.Condition]. Each parent must be a scenario of the list. A command is a list, the program and its arguments,
+// or one string, which stands for [sh, -c, string]. Graphs know nothing of commands; they are in [File].
 //
 // # The testGraph form
 //

@@ -205,22 +205,27 @@ func (in *interpreter) command(n *yaml.Node) []string {
 	if n == nil {
 		return nil
 	}
-	words := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
-		words = n.Content
+	if n.Kind != yaml.SequenceNode {
+		line := in.word(n, true)
+		return []string{"sh", "-c", line}
 	}
-	if len(words) == 0 {
+	if len(n.Content) == 0 {
 		in.reportf(n, "the command is empty; leave it out or name a program")
 	}
 	var command []string
-	for i, w := range words {
-		word, ok := in.text(w, "a string or a list of strings")
-		if ok && i == 0 && word == "" {
-			in.reportf(w, "the command is empty; leave it out or name a program")
-		}
-		command = append(command, word)
+	for i, w := range n.Content {
+		command = append(command, in.word(w, i == 0))
 	}
 	return command
+}
+
+// word reads one word of a command.
+func (in *interpreter) word(n *yaml.Node, first bool) string {
+	word, ok := in.text(n, "a string or a list of strings")
+	if ok && first && word == "" {
+		in.reportf(n, "the command is empty; leave it out or name a program")
+	}
+	return word
 }
 
 // testGraph reads the value of testGraph.

@@ -379,7 +379,7 @@ scenarios:
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[dag.ID][]string{"a": {"go test ./..."}, "b": {"sh", "-c", "", "1"}}
+	want := map[dag.ID][]string{"a": {"sh", "-c", "go test ./..."}, "b": {"sh", "-c", "", "1"}}
 	if diff := cmp.Diff(want, f.Commands); diff != "" {
 		t.Error(diff)
 	}

@@ -10,7 +10,7 @@
 //
 // # What a command is told
 //
-// A command has the environment of this program, what its [Command] adds, and these variables, which are kept:
+// A command has the environment of this program, what its [Command] adds, and these variables, whose names and meaning stay:
 //
 //   - TESTDAG_SCENARIO is the ID of the scenario.
 //   - TESTDAG_RUN is the number of the run, counted from 1.

@@ -12,15 +12,13 @@ import (
 	"slices"
 	"syscall"
 	"time"
-
-	"go.uber.org/zap"
 )
 
 // carryOut starts cmd and returns when it has ended, nothing of its group is left and out has all that the group wrote.
 // It reports whether cmd was told to stop before it ended. Where cmd was not started, cmd.Process is nil; where it
 // cannot be told how it ended, cmd.ProcessState is; the error says why.
 func carryOut(
-	ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Duration, log *zap.Logger,
+	ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Duration, log runLog,
 ) (stopped bool, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -35,7 +33,7 @@ func carryOut(
 	if err != nil {
 		return false, err
 	}
-	log.Debug("command started", zap.Int("pid", cmd.Process.Pid))
+	log.debug("command started", "pid", cmd.Process.Pid)
 
 	copied := make(chan error, 1)
 	go func() {
@@ -99,12 +97,12 @@ func drain(out io.Writer, r *os.File) {
 type group int
 
 // end returns when nothing is left of the group. What is there may end by itself before it is killed.
-func (g group) end(grace time.Duration, log *zap.Logger) {
+func (g group) end(grace time.Duration, log runLog) {
 	if g.remains() {
-		log.Debug("processes are told to end")
+		log.debug("processes are told to end", "group", int(g))
 		g.signal(syscall.SIGTERM)
 		if !g.vanish(grace) {
-			log.Warn("processes did not end and are killed", zap.Duration("grace", grace))
+			log.warn("processes did not end and are killed", "grace", grace)
 		}
 	}
 	// Also where none was seen: remains can overlook one that is born while it looks, but nobody is born after this.

@@ -7,21 +7,19 @@ import (
 	"io"
 	"os/exec"
 	"time"
-
-	"go.uber.org/zap"
 )
 
 // carryOut starts cmd, waits for it and reports whether it was stopped before it ended. Where cmd was not started,
 // cmd.Process is nil; where it cannot be told how it ended, cmd.ProcessState is; the error says why.
 func carryOut(
-	ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Duration, log *zap.Logger,
+	ctx context.Context, cmd *exec.Cmd, out io.Writer, grace time.Duration, log runLog,
 ) (stopped bool, err error) {
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = grace
 	if err := cmd.Start(); err != nil {
 		return false, err
 	}
-	log.Debug("command started", zap.Int("pid", cmd.Process.Pid))
+	log.debug("command started", "pid", cmd.Process.Pid)
 	ended := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
 	err = cmd.Wait()
 	return !ended(), err

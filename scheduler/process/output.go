@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-
-	"go.uber.org/zap"
 )
 
 // An output keeps the head and the tail of what is written to it, limit bytes in all, and passes everything on. Its
@@ -17,14 +15,14 @@ type output struct {
 	tail    []byte // what came last: at least the other half, if there was that much
 	missing int64  // bytes between the two
 	live    io.Writer
-	log     *zap.Logger
+	log     runLog
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	n := len(p)
 	if o.live != nil {
 		if _, err := o.live.Write(p); err != nil {
-			o.log.Warn("output is copied no longer", zap.Error(err))
+			o.log.warn("output is copied no longer", "error", err)
 			o.live = nil
 		}
 	}

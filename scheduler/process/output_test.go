@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"testing"
 
-	"go.uber.org/zap"
 	"pgregory.net/rapid"
 )
 
@@ -14,7 +13,7 @@ import (
 func TestOutputKept(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 20).Draw(t, "limit")
-		o := &output{limit: limit, log: zap.NewNop()}
+		o := &output{limit: limit, log: runLog{}}
 		var all []byte
 		for _, p := range rapid.SliceOf(rapid.SliceOf(rapid.SampledFrom([]byte("abc\n")))).Draw(t, "writes") {
 			all = append(all, p...)
@@ -44,7 +43,7 @@ func TestOutputKept(t *testing.T) {
 // A copy that fails is given up, and nothing else is.
 func TestOutputCopy(t *testing.T) {
 	live := &brokenWriter{after: 1}
-	o := &output{limit: 10, live: live, log: zap.NewNop()}
+	o := &output{limit: 10, live: live, log: runLog{}}
 	for range 3 {
 		if n, err := o.Write([]byte("ab")); n != 2 || err != nil {
 			t.Errorf("Write = %d, %v; want 2", n, err)

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 )
@@ -32,7 +30,7 @@ type Command struct {
 	Env []string
 }
 
-// Commands returns a function for [Runner] that looks up the command of a scenario.
+// Commands returns a function for [Runner] that looks up the command of a scenario. A scenario without one fails.
 func Commands(commands map[dag.ID]Command) func(scheduler.Task) (Command, error) {
 	return func(t scheduler.Task) (Command, error) {
 		c, ok := commands[t.Ref.ID]
@@ -56,12 +54,12 @@ type Runner struct {
 	// a line between that says how much is missing. The default, 0, is 64 KiB.
 	MaxOutput int
 
-	// Output returns where to write the output of a run as it comes, all of it. The run waits for each Write; one that
-	// returns an error is the last. The default is nowhere, and so is a nil Writer.
+	// Output returns where to write the output of a run as it comes, all of it. The run waits for each Write; after one
+	// that returns an error nothing more is written. The default is nowhere, and so is a nil Writer.
 	Output func(scheduler.Task) io.Writer
 
-	// Logger is the default zap.NewNop() if it is nil.
-	Logger *zap.Logger
+	// Logger, a *zap.Logger, hears of what is started and of what has to be killed. The default logs nothing.
+	Logger scheduler.Logger
 }
 
 var _ scheduler.Runner = Runner{}
@@ -85,7 +83,7 @@ func (r Runner) Run(ctx context.Context, t scheduler.Task) (scheduler.Result, er
 	if problem := c.badDir(); problem != nil {
 		return failed("cannot start %q in %q: %v", c.Args[0], c.Dir, problem), nil
 	}
-	log := r.Logger.With(zap.Stringer("run", t.Ref))
+	log := runLog{to: r.Logger, run: t.Ref}
 	out := &output{limit: r.MaxOutput, log: log}
 	if r.Output != nil {
 		out.live = r.Output(t)
@@ -107,9 +105,6 @@ func (r Runner) complete() (Runner, error) {
 	}
 	r.Grace = cmp.Or(r.Grace, 10*time.Second)
 	r.MaxOutput = cmp.Or(r.MaxOutput, 64<<10)
-	if r.Logger == nil {
-		r.Logger = zap.NewNop()
-	}
 	return r, nil
 }
 
