@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/dag/dagfile"
@@ -23,6 +24,9 @@ func runFile(ctx context.Context, name string, parallel int, out io.Writer) erro
 	file, err := dagfile.Parse(f, dagfile.ADR48, dagfile.Options{Name: name})
 	if err != nil {
 		return err
+	}
+	if file.Graph.Len() == 0 {
+		return fmt.Errorf("%s: the graph has no scenarios", name)
 	}
 	commands, err := commandsOf(file)
 	if err != nil {
@@ -47,16 +51,23 @@ func runFile(ctx context.Context, name string, parallel int, out io.Writer) erro
 	return nil
 }
 
-// commandsOf returns the command of each scenario, or an error for each that has none.
+// commandsOf returns the command of each scenario, or an error that names those without.
 func commandsOf(file *dagfile.File) (map[dag.ID]process.Command, error) {
 	commands := map[dag.ID]process.Command{}
-	var missing []error
+	var missing []string
 	for id := range file.Graph.All() {
 		args, ok := file.Commands[id]
 		if !ok {
-			missing = append(missing, fmt.Errorf("scenario %q has no command; add one, as in command: [make, test]", id))
+			missing = append(missing, string(id))
 		}
 		commands[id] = process.Command{Args: args}
 	}
-	return commands, errors.Join(missing...)
+	switch {
+	case len(missing) == 0:
+		return commands, nil
+	case len(file.Commands) == 0:
+		return nil, errors.New("no scenario has a command; a testGraph cannot have any, a list of scenarios can: " +
+			"scenarios: [{name: unit, command: go test ./...}]")
+	}
+	return nil, fmt.Errorf("without a command: %s; add one to each, as in command: go test ./...", strings.Join(missing, ", "))
 }

@@ -9,8 +9,14 @@
 //
 //	go run ./examples/quickstart -graph FILE
 //
-// runs the commands of a graph of your own, in the plain form of package dagfile. It exits with 0 if all passed, with 1 if
-// not, and with 2 if it could not tell.
+// runs the commands of a graph of your own, in the plain form of package dagfile:
+//
+//	scenarios:
+//	  - {name: build, command: go build ./...}
+//	  - {name: test, after: [build], command: [go, test, ./...]}
+//
+// The program exits with 0 if all passed, with 1 if not, and with 2 if it could not tell, or was interrupted. Under go run
+// both are 1; go build it to tell them apart.
 package main
 
 import (
@@ -36,7 +42,9 @@ func main() {
 		}
 		return
 	}
+	over := context.AfterFunc(ctx, func() { fmt.Fprintln(os.Stderr, "quickstart: stopping what runs") })
 	err := run(ctx, os.Args[1:])
+	over()
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case errors.Is(err, errNotPassed):
@@ -51,6 +59,10 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	graph := flags.String("graph", "", "run the commands of this graph instead of the demonstration")
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "usage: quickstart [-graph FILE] [-parallel N]; exit code 0: passed, 1: not passed, 2: could not tell")
+		flags.PrintDefaults()
+	}
 	parallel := flags.Int("parallel", 4, "how many scenarios run at once")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -39,7 +39,7 @@ func TestStory(t *testing.T) {
 	for _, want := range []string{
 		`verify +waits for clamav-scan, dast-tests, operator-scorecard`,
 		`dast-tests#1 starts\n`,
-		`dast-tests#1 failed: 1 critical: CVE-2021-44228\n`,
+		`dast-tests#1 failed \(exit status 1\): 1 critical: CVE-2021-44228\n`,
 		`verify is canceled because of dast-tests#1\n`,
 		`e2e-test is canceled because of dast-tests#1\n`,
 		`e2e-test is canceled because dast-tests#1 failed\.\n`,
@@ -88,11 +88,25 @@ func TestGraphFile(t *testing.T) {
 		},
 		{
 			"fails", `scenarios: [{name: a, command: [sh, -c, "echo broken; exit 3"]}, {name: b, after: [a], command: ["true"]}]`,
-			[]string{"a#1 failed: broken", "b is canceled because of a#1", "outcome: failed", "did not pass"}, false,
+			[]string{"a#1 failed (exit status 3): broken", "b is canceled because of a#1", "outcome: failed", "did not pass"}, false,
 		},
 		{
 			"no commands", `scenarios: [{name: a}, {name: b, after: [a]}]`,
-			[]string{`scenario "a" has no command`, `scenario "b" has no command`}, false,
+			[]string{"no scenario has a command"}, false,
+		},
+		{
+			"a command is missing", `scenarios: [{name: a}, {name: b, command: "true"}, {name: c}]`,
+			[]string{"graph.yaml: without a command: a, c;"}, false,
+		},
+		{"no scenarios", "scenarios: []", []string{"graph.yaml: the graph has no scenarios"}, false},
+		{"a testGraph", "testGraph: {a: []}", []string{"a testGraph cannot have any"}, false},
+		{
+			"optional, and other conditions", `scenarios: [{name: a, optional: true, command: "false"}, {name: b, after: [{name: a, condition: OnFinish}], command: "true"}]`,
+			[]string{"a (optional)\n", "waits for a (OnFinish)", "a#1 failed (exit status 1)\n", "b#1 passed\n", "outcome: passed"}, true,
+		},
+		{
+			"a line without end", `scenarios: [{name: a, command: "head -c 300000 /dev/zero | tr '\\0' x"}]`,
+			[]string{"a#1 passed: …xxx"}, true,
 		},
 		{"a cycle", "scenarios:\n- {name: a, after: [b]}\n- {name: b, after: [a]}\n", []string{`graph.yaml:`, `cycle: "a" waits for "b" waits for "a"`}, false},
 		{"no YAML", "scenarios: [", []string{"graph.yaml:"}, false},

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,17 +29,27 @@ func (s *story) line(mark, format string, args ...any) {
 
 // graph tells what waits for what.
 func (s *story) graph() {
-	for id := range s.g.All() {
-		var parents []string
-		for p := range s.g.Parents(id) {
-			parents = append(parents, string(p))
+	for sc := range s.g.Scenarios() {
+		line := string(sc.ID)
+		if sc.Optional {
+			line += " (optional)"
 		}
-		if len(parents) == 0 {
-			fmt.Fprintf(s.out, "  %s\n", id)
-			continue
+		if len(sc.After) > 0 {
+			line = fmt.Sprintf("%-20s waits for %s", line, parents(sc.After))
 		}
-		fmt.Fprintf(s.out, "  %-20s waits for %s\n", id, strings.Join(parents, ", "))
+		fmt.Fprintln(s.out, "  "+line)
 	}
+}
+
+func parents(after []dag.Parent) string {
+	names := make([]string, len(after))
+	for i, p := range after {
+		names[i] = string(p.ID)
+		if p.Condition != dag.OnPass {
+			names[i] += fmt.Sprintf(" (%s)", p.Condition)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // step tells one step of the scheduler: a start, an end with the last words of the process, and what it canceled.
@@ -50,9 +58,9 @@ func (s *story) step(step scheduler.Step) {
 	case scheduler.PhaseRunning:
 		s.line("▶", "%s starts%s", e.Ref, standing(e.Basis))
 	case scheduler.PhasePassed:
-		s.line("✔", "%s passed: %s", e.Ref, lastLine(step.Result))
+		s.line("✔", "%s passed%s", e.Ref, lastLine(step.Result))
 	case scheduler.PhaseFailed:
-		s.line("✘", "%s failed: %s", e.Ref, lastLine(step.Result))
+		s.line("✘", "%s failed (%s)%s", e.Ref, step.Result.Reason, lastLine(step.Result))
 	case scheduler.PhaseCanceled, scheduler.PhaseStopped:
 		s.line("■", "%s %s", e.Ref, e.Phase)
 	}
@@ -82,13 +90,16 @@ func standing(basis []scheduler.Ref) string {
 	return " on " + strings.Join(names, ", ")
 }
 
-// lastLine returns the last line that a run printed, or the reason if it printed nothing.
+// lastLine returns the last line that a run printed, shortened, with a colon before it; nothing if it printed nothing.
 func lastLine(r scheduler.Result) string {
-	lines := bytes.Split(bytes.TrimSpace(r.Output), []byte("\n"))
-	for _, line := range slices.Backward(lines) {
-		if text := strings.TrimSpace(string(line)); text != "" {
-			return text
-		}
+	lines := strings.Split(strings.TrimSpace(string(r.Output)), "\n")
+	last := []rune(strings.TrimSpace(lines[len(lines)-1]))
+	const most = 160
+	switch {
+	case len(last) == 0:
+		return ""
+	case len(last) > most:
+		return ": …" + string(last[len(last)-most:])
 	}
-	return r.Reason
+	return ": " + string(last)
 }
