@@ -46,7 +46,8 @@ func Started(a Action) Event {
 func Finished(run Ref, phase Phase) Event { return Event{Kind: EventNews, Ref: run, Phase: phase} }
 
 // Rerun asks for a run after the given one, which is the newest ([Snapshot.Newest]). It starts as soon as the parents
-// allow it, and lifts a cancellation by a person. A rerun of a live run changes nothing, unless a person canceled it.
+// allow it, and lifts a cancellation by a person. A rerun of a live run changes nothing, unless a person canceled it; a
+// run that is being stopped because a parent failed is live until it is over.
 func Rerun(run Ref) Event { return Event{Kind: EventRerun, Ref: run} }
 
 // Force is a [Rerun] that starts although an edge is broken: although a parent failed or was canceled. It still waits
@@ -84,7 +85,7 @@ func on(basis []Ref) string {
 // older run, repeated news, and events that make no sense: without an ID, a run or a phase.
 //
 // It does not know the graph: an event about a scenario that is not there is kept, and no plan looks at it except to stop
-// a live run. It copies the snapshot. A [Machine] does neither, and tells whether an event changed anything.
+// a live run. It copies the snapshot. A [Machine] does not, and tells whether an event changed anything.
 func (s Snapshot) Observe(e Event) Snapshot {
 	st, changed := s[e.Ref.ID].observe(e)
 	if !changed {
@@ -98,11 +99,11 @@ func (s Snapshot) Observe(e Event) Snapshot {
 	return s
 }
 
-// maxRun bounds the numbers of runs, so that counting on is always possible.
-const maxRun = 1<<31 - 2
+// maxRun bounds the numbers of runs that events may bring. The next run is always accepted, so counting goes on.
+const maxRun = 1 << 30
 
 func (st Status) observe(e Event) (after Status, changed bool) {
-	if e.Ref.ID == "" || e.Ref.Run < 0 || e.Ref.Run > maxRun {
+	if e.Ref.ID == "" || e.Ref.Run < 0 || e.Ref.Run > max(maxRun, st.next()) {
 		return st, false
 	}
 	switch e.Kind {
@@ -143,7 +144,7 @@ func (st Status) news(e Event) (Status, bool) {
 
 func (st Status) rerun(run int, force bool) (Status, bool) {
 	_, canceled := st.canceled()
-	if run < st.next()-1 || st.live() && !canceled {
+	if run < max(st.Run, st.Cancel) || st.live() && !canceled && !st.asked() {
 		return st, false
 	}
 	switch want := st.next(); {

@@ -44,15 +44,17 @@ func explainUnknown(s Snapshot, id dag.ID) string {
 	return text + alive(id, &st, "is being stopped")
 }
 
-// explainOpen lists the parents to which an edge is open.
+// explainOpen lists the parents that a waiting scenario waits for: those to which an edge is open, and of a forced run
+// those that wind down.
 func (b *board) explainOpen(i int) string {
 	var parents []string
 	for _, p := range b.g.ParentsAt(i) {
-		if b.edge(p) != edgeOpen {
+		state, live := b.edge(p), b.status[p.Index].live()
+		if state == edgeMet || state == edgeBroken && !live {
 			continue
 		}
 		parent, verdict := b.ref(int(p.Index)), b.conclusion[p.Index].Verdict
-		if b.status[p.Index].live() {
+		if live {
 			parents = append(parents, fmt.Sprintf("%s (%s)", parent, liveWord(verdict)))
 		} else {
 			parents = append(parents, fmt.Sprintf("%s (%s)", parent.ID, verdict))

@@ -17,6 +17,10 @@ import (
 // field that an older reader may ignore does not make a new version.
 const snapshotVersion = 1
 
+// maxNumber bounds the numbers of runs in the JSON form: more than events may bring, so that what was observed can be
+// written.
+const maxNumber = 1<<31 - 1
+
 // snapshotJSON is the JSON form of a Snapshot.
 type snapshotJSON struct {
 	Version   int          `json:"version"`
@@ -64,6 +68,14 @@ func (e *SnapshotError) Unwrap() error { return e.Err }
 // Scenarios are sorted by ID. "on" is the basis in pairs: the position of the parent in the list, and its run. Whatever
 // is zero is left out; a scenario with the zero Status is left out altogether, unless a basis names it.
 func (s Snapshot) MarshalJSON() ([]byte, error) {
+	form := s.form()
+	if err := form.check(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(form)
+}
+
+func (s Snapshot) form() *snapshotJSON {
 	named := map[dag.ID]bool{}
 	for id, st := range s {
 		if st.isZero() {
@@ -75,7 +87,7 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 		}
 	}
 	ids := slices.Sorted(maps.Keys(named))
-	form := snapshotJSON{Version: snapshotVersion, Scenarios: make([]statusJSON, len(ids))}
+	form := &snapshotJSON{Version: snapshotVersion, Scenarios: make([]statusJSON, len(ids))}
 	for i, id := range ids {
 		st := s[id]
 		e := statusJSON{ID: id, Run: st.Run, Forced: st.Forced, Want: st.Want, Force: st.Force, Cancel: st.Cancel}
@@ -88,10 +100,7 @@ func (s Snapshot) MarshalJSON() ([]byte, error) {
 		}
 		form.Scenarios[i] = e
 	}
-	if err := form.check(); err != nil {
-		return nil, err
-	}
-	return json.Marshal(form)
+	return form
 }
 
 // UnmarshalJSON reads what [Snapshot.MarshalJSON] wrote. Fields it does not know are ignored. Anything else that is not
@@ -155,9 +164,12 @@ func (e *statusJSON) mistakes(n int) (found []error) {
 		field string
 		run   int
 	}{{"run", e.Run}, {"want", e.Want}, {"cancel", e.Cancel}} {
-		if v.run < 0 || v.run > maxRun {
-			found = append(found, fmt.Errorf("%q is %d; runs are counted from 1 to %d", v.field, v.run, maxRun))
+		if v.run < 0 || v.run > maxNumber {
+			found = append(found, fmt.Errorf("%q is %d; runs are counted from 1 to %d", v.field, v.run, maxNumber))
 		}
+	}
+	if e.Phase != "" && e.Run == 0 {
+		found = append(found, fmt.Errorf("there is a phase, %q, and no run", e.Phase))
 	}
 	if e.Phase != "" && slices.Index(phaseNames[:], e.Phase) <= 0 {
 		found = append(found, fmt.Errorf("the phase %q is unknown", e.Phase))
@@ -166,7 +178,7 @@ func (e *statusJSON) mistakes(n int) (found []error) {
 		return append(found, fmt.Errorf(`"on" has %d elements, which are not pairs`, len(e.Basis)))
 	}
 	for pair := range slices.Chunk(e.Basis, 2) {
-		if at, run := pair[0], pair[1]; at < 0 || at >= n || run < 0 || run > maxRun {
+		if at, run := pair[0], pair[1]; at < 0 || at >= n || run < 0 || run > maxNumber {
 			found = append(found, fmt.Errorf(`"on" names run %d of entry %d; there are %d entries`, run, at, n))
 		}
 	}

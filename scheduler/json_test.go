@@ -87,9 +87,9 @@ func TestSnapshotJSONRefuses(t *testing.T) {
 		{"another type", `{"version":1,"scenarios":[{"id":"a","run":"one"}]}`, []string{"cannot unmarshal string"}},
 		{"no fraction", `{"version":1,"scenarios":[{"id":"a","run":1.5}]}`, []string{"cannot unmarshal number 1.5"}},
 		{
-			"every mistake", `{"version":1,"scenarios":[{"run":-1},{"id":"a","phase":"done","want":2147483647},{"id":"a","cancel":-2},{"id":"b","on":[0]},{"id":"c","on":[7,1]},{"id":"d","on":[0,-1]},{"id":"e","phase":"none"}]}`,
+			"every mistake", `{"version":1,"scenarios":[{"run":-1},{"id":"a","phase":"done","want":2147483648},{"id":"a","cancel":-2},{"id":"b","on":[0]},{"id":"c","on":[7,1]},{"id":"d","on":[0,-1]},{"id":"e","phase":"none"}]}`,
 			[]string{
-				`entry 0: the ID is empty`, `"run" is -1`, `entry 1, "a": "want" is 2147483647; runs are counted from 1 to 2147483646`, `the phase "done" is unknown`,
+				`entry 0: the ID is empty`, `"run" is -1`, `entry 1, "a": "want" is 2147483648; runs are counted from 1 to 2147483647`, `there is a phase, "done", and no run`, `the phase "done" is unknown`,
 				`entry 2, "a": "cancel" is -2`, `the ID has two entries`, `entry 3, "b": "on" has 1 elements, which are not pairs`,
 				`entry 4, "c": "on" names run 1 of entry 7; there are 7 entries`, `entry 5, "d": "on" names run -1 of entry 0`, `the phase "none" is unknown`,
 			},
@@ -123,6 +123,7 @@ func TestSnapshotJSONWritesOnlyWhatItReads(t *testing.T) {
 		"basis not UTF-8":   {"a": {Run: 1, Basis: []scheduler.Ref{{ID: "\xff", Run: 1}}}},
 		"negative run":      {"a": {Run: -1}},
 		"too many runs":     {"a": {Want: 1 << 31}},
+		"phase without run": {"a": {Phase: scheduler.PhasePassed}},
 		"unknown phase":     {"a": {Run: 1, Phase: 9}},
 		"negative in basis": {"a": {Run: 1, Basis: []scheduler.Ref{{ID: "b", Run: -1}}}},
 	} {
@@ -144,7 +145,7 @@ func TestSnapshotJSONNamesParents(t *testing.T) {
 // Any snapshot that is written reads back equal, and equal snapshots are written equally.
 func TestSnapshotJSONRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		run := rapid.OneOf(rapid.IntRange(0, 3), rapid.Just(1<<31-2))
+		run := rapid.OneOf(rapid.IntRange(0, 3), rapid.Just(1<<31-1))
 		ids := rapid.SliceOfNDistinct(rapid.StringN(1, 8, -1), 1, 6, rapid.ID[string]).Draw(t, "ids")
 		s := scheduler.Snapshot{}
 		for _, id := range ids {
@@ -160,6 +161,9 @@ func TestSnapshotJSONRoundTrip(t *testing.T) {
 				}
 			}
 			st.Basis = scheduler.Snapshot{}.Observe(news)[dag.ID(id)].Basis
+			if st.Run == 0 {
+				st.Phase = scheduler.PhaseNone
+			}
 			if !cmp.Equal(st, scheduler.Status{}, cmpopts.EquateEmpty()) {
 				s[dag.ID(id)] = st
 			}
@@ -201,7 +205,7 @@ func TestRef(t *testing.T) {
 			t.Errorf("%s reads back as %v, %v", r, back, err)
 		}
 	}
-	for _, text := range []string{"", "scan", "#1", "scan#", "scan#x", "scan#-1", "scan#01", "scan#2147483647", "scan# 1"} {
+	for _, text := range []string{"", "scan", "#1", "scan#", "scan#x", "scan#-1", "scan#01", "scan#2147483648", "scan# 1"} {
 		if r, err := scheduler.ParseRef(text); err == nil {
 			t.Errorf("%q is read as %v", text, r)
 		}

@@ -36,11 +36,12 @@ func (m *Machine) Snapshot() Snapshot { return maps.Clone(m.snapshot) }
 // Newest names the newest run of a scenario, as [Snapshot.Newest] does.
 func (m *Machine) Newest(id dag.ID) Ref { return m.snapshot.Newest(id) }
 
-// Observe takes an event into account, and reports whether it changed what is known. An event about a scenario that is
-// neither in the graph nor in the snapshot changes nothing.
+// Observe takes an event into account, and reports whether it changed what is known. A request about a scenario that is
+// neither in the graph nor in the snapshot changes nothing. News of one is kept: it may be late news of a run that was
+// started before the scenario was removed, and then must be stopped.
 func (m *Machine) Observe(e Event) (changed bool) {
 	st, known := m.snapshot[e.Ref.ID]
-	if _, ok := m.g.Index(e.Ref.ID); !ok && !known {
+	if _, ok := m.g.Index(e.Ref.ID); !ok && !known && e.Kind != EventNews {
 		return false
 	}
 	st, changed = st.observe(e)

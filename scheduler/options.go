@@ -19,7 +19,8 @@ type Options struct {
 	Snapshot Snapshot
 
 	// Requests brings reruns, forced runs and cancellations while Run works. Run goes on until the channel is closed and
-	// nothing is left to do. The default, nil, brings none.
+	// nothing is left to do. Whoever sends must not wait for ever: Run may have ended with an error, and receives no more.
+	// The default, nil, brings none.
 	Requests <-chan Event
 
 	// Parallel limits the runs that are live at once. The default, 0, is the number of processors that Go uses. Runs that
@@ -35,8 +36,8 @@ type Options struct {
 	// graph starts first. By default all weigh the same.
 	Weight func(dag.ID) time.Duration
 
-	// Timeout limits how long a run may take, all attempts together; it then fails. A time of 0 is no limit. The default
-	// is none.
+	// Timeout limits how long a run may take, all attempts together; it then fails. It begins anew when a run is taken up
+	// again. A time of 0 is no limit. The default is none.
 	Timeout func(dag.ID) time.Duration
 
 	// Attempts is how often the runner is asked for one run while it returns errors, before the run fails. Backoff is the
@@ -49,7 +50,7 @@ type Options struct {
 	Grace time.Duration
 
 	// Save keeps a snapshot. It is called before anything in it is acted upon, so that after a crash Run goes on with the
-	// Snapshot that was saved last. An error ends Run. The default keeps nothing.
+	// Snapshot that was saved last. The snapshot belongs to Save. An error ends Run. The default keeps nothing.
 	Save func(context.Context, Snapshot) error
 
 	// Observe is told of each step, by the goroutine that called Run, which waits for it. The default is nobody.
@@ -96,11 +97,14 @@ func (o Options) complete(g *dag.Graph, r Runner) (Options, error) {
 	refuse(o.Backoff < 0, "Options.Backoff", "is %s; want 0 or more", o.Backoff)
 	refuse(o.Grace < 0, "Options.Grace", "is %s; want 0 or more", o.Grace)
 	refuse(len(o.Pools) > 0 && o.Pool == nil, "Options.Pools", "has limits, but Options.Pool is nil")
+	if err := o.Snapshot.form().check(); err != nil {
+		mistakes = append(mistakes, &OptionError{"Options.Snapshot", fmt.Sprintf("cannot be: %v", err)})
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Pools)) {
 		refuse(o.Pools[name] < 1, "Options.Pools", "limits %q to %d; want 1 or more", name, o.Pools[name])
 	}
 	if len(mistakes) > 0 {
-		return Options{}, errors.Join(mistakes...)
+		return o, errors.Join(mistakes...)
 	}
 	o.Parallel = cmp.Or(o.Parallel, runtime.GOMAXPROCS(0))
 	o.Attempts = cmp.Or(o.Attempts, 3)

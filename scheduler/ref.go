@@ -26,7 +26,7 @@ func ParseRef(text string) (Ref, error) {
 		return Ref{}, fmt.Errorf("scheduler: %q does not name a run; want one like scan#2", text)
 	}
 	run, err := strconv.Atoi(text[at+1:])
-	if err != nil || run < 0 || run > maxRun || strconv.Itoa(run) != text[at+1:] {
+	if err != nil || run < 0 || run > maxNumber || strconv.Itoa(run) != text[at+1:] {
 		return Ref{}, fmt.Errorf("scheduler: %q has no number of a run after the #; want one like scan#2", text)
 	}
 	return Ref{ID: dag.ID(text[:at]), Run: run}, nil

@@ -68,8 +68,7 @@ func (b *board) conclude(i int) (c Conclusion, do ActionKind) {
 
 	// Rule 3. An edge is broken: it is canceled at once, without waiting for other parents, whatever its last run said. A
 	// live run is stopped. The cause is that of the first broken edge in declared order.
-	// Rule 6. A forced run counts broken edges as met.
-	if broken >= 0 && !b.forced(i) {
+	if broken >= 0 {
 		return Conclusion{VerdictCanceled, b.cause(broken)}, st.stopIfLive()
 	}
 
@@ -130,17 +129,19 @@ func meets(c dag.Condition, v Verdict) bool {
 }
 
 // edges reports whether an edge to a parent is open, and the index of the first parent in declared order to which the
-// edge is broken, or -1.
+// edge is broken, or -1. A forced run counts broken edges as met (rule 6); but no edge is met while the parent has a live
+// run (rule 1).
 func (b *board) edges(i int) (open bool, broken int) {
 	broken = -1
+	forced := b.forced(i)
 	for _, p := range b.g.ParentsAt(i) {
-		switch b.edge(p) {
-		case edgeOpen:
+		switch state := b.edge(p); {
+		case state == edgeOpen:
 			open = true
-		case edgeBroken:
-			if broken < 0 {
-				broken = int(p.Index)
-			}
+		case state == edgeBroken && forced:
+			open = open || b.status[p.Index].live()
+		case state == edgeBroken && broken < 0:
+			broken = int(p.Index)
 		}
 	}
 	return open, broken

@@ -55,7 +55,7 @@ type executor struct {
 	runner    Runner
 	remaining []int64         // weight of the heaviest path from a scenario to the end, by index
 	runs      context.Context // of all runs: they outlive the context of the caller for as long as it takes to stop them
-	live      map[dag.ID]liveRun
+	live      map[dag.ID]*liveRun
 	used      map[string]int // live runs of each pool
 	stuck     []Ref
 	unsaved   bool
@@ -64,9 +64,9 @@ type executor struct {
 }
 
 type liveRun struct {
-	ref  Ref
-	pool string
-	stop context.CancelCauseFunc
+	pool     string
+	stop     context.CancelCauseFunc
+	stopping bool
 }
 
 // A finish says that a run is over, or that its runner does not return.
@@ -89,7 +89,7 @@ func newExecutor(runs context.Context, g *dag.Graph, r Runner, o Options) *execu
 		runner:    r,
 		remaining: g.Remaining(func(id dag.ID) int64 { return int64(o.Weight(id)) }),
 		runs:      runs,
-		live:      map[dag.ID]liveRun{},
+		live:      map[dag.ID]*liveRun{},
 		used:      map[string]int{},
 		over:      make(chan finish),
 		ended:     make(chan struct{}),
@@ -146,33 +146,48 @@ func (e *executor) shutDown(ctx context.Context) error {
 func (e *executor) takeUp() {
 	for id, st := range e.m.snapshot {
 		if st.live() {
-			e.launch("run taken up", Task{Ref: Ref{id, st.Run}, Basis: st.Basis, Forced: st.Forced})
+			e.launch("run taken up", Task{Ref: Ref{id, st.Run}, Basis: slices.Clone(st.Basis), Forced: st.Forced})
 		}
 	}
 }
 
-// act does what the plan says, as far as the limits allow. It saves before it starts anything.
+// act does what the plan says, as far as the limits allow. It saves before it acts.
 func (e *executor) act(ctx context.Context, plan Plan) error {
 	var starts []Action
 	for _, a := range plan.Actions {
 		if a.Kind == Start {
 			starts = append(starts, a)
-			continue
 		}
-		e.o.Logger.Debug("run to be stopped", field("run", a.Ref))
-		e.live[a.Ref.ID].stop(errStopped)
 	}
 	starts = e.admit(starts)
 	for _, a := range starts {
 		e.observe(Started(a), Result{})
 	}
 	if err := e.save(ctx); err != nil {
+		for _, a := range starts {
+			e.observe(Finished(a.Ref, PhaseStopped), Result{Phase: PhaseStopped, Reason: "not started"})
+		}
 		return err
+	}
+	for _, a := range plan.Actions {
+		if a.Kind == Stop {
+			e.stop(a.Ref)
+		}
 	}
 	for _, a := range starts {
 		e.launch("run started", Task{Ref: a.Ref, Basis: a.Basis, Forced: a.Forced})
 	}
 	return nil
+}
+
+func (e *executor) stop(run Ref) {
+	live := e.live[run.ID]
+	if live.stopping {
+		return
+	}
+	e.o.Logger.Info("run to be stopped", field("run", run))
+	live.stopping = true
+	live.stop(errStopped)
 }
 
 // admit returns what may start within the limits, the longest remaining path first.
@@ -213,7 +228,7 @@ func (e *executor) save(ctx context.Context) error {
 func (e *executor) launch(why string, t Task) {
 	e.o.Logger.Info(why, field("run", t.Ref), text("forced", strconv.FormatBool(t.Forced)))
 	ctx, stop := context.WithCancelCause(e.runs)
-	run := liveRun{ref: t.Ref, pool: e.o.Pool(t.Ref.ID), stop: stop}
+	run := &liveRun{pool: e.o.Pool(t.Ref.ID), stop: stop}
 	e.live[t.Ref.ID] = run
 	e.used[run.pool]++
 	timeout := e.o.Timeout(t.Ref.ID)
@@ -241,7 +256,6 @@ func (e *executor) watch(run Ref, returned <-chan struct{}) {
 	defer grace.Stop()
 	select {
 	case <-returned:
-	case <-e.ended:
 	case <-grace.C:
 		e.send(finish{ref: run, stuck: true})
 	}
@@ -279,16 +293,18 @@ func (e *executor) attempt(ctx context.Context, t Task, timeout time.Duration) R
 	}
 }
 
-// interrupted is the result of a run whose context was canceled: its own, if it came to its own end all the same.
+// interrupted is the result of a run whose context was canceled: its own, if it came to an end of its own all the same.
 func interrupted(ctx context.Context, timeout time.Duration, res Result, err error) Result {
-	if err == nil && (res.Phase == PhasePassed || res.Phase == PhaseFailed) {
-		return res
-	}
-	if context.Cause(ctx) == errTimedOut {
-		res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("timed out after %s", timeout)
+	if err == nil {
 		return res
 	}
 	res.Phase, res.Reason = PhaseStopped, "stopped"
+	if context.Cause(ctx) == errTimedOut {
+		res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("timed out after %s", timeout)
+	}
+	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		res.Reason += ": " + err.Error()
+	}
 	return res
 }
 

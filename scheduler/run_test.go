@@ -396,6 +396,145 @@ func TestRunCanceledBefore(t *testing.T) {
 	}
 }
 
+// "Saves before it acts": also before it stops a run. Killed right after the stop, the cancellation is not forgotten.
+func TestRunSavesBeforeItStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var saved scheduler.Snapshot
+		requests := make(chan scheduler.Event, 1)
+		runner := scheduler.RunnerFunc(func(ctx context.Context, task scheduler.Task) (scheduler.Result, error) {
+			requests <- scheduler.Cancel(task.Ref)
+			close(requests)
+			<-ctx.Done()
+			if saved["scan"].Cancel != 1 {
+				t.Errorf("stopped while the last snapshot that was saved is %+v", saved)
+			}
+			return scheduler.Result{}, ctx.Err()
+		})
+		_, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{
+			Requests: requests,
+			Save:     func(_ context.Context, s scheduler.Snapshot) error { saved = s; return nil },
+		})
+		if err != nil || saved["scan"].Phase != scheduler.PhaseStopped {
+			t.Errorf("%v, %+v", err, saved)
+		}
+	})
+}
+
+// What was to be started and was not, because saving failed, is not left as running.
+func TestRunSaveFailsMidway(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &recorder{}
+	s, err := scheduler.Run(ctx, diamond(t), r, scheduler.Options{Save: func(ctx context.Context, s scheduler.Snapshot) error {
+		if s["build"].Phase == scheduler.PhasePassed && ctx.Err() == nil {
+			cancel()
+			return context.Cause(ctx)
+		}
+		return ctx.Err()
+	}})
+	if !errors.Is(err, context.Canceled) || r.starts[scheduler.Ref{ID: "build", Run: 1}] != 1 || len(r.starts) != 1 {
+		t.Errorf("%v, %v", err, r.starts)
+	}
+	for id, st := range s {
+		if st.Phase == scheduler.PhaseRunning {
+			t.Errorf("%s: %+v", id, st)
+		}
+	}
+}
+
+// A runner is told all about its run, and hears the values of the caller's context. What it does to its task is its own.
+func TestRunTellsTheTask(t *testing.T) {
+	type key struct{}
+	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")}, dag.Scenario{ID: "c", After: dag.After("a")})
+	basis := []scheduler.Ref{{ID: "a", Run: 1}}
+	before := scheduler.Snapshot{
+		"a": {Run: 1, Phase: scheduler.PhaseFailed},
+		"b": {Run: 1, Phase: scheduler.PhaseRunning, Forced: true, Basis: slices.Clone(basis)},
+	}
+	before = before.Observe(scheduler.Force(before.Newest("c")))
+	var mu sync.Mutex
+	tasks := map[dag.ID]scheduler.Task{}
+	runner := scheduler.RunnerFunc(func(ctx context.Context, task scheduler.Task) (scheduler.Result, error) {
+		if ctx.Value(key{}) != "value" {
+			t.Error("the context has lost its values")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		tasks[task.Ref.ID] = scheduler.Task{Ref: task.Ref, Basis: slices.Clone(task.Basis), Forced: task.Forced}
+		task.Basis[0].Run = 99
+		return scheduler.Result{Phase: scheduler.PhasePassed}, nil
+	})
+	s, err := scheduler.Run(context.WithValue(t.Context(), key{}, "value"), g, runner, scheduler.Options{Snapshot: before})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[dag.ID]scheduler.Task{
+		"b": {Ref: scheduler.Ref{ID: "b", Run: 1}, Basis: basis, Forced: true},
+		"c": {Ref: scheduler.Ref{ID: "c", Run: 1}, Basis: basis, Forced: true},
+	}
+	if diff := cmp.Diff(want, tasks); diff != "" {
+		t.Errorf("tasks (-want +got):\n%s", diff)
+	}
+	for _, snapshot := range []scheduler.Snapshot{before, s} {
+		if got := snapshot["b"].Basis; !slices.Equal(got, basis) {
+			t.Errorf("the basis of b became %v", got)
+		}
+	}
+}
+
+// A run is not asked again while it is being stopped: the pause ends with its context.
+func TestRunStopsInAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		asked := 0
+		runner := scheduler.RunnerFunc(func(context.Context, scheduler.Task) (scheduler.Result, error) {
+			asked++
+			return scheduler.Result{}, errors.New("no node")
+		})
+		begin := time.Now()
+		s, err := scheduler.Run(ctx, graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{Backoff: time.Hour})
+		if !errors.Is(err, context.DeadlineExceeded) || asked != 1 || s["scan"].Phase != scheduler.PhaseStopped || time.Since(begin) != time.Minute {
+			t.Errorf("%v, asked %d times, %+v, %s", err, asked, s, time.Since(begin))
+		}
+	})
+}
+
+// What a runner says when it could not stop cleanly is not lost.
+func TestRunTellsWhyStoppingFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		runner := scheduler.RunnerFunc(func(ctx context.Context, _ scheduler.Task) (scheduler.Result, error) {
+			cancel()
+			<-ctx.Done()
+			return scheduler.Result{}, errors.New("cannot delete the pod: forbidden")
+		})
+		var reason string
+		_, _ = scheduler.Run(ctx, graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{
+			Observe: func(s scheduler.Step) { reason = s.Result.Reason },
+		})
+		if reason != "stopped: cannot delete the pod: forbidden" {
+			t.Errorf("reason: %s", reason)
+		}
+	})
+}
+
+// Numbers of runs may be large, but counting goes on.
+func TestRunCountsOn(t *testing.T) {
+	const most = 1 << 30
+	s := scheduler.Snapshot{}.Observe(scheduler.Finished(scheduler.Ref{ID: "scan", Run: most}, scheduler.PhaseFailed))
+	for n := most; n < most+3; n++ {
+		s = s.Observe(scheduler.Rerun(s.Newest("scan")))
+		r := &recorder{}
+		var err error
+		if s, err = scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), r, scheduler.Options{Snapshot: roundTrip(t, s)}); err != nil {
+			t.Fatal(err)
+		}
+		if s["scan"].Run != n+1 || len(r.starts) != 1 {
+			t.Fatalf("%+v after %v", s, r.starts)
+		}
+	}
+}
+
 // Nothing is saved twice: here the start and the end.
 func TestRunSavesWhatChanged(t *testing.T) {
 	saves := 0
@@ -407,7 +546,7 @@ func TestRunSavesWhatChanged(t *testing.T) {
 	}
 }
 
-// A run that was told to stop and says that it was canceled was stopped.
+// A run that was canceled from outside in the moment in which it was told to stop stays canceled.
 func TestRunStoppedRunSaysCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -417,7 +556,7 @@ func TestRunStoppedRunSaysCanceled(t *testing.T) {
 			return scheduler.Result{Phase: scheduler.PhaseCanceled}, nil
 		})
 		s, _ := scheduler.Run(ctx, graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{})
-		if s["scan"].Phase != scheduler.PhaseStopped {
+		if s["scan"].Phase != scheduler.PhaseCanceled {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -487,14 +626,21 @@ func TestRunResumesAfterKill(t *testing.T) {
 			ends[scheduler.Ref{ID: id, Run: 1}] = rapid.SampledFrom([]scheduler.Phase{scheduler.PhasePassed, scheduler.PhaseFailed}).Draw(t, "end")
 		}
 		parallel := rapid.IntRange(1, 3).Draw(t, "parallel")
-		whole, err := scheduler.Run(context.Background(), g, &recorder{ends: ends}, scheduler.Options{Parallel: parallel})
+		var begin scheduler.Snapshot
+		for id := range g.All() { // people have asked for things before
+			make := rapid.SampledFrom([]func(scheduler.Ref) scheduler.Event{scheduler.Rerun, scheduler.Force, scheduler.Cancel, nil, nil, nil}).Draw(t, "request")
+			if make != nil {
+				begin = begin.Observe(make(begin.Newest(id)))
+			}
+		}
+		whole, err := scheduler.Run(context.Background(), g, &recorder{ends: ends}, scheduler.Options{Parallel: parallel, Snapshot: begin})
 		if err != nil {
 			t.Fatal(err)
 		}
 
 		killed := errors.New("killed")
 		saves := rapid.IntRange(0, 12).Draw(t, "saves before the kill")
-		var saved scheduler.Snapshot
+		saved := begin
 		r := &recorder{ends: ends}
 		var mu sync.Mutex
 		known := map[scheduler.Ref]bool{} // runs of which the save has been made
@@ -520,7 +666,7 @@ func TestRunResumesAfterKill(t *testing.T) {
 			}
 			return nil
 		}
-		if _, err = scheduler.Run(context.Background(), g, guarded, scheduler.Options{Parallel: parallel, Save: save, Attempts: 1}); err != nil && !errors.Is(err, killed) {
+		if _, err = scheduler.Run(context.Background(), g, guarded, scheduler.Options{Parallel: parallel, Snapshot: begin, Save: save, Attempts: 1}); err != nil && !errors.Is(err, killed) {
 			t.Fatal(err)
 		}
 		finished := map[scheduler.Ref]bool{}
@@ -608,8 +754,9 @@ func TestRunTellsSteps(t *testing.T) {
 }
 
 func TestRunRefusesOptions(t *testing.T) {
-	_, err := scheduler.Run(t.Context(), nil, nil, scheduler.Options{
-		Parallel: -1, Attempts: -1, Backoff: -1, Grace: -1, Pools: map[string]int{"b": 0, "a": -2},
+	before := scheduler.Snapshot{"": {Run: 1, Phase: scheduler.PhaseRunning}}
+	s, err := scheduler.Run(t.Context(), nil, nil, scheduler.Options{
+		Snapshot: before, Parallel: -1, Attempts: -1, Backoff: -1, Grace: -1, Pools: map[string]int{"b": 0, "a": -2},
 	})
 	var typed *scheduler.OptionError
 	if !errors.As(err, &typed) {
@@ -620,10 +767,14 @@ func TestRunRefusesOptions(t *testing.T) {
 		"scheduler: Options.Parallel is -1; want 0 or more", "scheduler: Options.Attempts is -1; want 0 or more",
 		"scheduler: Options.Backoff is -1ns; want 0 or more", "scheduler: Options.Grace is -1ns; want 0 or more",
 		"scheduler: Options.Pools has limits, but Options.Pool is nil",
+		`scheduler: Options.Snapshot cannot be: scheduler: not a snapshot: entry 0: the ID is empty, or not UTF-8`,
 		`scheduler: Options.Pools limits "a" to -2; want 1 or more`, `scheduler: Options.Pools limits "b" to 0; want 1 or more`,
 	}
 	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(before, s); diff != "" {
+		t.Errorf("the snapshot was changed (-want +got):\n%s", diff)
 	}
 }
 

@@ -27,7 +27,7 @@ type Runner interface {
 	// picks up what is there, or starts it if nothing is there.
 	//
 	// A canceled context means stop: Run stops what it started, waits until nothing of it is left, and returns an error;
-	// or the result, if the run came to its own end all the same. An error while the context is alive means that the
+	// or the result, if the run came to its own end all the same, or somebody else canceled it. An error while the context is alive means that the
 	// runner could not tell, and it may be asked again.
 	//
 	// Run is called by several goroutines at once, for different scenarios.
@@ -40,24 +40,24 @@ type RunnerFunc func(ctx context.Context, t Task) (Result, error)
 // Run calls f.
 func (f RunnerFunc) Run(ctx context.Context, t Task) (Result, error) { return f(ctx, t) }
 
-// A PanicError reports a [Runner] that panicked. The panic is the runner's mistake and does not take other runs with it.
-type PanicError struct {
-	Value any    // what it panicked with
-	Stack []byte // where
+// A panicError stands for a runner that panicked. That is the runner's mistake and does not take other runs with it.
+type panicError struct {
+	value any    // what it panicked with
+	stack []byte // where
 }
 
-func (e *PanicError) Error() string {
-	return fmt.Sprintf("scheduler: the runner panicked: %v", e.Value)
+func (e *panicError) Error() string {
+	return fmt.Sprintf("the runner panicked: %v\n%s", e.value, e.stack)
 }
 
 // errNoEnd stands for a result that is not the end of a run.
-var errNoEnd = errors.New("scheduler: the runner returned neither an error nor a run that passed, failed or was canceled")
+var errNoEnd = errors.New("the runner returned neither an error nor a run that passed, failed or was canceled")
 
 // call asks the runner once.
 func call(ctx context.Context, r Runner, t Task) (res Result, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
+			err = &panicError{value: v, stack: debug.Stack()}
 		}
 	}()
 	res, err = r.Run(ctx, t)

@@ -59,8 +59,8 @@ func (st *Status) live() bool { return st.Run > 0 && st.Phase == PhaseRunning }
 // newest is the number of the newest run there is: started, asked for, or canceled before it started.
 func (st *Status) newest() int { return max(st.Run, st.Want, st.Cancel) }
 
-// next is the number of the run to start.
-func (st *Status) next() int { return max(0, st.Run, st.Cancel) + 1 }
+// next is the number of the run to start: the one that was asked for, or the one after the newest.
+func (st *Status) next() int { return max(st.Want, max(0, st.Run, st.Cancel)+1) }
 
 // asked reports whether a person asked for a newer run than there is.
 func (st *Status) asked() bool { return st.Want > st.Run }

@@ -22,7 +22,7 @@ func TestNextIsTotal(t *testing.T) {
 		{"an unknown phase", scheduler.Status{Run: 3, Phase: 77}, "start a#4\na ready\n"},
 		{"canceled before a run that nobody asked for", scheduler.Status{Run: 2, Phase: scheduler.PhasePassed, Cancel: 1}, "a passed\noutcome passed\n"},
 		{"canceled in advance", scheduler.Status{Run: 2, Phase: scheduler.PhasePassed, Cancel: 5}, "a canceled (a#5)\noutcome canceled\n"},
-		{"asked for in advance", scheduler.Status{Run: 2, Phase: scheduler.PhasePassed, Want: 5}, "start a#3\na ready\n"},
+		{"asked for in advance", scheduler.Status{Run: 2, Phase: scheduler.PhasePassed, Want: 5}, "start a#5\na ready\n"},
 		{"negative numbers", scheduler.Status{Run: -1, Phase: scheduler.PhasePassed, Want: -2, Cancel: -3}, "start a#1\na ready\n"},
 		{"a request by force that was honored", scheduler.Status{Run: 1, Phase: scheduler.PhaseStopped, Want: 1, Force: true}, "start a#2\na ready\n"},
 		{"a basis of strangers", scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{{ID: "x", Run: 1}, {ID: "a", Run: 9}}}, "a passed\noutcome passed\n"},
@@ -52,7 +52,7 @@ func TestSenselessEventsChangeNothing(t *testing.T) {
 		{Kind: 77, Ref: ref(5), Phase: scheduler.PhasePassed},
 		scheduler.Started(scheduler.Action{Kind: scheduler.Stop, Ref: ref(5), Basis: basis}),
 		scheduler.Rerun(ref(-1)), scheduler.Force(ref(-1)), scheduler.Cancel(ref(-1)),
-		scheduler.Rerun(ref(1 << 31)),
+		scheduler.Rerun(ref(1<<30 + 1)), scheduler.Cancel(ref(1<<30 + 1)), scheduler.Finished(ref(1<<30+1), scheduler.PhasePassed),
 	}
 	for _, s := range []scheduler.Snapshot{nil, {}, {"a": {Run: 4, Phase: scheduler.PhaseRunning}}, {"a": {Run: 4, Phase: scheduler.PhaseFailed, Want: 5}}} {
 		for _, e := range events {
@@ -98,6 +98,22 @@ func TestNames(t *testing.T) {
 		"start", "stop", "ActionKind(9)", "EventKind(9)", "rerun a#1",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Late news of a run that was started before its scenario was removed: the run must be stopped, by a Machine too.
+func TestMachineHearsLateNewsOfARemovedScenario(t *testing.T) {
+	g := graphOf(t, dag.Scenario{ID: "scan"})
+	m := scheduler.NewMachine(g, nil)
+	start := m.Plan().Actions[0]
+	m.SetGraph(graphOf(t))
+	if m.Observe(scheduler.Rerun(start.Ref)) {
+		t.Error("a request about a stranger is kept")
+	}
+	m.Observe(scheduler.Started(start))
+	want := scheduler.Plan{Actions: []scheduler.Action{{Kind: scheduler.Stop, Ref: start.Ref}}}
+	if diff := cmp.Diff(want, m.Plan()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
