@@ -33,7 +33,9 @@ type builder struct {
 	edges    []edge // grouped by scenario as given, each group in declared order
 	children adjacency
 	layer    []int32
-	mistakes []mistake
+
+	mistakes  []mistake
+	conflicts map[Edge]bool // edges reported as such
 }
 
 type edge struct {
@@ -105,8 +107,15 @@ func (b *builder) connect(scenarios []Scenario) {
 	}
 }
 
-// reportConflict reports the conditions that s gives for one parent. It may be called again for the same two.
+// reportConflict reports the conditions that s gives for one parent, once.
 func (b *builder) reportConflict(s *Scenario, parent ID) {
+	if b.conflicts[Edge{Parent: parent, Child: s.ID}] {
+		return
+	}
+	if b.conflicts == nil {
+		b.conflicts = map[Edge]bool{}
+	}
+	b.conflicts[Edge{Parent: parent, Child: s.ID}] = true
 	var conditions []Condition
 	for _, p := range s.After {
 		if p.ID == parent && p.Condition.valid() {

@@ -77,10 +77,12 @@ func (in *interpreter) document(root *yaml.Node) {
 		return
 	}
 	kind := lookup(root, "kind")
-	switch {
-	case kind == nil:
+	if kind == nil {
 		in.bare(root)
-	case kind.Value == "ComponentGroup":
+		return
+	}
+	in.refuseAll(kind)
+	if name, ok := in.text(kind, "the name of a kind"); ok && name == "ComponentGroup" {
 		in.object(root)
 	}
 }
@@ -156,7 +158,7 @@ func (in *interpreter) scenario(n *yaml.Node) {
 	if v := fields["optional"]; v != nil {
 		s.Optional, _ = in.boolean(v)
 	}
-	for _, item := range in.list(fields["after"], "a list of parents") {
+	for _, item := range in.list(fields["after"], "a list of parents, as in [build]") {
 		in.parent(&s, item)
 	}
 	command := in.command(fields["command"])

@@ -147,7 +147,12 @@ func TestParseMistakes(t *testing.T) {
 			"3:3: the field name is missing",
 			"4:3: want a mapping with the fields name, after, optional and command, not a string",
 		}, "\n")},
-		{"parents of another type", "scenarios:\n- {name: a, after: b}\n- name: b\n", "2:20: want a list of parents, not a string"},
+		{"a kind of another type", "kind: [ComponentGroup]\nscenarios: [{name: a}]\n---\nkind: &g ComponentGroup\n---\nkind: *g\n---\nkind: 1", strings.Join([]string{
+			"1:7: want the name of a kind, not a list", "4:7: the anchor &g is not supported; remove it",
+			"6:7: the alias *g is not supported; write out what it stands for",
+			`8:7: 1 is not a string; quote it: "1"`,
+		}, "\n")},
+		{"parents of another type", "scenarios:\n- {name: a, after: b}\n- name: b\n", "2:20: want a list of parents, as in [build], not a string"},
 		{"items of another type", "testGraph:\n  a: [b]\n  c: d\n  e: [{}]\n", strings.Join([]string{
 			"2:7: want a mapping with the field name, not a string",
 			"3:6: want a list of parents, not a string",

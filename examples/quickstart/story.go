@@ -73,10 +73,11 @@ func (s *story) step(step scheduler.Step) {
 
 // verdicts tells how every scenario came out.
 func (s *story) verdicts(snapshot scheduler.Snapshot) {
+	m := scheduler.NewMachine(s.g, snapshot)
 	for id := range s.g.All() {
-		fmt.Fprintln(s.out, "  "+scheduler.Explain(s.g, snapshot, id))
+		fmt.Fprintln(s.out, "  "+m.Explain(id))
 	}
-	fmt.Fprintf(s.out, "\n  outcome: %s\n", scheduler.Next(s.g, snapshot).Outcome)
+	fmt.Fprintf(s.out, "\n  outcome: %s\n", m.Plan().Outcome)
 }
 
 func standing(basis []scheduler.Ref) string {

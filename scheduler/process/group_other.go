@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"os/exec"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,9 +21,10 @@ func carryOut(
 		return false, err
 	}
 	log.debug("command started", "pid", cmd.Process.Pid)
-	ended := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
+	var killed atomic.Bool
+	defer context.AfterFunc(ctx, func() { killed.Store(cmd.Process.Kill() == nil) })()
 	err = cmd.Wait()
-	return !ended(), err
+	return killed.Load(), err
 }
 
 func transient(error) bool { return false }

@@ -21,7 +21,7 @@ type output struct {
 func (o *output) Write(p []byte) (int, error) {
 	n := len(p)
 	if o.live != nil {
-		if _, err := o.live.Write(p); err != nil {
+		if err := write(o.live, p); err != nil {
 			o.log.warn("output is copied no longer", "error", err)
 			o.live = nil
 		}
@@ -33,6 +33,17 @@ func (o *output) Write(p []byte) (int, error) {
 		o.trim()
 	}
 	return n, nil
+}
+
+// write writes to a writer that is not ours: if it panics, the run must not go down with it.
+func write(w io.Writer, p []byte) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the writer panicked: %v", v)
+		}
+	}()
+	_, err = w.Write(p)
+	return err
 }
 
 // trim drops what is too much of the tail.

@@ -408,6 +408,17 @@ func TestOutputNowhere(t *testing.T) {
 	}
 }
 
+// A Writer that panics does not take this program with it.
+func TestOutputPanics(t *testing.T) {
+	r := process.Runner{Output: func(scheduler.Task) io.Writer { return panicking{} }}
+	res, err := run(t.Context(), t, r, shell("echo text"))
+	check(t, res, err, passed("text\n"))
+}
+
+type panicking struct{}
+
+func (panicking) Write([]byte) (int, error) { panic("boom") }
+
 // Runs do not get in each other's way.
 func TestManyAtOnce(t *testing.T) {
 	r := process.Runner{Command: func(scheduler.Task) (process.Command, error) {
