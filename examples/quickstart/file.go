@@ -69,5 +69,5 @@ func commandsOf(file *dagfile.File) (map[dag.ID]process.Command, error) {
 		return nil, errors.New("no scenario has a command; a testGraph cannot have any, a list of scenarios can: " +
 			"scenarios: [{name: unit, command: go test ./...}]")
 	}
-	return nil, fmt.Errorf("without a command: %s; add one to each, as in command: go test ./...", strings.Join(missing, ", "))
+	return nil, fmt.Errorf("without a command: %s; add one to each, as in command: make test", strings.Join(missing, ", "))
 }
