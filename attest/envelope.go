@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // EnvelopeType is the media type of a signed statement: a DSSE envelope.
@@ -27,8 +29,8 @@ type Signer interface {
 
 // A Verifier says who vouches for a statement.
 type Verifier interface {
-	// Verify returns the payload that is vouched for, and who vouches. Any error means that nobody does. It must be safe for
-	// concurrent use, and must bind the statement to c.Image as its own rules demand.
+	// Verify returns the payload that is vouched for, and who vouches. Any error means that nobody does. It must be
+	// safe for concurrent use, and must bind the statement to c.Image as its own rules demand.
 	Verify(ctx context.Context, c Candidate) (payload []byte, by Voucher, err error)
 }
 
@@ -42,36 +44,37 @@ type Voucher struct {
 type Candidate struct {
 	Image       name.Digest       // image whose statements are read
 	Manifest    v1.Hash           // manifest that holds the statement
-	MediaType   string            // of Bytes: EnvelopeType, a sigstore bundle's, or PayloadType for a statement that nobody signed
+	MediaType   string            // of Bytes: EnvelopeType, a bundle's, or PayloadType for what nobody signed
 	Bytes       []byte            // as stored; their digest has been checked
 	Annotations map[string]string // of the layer, as the pusher wrote them
 }
 
-// Payload returns the statement inside, unverified. Selection and verification both stand on this one strict reading of the envelope:
-// keys given twice or in another case, a payload type other than [PayloadType] and any base64 but the standard one are refused.
-func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultDepth) }
+// Payload returns the statement inside, unverified. Selection and verification both stand on this one strict reading of
+// the envelope: keys given twice or in another case, a payload type other than [PayloadType] and any base64 but the
+// standard one are refused.
+func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultJSON) }
 
-// Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A statement that nobody signed has
-// none, which is an error.
-func (c Candidate) Envelope() ([]byte, error) { return c.envelope(defaultDepth) }
+// Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A statement
+// that nobody signed has none, which is an error.
+func (c Candidate) Envelope() ([]byte, error) { return c.envelope(defaultJSON) }
 
-func (c Candidate) payload(depth int) ([]byte, error) {
+func (c Candidate) payload(limits strictjson.Limits) ([]byte, error) {
 	if c.MediaType == PayloadType {
 		return c.Bytes, nil
 	}
-	envelope, err := c.envelope(depth)
+	envelope, err := c.envelope(limits)
 	if err != nil {
 		return nil, err
 	}
-	return openEnvelope(envelope, depth)
+	return openEnvelope(envelope, limits)
 }
 
-func (c Candidate) envelope(depth int) ([]byte, error) {
+func (c Candidate) envelope(limits strictjson.Limits) ([]byte, error) {
 	switch {
 	case c.MediaType == EnvelopeType:
 		return c.Bytes, nil
 	case isBundle(c.MediaType):
-		return openBundle(c.Bytes, depth)
+		return openBundle(c.Bytes, limits)
 	}
 	return nil, fmt.Errorf("attest: media type %q is not that of a signed statement", c.MediaType)
 }
@@ -81,22 +84,48 @@ func isBundle(mediaType string) bool {
 	return strings.HasPrefix(mediaType, "application/vnd.dev.sigstore.bundle")
 }
 
-// errNoStatement is what a bundle is that signs the image itself.
-var errNoStatement = errors.New("attest: bundle holds no statement")
+// isInToto reports whether a media type is one of in-toto's: "application/vnd.in-toto.vulns+dsse".
+func isInToto(mediaType string) bool {
+	return strings.HasPrefix(bare(mediaType), "application/vnd.in-toto")
+}
 
-func openBundle(b []byte, depth int) ([]byte, error) {
+// formOf returns the form of a statement that a media type stands for: [EnvelopeType], [PayloadType], or the type itself
+// if it is a bundle's, or one of in-toto's that nobody here can read. It is empty for what holds no statement.
+func formOf(mediaType string) string {
+	media := bare(mediaType)
+	switch {
+	case media == EnvelopeType, isInToto(media) && strings.HasSuffix(media, "+dsse"):
+		return EnvelopeType
+	case isInToto(media) && strings.HasSuffix(media, "+json"):
+		return PayloadType
+	case isInToto(media), isBundle(media):
+		return media
+	}
+	return ""
+}
+
+// bare returns a media type in lower case and without parameters.
+func bare(mediaType string) string {
+	media, _, _ := strings.Cut(strings.ToLower(mediaType), ";")
+	return strings.TrimSpace(media)
+}
+
+// errNoStatement is wrapped for what is signed but is no statement: a bundle that signs the image itself, an SBOM.
+var errNoStatement = errors.New("attest: no statement")
+
+func openBundle(b []byte, limits strictjson.Limits) ([]byte, error) {
 	var bundle struct {
 		Envelope json.RawMessage `json:"dsseEnvelope"`
 		Message  json.RawMessage `json:"messageSignature"`
 	}
-	if err := decode(b, &bundle, depth); err != nil {
+	if err := decode(b, &bundle, limits); err != nil {
 		return nil, fmt.Errorf("attest: bundle: %w", err)
 	}
 	switch {
 	case bundle.Envelope != nil:
 		return bundle.Envelope, nil
 	case bundle.Message != nil:
-		return nil, errNoStatement
+		return nil, fmt.Errorf("%w: the bundle signs a message", errNoStatement)
 	}
 	return nil, &FieldError{"dsseEnvelope", "required"}
 }
@@ -104,7 +133,7 @@ func openBundle(b []byte, depth int) ([]byte, error) {
 // maxSignatures bounds the work that one envelope can ask for.
 const maxSignatures = 32
 
-func openEnvelope(b []byte, depth int) ([]byte, error) {
+func openEnvelope(b []byte, limits strictjson.Limits) ([]byte, error) {
 	var e struct {
 		PayloadType string `json:"payloadType"`
 		Payload     string `json:"payload"`
@@ -113,11 +142,11 @@ func openEnvelope(b []byte, depth int) ([]byte, error) {
 			Sig   string `json:"sig"`
 		} `json:"signatures"`
 	}
-	if err := decode(b, &e, depth); err != nil {
+	if err := decode(b, &e, limits); err != nil {
 		return nil, fmt.Errorf("attest: envelope: %w", err)
 	}
-	if e.PayloadType != PayloadType {
-		return nil, &FieldError{"payloadType", fmt.Sprintf("%q is not %q", e.PayloadType, PayloadType)}
+	if err := checkPayloadType(e.PayloadType); err != nil {
+		return nil, err
 	}
 	if len(e.Signatures) > maxSignatures {
 		return nil, &LimitError{What: "signatures", Limit: maxSignatures, Got: int64(len(e.Signatures))}
@@ -130,6 +159,20 @@ func openEnvelope(b []byte, depth int) ([]byte, error) {
 		return nil, &FieldError{"payload", "not standard base64"}
 	}
 	return payload, nil
+}
+
+// checkPayloadType refuses what cannot be read as a statement. What may be one all the same, to another reader, is not
+// errNoStatement.
+func checkPayloadType(payloadType string) error {
+	switch {
+	case payloadType == PayloadType:
+		return nil
+	case payloadType == "":
+		return &FieldError{"payloadType", "required"}
+	case isInToto(payloadType):
+		return &FieldError{"payloadType", fmt.Sprintf("%q is not %q", payloadType, PayloadType)}
+	}
+	return fmt.Errorf("%w: payloadType is %q", errNoStatement, payloadType)
 }
 
 // verify asks v who vouches for c, and makes sure that it vouches for the very payload that was looked at.

@@ -16,14 +16,15 @@ var (
 	// ErrNotFound is wrapped by [Resolver.Newest] when the image has no statement of the test at all.
 	ErrNotFound = errors.New("no evidence")
 
-	// ErrNoImage is wrapped by [Writer.Write] when the registry has no image of that digest, and by a [Resolver] when it finds not even the
-	// repository.
+	// ErrNoImage is wrapped by [Writer.Write] when the registry has no image of that digest, and by a [Resolver] when it
+	// finds not even the repository.
 	ErrNoImage = errors.New("no such image")
 )
 
-// A FieldError reports one mistake in a statement, a predicate or an argument. Several come joined by [errors.Join].
+// A FieldError reports one mistake in a statement, a predicate or an argument, or that bytes from a registry are not what
+// was asked for. Several come joined by [errors.Join].
 type FieldError struct {
-	Field   string // path as in JSON: "scanner.result[0].id"
+	Field   string // path as in JSON, "scanner.result[0].id", or what was asked for, "blob sha256:..."
 	Problem string // what is wrong: "required"
 }
 
@@ -31,7 +32,8 @@ func (e *FieldError) Error() string { return fmt.Sprintf("attest: %s: %s", e.Fie
 
 // A LimitError reports that something is larger than the [Limits] allow.
 type LimitError struct {
-	// What was counted: "manifest bytes", "envelope bytes", "total bytes", "result bytes", "statements", "pages", "signatures", "JSON depth".
+	// What was counted: "manifest bytes", "page bytes", "envelope bytes", "total bytes", "result bytes", "statements",
+	// "pages", "signatures", "view layers", "JSON depth", "JSON values", "request milliseconds", "call milliseconds".
 	What  string
 	Limit int64 // the most that is allowed
 	Got   int64 // how much there is, or at least is, since reading stops at the limit
@@ -43,7 +45,9 @@ func (e *LimitError) Error() string {
 
 // A RegistryError reports that a registry did not do what it was asked.
 type RegistryError struct {
-	Op     string // what was asked: "connect", "list referrers", "list tags", "read manifest", "read blob", "write blob", "write manifest"
+	// Op is what was asked: "connect", "list referrers", "list tags", "list records", "read manifest", "read blob",
+	// "read back", "write blob", "write manifest".
+	Op     string
 	Ref    string // repository, tag or digest it was asked about
 	Status int    // HTTP status of the answer, 0 if there was none
 	Err    error  // the cause
@@ -78,8 +82,8 @@ func isNotFound(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
-// A CandidateError reports something found at an image that may be a statement and could not be read. It might have been the
-// newest statement of any test, so nothing about the image is certain until it has been repaired or deleted.
+// A CandidateError reports something found at an image that may be a statement and could not be read. It might have been
+// the newest statement of any test, so nothing about the image is certain until it has been repaired or deleted.
 type CandidateError struct {
 	Manifest v1.Hash // manifest that lists it; zero if a tag could not be read
 	Envelope v1.Hash // blob that could not be read; zero if it was the manifest
@@ -136,11 +140,11 @@ func (e *ViewError) Error() string {
 func (e *ViewError) Unwrap() error { return e.Err }
 
 // decode decodes strictly and names the limit that was hit.
-func decode(data []byte, v any, depth int) error {
-	err := strictjson.Decode(data, v, depth)
-	var deep *strictjson.DepthError
-	if errors.As(err, &deep) {
-		return &LimitError{What: "JSON depth", Limit: int64(deep.Limit), Got: int64(deep.Limit) + 1}
+func decode(data []byte, v any, limits strictjson.Limits) error {
+	err := strictjson.Decode(data, v, limits)
+	var limit *strictjson.LimitError
+	if errors.As(err, &limit) {
+		return &LimitError{What: "JSON " + limit.What, Limit: int64(limit.Limit), Got: int64(limit.Limit) + 1}
 	}
 	return err
 }

@@ -13,7 +13,8 @@ import (
 // A Clock says whose word a time is.
 type Clock string
 
-// ClockPredicate is the time that the statement itself gives: scanFinishedOn, or timestamp. It is as good as who vouches for it.
+// ClockPredicate is the time that the statement itself gives: scanFinishedOn, or timestamp. It is as good as who vouches
+// for it.
 const ClockPredicate Clock = "predicate"
 
 // Evidence is a statement found at an image, with who vouches for it and when it was made.
@@ -24,14 +25,14 @@ type Evidence struct {
 	Image     name.Digest
 	Manifest  v1.Hash    // manifest that holds the statement: its record, or cosign's .att manifest if it has no record
 	Statement *Statement // nil if it could not be read
-	Predicate Predicate  // Vulns or TestResult; nil if it could not be decoded
-	Result    Result     // verdict of the predicate, Unknown if it has none
+	Predicate Predicate  // a Vulns or a TestResult, no pointer to one; nil if it could not be decoded
+	Result    Result     // verdict of a TestResult; Unknown for Vulns, and while Problem is not nil
 	Time      time.Time  // zero if there is none
 	Clock     Clock      // where Time comes from, empty if Time is zero
 	By        Voucher    // who vouches for it, zero if nobody does
 
-	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a *FieldError for each
-	// mistake in it, a *FutureError, a *VerifyError if nobody vouches for it.
+	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a
+	// *FieldError for each mistake in it, a *FutureError, a *VerifyError if nobody vouches for it.
 	Problem error
 
 	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. Two vulns have no
@@ -53,8 +54,8 @@ func compareAge(a, b Evidence) int {
 	return cmp.Or(b.Time.Compare(a.Time), compareWorst(a, b))
 }
 
-// compareWorst orders evidence worst first: what has a problem, then by verdict, then by how much was found. The last resort only makes
-// the order fixed.
+// compareWorst orders evidence worst first: what has a problem, then by verdict, then by how much was found. The last
+// resort only makes the order fixed.
 func compareWorst(a, b Evidence) int {
 	if (a.Problem != nil) != (b.Problem != nil) {
 		if a.Problem != nil {
@@ -62,20 +63,22 @@ func compareWorst(a, b Evidence) int {
 		}
 		return 1
 	}
+	aVerdict, aFound := a.outcome()
+	bVerdict, bFound := b.outcome()
 	return cmp.Or(
-		cmp.Compare(badness[b.Result], badness[a.Result]),
-		cmp.Compare(b.found(), a.found()),
+		cmp.Compare(badness[bVerdict], badness[aVerdict]),
+		cmp.Compare(bFound, aFound),
 		cmp.Compare(a.Manifest.Hex, b.Manifest.Hex),
 		slices.Compare(a.payload, b.payload),
 	)
 }
 
-func (e Evidence) found() int {
+// outcome is the predicate's own, believed or not.
+func (e Evidence) outcome() (Result, int) {
 	if e.Predicate == nil {
-		return 0
+		return Unknown, 0
 	}
-	_, n := e.Predicate.outcome()
-	return n
+	return e.Predicate.outcome()
 }
 
 // blame adds a problem.

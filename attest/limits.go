@@ -2,36 +2,58 @@ package attest
 
 import (
 	"cmp"
+	"context"
+	"errors"
+	"io"
 	"sync/atomic"
+	"time"
+
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // Limits bound what is read from a registry, which may be hostile or broken. A zero field means its default.
 type Limits struct {
-	ManifestBytes int64 // one manifest, index or page of a list; default 4 MiB, as most registries have it
+	ManifestBytes int64 // one manifest or index; default 4 MiB, as most registries have it
+	PageBytes     int64 // one page of a list; default 16 MiB, since some registries return all tags at once
 	EnvelopeBytes int64 // one statement with its signatures; default 16 MiB
 	TotalBytes    int64 // all that one call reads; default 256 MiB
 	Statements    int   // statements at one image, other referrers counted in; default 2000
 	Pages         int   // pages of one list; default 1000
 	Depth         int   // nesting of JSON; default 64
+	Values        int   // values in one JSON document; default 262144
+
+	RequestTime time.Duration // one request, with the further attempts at it; default 1 minute
+	CallTime    time.Duration // all that one call asks of a registry; default 10 minutes
 }
 
 const mib = 1 << 20
 
-// defaultDepth bounds what is decoded without a registry at hand.
-const defaultDepth = 64
+// defaultJSON bounds what is decoded without a registry at hand.
+var defaultJSON = Limits{}.withDefaults().json()
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
 		ManifestBytes: cmp.Or(l.ManifestBytes, 4*mib),
+		PageBytes:     cmp.Or(l.PageBytes, 16*mib),
 		EnvelopeBytes: cmp.Or(l.EnvelopeBytes, 16*mib),
 		TotalBytes:    cmp.Or(l.TotalBytes, 256*mib),
 		Statements:    cmp.Or(l.Statements, 2000),
 		Pages:         cmp.Or(l.Pages, 1000),
-		Depth:         cmp.Or(l.Depth, defaultDepth),
+		Depth:         cmp.Or(l.Depth, 64),
+		Values:        cmp.Or(l.Values, 1<<18),
+		RequestTime:   cmp.Or(l.RequestTime, time.Minute),
+		CallTime:      cmp.Or(l.CallTime, 10*time.Minute),
 	}
 }
 
-const whatTotal = "total bytes"
+func (l Limits) json() strictjson.Limits { return strictjson.Limits{Depth: l.Depth, Values: l.Values} }
+
+// Limits on a call as a whole. To reach one says nothing about the thing that was just being read.
+const (
+	whatTotal   = "total bytes"
+	whatRequest = "request milliseconds"
+	whatCall    = "call milliseconds"
+)
 
 // A budget is what one call may still read. It is safe for concurrent use.
 type budget struct {
@@ -39,9 +61,31 @@ type budget struct {
 	spent atomic.Int64
 }
 
-func (b *budget) spend(n int64) error {
-	if got := b.spent.Add(n); got > b.limit {
-		return &LimitError{What: whatTotal, Limit: b.limit, Got: got}
+// A metered reader spends while it reads, so that many at once do not pass the limit together.
+type metered struct {
+	inner io.Reader
+	*budget
+}
+
+func (m metered) Read(p []byte) (int, error) {
+	n, err := m.inner.Read(p)
+	if got := m.spent.Add(int64(n)); got > m.limit {
+		return n, &LimitError{What: whatTotal, Limit: m.limit, Got: got}
 	}
-	return nil
+	return n, err
+}
+
+// within ends a context after d. See overtime.
+func within(ctx context.Context, what string, d time.Duration) (context.Context, context.CancelFunc) {
+	limit := d.Milliseconds()
+	return context.WithTimeoutCause(ctx, d, &LimitError{What: what, Limit: limit, Got: limit + 1})
+}
+
+// overtime returns the LimitError that ended ctx, otherwise err.
+func overtime(ctx context.Context, err error) error {
+	var limit *LimitError
+	if err != nil && errors.As(context.Cause(ctx), &limit) {
+		return limit
+	}
+	return err
 }

@@ -9,13 +9,18 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// Newest returns the newest evidence of test for image. What is bound to the image is grouped by test, the newest of it is taken, and
-// only then verified. Older evidence is never a fallback: if the newest is malformed, or nobody vouches for it, it is returned as
-// it is, with its Problem. Evidence whose time cannot be told counts as newest, and of several made at the same instant the worst counts.
+// Newest returns the newest evidence of test for image. What is bound to the image is grouped by test, the newest of it is
+// taken, and only then verified. Older evidence is never a fallback: if the newest is malformed, or nobody vouches for it,
+// it is returned as it is, with its Problem. So look at both, the error and Evidence.Problem. Evidence whose time cannot
+// be told counts as newest, and of several made at the same instant the worst counts.
 //
-// Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*CandidateError], several joined, if anything at the image could
-// not be read that may be a newer statement of the test; and those of [Resolver.All].
+// Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*FieldError] if test names nothing
+// that can be found; [*CandidateError], several joined, if anything at the image could not be read that may be a newer
+// statement of the test; and those of [Resolver.All].
 func (r *Resolver) Newest(ctx context.Context, image name.Digest, test Test) (Evidence, error) {
+	if err := test.validate(); err != nil {
+		return Evidence{}, err
+	}
 	all, err := r.collect(ctx, image)
 	if err != nil {
 		return Evidence{}, err
@@ -40,6 +45,16 @@ func (r *Resolver) Newest(ctx context.Context, image name.Digest, test Test) (Ev
 		worst.Tied = tied
 	}
 	return worst, nil
+}
+
+// validate refuses a test of which there can be no evidence. That none was found would tell nothing.
+func (t Test) validate() error {
+	var c checklist
+	c.require("test.Name", t.Name != "")
+	if _, ok := readers[t.PredicateType]; !ok {
+		c.add("test.PredicateType", fmt.Sprintf("%q is not one of VulnsType, TestResultType", t.PredicateType))
+	}
+	return errors.Join(c...)
 }
 
 // group returns the evidence of test. What may be of the test and cannot be read is an error.

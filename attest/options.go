@@ -33,14 +33,15 @@ type Options struct {
 	// Logger hears of repairs and of what is passed over, never of payloads or credentials. Default: none.
 	Logger *zap.Logger
 
-	// WithoutViews keeps a Writer from updating the tags that other tools read: cosign's .att tag, and the fallback index of
-	// registries without the referrers API. The record, which a Resolver reads, is complete without them.
+	// WithoutViews keeps a Writer from updating the tags that other tools read: cosign's .att tag, and the fallback index
+	// of registries without the referrers API. The record, which a Resolver reads, is complete without them. But if such
+	// a registry has the API later, and does not list what is older, only a fallback index leads to it.
 	WithoutViews bool
 
-	// Skew is how far a statement's time may be ahead of a Resolver's. Default 5 minutes.
+	// Skew is how far a statement's time may be ahead of Now. Default 5 minutes.
 	Skew time.Duration
 
-	// Now is a Resolver's clock. Default time.Now.
+	// Now is the clock that tells which times are in the future. Default time.Now.
 	Now func() time.Time
 }
 

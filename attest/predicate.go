@@ -5,17 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // A Test is what evidence is grouped by.
 type Test struct {
-	// Name of a test-result is configuration[0].name. A vulns predicate has no name of its own: ours is the extension field
-	// [TestField], and without that field the scanner.uri.
+	// Name of a test-result is configuration[0].name. A vulns predicate has no name of its own: ours is the extension
+	// field named by TestField, and without that field the scanner.uri.
 	Name          string
 	PredicateType string // VulnsType or TestResultType
 }
 
-// A Predicate is [Vulns] or [TestResult].
+// A Predicate is a [Vulns] or a [TestResult]. Where one is read it is a value, not a pointer: p.(attest.Vulns).
 type Predicate interface {
 	// PredicateType returns the TypeURI that goes into the statement.
 	PredicateType() string
@@ -68,8 +70,8 @@ func (r *Result) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A reading is a predicate as far as it can be understood. Even of a predicate that breaks its rules the test and the time are
-// wanted, since it blocks that test.
+// A reading is a predicate as far as it can be understood. Even of a predicate that breaks its rules the test and the time
+// are wanted, since it blocks that test.
 type reading struct {
 	test      string    // empty if it cannot be told
 	time      time.Time // zero if it cannot be told
@@ -78,7 +80,7 @@ type reading struct {
 }
 
 // A reader understands one type of predicate.
-type reader func(raw json.RawMessage, depth int) reading
+type reader func(raw json.RawMessage, limits strictjson.Limits) reading
 
 // readers lists the types of predicate that are evidence of a test.
 var readers = map[string]reader{
@@ -87,16 +89,16 @@ var readers = map[string]reader{
 }
 
 // sketch decodes a few fields of raw into v, although other fields may have the wrong type.
-func sketch(raw json.RawMessage, v any, depth int) bool {
-	err := decode(raw, v, depth)
+func sketch(raw json.RawMessage, v any, limits strictjson.Limits) bool {
+	err := decode(raw, v, limits)
 	var wrong *json.UnmarshalTypeError
 	return err == nil || errors.As(err, &wrong)
 }
 
 // read decodes raw into the whole predicate p and checks it.
-func read[P Predicate](r reading, raw json.RawMessage, depth int) reading {
+func read[P Predicate](r reading, raw json.RawMessage, limits strictjson.Limits) reading {
 	var p P
-	if err := decode(raw, &p, depth); err != nil {
+	if err := decode(raw, &p, limits); err != nil {
 		r.problem = fmt.Errorf("attest: predicate: %w", err)
 		return r
 	}

@@ -6,8 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"mime"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -23,19 +24,16 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// A registry hands out repositories and keeps their connections.
+// A registry hands out repositories.
 type registry struct {
 	opts  Options
 	scope string // transport.PullScope or PushScope
-
-	mu   sync.Mutex
-	open map[name.Repository]*http.Client
 }
 
 func newRegistry(opts Options, scope string) *registry {
 	opts = opts.withDefaults()
 	opts.Transport = retrying{opts.Transport, opts.Attempts, opts.Backoff}
-	return &registry{opts: opts, scope: scope, open: map[name.Repository]*http.Client{}}
+	return &registry{opts: opts, scope: scope}
 }
 
 // A repository is one repository during one call.
@@ -46,57 +44,58 @@ type repository struct {
 	budget *budget
 }
 
-// repository connects to repo, with credentials.
+// repository connects to repo. Credentials are looked up each time, since many live for minutes only.
 func (r *registry) repository(ctx context.Context, repo name.Repository) (*repository, error) {
-	client, err := r.connect(ctx, repo)
+	ctx, done := within(ctx, whatRequest, r.opts.Limits.RequestTime)
+	defer done()
+	rt, err := r.connect(ctx, repo)
 	if err != nil {
-		return nil, registryError("connect", repo.Name(), err)
+		return nil, registryError("connect", repo.Name(), overtime(ctx, err))
 	}
+	client := &http.Client{Transport: rt, CheckRedirect: checkRedirect}
 	return &repository{name: repo, opts: r.opts, client: client, budget: &budget{limit: r.opts.Limits.TotalBytes}}, nil
 }
 
-func (r *registry) connect(ctx context.Context, repo name.Repository) (*http.Client, error) {
-	r.mu.Lock()
-	client, ok := r.open[repo]
-	r.mu.Unlock()
-	if ok {
-		return client, nil
-	}
+func (r *registry) connect(ctx context.Context, repo name.Repository) (http.RoundTripper, error) {
 	auth, err := authn.Resolve(ctx, r.opts.Keychain, repo)
 	if err != nil {
 		return nil, err
 	}
-	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, r.opts.Transport, []string{repo.Scope(r.scope)})
-	if err != nil {
-		return nil, err
-	}
-	client = &http.Client{Transport: rt, CheckRedirect: checkRedirect}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.open[repo] = client
-	return client, nil
+	return transport.NewWithContext(ctx, repo.Registry, auth, r.opts.Transport, []string{repo.Scope(r.scope)})
 }
 
-// checkRedirect keeps a registry from sending this machine into its own network, or from https to http.
+// checkRedirect keeps a registry from redirecting reads to addresses inside this machine's own network, or from https to
+// http. It sees names, not what they resolve to, and neither uploads nor token servers pass it: against a registry that
+// means harm, let Options.Transport refuse addresses where it dials.
 func checkRedirect(req *http.Request, via []*http.Request) error {
-	first := via[0].URL
-	if len(via) >= 5 {
+	first, host := via[0].URL, strings.ToLower(strings.TrimSuffix(req.URL.Hostname(), "."))
+	switch {
+	case len(via) >= 5:
 		return errors.New("too many redirects")
-	}
-	if first.Scheme == "https" && req.URL.Scheme != "https" {
+	case first.Scheme == "https" && req.URL.Scheme != "https":
 		return errors.New("redirected from https to http")
-	}
-	ip := net.ParseIP(req.URL.Hostname())
-	if ip == nil || req.URL.Hostname() == first.Hostname() {
-		return nil
-	}
-	if ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() {
-		return fmt.Errorf("redirected to %s", ip)
+	case req.URL.Hostname() != first.Hostname() && isInside(host):
+		return fmt.Errorf("redirected to %s", host)
 	}
 	return nil
 }
 
-var readable = strings.Join([]string{
+// sharedSpace is RFC 6598's, which is as private as others.
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+// numeric matches hosts that resolvers take for an IPv4 address in another spelling, such as 0x7f.1.
+var numeric = regexp.MustCompile(`(^|\.)(0x[0-9a-f]*|[0-9]+)$`)
+
+func isInside(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return host == "localhost" || strings.HasSuffix(host, ".localhost") || numeric.MatchString(host)
+	}
+	ip = ip.Unmap()
+	return !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip)
+}
+
+var manifestTypes = strings.Join([]string{
 	string(types.OCIManifestSchema1), string(types.OCIImageIndex),
 	string(types.DockerManifestSchema2), string(types.DockerManifestList),
 }, ", ")
@@ -104,95 +103,57 @@ var readable = strings.Join([]string{
 // A document is a manifest with what it was served as.
 type document struct {
 	bytes  []byte
-	media  types.MediaType
+	media  types.MediaType // as the answer's header says; no digest covers it
 	digest v1.Hash
 }
 
 // manifest reads the manifest with that tag or digest. Bytes that do not fit the digest are refused.
 func (r *repository) manifest(ctx context.Context, identifier string) (document, error) {
-	const op = "read manifest"
-	body, header, err := r.get(ctx, op, identifier, r.url("manifests/"+identifier), readable)
+	body, header, err := r.do(ctx, ask{
+		op: "read manifest", ref: identifier, url: r.url("manifests/" + identifier), header: http.Header{"Accept": {manifestTypes}},
+		counts: "manifest bytes", limit: r.opts.Limits.ManifestBytes,
+	})
 	if err != nil {
 		return document{}, err
 	}
-	digest, _, err := v1.SHA256(bytes.NewReader(body))
-	if err != nil {
-		return document{}, err
+	got := describe(body, "").Digest
+	if strings.Contains(identifier, ":") && identifier != got.String() {
+		return document{}, &FieldError{"manifest " + identifier, fmt.Sprintf("its bytes have digest %s", got)}
 	}
-	if want, err := v1.NewHash(identifier); err == nil && want != digest {
-		return document{}, &FieldError{"manifest " + identifier, fmt.Sprintf("its bytes have digest %s", digest)}
-	}
-	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
-	return document{body, types.MediaType(strings.TrimSpace(media)), digest}, nil
+	media, _, _ := mime.ParseMediaType(header.Get("Content-Type")) // without one it is empty, and the bytes say it
+	return document{body, types.MediaType(media), got}, nil
 }
+
+const whatEnvelope = "envelope bytes"
 
 // blob reads a blob, as long as its descriptor says and with the digest that it says.
 func (r *repository) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
-	const op = "read blob"
 	if limit := r.opts.Limits.EnvelopeBytes; d.Size > limit {
-		return nil, &LimitError{What: "envelope bytes", Limit: limit, Got: d.Size}
+		return nil, &LimitError{What: whatEnvelope, Limit: limit, Got: d.Size}
 	}
-	u := r.url("blobs/" + d.Digest.String())
-	resp, err := r.do(ctx, op, d.Digest.String(), http.MethodGet, u, nil, http.Header{})
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if err := r.check(op, d.Digest.String(), resp, http.StatusOK); err != nil {
-		return nil, err
-	}
-	body, err := r.slurp(resp.Body, "envelope bytes", d.Size)
+	digest := d.Digest.String()
+	body, _, err := r.do(ctx, ask{op: "read blob", ref: digest, url: r.url("blobs/" + digest), counts: whatEnvelope, limit: d.Size})
 	var long *LimitError
-	if errors.As(err, &long) && long.What != whatTotal {
-		return nil, &FieldError{"blob " + d.Digest.String(), fmt.Sprintf("longer than the %d bytes declared", d.Size)}
+	if errors.As(err, &long) && long.What == whatEnvelope {
+		return nil, &FieldError{"blob " + digest, fmt.Sprintf("longer than the %d bytes declared", d.Size)}
 	}
 	if err != nil {
-		return nil, registryError(op, r.ref(d.Digest.String()), err)
+		return nil, err
 	}
-	if got, _, err := v1.SHA256(bytes.NewReader(body)); err != nil || got != d.Digest || int64(len(body)) != d.Size {
-		return nil, &FieldError{"blob " + d.Digest.String(), fmt.Sprintf("%d bytes with digest %s instead of %d bytes", len(body), got, d.Size)}
+	if got := describe(body, ""); got.Digest != d.Digest || got.Size != d.Size {
+		return nil, &FieldError{"blob " + digest, fmt.Sprintf("%d bytes with digest %s instead of %d bytes", got.Size, got.Digest, d.Size)}
 	}
 	return body, nil
 }
 
-// get reads one document of bounded size.
-func (r *repository) get(ctx context.Context, op, what string, u *url.URL, accept string) ([]byte, http.Header, error) {
-	resp, err := r.do(ctx, op, what, http.MethodGet, u, nil, http.Header{"Accept": {accept}})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer resp.Body.Close()
-	if err := r.check(op, what, resp, http.StatusOK); err != nil {
-		return nil, nil, err
-	}
-	body, err := r.slurp(resp.Body, "manifest bytes", r.opts.Limits.ManifestBytes)
-	if err != nil {
-		return nil, nil, registryError(op, r.ref(what), err)
-	}
-	return body, resp.Header, nil
-}
-
-func (r *repository) slurp(body io.Reader, what string, limit int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(body, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(b)) > limit {
-		return nil, &LimitError{What: what, Limit: limit, Got: int64(len(b))}
-	}
-	return b, r.budget.spend(int64(len(b)))
-}
-
 // put writes a manifest under a tag or its digest.
 func (r *repository) put(ctx context.Context, identifier string, media types.MediaType, manifest []byte) error {
-	const op = "write manifest"
-	header := http.Header{"Content-Type": {string(media)}}
-	resp, err := r.do(ctx, op, identifier, http.MethodPut, r.url("manifests/"+identifier), bytes.NewReader(manifest), header)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	return r.check(op, identifier, resp, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+	_, _, err := r.do(ctx, ask{
+		op: "write manifest", ref: identifier, method: http.MethodPut, url: r.url("manifests/" + identifier),
+		header: http.Header{"Content-Type": {string(media)}}, body: manifest,
+		counts: "manifest bytes", limit: r.opts.Limits.ManifestBytes,
+	})
+	return err
 }
 
 // upload writes blobs, with a pusher of its own, since a pusher that has once failed remembers it.
@@ -203,31 +164,93 @@ func (r *repository) upload(ctx context.Context, blobs ...v1.Layer) error {
 		return err
 	}
 	for _, blob := range blobs {
-		if err := pusher.Upload(ctx, r.name, blob); err != nil {
-			return registryError("write blob", r.name.Name(), err)
+		if err := r.uploadOne(ctx, pusher, blob); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (r *repository) do(ctx context.Context, op, what, method string, u *url.URL, body io.Reader, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
-	if err != nil {
-		return nil, err
-	}
-	req.Header = header
-	resp, err := r.client.Do(req)
-	if err != nil {
-		return nil, registryError(op, r.ref(what), err)
-	}
-	return resp, nil
-}
-
-func (r *repository) check(op, what string, resp *http.Response, want ...int) error {
-	if err := transport.CheckError(resp, want...); err != nil {
-		return &RegistryError{Op: op, Ref: r.ref(what), Status: resp.StatusCode, Err: err}
+func (r *repository) uploadOne(ctx context.Context, pusher *remote.Pusher, blob v1.Layer) error {
+	ctx, done := within(ctx, whatRequest, r.opts.Limits.RequestTime)
+	defer done()
+	if err := pusher.Upload(ctx, r.name, blob); err != nil {
+		return registryError("write blob", r.name.Name(), overtime(ctx, err))
 	}
 	return nil
+}
+
+// An ask is a request and how much answer it may have.
+type ask struct {
+	op, ref string // for errors, see RegistryError and ref
+	method  string // empty means GET
+	url     *url.URL
+	header  http.Header
+	body    []byte
+	counts  string // LimitError.What of limit
+	limit   int64
+}
+
+// do makes a request and reads the answer.
+func (r *repository) do(ctx context.Context, a ask) ([]byte, http.Header, error) {
+	ctx, done := within(ctx, whatRequest, r.opts.Limits.RequestTime)
+	defer done()
+	body, header, err := r.exchange(ctx, a)
+	if err != nil {
+		return nil, nil, registryError(a.op, r.ref(a.ref), overtime(ctx, err))
+	}
+	return body, header, nil
+}
+
+func (r *repository) exchange(ctx context.Context, a ask) ([]byte, http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, a.method, a.url.String(), bytes.NewReader(a.body))
+	if err != nil {
+		return nil, nil, err
+	}
+	if a.header != nil {
+		req.Header = a.header.Clone()
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return nil, nil, withoutURL(err)
+	}
+	defer resp.Body.Close()
+	if err := r.check(a, resp); err != nil {
+		return nil, nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(metered{resp.Body, r.budget}, a.limit+1))
+	if err == nil && int64(len(body)) > a.limit {
+		err = &LimitError{What: a.counts, Limit: a.limit, Got: int64(len(body))}
+	}
+	return body, resp.Header, err
+}
+
+// withoutURL takes off what the HTTP client adds: Ref says what was asked for, and a URL that the registry redirected to
+// may hold a signature.
+func withoutURL(err error) error {
+	for {
+		asked, ok := err.(*url.Error)
+		if !ok {
+			return err
+		}
+		err = asked.Err
+	}
+}
+
+func (r *repository) check(a ask, resp *http.Response) error {
+	want := []int{http.StatusOK}
+	if req := resp.Request; req.Method != http.MethodGet {
+		want = append(want, http.StatusCreated, http.StatusAccepted)
+	}
+	err := transport.CheckError(resp, want...)
+	if err == nil {
+		return nil
+	}
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		answer.Request = nil // see withoutURL
+	}
+	return &RegistryError{Op: a.op, Ref: r.ref(a.ref), Status: resp.StatusCode, Err: err}
 }
 
 func (r *repository) url(path string) *url.URL {
@@ -245,35 +268,41 @@ func (r *repository) ref(identifier string) string {
 	return r.name.Name() + ":" + identifier
 }
 
-// pages reads a list page by page and hands each body to visit.
-func (r *repository) pages(ctx context.Context, op, what string, u *url.URL, accept string, visit func([]byte, http.Header) error) error {
-	for page := 1; u != nil; page++ {
+// errNoList is what pages wraps if the registry has no such list.
+var errNoList = errors.New("no such list")
+
+// pages reads a list page by page and hands each body to visit. Whether the registry lacks the list altogether, only the
+// answer to the first request can tell: once there was a page, whatever goes wrong is an error.
+func (r *repository) pages(ctx context.Context, a ask, lacks func(error) bool, visit func([]byte) error) error {
+	a.counts, a.limit = "page bytes", r.opts.Limits.PageBytes
+	for page := 1; a.url != nil; page++ {
 		if limit := r.opts.Limits.Pages; page > limit {
 			return &LimitError{What: "pages", Limit: int64(limit), Got: int64(page)}
 		}
-		body, header, err := r.get(ctx, op, what, u, accept)
+		body, header, err := r.do(ctx, a)
+		if page == 1 && lacks(err) {
+			return fmt.Errorf("%w: %w", errNoList, err)
+		}
+		if err == nil {
+			err = visit(body)
+		}
+		if err == nil {
+			a.url, err = nextPage(a.url, header)
+		}
 		if err != nil {
-			return err
-		}
-		if err := visit(body, header); err != nil {
-			return err
-		}
-		if u, err = nextPage(u, header); err != nil {
-			return &RegistryError{Op: op, Ref: r.ref(what), Err: err}
+			return registryError(a.op, r.ref(a.ref), err)
 		}
 	}
 	return nil
 }
 
-var linkNext = regexp.MustCompile(`<([^>]*)>\s*;[^,]*\brel="?next"?`)
-
 // nextPage returns what the Link header calls next, nil if nothing. Another host is refused: credentials would go there.
 func nextPage(u *url.URL, header http.Header) (*url.URL, error) {
-	m := linkNext.FindStringSubmatch(strings.Join(header.Values("Link"), ", "))
-	if m == nil {
-		return nil, nil
+	target, err := nextLink(strings.Join(header.Values("Link"), ", "))
+	if err != nil || target == "" {
+		return nil, err
 	}
-	next, err := u.Parse(m[1])
+	next, err := u.Parse(target)
 	if err != nil {
 		return nil, fmt.Errorf("next page: %w", err)
 	}
@@ -281,6 +310,37 @@ func nextPage(u *url.URL, header http.Header) (*url.URL, error) {
 		return nil, fmt.Errorf("next page is on another host, %s", next.Host)
 	}
 	next.Scheme = u.Scheme
+	return next, nil
+}
+
+// The forms of RFC 8288: one link with the parameters behind it, and the name of a relation, which may be a URI.
+var (
+	linkForm     = regexp.MustCompile(`^[\s,]*<([^<>]*)>((?:[^<>,"]|"(?:[^"\\]|\\.)*")*)(?:,|$)`)
+	relationForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.:/?#%&=_~+-]*$`)
+)
+
+// nextLink returns the target of the link whose relation is next, empty if there is none. What it cannot read is an
+// error, since it may be the link to the next page.
+func nextLink(header string) (next string, err error) {
+	for rest := header; strings.Trim(rest, " \t,") != ""; {
+		m := linkForm.FindStringSubmatch(rest)
+		if m == nil {
+			return "", fmt.Errorf("malformed Link header %q", header)
+		}
+		rest = rest[len(m[0]):]
+		_, params, err := mime.ParseMediaType("link" + m[2]) // parameters are written as those of a media type
+		if err != nil || strings.TrimSpace(params["rel"]) == "" {
+			return "", fmt.Errorf("malformed Link header %q", header)
+		}
+		for _, relation := range strings.Fields(params["rel"]) {
+			if !relationForm.MatchString(relation) || next != "" && strings.EqualFold(relation, "next") {
+				return "", fmt.Errorf("malformed Link header %q", header)
+			}
+			if strings.EqualFold(relation, "next") {
+				next = m[1]
+			}
+		}
+	}
 	return next, nil
 }
 

@@ -1,7 +1,9 @@
 package attest
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -26,12 +28,13 @@ func NewResolver(v Verifier, opts Options) *Resolver {
 	return &Resolver{verifier: v, registry: r, opts: r.opts}
 }
 
-// All returns an iterator over all evidence about image, newest first; what has no readable time comes before, since it may be the newest.
-// Evidence that must not be believed is there too, with its Problem. Statements about other images, and statements of
-// predicate types other than [Vulns] and [TestResult], are left out.
+// All returns an iterator over all evidence about image, newest first; what has no readable time comes before, since it
+// may be the newest. Evidence that must not be believed is there too, with its Problem. Statements about other images,
+// and statements of predicate types other than [Vulns] and [TestResult], are left out.
 //
-// An error ends the iteration: [ErrNoImage] if there is not even a repository; [*RegistryError] if anything could not be listed or fetched, [*LimitError], [*FieldError] if image is not a
-// SHA-256 digest, or the end of ctx. Every walk reads the registry anew.
+// An error ends the iteration: [ErrNoImage] if there is not even a repository; [*RegistryError] if anything could not be
+// listed or fetched, [*LimitError], [*FieldError] if image is not a SHA-256 digest, or the end of ctx. Every walk reads
+// the registry anew.
 func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidence, error] {
 	return func(yield func(Evidence, error) bool) {
 		all, err := r.collect(ctx, image)
@@ -53,12 +56,14 @@ func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidenc
 	}
 }
 
-// collect reads everything about image that is or may be evidence, and verifies nothing. One statement found in several places, or
-// signed by several, is one piece of evidence.
+// collect reads everything about image that is or may be evidence, and verifies nothing. One statement found in several
+// places, or signed by several, is one piece of evidence.
 func (r *Resolver) collect(ctx context.Context, image name.Digest) ([]Evidence, error) {
 	if h, err := v1.NewHash(image.DigestStr()); err != nil || h.Algorithm != "sha256" {
 		return nil, &FieldError{"image", fmt.Sprintf("%q is not a SHA-256 digest", image.DigestStr())}
 	}
+	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
+	defer done()
 	repo, err := r.registry.repository(ctx, image.Context())
 	if err != nil {
 		return nil, err
@@ -79,10 +84,7 @@ func (r *Resolver) collect(ctx context.Context, image name.Digest) ([]Evidence, 
 	for _, err := range broken {
 		all = append(all, Evidence{Image: image, Manifest: err.Manifest, Problem: err})
 	}
-	for _, e := range read {
-		all = merge(all, e)
-	}
-	return all, nil
+	return append(all, merge(read)...), nil
 }
 
 // A lead is a layer that should be a statement.
@@ -96,7 +98,8 @@ func (l lead) unreadable(err error) error {
 	return &CandidateError{Manifest: l.manifest, Envelope: l.layer.Digest, Err: err}
 }
 
-// candidates returns the layers to read, from the record and from cosign's view, each digest once, and what could not be read.
+// candidates returns the layers to read, from the record and from cosign's view, each digest once, and what could not be
+// read.
 func (r *repository) candidates(ctx context.Context, image name.Digest) (leads []lead, broken []*CandidateError, err error) {
 	l, err := r.list(ctx, image, memory{})
 	if err != nil {
@@ -147,8 +150,9 @@ func (r *Resolver) read(ctx context.Context, repo *repository, l lead) (Evidence
 		e.Problem = l.unreadable(err)
 		return e, grave(err)
 	}
-	c := Candidate{Image: l.image, Manifest: l.manifest, MediaType: string(l.layer.MediaType), Bytes: b, Annotations: l.layer.Annotations}
-	e.payload, err = c.payload(r.opts.Limits.Depth)
+	c := Candidate{Image: l.image, Manifest: l.manifest, Bytes: b, Annotations: l.layer.Annotations}
+	c.MediaType = cmp.Or(formOf(string(l.layer.MediaType)), string(l.layer.MediaType))
+	e.payload, err = c.payload(r.opts.Limits.json())
 	if errors.Is(err, errNoStatement) {
 		return Evidence{}, nil
 	}
@@ -156,18 +160,19 @@ func (r *Resolver) read(ctx context.Context, repo *repository, l lead) (Evidence
 		e.Problem = l.unreadable(err)
 		return e, nil
 	}
-	if e.Statement, err = parseStatement(e.payload, r.opts.Limits.Depth); err != nil {
+	if e.Statement, err = parseStatement(e.payload, r.opts.Limits.json()); err != nil {
 		e.Problem = l.unreadable(err)
 		return e, nil
 	}
 	understand, ok := readers[e.Statement.PredicateType]
 	if !ok || !e.Statement.about(hexOf(l.image)) {
-		r.opts.Logger.Debug("not evidence about the image", zap.Stringer("manifest", l.manifest), zap.String("predicateType", e.Statement.PredicateType))
+		r.opts.Logger.Debug("not evidence about the image",
+			zap.Stringer("manifest", l.manifest), zap.String("predicateType", e.Statement.PredicateType))
 		return Evidence{}, nil
 	}
 	e.envelopes = []Candidate{c}
 	e.Test.PredicateType = e.Statement.PredicateType
-	r.fill(&e, understand(e.Statement.Predicate, r.opts.Limits.Depth))
+	r.fill(&e, understand(e.Statement.Predicate, r.opts.Limits.json()))
 	if e.Test.Name == "" {
 		e.Problem = errors.Join(l.unreadable(errors.New("it does not say which test it is of")), e.Problem)
 	}
@@ -177,9 +182,6 @@ func (r *Resolver) read(ctx context.Context, repo *repository, l lead) (Evidence
 // fill takes over what a predicate says, and judges its time.
 func (r *Resolver) fill(e *Evidence, p reading) {
 	e.Test.Name, e.Predicate, e.Time, e.Problem = p.test, p.predicate, p.time, p.problem
-	if p.predicate != nil {
-		e.Result, _ = p.predicate.outcome()
-	}
 	if e.Time.IsZero() {
 		return
 	}
@@ -189,20 +191,29 @@ func (r *Resolver) fill(e *Evidence, p reading) {
 	}
 }
 
-// merge adds e to all. Equal statements are one, with all the envelopes that were found around it.
-func merge(all []Evidence, e Evidence) []Evidence {
-	if e.Statement == nil && e.Problem == nil {
-		return all
+// merge makes equal statements one, with all the envelopes that were found around it, and drops what is no evidence.
+func merge(read []Evidence) []Evidence {
+	var all []Evidence
+	at := map[[sha256.Size]byte]int{} // by the statement's bytes
+	for _, e := range read {
+		if e.Statement == nil && e.Problem == nil {
+			continue
+		}
+		sum := sha256.Sum256(e.payload)
+		if i, ok := at[sum]; ok && e.payload != nil {
+			all[i].envelopes = append(all[i].envelopes, e.envelopes...)
+			continue
+		}
+		if e.payload != nil {
+			at[sum] = len(all)
+		}
+		all = append(all, e)
 	}
-	same := func(other Evidence) bool { return other.payload != nil && string(other.payload) == string(e.payload) }
-	if i := slices.IndexFunc(all, same); i >= 0 {
-		all[i].envelopes = append(all[i].envelopes, e.envelopes...)
-		return all
-	}
-	return append(all, e)
+	return all
 }
 
-// vouch asks the verifier about each envelope around the statement until one is vouched for.
+// vouch asks the verifier about each envelope around the statement until one is vouched for. Only then, and if nothing
+// else is wrong, the verdict counts.
 func (r *Resolver) vouch(ctx context.Context, e Evidence) Evidence {
 	if len(e.envelopes) == 0 {
 		return e // it could not even be read
@@ -212,6 +223,9 @@ func (r *Resolver) vouch(ctx context.Context, e Evidence) Evidence {
 		by, err := verify(ctx, r.verifier, c, e.payload)
 		if err == nil {
 			e.By, e.Manifest = by, c.Manifest
+			if e.Problem == nil {
+				e.Result, _ = e.Predicate.outcome()
+			}
 			return e
 		}
 		errs = append(errs, &VerifyError{Manifest: c.Manifest, Err: err})

@@ -43,7 +43,7 @@ func results(prefix string, r Record) ([]result, error) {
 	}
 	var c checklist
 	if !resultName.MatchString(outputs) {
-		c.add("prefix", fmt.Sprintf("%q does not begin the name of a result", prefix))
+		c.add("prefix", fmt.Sprintf("%q is not a letter followed by letters, digits, - or _", prefix))
 	}
 	uri := r.Repository.Name()
 	if bare, err := name.NewRepository(uri); r.Repository == (name.Repository{}) || err != nil || bare.Name() != uri {
@@ -74,7 +74,8 @@ func results(prefix string, r Record) ([]result, error) {
 	return files, nil
 }
 
-// writeAll writes every file beside its place first and then moves all. If that fails midway, those already moved are taken away.
+// writeAll writes every file beside its place first and then moves all. If that fails midway, those already moved are
+// taken away, and what had their names before is gone too: a result of another run would be worse than none.
 func writeAll(dir string, files []result) (err error) {
 	stage, err := os.MkdirTemp(dir, ".attest-")
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 const (
@@ -42,11 +44,11 @@ type ResourceDescriptor struct {
 // ParseStatement decodes a statement and checks it: _type v1 or v0.1, a predicate type, and subjects that each have a digest in
 // lower-case hex. It reports every mistake, each a [*FieldError]. Unknown fields are ignored, as in-toto demands; a key given twice,
 // a key that differs from a field in case only, and nesting deeper than 64 are refused, since two readers would see two statements.
-func ParseStatement(payload []byte) (*Statement, error) { return parseStatement(payload, defaultDepth) }
+func ParseStatement(payload []byte) (*Statement, error) { return parseStatement(payload, defaultJSON) }
 
-func parseStatement(payload []byte, depth int) (*Statement, error) {
+func parseStatement(payload []byte, limits strictjson.Limits) (*Statement, error) {
 	var s Statement
-	if err := decode(payload, &s, depth); err != nil {
+	if err := decode(payload, &s, limits); err != nil {
 		return nil, fmt.Errorf("attest: statement: %w", err)
 	}
 	if err := s.validate(); err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // TestResultType is the predicate type of [TestResult].
@@ -104,7 +106,7 @@ func (r TestResult) named(test string) (Predicate, error) {
 func (r TestResult) when() time.Time        { return r.Timestamp }
 func (r TestResult) outcome() (Result, int) { return r.Result, r.Failures }
 
-func readTestResult(raw json.RawMessage, depth int) reading {
+func readTestResult(raw json.RawMessage, limits strictjson.Limits) reading {
 	var s struct {
 		Configuration []struct {
 			Name string `json:"name"`
@@ -112,11 +114,11 @@ func readTestResult(raw json.RawMessage, depth int) reading {
 		Timestamp string `json:"timestamp"`
 	}
 	var r reading
-	if sketch(raw, &s, depth) {
+	if sketch(raw, &s, limits) {
 		r.time = parseTime(s.Timestamp)
 		if len(s.Configuration) > 0 {
 			r.test = s.Configuration[0].Name
 		}
 	}
-	return read[TestResult](r, raw, depth)
+	return read[TestResult](r, raw, limits)
 }

@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,22 +16,19 @@ import (
 // maxRounds bounds how often a view is rebuilt by one writer. 16 writers at once need two or three.
 const maxRounds = 32
 
-// repair brings the views of image up to its record.
+// repair brings the views of image up to its record, as listed last.
 //
-// A view is one object that every writer rewrites, and no registry knows conditional writes, so any write can undo another. But the record
-// loses nothing, and every write of a view is followed by a look at record and view. Whoever writes last sees what it has undone.
-func (r *repository) repair(ctx context.Context, image name.Digest, known memory) error {
+// A view is one object that every writer rewrites, and no registry knows conditional writes, so any write can undo
+// another. But the record loses nothing, and every write of a view is followed by a look at record and view. Whoever
+// writes last sees what it has undone.
+func (r *repository) repair(ctx context.Context, image name.Digest, known memory, l listing) error {
 	for range maxRounds {
-		l, err := r.list(ctx, image, known)
-		if err != nil {
-			return &ViewError{Tag: viewTag(image), Err: err}
-		}
 		changed, err := r.rebuild(ctx, image, l)
-		if err != nil {
+		if err != nil || !changed {
 			return err
 		}
-		if !changed {
-			return nil
+		if l, err = r.list(ctx, image, known); err != nil {
+			return &ViewError{Tag: viewTag(image), Err: err}
 		}
 	}
 	return &ViewError{Tag: viewTag(image), Err: fmt.Errorf("others rewrote it %d times", maxRounds)}
@@ -62,11 +60,19 @@ func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v
 		return v1.Manifest{}, v1.Hash{}, err
 	}
 	var m v1.Manifest
-	if err := decode(doc.bytes, &m, r.opts.Limits.Depth); err != nil {
+	err = decode(doc.bytes, &m, r.opts.Limits.json())
+	if err == nil && m.Layers == nil {
+		err = &FieldError{"layers", "required"} // an index, perhaps
+	}
+	if err != nil {
 		return v1.Manifest{}, v1.Hash{}, &CandidateError{Manifest: doc.digest, Err: err}
 	}
+	m.MediaType = cmp.Or(m.MediaType, types.OCIManifestSchema1)
 	return m, doc.digest, nil
 }
+
+// maxViewLayers is how many statements cosign reads from its tag. With one more it reads none.
+const maxViewLayers = 1000
 
 func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, entries []entry) (bool, error) {
 	m, _, err := r.att(ctx, image)
@@ -74,9 +80,13 @@ func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, entries 
 		return false, err
 	}
 	before := len(m.Layers)
-	m.Layers = union(m.Layers, envelopes(entries))
+	m.Layers = union(m.Layers, r.envelopes(entries))
+	if all := len(m.Layers); all > maxViewLayers {
+		err = &LimitError{What: "view layers", Limit: maxViewLayers, Got: int64(all)}
+		m.Layers = m.Layers[:max(before, maxViewLayers)]
+	}
 	if len(m.Layers) == before {
-		return false, nil
+		return false, err
 	}
 	config, err := attConfig(m.Layers)
 	if err != nil {
@@ -87,19 +97,22 @@ func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, entries 
 	if err != nil {
 		return false, err
 	}
-	r.opts.Logger.Debug("rebuilding view", zap.String("tag", viewTag(image)), zap.Int("before", before), zap.Int("after", len(m.Layers)))
+	r.opts.Logger.Debug("rebuilding view",
+		zap.String("tag", viewTag(image)), zap.Int("before", before), zap.Int("after", len(m.Layers)))
 	return true, r.push(ctx, viewTag(image), m.MediaType, b, layer(config, types.OCIConfigJSON))
 }
 
-// envelopes returns the layers that cosign's tag can show: it knows signed statements only.
-func envelopes(entries []entry) []v1.Descriptor {
+// envelopes returns the layers that cosign's tag can show: it knows signed statements only, and fails as a whole if one is
+// too large.
+func (r *repository) envelopes(entries []entry) []v1.Descriptor {
 	var out []v1.Descriptor
 	for _, e := range entries {
 		for _, l := range e.statements {
-			if l.MediaType != EnvelopeType {
+			if l.MediaType != EnvelopeType || l.Size > r.opts.Limits.EnvelopeBytes {
 				continue
 			}
-			out = append(out, v1.Descriptor{MediaType: l.MediaType, Size: l.Size, Digest: l.Digest, Annotations: attAnnotations(l.Annotations)})
+			l.Annotations = attAnnotations(l.Annotations)
+			out = append(out, l)
 		}
 	}
 	return out
@@ -126,14 +139,11 @@ func attConfig(layers []v1.Descriptor) ([]byte, error) {
 func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, entries []entry) (bool, error) {
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
 	doc, err := r.manifest(ctx, tagBase(image))
-	switch {
-	case isNotFound(err):
-	case err != nil:
+	if err == nil {
+		err = decode(doc.bytes, &index, r.opts.Limits.json())
+	}
+	if err != nil && !isNotFound(err) {
 		return false, err
-	default:
-		if err := decode(doc.bytes, &index, r.opts.Limits.Depth); err != nil {
-			return false, err
-		}
 	}
 	before := len(index.Manifests)
 	var record []v1.Descriptor

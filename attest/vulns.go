@@ -5,19 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 const (
 	// VulnsType is the predicate type of [Vulns].
 	VulnsType = "https://in-toto.io/attestation/vulns/v0.2"
 
-	// TestField is the extension field that names the test in a [Vulns] predicate, which has no field for it. The parsing rules of
-	// in-toto let a producer add fields that are named by a TypeURI; other consumers ignore it.
+	// TestField is the extension field that names the test in a [Vulns] predicate, which has no field for it. The parsing
+	// rules of in-toto let a producer add fields that are named by a TypeURI; other consumers ignore it.
 	TestField = "https://github.com/testdag/testdag/test"
 )
 
-// Vulns is what a scanner found in the image. Format: in-toto attestation framework, predicate Vulnerabilities v0.2. It has no verdict; a
-// policy judges it.
+// Vulns is what a scanner found in the image. Format: in-toto attestation framework, predicate Vulnerabilities v0.2. It
+// has no verdict, so Evidence.Result is always [Unknown] for it; a policy judges it.
 type Vulns struct {
 	Test     string       `json:"https://github.com/testdag/testdag/test,omitempty"` // see TestField; Writer.Write sets it
 	Scanner  Scanner      `json:"scanner"`
@@ -26,7 +28,7 @@ type Vulns struct {
 
 // A Scanner says what looked for vulnerabilities, with which knowledge, and what it found.
 type Scanner struct {
-	URI     string    `json:"uri"` // ResourceURI of the scanner, required: "pkg:github/aquasecurity/trivy@244fd47e07d1004f0aed9c"
+	URI     string    `json:"uri"` // ResourceURI of the scanner, required: "pkg:github/aquasecurity/trivy@v0.69.0"
 	Version string    `json:"version,omitempty"`
 	DB      ScannerDB `json:"db"`
 
@@ -38,7 +40,7 @@ type Scanner struct {
 type ScannerDB struct {
 	URI        string    `json:"uri,omitempty"`
 	Version    string    `json:"version,omitempty"`
-	LastUpdate time.Time `json:"lastUpdate"` // required; many reports lack it, and then it must be asked for, never made up
+	LastUpdate time.Time `json:"lastUpdate"` // required; if a report lacks it, it must be asked for, never made up
 }
 
 // A Finding is one vulnerability.
@@ -65,6 +67,14 @@ func (v Vulns) PredicateType() string { return VulnsType }
 
 // Validate returns every mistake, each a [*FieldError].
 func (v Vulns) Validate() error {
+	var c checklist
+	if v.Metadata.FinishedOn.Before(v.Metadata.StartedOn) && !v.Metadata.FinishedOn.IsZero() {
+		c.add("metadata.scanFinishedOn", "earlier than scanStartedOn")
+	}
+	return errors.Join(append(c, v.check())...)
+}
+
+func (v Vulns) check() error {
 	var c checklist
 	c.require("scanner.uri", v.Scanner.URI != "")
 	c.writable("scanner.db.lastUpdate", v.Scanner.DB.LastUpdate)
@@ -103,11 +113,10 @@ func (v Vulns) named(test string) (Predicate, error) {
 	return v, nil
 }
 
-func (v Vulns) check() error           { return v.Validate() }
 func (v Vulns) when() time.Time        { return v.Metadata.FinishedOn }
 func (v Vulns) outcome() (Result, int) { return Unknown, len(v.Scanner.Result) }
 
-func readVulns(raw json.RawMessage, depth int) reading {
+func readVulns(raw json.RawMessage, limits strictjson.Limits) reading {
 	var s struct {
 		Test    json.RawMessage `json:"https://github.com/testdag/testdag/test"`
 		Scanner struct {
@@ -118,12 +127,12 @@ func readVulns(raw json.RawMessage, depth int) reading {
 		} `json:"metadata"`
 	}
 	var r reading
-	if sketch(raw, &s, depth) {
+	if sketch(raw, &s, limits) {
 		r.test, r.time = s.Scanner.URI, parseTime(s.Metadata.FinishedOn)
 	}
 	if s.Test != nil {
 		r.test = ""
 		_ = json.Unmarshal(s.Test, &r.test) // what is not text names no test
 	}
-	return read[Vulns](r, raw, depth)
+	return read[Vulns](r, raw, limits)
 }

@@ -2,10 +2,12 @@ package attest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -28,44 +30,63 @@ func NewWriter(s Signer, opts Options) *Writer {
 	return &Writer{signer: s, registry: r, log: r.opts.Logger}
 }
 
-// Write states that test had the outcome p on image, signs that, and stores it in the image's repository as a manifest of its own whose
-// subject is the image. When it returns without an error the record has been read back, and the views show it. The name of the
-// test is written into the predicate, see [Test].
+// Write states that test had the outcome p on image, signs that, and stores it in the image's repository as a manifest of
+// its own whose subject is the image. When it returns without an error the record has been read back and is listed, and
+// the views show it. The name of the test is written into the predicate, see [Test].
 //
-// Writing the same statement again leaves one, if the Signer can tell its own signature (see [Signer]) or signs alike each time.
+// Writing the same statement again leaves one, if the Signer can tell its own signature (see [Signer]) or signs alike each
+// time.
 //
-// Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer
-// returns. A [*ViewError] comes together with a good Record: the statement is stored and a [Resolver] finds it, only other tools do not
-// see it yet.
+// Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [*FutureError], since no [Resolver] would
+// believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A [*ViewError] comes together with a
+// good Record: the statement is stored and a [Resolver] finds it, only other tools do not see it yet.
 func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Predicate) (Record, error) {
 	payload, err := encode(image, test, p)
 	if err != nil {
 		return Record{}, err
 	}
+	opts := w.registry.opts
+	if now := opts.Now(); p.when().After(now.Add(opts.Skew)) {
+		return Record{}, &FutureError{Time: p.when(), Now: now, Skew: opts.Skew}
+	}
+	ctx, done := within(ctx, whatCall, opts.Limits.CallTime)
+	defer done()
 	repo, err := w.registry.repository(ctx, image.Context())
 	if err != nil {
 		return Record{}, err
 	}
+	known := memory{}
+	record, l, err := w.record(ctx, repo, image, Test{test, p.PredicateType()}, payload, known)
+	if err != nil || opts.WithoutViews {
+		return record, err
+	}
+	return record, repo.repair(ctx, image, known, l)
+}
+
+// record returns the record of payload, written before or now, and a list with it.
+func (w *Writer) record(
+	ctx context.Context, repo *repository, image name.Digest, test Test, payload []byte, known memory,
+) (Record, listing, error) {
 	subject, err := repo.subject(ctx, image)
 	if err != nil {
-		return Record{}, err
+		return Record{}, listing{}, err
 	}
-	known := memory{}
 	l, err := repo.list(ctx, image, known)
 	if err != nil {
-		return Record{}, err
+		return Record{}, listing{}, err
 	}
-	record, ok := w.find(ctx, repo, image, l, payload)
-	if !ok {
-		record, err = w.add(ctx, repo, image, subject, Test{test, p.PredicateType()}, payload, l.referrers)
+	d := draft{image, subject, test, payload}
+	if record, ok := w.find(ctx, repo, d, l); ok {
+		return record, l, nil
 	}
+	record, err := w.add(ctx, repo, d, l.referrers)
 	if err != nil {
-		return Record{}, err
+		return Record{}, listing{}, err
 	}
-	if w.registry.opts.WithoutViews {
-		return record, nil
+	if l, err = repo.publish(ctx, image, record, known); err != nil {
+		return Record{}, listing{}, err
 	}
-	return record, repo.repair(ctx, image, known)
+	return record, l, nil
 }
 
 // encode makes the statement's bytes. Equal arguments give equal bytes.
@@ -103,7 +124,9 @@ func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
 func (r *repository) subject(ctx context.Context, image name.Digest) (v1.Descriptor, error) {
 	doc, err := r.manifest(ctx, image.DigestStr())
 	if isNotFound(err) {
-		return v1.Descriptor{}, fmt.Errorf("attest: %w: %w", ErrNoImage, err)
+		return v1.Descriptor{}, &RegistryError{
+			Op: "read manifest", Ref: r.ref(image.DigestStr()), Status: http.StatusNotFound, Err: ErrNoImage,
+		}
 	}
 	if err != nil {
 		return v1.Descriptor{}, err
@@ -111,14 +134,23 @@ func (r *repository) subject(ctx context.Context, image name.Digest) (v1.Descrip
 	return v1.Descriptor{MediaType: doc.media, Digest: doc.digest, Size: int64(len(doc.bytes))}, nil
 }
 
-// find returns the record that already holds payload, if the signer vouches for it. That somebody has put the payload there is not
-// enough: without a good signature it would count for nothing.
-func (w *Writer) find(ctx context.Context, repo *repository, image name.Digest, l listing, payload []byte) (Record, bool) {
+// A draft is a statement that is to be recorded.
+type draft struct {
+	image   name.Digest
+	subject v1.Descriptor
+	test    Test
+	payload []byte
+}
+
+// find returns the record that already holds the statement, if the signer vouches for it and the record is just as it
+// would be written. That somebody has put the statement there is not enough: without a good signature it would count for
+// nothing, and a manifest may hold more than it says.
+func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing) (Record, bool) {
 	v, ok := w.signer.(Verifier)
 	if !ok {
 		return Record{}, false
 	}
-	hint := describe(payload, PayloadType).Digest.String()
+	hint := describe(d.payload, PayloadType).Digest.String()
 	for _, e := range l.entries {
 		if e.err != nil || e.descriptor.Annotations[AnnotationPayload] != hint || len(e.statements) != 1 {
 			continue
@@ -127,8 +159,12 @@ func (w *Writer) find(ctx context.Context, repo *repository, image name.Digest, 
 		if err != nil {
 			continue
 		}
-		c := Candidate{Image: image, Manifest: e.descriptor.Digest, MediaType: string(e.statements[0].MediaType), Bytes: envelope}
-		if _, err := verify(ctx, v, c, payload); err != nil {
+		own, err := buildRecord(d.subject, d.test, envelope, d.payload)
+		if err != nil || !bytes.Equal(own, e.bytes) {
+			continue
+		}
+		c := Candidate{Image: d.image, Manifest: e.descriptor.Digest, MediaType: EnvelopeType, Bytes: envelope}
+		if _, err := verify(ctx, v, c, d.payload); err != nil {
 			continue
 		}
 		w.log.Debug("statement is already recorded", zap.Stringer("manifest", e.descriptor.Digest))
@@ -137,40 +173,84 @@ func (w *Writer) find(ctx context.Context, repo *repository, image name.Digest, 
 	return Record{}, false
 }
 
-// add signs payload and stores it.
-func (w *Writer) add(ctx context.Context, repo *repository, image name.Digest, subject v1.Descriptor, test Test, payload []byte, referrers bool) (Record, error) {
-	envelope, err := w.signer.Sign(ctx, PayloadType, payload)
+// add signs the statement and stores it.
+func (w *Writer) add(ctx context.Context, repo *repository, d draft, referrers bool) (Record, error) {
+	envelope, err := w.sign(ctx, d.payload)
 	if err != nil {
-		return Record{}, fmt.Errorf("attest: sign: %w", err)
+		return Record{}, err
 	}
-	signed, err := openEnvelope(envelope, repo.opts.Limits.Depth)
-	if err != nil {
-		return Record{}, fmt.Errorf("attest: sign: %w", err)
-	}
-	if !bytes.Equal(signed, payload) {
-		return Record{}, errors.New("attest: sign: the envelope holds another payload")
-	}
-	if limit, got := repo.opts.Limits.EnvelopeBytes, int64(len(envelope)); got > limit {
-		return Record{}, &LimitError{What: "envelope bytes", Limit: limit, Got: got}
-	}
-	b, err := buildRecord(subject, test, envelope, payload)
+	b, err := buildRecord(d.subject, d.test, envelope, d.payload)
 	if err != nil {
 		return Record{}, err
 	}
 	record := newRecord(repo.name, b)
 	at := record.Digest.String()
 	if !referrers {
-		at = recordTag(image, record.Digest)
+		at = recordTag(d.image, record.Digest)
 	}
-	if err := repo.push(ctx, at, types.OCIManifestSchema1, b, layer(envelope, EnvelopeType), layer([]byte(emptyConfig), emptyConfigType)); err != nil {
-		return Record{}, err
+	pushed := repo.push(ctx, at, types.OCIManifestSchema1, b, layer(envelope, EnvelopeType), layer([]byte(emptyConfig), emptyConfigType))
+	// What can be read back is stored, even if the answer that said so was lost and the tag cannot be written twice.
+	if err := repo.readBack(ctx, at, record, describe(envelope, EnvelopeType)); err != nil {
+		return Record{}, cmp.Or(pushed, err)
 	}
-	return record, repo.readBack(ctx, at, record, describe(envelope, EnvelopeType))
+	return record, nil
 }
 
-// push uploads blobs and then the manifest that needs them. Registries lose blobs that several clients upload at once, and say so
-// with the manifest, so both are tried again.
-func (r *repository) push(ctx context.Context, identifier string, media types.MediaType, manifest []byte, blobs ...v1.Layer) error {
+// sign returns an envelope that a reader will accept, whatever the signer makes.
+func (w *Writer) sign(ctx context.Context, payload []byte) ([]byte, error) {
+	limits := w.registry.opts.Limits
+	envelope, err := w.signer.Sign(ctx, PayloadType, payload)
+	if err != nil {
+		return nil, fmt.Errorf("attest: sign: %w", err)
+	}
+	signed, err := openEnvelope(envelope, limits.json())
+	if err != nil {
+		return nil, fmt.Errorf("attest: sign: %w", err)
+	}
+	if !bytes.Equal(signed, payload) {
+		return nil, errors.New("attest: sign: the envelope holds another payload")
+	}
+	if got := int64(len(envelope)); got > limits.EnvelopeBytes {
+		return nil, &LimitError{What: whatEnvelope, Limit: limits.EnvelopeBytes, Got: got}
+	}
+	return envelope, nil
+}
+
+// publish makes sure that a new record is listed, and returns the list. There are registries, and proxies before them,
+// that answer for referrers and list none. With those a record gets the tag, and the views, of a registry without that
+// API.
+func (r *repository) publish(ctx context.Context, image name.Digest, record Record, known memory) (listing, error) {
+	own := parseEntry(document{record.Bytes, types.OCIManifestSchema1, record.Digest}, r.opts.Limits)
+	var last error
+	wait := r.opts.Backoff
+	for range r.opts.Attempts {
+		l, err := r.list(ctx, image, known)
+		if err != nil || l.holds(record.Digest) {
+			return l, err
+		}
+		if l.referrers {
+			last = r.put(ctx, recordTag(image, record.Digest), types.OCIManifestSchema1, record.Bytes)
+		}
+		l.referrers, l.entries = false, append(l.entries, own)
+		_, err = r.rebuild(ctx, image, l)
+		last = errors.Join(last, err)
+		if err := sleep(ctx, wait); err != nil {
+			return listing{}, registryError("list records", r.name.Name(), overtime(ctx, err))
+		}
+		wait *= 4
+	}
+	err := errors.New("the record is stored, but the registry does not list it")
+	if last != nil {
+		err = fmt.Errorf("%w (%v)", err, last) // not wrapped, since a ViewError would say that all is well
+	}
+	return listing{}, &RegistryError{Op: "list records", Ref: r.ref(record.Digest.String()), Err: err}
+}
+
+// push uploads blobs and then the manifest that needs them. Registries lose blobs that several clients upload at once, and
+// say so with the manifest, so both are tried again.
+func (r *repository) push(
+	ctx context.Context, identifier string, media types.MediaType, manifest []byte, blobs ...v1.Layer,
+) error {
 	wait := r.opts.Backoff
 	for attempt := 1; ; attempt++ {
 		err := r.upload(ctx, blobs...)
@@ -182,7 +262,7 @@ func (r *repository) push(ctx context.Context, identifier string, media types.Me
 		}
 		r.opts.Logger.Debug("pushing again", zap.String("tag or digest", identifier), zap.Int("attempt", attempt))
 		if err := sleep(ctx, wait); err != nil {
-			return registryError("write manifest", r.ref(identifier), err)
+			return registryError("write manifest", r.ref(identifier), overtime(ctx, err))
 		}
 		wait *= 4
 	}

@@ -36,7 +36,7 @@ func TestRecordAsWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		payload, err := openEnvelope(envelope, defaultDepth)
+		payload, err := openEnvelope(envelope, defaultJSON)
 		if err != nil {
 			t.Fatal(err)
 		}

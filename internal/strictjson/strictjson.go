@@ -1,8 +1,8 @@
 // Package strictjson decodes JSON that has only one reading.
 //
-// encoding/json takes the last of two equal keys and lets "PayloadType" stand for "payloadType"; other decoders choose otherwise. Signed
-// data must mean the same to whoever reads it, so [Decode] refuses what could be read in two ways. Unknown fields are left alone:
-// in-toto tells consumers to ignore them.
+// encoding/json takes the last of two equal keys and lets "PayloadType" stand for "payloadType"; other decoders choose
+// otherwise. Signed data must mean the same to whoever reads it, so [Decode] refuses what could be read in two ways.
+// Unknown fields are left alone: in-toto tells consumers to ignore them.
 package strictjson
 
 import (
@@ -27,19 +27,29 @@ type KeyError struct {
 
 func (e *KeyError) Error() string { return fmt.Sprintf("key %q in %s: %s", e.Key, e.Path, e.Problem) }
 
-// A DepthError reports objects and lists nested more than Limit deep.
-type DepthError struct{ Limit int }
+// Limits bound a document. A short document can become a large value: each {} in a list is two bytes here and a whole
+// struct in memory, so values are counted besides bytes.
+type Limits struct {
+	Depth  int // objects and lists within each other
+	Values int // values of all kinds, wherever they are
+}
 
-func (e *DepthError) Error() string { return fmt.Sprintf("nested more than %d deep", e.Limit) }
+// A LimitError reports a document over one of the [Limits].
+type LimitError struct {
+	What  string // "depth" or "values"
+	Limit int    // the most that is allowed
+}
 
-// Decode decodes the one JSON value in data into v, which must be a pointer. It refuses a key given twice in one object, a key that
-// differs from a field of v in case only, nesting deeper than depth, invalid UTF-8, and anything after the value. Numbers without
-// a type of their own become [json.Number], so none loses digits.
-func Decode(data []byte, v any, depth int) error {
+func (e *LimitError) Error() string { return fmt.Sprintf("%s over the limit of %d", e.What, e.Limit) }
+
+// Decode decodes the one JSON value in data into v, which must be a pointer. It refuses a key given twice in one
+// object, a key that differs from a field of v in case only, what is over the limits, invalid UTF-8, and anything after
+// the value. Numbers without a type of their own become [json.Number], so none loses digits.
+func Decode(data []byte, v any, limits Limits) error {
 	if !utf8.Valid(data) {
 		return errors.New("not valid UTF-8")
 	}
-	s := scanner{dec: json.NewDecoder(bytes.NewReader(data)), depth: depth}
+	s := scanner{dec: json.NewDecoder(bytes.NewReader(data)), limits: limits}
 	if err := s.value(reflect.TypeOf(v), 0); err != nil {
 		return within("$", err)
 	}
@@ -53,8 +63,9 @@ func Decode(data []byte, v any, depth int) error {
 
 // A scanner walks over tokens and, beside them, over the Go type that they will be decoded into. A nil type means free form.
 type scanner struct {
-	dec   *json.Decoder
-	depth int
+	dec    *json.Decoder
+	limits Limits
+	values int // seen so far
 }
 
 func (s *scanner) value(t reflect.Type, depth int) error {
@@ -62,12 +73,15 @@ func (s *scanner) value(t reflect.Type, depth int) error {
 	if err != nil {
 		return noEOF(err)
 	}
+	if s.values++; s.values > s.limits.Values {
+		return &LimitError{What: "values", Limit: s.limits.Values}
+	}
 	delim, ok := token.(json.Delim)
 	if !ok {
 		return nil
 	}
-	if depth >= s.depth {
-		return &DepthError{Limit: s.depth}
+	if depth >= s.limits.Depth {
+		return &LimitError{What: "depth", Limit: s.limits.Depth}
 	}
 	if delim == '[' {
 		return s.list(elem(t), depth+1)
@@ -159,12 +173,16 @@ func children(t reflect.Type) (known map[string]reflect.Type, each reflect.Type)
 // structs remembers what fields has returned. There are as many as there are types.
 var structs sync.Map
 
-// fields returns the fields of a struct by their names in JSON.
+// fields returns the fields of a struct by their names in JSON. Those of embedded structs are not among them as
+// encoding/json has it, so such a struct is refused: it would be read less strictly than it looks.
 func fields(t reflect.Type) map[string]reflect.Type {
 	known := map[string]reflect.Type{}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous && name == "" {
+			panic(fmt.Sprintf("strictjson: %s has an embedded field, %s", t, f.Name))
+		}
 		if name == "-" || !f.IsExported() {
 			continue
 		}

@@ -10,6 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
+var limits = Limits{Depth: 8, Values: 100}
+
 type inner struct {
 	URI string `json:"uri"`
 }
@@ -43,11 +45,11 @@ func TestDecodeRefusesWhatCanBeReadInTwoWays(t *testing.T) {
 		{"cut off", `{"name":"a"`, `unexpected EOF`},
 		{"not UTF-8", "{\"name\":\"\xff\"}", `not valid UTF-8`},
 		{"wrong type", `{"name":5}`, `cannot unmarshal number`},
-		{"too deep", `{"free":{"a":{"a":{"a":{}}}}}`, `nested more than 4 deep`},
-		{"too deep, lists", `{"raw":[[[[1]]]]}`, `nested more than 4 deep`},
+		{"too deep", `{"free":{"a":{"a":{"a":{}}}}}`, `depth over the limit of 4`},
+		{"too deep, lists", `{"raw":[[[[1]]]]}`, `depth over the limit of 4`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := Decode([]byte(tt.in), new(outer), 4)
+			err := Decode([]byte(tt.in), new(outer), Limits{4, 100})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Decode(%s) = %v, want an error with %q", tt.in, err, tt.want)
 			}
@@ -59,7 +61,7 @@ func TestDecodeLeavesTheRestAlone(t *testing.T) {
 	in := `{"name":"a","future":{"Name":"b"},"free":{"Name":1,"name":12345678901234567890},"list":[{"uri":"u"}],"raw":{"Raw":{}},
 		"https://example.com/test":"t"}`
 	var got outer
-	if err := Decode([]byte(in), &got, 8); err != nil {
+	if err := Decode([]byte(in), &got, limits); err != nil {
 		t.Fatal(err)
 	}
 	want := outer{
@@ -73,13 +75,35 @@ func TestDecodeLeavesTheRestAlone(t *testing.T) {
 
 func TestErrorsAreTyped(t *testing.T) {
 	var key *KeyError
-	if err := Decode([]byte(`{"a":1,"a":2}`), new(outer), 4); !errors.As(err, &key) || key.Key != "a" {
+	if err := Decode([]byte(`{"a":1,"a":2}`), new(outer), Limits{4, 100}); !errors.As(err, &key) || key.Key != "a" {
 		t.Errorf("got %v, want a KeyError for a", err)
 	}
-	var depth *DepthError
-	if err := Decode([]byte(`[[]]`), new(any), 1); !errors.As(err, &depth) || depth.Limit != 1 {
-		t.Errorf("got %v, want a DepthError", err)
+	for _, tt := range []struct {
+		in   string
+		want LimitError
+	}{
+		{`[[[]]]`, LimitError{"depth", 2}},
+		{`[{},{},{}]`, LimitError{"values", 3}},
+		{`{"a":1,"b":2,"c":3}`, LimitError{"values", 3}},
+	} {
+		var limit *LimitError
+		if err := Decode([]byte(tt.in), new(any), Limits{2, 3}); !errors.As(err, &limit) || *limit != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.in, err, &tt.want)
+		}
 	}
+	if err := Decode([]byte(`[[2]]`), new(any), Limits{2, 3}); err != nil {
+		t.Error(err)
+	}
+}
+
+// The case variants of promoted fields would pass unseen.
+func TestEmbeddedStructsAreRefused(t *testing.T) {
+	defer func() {
+		if r := recover(); r == nil || !strings.Contains(r.(string), "embedded field, inner") {
+			t.Errorf("got %v", r)
+		}
+	}()
+	_ = Decode([]byte(`{"URI":"a"}`), &struct{ inner }{}, limits)
 }
 
 // What Decode accepts, encoding/json reads alike; what encoding/json writes, Decode accepts.
@@ -96,7 +120,7 @@ func TestDecodeAgreesWithEncodingJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		var ours, theirs outer
-		if err := Decode(b, &ours, 8); err != nil {
+		if err := Decode(b, &ours, limits); err != nil {
 			t.Fatalf("Decode(%s): %v", b, err)
 		}
 		if err := json.Unmarshal(b, &theirs); err != nil {
@@ -113,7 +137,7 @@ func FuzzDecodeNeverPanics(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if Decode(b, new(outer), 8) == nil && !json.Valid(b) {
+		if Decode(b, new(outer), limits) == nil && !json.Valid(b) {
 			t.Errorf("accepted invalid JSON %q", b)
 		}
 	})
