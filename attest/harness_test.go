@@ -33,6 +33,7 @@ type world struct {
 	t     testing.TB
 	image name.Digest
 	opts  Options
+	inner http.Handler // the registry itself
 
 	mu       sync.Mutex
 	requests []string                                          // "GET /v2/app/manifests/..."
@@ -44,15 +45,14 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t testing.TB, referrers bool) *world {
 	t.Helper()
-	w := &world{t: t}
-	inner := registrypkg.New(registrypkg.Logger(log.New(io.Discard, "", 0)), registrypkg.WithReferrersSupport(referrers))
+	w := &world{t: t, inner: registrypkg.New(registrypkg.Logger(log.New(io.Discard, "", 0)), registrypkg.WithReferrersSupport(referrers))}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		w.requests = append(w.requests, r.Method+" "+r.URL.Path)
 		fault := w.fault
 		w.mu.Unlock()
 		if fault == nil || !fault(rw, r) {
-			inner.ServeHTTP(rw, r)
+			w.inner.ServeHTTP(rw, r)
 		}
 	}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -101,6 +101,35 @@ func (w *world) answers(status int, f func(r *http.Request) bool) {
 		}
 		return false
 	})
+}
+
+// serves makes every request for a path with part in it return body.
+func (w *world) serves(part string, media types.MediaType, body string) {
+	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, part) {
+			return false
+		}
+		rw.Header().Set("Content-Type", string(media))
+		_, _ = io.WriteString(rw, body)
+		return true
+	})
+}
+
+// retag puts a manifest under a tag, or under its digest.
+func (w *world) retag(tag string, media types.MediaType, b []byte) {
+	w.t.Helper()
+	if err := w.repo().put(context.Background(), tag, media, b); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) get(tag string) document {
+	w.t.Helper()
+	doc, err := w.repo().manifest(context.Background(), tag)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return doc
 }
 
 func (w *world) write(s Signer, test string, p Predicate) Record {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +16,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
@@ -219,46 +222,53 @@ func TestForeignCopyDoesNotStandForOurs(t *testing.T) {
 }
 
 func TestSixteenWritersLoseNothing(t *testing.T) {
-	eachRegistry(t, func(t *testing.T, w *world) {
-		k := newKey(t, "k")
-		const n = 16
-		digests := make([]v1.Hash, n)
-		errs := make([]error, n)
-		var wg sync.WaitGroup
-		for i := range n {
-			wg.Go(func() {
-				r, err := NewWriter(k, w.opts).Write(context.Background(), w.image, fmt.Sprintf("test-%d", i), outcome(Passed, 0))
-				digests[i], errs[i] = r.Digest, err
-			})
-		}
-		wg.Wait()
-		if err := errors.Join(errs...); err != nil {
-			t.Fatal(err)
-		}
-		l, err := w.repo().list(context.Background(), w.image, memory{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var envelopes []string
-		for _, h := range digests {
-			i := slices.IndexFunc(l.entries, func(e entry) bool { return e.descriptor.Digest == h })
-			if i < 0 {
-				t.Fatalf("record %s is lost", h)
-			}
-			envelopes = append(envelopes, l.entries[i].statements[0].Digest.String())
-		}
-		slices.Sort(envelopes)
-		if diff := cmp.Diff(envelopes, w.attLayers()); diff != "" {
-			t.Errorf("cosign's view differs from the record: %s", diff)
-		}
-		if l.referrers {
-			return
-		}
-		index, err := w.repo().fallback(context.Background(), w.image)
-		if err != nil || len(index) != n {
-			t.Errorf("%d of %d in the fallback index, %v", len(index), n, err)
-		}
+	eachRegistry(t, sixteenWriters)
+	t.Run("API that lists nothing", func(t *testing.T) {
+		w := newWorld(t, true)
+		w.serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
+		sixteenWriters(t, w)
 	})
+}
+
+func sixteenWriters(t *testing.T, w *world) {
+	k := newKey(t, "k")
+	const n = 16
+	digests := make([]v1.Hash, n)
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			r, err := NewWriter(k, w.opts).Write(context.Background(), w.image, fmt.Sprintf("test-%d", i), outcome(Passed, 0))
+			digests[i], errs[i] = r.Digest, err
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	l, err := w.repo().list(context.Background(), w.image, memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var envelopes []string
+	for _, h := range digests {
+		i := slices.IndexFunc(l.entries, func(e entry) bool { return e.descriptor.Digest == h })
+		if i < 0 {
+			t.Fatalf("record %s is lost", h)
+		}
+		envelopes = append(envelopes, l.entries[i].statements[0].Digest.String())
+	}
+	slices.Sort(envelopes)
+	if diff := cmp.Diff(envelopes, w.attLayers()); diff != "" {
+		t.Errorf("cosign's view differs from the record: %s", diff)
+	}
+	if l.referrers {
+		return
+	}
+	index, err := w.repo().fallback(context.Background(), w.image)
+	if err != nil || len(index) != n {
+		t.Errorf("%d of %d in the fallback index, %v", len(index), n, err)
+	}
 }
 
 // Another writer's stale view undoes ours right after it was put. We look again.
@@ -351,6 +361,12 @@ func TestWriteRefuses(t *testing.T) {
 	wantField(t, write("scan", Vulns{}), "scanner.uri", "scanner.db.lastUpdate", "scanner.result", "metadata.scanStartedOn", "metadata.scanFinishedOn")
 	wantField(t, write("scan", TestResult{Configuration: []ResourceDescriptor{{Name: "other"}}}), "configuration[0].name")
 	wantField(t, write("scan", Vulns{Test: "other"}), TestField)
+	backwards := vulns(0)
+	backwards.Metadata.StartedOn = noon.Add(time.Second)
+	wantField(t, write("scan", backwards), "metadata.scanFinishedOn")
+	if f := wantAs[*FutureError](t, write("scan", outcome(Passed, 5*time.Minute+1))); !f.Now.Equal(noon) {
+		t.Errorf("got %v", f)
+	}
 	_, err := NewWriter(k, w.opts).Write(context.Background(), w.image.Context().Digest("sha512:"+strings.Repeat("ab", 64)), "scan", outcome(Passed, 0))
 	wantField(t, err, "image")
 	if len(w.requests) != before {
@@ -367,6 +383,9 @@ func TestImageThatDoesNotExist(t *testing.T) {
 		}
 		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusNotFound || e.Ref != nowhere.Name() {
 			t.Errorf("got %+v", e)
+		}
+		if want := "attest: read manifest " + nowhere.Name() + ": no such image"; err.Error() != want {
+			t.Errorf("got %q, want %q", err, want)
 		}
 		if w.count("PUT", "") != 2 {
 			t.Error("something was written") // the two are the image's own blob and manifest
@@ -410,6 +429,151 @@ func TestSignerThatMisbehaves(t *testing.T) {
 	if w.count("PUT", "") != before {
 		t.Error("something was written")
 	}
+}
+
+// As cosign has it, of old and now: a view without a media type of its own is still an image manifest.
+func TestViewWithoutAMediaType(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "a", outcome(Passed, 0))
+		view := w.get(viewTag(w.image))
+		w.retag(viewTag(w.image), view.media, []byte(strings.Replace(string(view.bytes), `"mediaType":"application/vnd.oci.image.manifest.v1+json",`, ``, 1)))
+		w.write(k, "b", outcome(Passed, 0))
+		if got := w.get(viewTag(w.image)); got.media != types.OCIManifestSchema1 || len(w.attLayers()) != 2 {
+			t.Errorf("%d statements in a view of type %q", len(w.attLayers()), got.media)
+		}
+	})
+}
+
+// What is no view is not overwritten, and not taken for an empty one.
+func TestViewThatIsAnIndex(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		const index = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`
+		w.retag(viewTag(w.image), types.OCIImageIndex, []byte(index))
+		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
+		wantAs[*ViewError](t, err)
+		if got := w.get(viewTag(w.image)); string(got.bytes) != index {
+			t.Errorf("the tag now holds %s", got.bytes)
+		}
+		_, err = w.newest(k, testResultOf("scan"))
+		if e := wantAs[*CandidateError](t, err); e.Manifest != describe([]byte(index), "").Digest {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// cosign reads a thousand statements, and of a thousand and one none.
+func TestViewIsNotFilledBeyondWhatCosignReads(t *testing.T) {
+	for before, want := range map[int]int{998: 1000, 1000: 1000, 1001: 1001} {
+		w := newWorld(t, true)
+		k := newKey(t, "k")
+		var layers []v1.Descriptor
+		for i := range before {
+			layers = append(layers, describe(fmt.Append(nil, i), EnvelopeType))
+		}
+		b, err := json.Marshal(v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: layers[0], Layers: layers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
+		views := w.opts
+		w.opts.WithoutViews = true
+		w.write(k, "a", outcome(Passed, 0))
+		w.write(k, "b", outcome(Passed, 0))
+		_, err = NewWriter(k, views).Write(t.Context(), w.image, "c", outcome(Passed, 0))
+		wantAs[*ViewError](t, err)
+		if l := wantAs[*LimitError](t, err); l.What != "view layers" || len(w.attLayers()) != want {
+			t.Errorf("of %d: %d layers, want %d, %v", before, len(w.attLayers()), want, err)
+		}
+	}
+}
+
+// One layer that says it is huge makes cosign fail as a whole.
+func TestViewDoesNotCopyHugeLayers(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		w.attach([]byte("junk"), func(m *v1.Manifest) { m.Layers[0].Size = 500 << 20 })
+		w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+		if got := w.attLayers(); len(got) != 1 {
+			t.Errorf("the view holds %d, want the statement alone", len(got))
+		}
+	})
+}
+
+// A manifest around our envelope that says more than we wrote is not our record.
+func TestForeignManifestAroundOurEnvelope(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		k.salted = true // so that writing again shows
+		payload, err := encode(w.image, "scan", outcome(Passed, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := w.attach(w.sign(k, payload), func(m *v1.Manifest) {
+			m.Annotations[AnnotationPayload] = describe(payload, "").Digest.String()
+			m.Layers = append(m.Layers, v1.Descriptor{MediaType: "application/example", Digest: m.Config.Digest, Size: 2})
+		})
+		if r := w.write(k, "scan", outcome(Passed, 0)); r.Digest == h {
+			t.Errorf("got %s", r.Bytes)
+		}
+	})
+}
+
+// The tag is stored, the answer lost, and the tag cannot be written twice. What can be read back is written.
+func TestLostAnswerOfAnImmutableTag(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		var stored atomic.Bool
+		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
+				return false
+			}
+			if !stored.CompareAndSwap(false, true) {
+				rw.WriteHeader(http.StatusConflict)
+				return true
+			}
+			w.inner.ServeHTTP(httptest.NewRecorder(), r)
+			rw.WriteHeader(http.StatusBadGateway)
+			return true
+		})
+		w.opts.WithoutViews = true
+		w.write(k, "scan", outcome(Failed, 0))
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+			t.Errorf("got %+v", e)
+		}
+	})
+}
+
+// passwords hands out another one each time, as token helpers do.
+type passwords struct{ n atomic.Int32 }
+
+func (p *passwords) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return authn.FromConfig(authn.AuthConfig{Username: "u", Password: fmt.Sprint(p.n.Add(1))}), nil
+}
+
+// Credentials of clouds live for minutes, a Resolver for as long as its program.
+func TestCredentialsAreLookedUpForEachCall(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, 0))
+		var valid atomic.Value
+		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			if _, got, ok := r.BasicAuth(); ok && got == valid.Load() {
+				return false
+			}
+			rw.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			rw.WriteHeader(http.StatusUnauthorized)
+			return true
+		})
+		w.opts.Keychain = new(passwords)
+		resolver := NewResolver(k, w.opts)
+		for _, password := range []string{"1", "2", "3"} {
+			valid.Store(password)
+			if e, err := resolver.Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Result != Passed {
+				t.Errorf("with password %s: %v", password, err)
+			}
+		}
+	})
 }
 
 func (w *world) count(method, part string) int {

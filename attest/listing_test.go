@@ -1,0 +1,363 @@
+package attest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// RFC 8288, and what must not be taken for the last page.
+func TestNextLink(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{``, ``}, {` , `, ``},
+		{`</a>; rel="next"`, `/a`}, {`</a>;rel=next`, `/a`}, {`</a>; rel = "next"`, `/a`},
+		{`</a>; rel="Next"`, `/a`}, {`</a>; Rel="next"`, `/a`}, {`</a>; rel="prev next"`, `/a`},
+		{`</a>; title="a, b"; rel="next"`, `/a`}, {`</a>; title="x; rel=prev\""; rel=next`, `/a`},
+		{`</a>; rel="first", </b>; rel="next", </c>; rel=last`, `/b`}, {`</a,b;c>; rel=next`, `/a,b;c`},
+		{`</a>; rel="https://example.com/next"`, ``}, {`</a>; rel=prev`, ``},
+		{`</a>; rel='next'`, `malformed`}, {`</a>; rel="next`, `malformed`}, {`garbage`, `malformed`}, {`</a`, `malformed`},
+		{`</a>`, `malformed`}, {`</a>; rel`, `malformed`}, {`</a>; rel=""`, `malformed`}, {`</a> rel=next`, `malformed`},
+		{`</a>; rel=prev; rel=next`, `malformed`}, {`</a>; rel=next, </b>; rel=next`, `malformed`},
+		{`</a>; rel=prev </b>; rel=next`, `malformed`},
+	} {
+		got, err := nextLink(tt.in)
+		if err != nil {
+			got = "malformed"
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %q, %v, want %q", tt.in, got, err, tt.want)
+		}
+	}
+}
+
+func TestPagesAreFollowedHoweverTheyAreLinked(t *testing.T) {
+	for _, link := range []string{`<%s>; Rel="prev Next"`, `<%s>; title="a, b"; rel = next`, `garbage %s`} {
+		for part, with := range map[string]bool{"/referrers/": true, "/tags/": false} {
+			w := newWorld(t, with)
+			k := newKey(t, "k")
+			w.opts.WithoutViews = true
+			w.write(k, "scan", outcome(Passed, -time.Hour))
+			w.write(k, "scan", outcome(Failed, 0))
+			w.write(k, "scan", outcome(Passed, -2*time.Hour))
+			w.listPages(part, func(next string) string { return fmt.Sprintf(link, next) })
+			e, err := w.newest(k, testResultOf("scan"))
+			if garbage := strings.HasPrefix(link, "garbage"); garbage != (err != nil) || !garbage && e.Result != Failed {
+				t.Errorf("%s with %s: got %s, %v", part, link, e.Result, err)
+			}
+			if err != nil {
+				wantAs[*RegistryError](t, err)
+			}
+		}
+	}
+}
+
+// That a registry lacks a list can be said once, in the first answer. Later it would hide what is on that page.
+func TestPageThatIsMissingIsAnError(t *testing.T) {
+	for part, with := range map[string]bool{"/referrers/": true, "/tags/": false} {
+		for _, status := range []int{400, 403, 404, 405, 406, 429, 500, 501} {
+			w := newWorld(t, with)
+			k := newKey(t, "k")
+			w.opts.WithoutViews = true
+			w.write(k, "scan", outcome(Passed, -time.Hour))
+			w.write(k, "scan", outcome(Failed, 0))
+			w.opts.Attempts = 1
+			w.listPages(part, func(next string) string { return "<" + next + `>; rel="next"` })
+			pages := w.fault
+			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Query().Get("page") != "1" {
+					return pages(rw, r)
+				}
+				rw.WriteHeader(status)
+				return true
+			})
+			_, err := w.newest(k, testResultOf("scan"))
+			if e := wantAs[*RegistryError](t, err); e.Status != status || errors.Is(err, ErrNotFound) {
+				t.Errorf("%s %d: got %v", part, status, err)
+			}
+		}
+	}
+}
+
+// Only these answers mean that there is no such API. The record is then found by its tag.
+func TestRegistriesWithoutTheAPISayItInManyWays(t *testing.T) {
+	for _, status := range []int{400, 404, 405, 406, 501} {
+		w := newWorld(t, true)
+		k := newKey(t, "k")
+		w.opts.WithoutViews = true
+		w.answers(status, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/referrers/") })
+		w.write(k, "scan", outcome(Failed, 0))
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+			t.Errorf("%d: got %+v", status, e)
+		}
+	}
+}
+
+// A page that holds no list is another document, however well it is served.
+func TestAnswerWithoutAListIsAnError(t *testing.T) {
+	for _, tt := range []struct {
+		part   string
+		body   string
+		listed bool // an empty list
+	}{
+		{"/referrers/", `{}`, false}, {"/referrers/", `null`, false}, {"/referrers/", `{"errors":[{"code":"DENIED"}]}`, false},
+		{"/referrers/", `<html>`, false}, {"/referrers/", ``, false}, {"/referrers/", `{"manifests":null}`, false},
+		{"/referrers/", `{"layers":[]}`, false}, {"/referrers/", `{"layers":[],"manifests":[]}`, false},
+		{"/referrers/", `{"manifests":[]}`, true},
+		{"/tags/", `{}`, false}, {"/tags/", `null`, false}, {"/tags/", `{"errors":[{"code":"DENIED"}]}`, false}, {"/tags/", ``, false},
+		{"/tags/", `{"tags":"x"}`, false}, {"/tags/", `{"tags":[]}`, true}, {"/tags/", `{"tags":null}`, true},
+		{"FALLBACK", `{}`, false}, {"FALLBACK", `{"manifests":null}`, false}, {"FALLBACK", `{"layers":[],"manifests":[]}`, false},
+	} {
+		w := newWorld(t, tt.part == "/referrers/")
+		k := newKey(t, "k")
+		w.opts.WithoutViews = true
+		w.write(k, "scan", outcome(Failed, 0))
+		part := tt.part
+		if part == "FALLBACK" {
+			part = "/manifests/" + tagBase(w.image)
+		}
+		w.serves(part, types.OCIImageIndex, tt.body)
+		_, err := w.newest(k, testResultOf("scan"))
+		if err == nil || errors.Is(err, ErrNotFound) != tt.listed {
+			t.Errorf("%s %s: got %v", tt.part, tt.body, err)
+		}
+	}
+}
+
+// No digest covers the header that says what a document is.
+func TestContentTypeDecidesNothing(t *testing.T) {
+	for _, media := range []string{
+		"", "text/plain", "application/json", "application/vnd.oci.image.index.v1+json ; charset=utf-8", "Application/VND.oci.image.index.v1+json",
+		string(types.DockerManifestList), string(types.OCIManifestSchema1),
+	} {
+		t.Run(media, func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				k := newKey(t, "k")
+				w.write(k, "scan", outcome(Passed, -time.Hour))
+				old := w.get(viewTag(w.image))
+				w.write(k, "scan", outcome(Failed, 0))
+				w.retag(viewTag(w.image), old.media, old.bytes)
+				w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+					if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "sha256") {
+						return false
+					}
+					answer := httptest.NewRecorder()
+					w.inner.ServeHTTP(answer, r)
+					rw.Header()["Content-Type"] = []string{media}
+					rw.WriteHeader(answer.Code)
+					_, _ = rw.Write(answer.Body.Bytes())
+					return true
+				})
+				if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+					t.Errorf("got %s, %v", e.Result, e.Problem)
+				}
+			})
+		})
+	}
+}
+
+// A manifest that one reader takes for an index and another for an image blocks.
+func TestManifestThatIsBothOrNeitherBlocks(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		r := w.write(k, "scan", outcome(Passed, 0))
+		for _, more := range []string{`"manifests":[],`, ``} {
+			b := strings.Replace(string(r.Bytes), `{`, `{`+more, 1)
+			if more == "" {
+				b = strings.Replace(b, `"layers"`, `"blobs"`, 1)
+			}
+			h := describe([]byte(b), "").Digest
+			w.retag(recordTag(w.image, h), types.OCIManifestSchema1, []byte(b))
+			_, err := w.newest(k, testResultOf("scan"))
+			if e := wantAs[*CandidateError](t, err); !strings.Contains(err.Error(), h.Hex) || e.Err == nil {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+}
+
+// Whoever moves tags, and deletes nothing, hides no record.
+func TestMovedTagIsSeen(t *testing.T) {
+	w := newWorld(t, false)
+	k := newKey(t, "k")
+	w.write(k, "scan", outcome(Passed, -time.Hour))
+	view, index, image := w.get(viewTag(w.image)), w.get(tagBase(w.image)), w.get(w.image.DigestStr())
+	r := w.write(k, "scan", outcome(Failed, 0))
+	w.retag(viewTag(w.image), view.media, view.bytes)
+	w.retag(tagBase(w.image), index.media, index.bytes)
+	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+		t.Errorf("its own tag shows %s", e.Result)
+	}
+	w.retag(recordTag(w.image, r.Digest), image.media, image.bytes)
+	_, err := w.newest(k, testResultOf("scan"))
+	wantAs[*CandidateError](t, err)
+	wantField(t, err, "tag "+recordTag(w.image, r.Digest))
+}
+
+// Some registries, and proxies before them, answer for referrers and know none.
+func TestAPIThatListsNothing(t *testing.T) {
+	for _, without := range []bool{false, true} {
+		w := newWorld(t, true)
+		k := newKey(t, "k")
+		w.opts.WithoutViews = without
+		w.serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
+		r := w.write(k, "scan", outcome(Failed, 0))
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed || e.Manifest != r.Digest {
+			t.Errorf("got %s in %s, %v", e.Result, e.Manifest, e.Problem)
+		}
+		index := w.get(tagBase(w.image))
+		w.write(k, "other", outcome(Passed, 0))
+		w.retag(tagBase(w.image), index.media, []byte(`{"schemaVersion":2,"manifests":[]}`)) // undone by another writer
+		if got := len(w.all(k)); got != 2 || len(w.attLayers()) != 2 {
+			t.Errorf("found %d of 2, %d in the view", got, len(w.attLayers()))
+		}
+	}
+}
+
+func TestRecordThatCannotBeListedIsAnError(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/referrers/"):
+				answer := httptest.NewRecorder()
+				if w.inner.ServeHTTP(answer, r); answer.Code != http.StatusOK {
+					return false
+				}
+				_, _ = rw.Write([]byte(`{"manifests":[]}`))
+			case strings.HasSuffix(r.URL.Path, "/tags/list"):
+				_, _ = rw.Write([]byte(`{"tags":[]}`))
+			case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, tagBase(w.image)):
+				rw.WriteHeader(http.StatusForbidden)
+			default:
+				return false
+			}
+			return true
+		})
+		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+		if e := wantAs[*RegistryError](t, err); e.Op != "list records" {
+			t.Errorf("got %v", err)
+		}
+		if view := new(ViewError); errors.As(err, &view) {
+			t.Error("a ViewError says that the statement can be found")
+		}
+		if got := w.attLayers(); len(got) != 1 {
+			t.Errorf("the view holds %d, want the statement", len(got))
+		}
+	})
+}
+
+func TestNewestOfNothingThatCanBeFound(t *testing.T) {
+	w := newWorld(t, true)
+	_, err := w.newest(newKey(t, "k"), Test{})
+	wantField(t, err, "test.Name", "test.PredicateType")
+	_, err = w.newest(newKey(t, "k"), Test{"scan", "https://slsa.dev/provenance/v1"})
+	wantField(t, err, "test.PredicateType")
+	if len(w.requests) == 0 || errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Few bytes that become a large value are cut off by their number.
+func TestSmallObjectsAreCounted(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		layers := strings.Repeat(`{},`, 1<<20) + `{}`
+		raw := []byte(`{"schemaVersion":2,"subject":{"digest":"` + w.hash().String() + `"},"layers":[` + layers + `]}`)
+		w.retag(recordTag(w.image, describe(raw, "").Digest), types.OCIManifestSchema1, raw)
+		_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
+		wantAs[*CandidateError](t, err)
+		if l := wantAs[*LimitError](t, err); l.What != "JSON values" || l.Limit != 1<<18 {
+			t.Errorf("got %v", l)
+		}
+	})
+}
+
+// What is read at once is not over the limit together: reading stops where the limit is.
+func TestTotalBytesAreChargedWhileReading(t *testing.T) {
+	w := newWorld(t, true)
+	w.serves("/referrers/", types.OCIImageIndex, strings.Repeat(" ", 4<<20))
+	w.opts.Limits.TotalBytes = 1000
+	_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
+	if l := wantAs[*LimitError](t, err); l.What != "total bytes" || l.Got > 1<<20 {
+		t.Errorf("got %v", l)
+	}
+}
+
+// A registry that never answers does not hold a caller who gave no deadline.
+func TestTimeIsBounded(t *testing.T) {
+	for what, limits := range map[string]Limits{
+		"request milliseconds": {RequestTime: 20 * time.Millisecond},
+		"call milliseconds":    {CallTime: 20 * time.Millisecond},
+	} {
+		for _, part := range []string{"/v2/", "/referrers/", "/blobs/sha256:"} {
+			w := newWorld(t, true)
+			k := newKey(t, "k")
+			w.write(k, "scan", outcome(Passed, 0))
+			w.opts.Limits = limits
+			w.breaks(func(_ http.ResponseWriter, r *http.Request) bool {
+				if !strings.Contains(r.URL.Path, part) {
+					return false
+				}
+				<-r.Context().Done()
+				return true
+			})
+			_, err := w.newest(k, testResultOf("scan"))
+			if l := wantAs[*LimitError](t, err); l.What != what || l.Limit != 20 {
+				t.Errorf("%s: got %v", part, err)
+			}
+			_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+			if l := wantAs[*LimitError](t, err); l.What != what {
+				t.Errorf("%s: writer: got %v", part, err)
+			}
+		}
+	}
+}
+
+// A registry may redirect to an address that is a secret itself.
+func TestErrorsHoldNoAddressOfARedirect(t *testing.T) {
+	down := httptest.NewServer(http.NotFoundHandler())
+	down.Close()
+	up := httptest.NewServer(http.NotFoundHandler())
+	defer up.Close()
+	for _, server := range []*httptest.Server{down, up} {
+		w := newWorld(t, true)
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, 0))
+		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
+				http.Redirect(rw, r, server.URL+"/SECRET?X-Amz-Signature=SECRET", http.StatusTemporaryRedirect)
+				return true
+			}
+			return false
+		})
+		_, err := w.newest(k, testResultOf("scan"))
+		if err == nil || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// Equal statements are one, wherever their envelopes were found.
+func TestEveryStatementOnceHoweverMany(t *testing.T) {
+	var read []Evidence
+	for i := range 2000 {
+		b, err := json.Marshal(i / 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read = append(read, Evidence{Statement: &Statement{}, payload: b, envelopes: []Candidate{{}}}, Evidence{}, Evidence{Problem: ErrNotFound})
+	}
+	all, envelopes := merge(read), 0
+	for _, e := range all {
+		envelopes += len(e.envelopes)
+	}
+	if len(all) != 3000 || envelopes != 2000 {
+		t.Errorf("%d pieces of evidence with %d envelopes, want 3000 with 2000", len(all), envelopes)
+	}
+}
