@@ -1,5 +1,8 @@
 // Package attest writes what tests found about container images beside the images, signed, and finds the newest of it.
 //
+// A few names do most of it: [NewWriter] and [Writer.Write] store a [TestResult] or [Vulns]; [NewResolver] and
+// [Resolver.Newest] return the newest [Evidence].
+//
 //	record, err := attest.NewWriter(signer, attest.Options{}).Write(ctx, image, "clamav-scan", attest.TestResult{
 //		Result:    attest.Passed,
 //		Timestamp: finished,
@@ -11,40 +14,51 @@
 //		// not passed, and the error or the problem says why
 //	}
 //
-// Signers and verifiers that use cosign's keys are in attest/cosign. This package does not import cosign.
+// Signers and verifiers that use cosign's keys are in attest/cosign, with an example that runs. This package does not
+// import cosign.
 //
 // # Writing
 //
-// A [Statement] says of an image, known by its digest, what a [Predicate] holds: [Vulns] what a scanner found, [TestResult] how a test ended. Each
-// statement becomes one immutable OCI manifest with a layer that holds the signed envelope, and with the image as its subject: its
-// [Record]. No two writers touch the same object, so none loses what another wrote. [WriteResults] points Tekton Chains to a record.
+// A [Statement] says of an image, known by its digest, what a [Predicate] holds: [Vulns] what a scanner found,
+// [TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer that holds the signed
+// envelope, and with the image as its subject: its [Record]. No two writers touch the same object, so none loses what
+// another wrote. [WriteResults] points Tekton Chains to a record.
 //
-// What many writers share is only derived from the records: cosign's tag sha256-<image>.att, which cosign verify-attestation reads, and
-// the fallback index of registries without the referrers API. A writer adds whatever is missing there, its own or not, and looks again until
-// nothing is. Less formally: the records are the truth, the tags are a shop window, and whoever passes tidies it.
+// What many writers share is only derived from the records: cosign's tag sha256-<image>.att, which cosign
+// verify-attestation reads, and the fallback index of registries without the referrers API. A writer adds whatever is
+// missing there, its own or not, and looks again until nothing is. Less formally: the records are the truth, the tags
+// are a shop window, and whoever passes tidies it.
 //
 // # Reading
 //
-// A [Resolver] takes the union of all places: the referrers API with every page, the fallback index, tags of single records, and cosign's tag.
-// It drops what is not about the image, groups by [Test], takes the newest, and only then asks the [Verifier] about that one. So:
+// A [Resolver] takes the union of all places: the referrers API with every page, the fallback index, cosign's tag, and,
+// where there is no such API or a fallback index says that it once was missing, the tags of single records. It drops
+// what is not about the image, groups by [Test], takes the newest, and only then asks the [Verifier] about that one.
+// So:
 //
 //   - Older evidence is never a fallback. A newest statement that failed, is malformed, or that nobody vouches for, blocks.
 //   - What is there and cannot be read blocks too, since it may be the newest. So does a statement from the future.
-//   - What could not be listed is an error. An empty answer means that everything was read and nothing was there.
+//   - What could not be listed, to the last page, is an error. An empty answer means that everything was read and nothing
+//     was there.
 //   - Times are compared as instants. Of several statements of the same instant the worst counts.
-//   - Annotations and artifact types are hints, and nothing is decided by them.
-//   - Bytes are checked against their digests, and each envelope and statement is decoded once, strictly.
-//   - Reading is bounded, see [Limits], and ends when the context does.
+//   - Annotations, and the media types that a registry serves things as, are hints, and nothing is decided by them.
+//   - Bytes are checked against their digests, and tags of records against what they name. Each envelope and statement is
+//     decoded once, strictly.
+//   - Reading is bounded in bytes, number, depth and time, see [Limits], and ends when the context does.
 //
-// Whoever may add to the repository can therefore block a test, but cannot make it pass. Whoever may delete from it can, see below.
+// Whoever may add to the repository can therefore block a test, but cannot make it pass. Whoever may delete from it can,
+// see below. A tag that is moved or overwritten is as good as deleted: that the tag of a record was moved is seen, but
+// what other tools wrote, and only the fallback index or cosign's tag leads to, is gone with it. About what there is the
+// registry itself is believed.
 //
 // # What stays
 //
-// Manifests, tags, annotations and predicates outlive a release: what one version writes later ones read. The format of a record is pinned by a
-// test.
+// Manifests, tags, annotations and predicates outlive a release: what one version writes later ones read. The format of
+// a record is pinned by a test.
 //
 // # What it leaves out
 //
-// Whether vulnerabilities are bad enough to stop a release is for a policy to say. That the newest failure has been deleted cannot be seen in
-// what is left. Statements in sigstore bundles are read but never written, since a bundle at an image makes cosign ignore its .att tag. The time is that of the predicate, so it is as good as the signer's word.
+// Whether vulnerabilities are bad enough to stop a release is for a policy to say. That the newest failure has been
+// deleted cannot be seen in what is left. Statements in sigstore bundles are read but never written, since a bundle at
+// an image makes cosign ignore its .att tag. The time is that of the predicate, so it is as good as the signer's word.
 package attest

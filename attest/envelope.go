@@ -20,8 +20,8 @@ const EnvelopeType = "application/vnd.dsse.envelope.v1+json"
 
 // A Signer signs statements.
 //
-// A Signer that is a [Verifier] too, and believes itself, lets a [Writer] find a statement that it has written before, so that
-// writing again leaves one.
+// A Signer that is a [Verifier] too, and believes itself, lets a [Writer] find a statement that it has written before,
+// so that writing again leaves one.
 type Signer interface {
 	// Sign returns a DSSE envelope, as JSON, around payload.
 	Sign(ctx context.Context, payloadType string, payload []byte) (envelope []byte, err error)
@@ -54,8 +54,8 @@ type Candidate struct {
 // standard one are refused.
 func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultJSON) }
 
-// Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A statement
-// that nobody signed has none, which is an error.
+// Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A
+// statement that nobody signed has none, which is an error.
 func (c Candidate) Envelope() ([]byte, error) { return c.envelope(defaultJSON) }
 
 func (c Candidate) payload(limits strictjson.Limits) ([]byte, error) {
@@ -79,7 +79,8 @@ func (c Candidate) envelope(limits strictjson.Limits) ([]byte, error) {
 	return nil, fmt.Errorf("attest: media type %q is not that of a signed statement", c.MediaType)
 }
 
-// isBundle reports whether a media type is one of those that sigstore bundles have had: "application/vnd.dev.sigstore.bundle.v0.3+json".
+// isBundle reports whether a media type is one of those that sigstore bundles have had:
+// "application/vnd.dev.sigstore.bundle.v0.3+json".
 func isBundle(mediaType string) bool {
 	return strings.HasPrefix(mediaType, "application/vnd.dev.sigstore.bundle")
 }

@@ -21,8 +21,8 @@ var (
 	ErrNoImage = errors.New("no such image")
 )
 
-// A FieldError reports one mistake in a statement, a predicate or an argument, or that bytes from a registry are not what
-// was asked for. Several come joined by [errors.Join].
+// A FieldError reports one mistake in a statement, a predicate or an argument, or that bytes from a registry are not
+// what was asked for. Several come joined by [errors.Join].
 type FieldError struct {
 	Field   string // path as in JSON, "scanner.result[0].id", or what was asked for, "blob sha256:..."
 	Problem string // what is wrong: "required"

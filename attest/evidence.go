@@ -19,7 +19,8 @@ const ClockPredicate Clock = "predicate"
 
 // Evidence is a statement found at an image, with who vouches for it and when it was made.
 //
-// It counts only if Problem is nil. The other fields are filled as far as they can be told, so that the reason can be shown.
+// It counts only if Problem is nil. The other fields are filled as far as they can be told, so that the reason can be
+// shown.
 type Evidence struct {
 	Test      Test
 	Image     name.Digest
@@ -35,8 +36,8 @@ type Evidence struct {
 	// *FieldError for each mistake in it, a *FutureError, a *VerifyError if nobody vouches for it.
 	Problem error
 
-	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. Two vulns have no
-	// verdict to compare, so a policy judges each.
+	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. Two vulns
+	// have no verdict to compare, so a policy judges each.
 	Tied []Evidence
 
 	payload   []byte

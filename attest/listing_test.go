@@ -266,16 +266,15 @@ func TestNewestOfNothingThatCanBeFound(t *testing.T) {
 
 // Few bytes that become a large value are cut off by their number.
 func TestSmallObjectsAreCounted(t *testing.T) {
-	eachRegistry(t, func(t *testing.T, w *world) {
-		layers := strings.Repeat(`{},`, 1<<20) + `{}`
-		raw := []byte(`{"schemaVersion":2,"subject":{"digest":"` + w.hash().String() + `"},"layers":[` + layers + `]}`)
-		w.retag(recordTag(w.image, describe(raw, "").Digest), types.OCIManifestSchema1, raw)
-		_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
-		wantAs[*CandidateError](t, err)
-		if l := wantAs[*LimitError](t, err); l.What != "JSON values" || l.Limit != 1<<18 {
-			t.Errorf("got %v", l)
-		}
-	})
+	w := newWorld(t, true)
+	layers := strings.Repeat(`{},`, 1<<20) + `{}`
+	raw := []byte(`{"schemaVersion":2,"subject":{"digest":"` + w.hash().String() + `"},"layers":[` + layers + `]}`)
+	w.retag(describe(raw, "").Digest.String(), types.OCIManifestSchema1, raw)
+	_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
+	wantAs[*CandidateError](t, err)
+	if l := wantAs[*LimitError](t, err); l.What != "JSON values" || l.Limit != 1<<18 {
+		t.Errorf("got %v", l)
+	}
 }
 
 // What is read at once is not over the limit together: reading stops where the limit is.

@@ -9,10 +9,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// Newest returns the newest evidence of test for image. What is bound to the image is grouped by test, the newest of it is
-// taken, and only then verified. Older evidence is never a fallback: if the newest is malformed, or nobody vouches for it,
-// it is returned as it is, with its Problem. So look at both, the error and Evidence.Problem. Evidence whose time cannot
-// be told counts as newest, and of several made at the same instant the worst counts.
+// Newest returns the newest evidence of test for image. What is bound to the image is grouped by test, the newest of it
+// is taken, and only then verified. Older evidence is never a fallback: if the newest is malformed, or nobody vouches
+// for it, it is returned as it is, with its Problem. So look at both, the error and Evidence.Problem. Evidence whose
+// time cannot be told counts as newest, and of several made at the same instant the worst counts.
 //
 // Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*FieldError] if test names nothing
 // that can be found; [*CandidateError], several joined, if anything at the image could not be read that may be a newer

@@ -12,13 +12,15 @@ import (
 
 // Options are those of a [Writer] and of a [Resolver]. The zero value serves.
 type Options struct {
-	// Keychain finds credentials. Default: authn.DefaultKeychain, which reads the files that docker and podman log in to.
+	// Keychain finds credentials. Default: authn.DefaultKeychain, which reads the files that docker and podman log in
+	// to.
 	Keychain authn.Keychain
 
 	// Transport carries requests. Default: remote.DefaultTransport.
 	Transport http.RoundTripper
 
-	// Attempts is how often a request is made when the answer is transient: 408, 429, 5xx or a broken connection. Default 3.
+	// Attempts is how often a request is made when the answer is transient: 408, 429, 5xx or a broken connection.
+	// Default 3.
 	Attempts int
 
 	// Backoff is the wait before the second attempt; each further one is four times longer. Default 250 ms.
@@ -33,9 +35,9 @@ type Options struct {
 	// Logger hears of repairs and of what is passed over, never of payloads or credentials. Default: none.
 	Logger *zap.Logger
 
-	// WithoutViews keeps a Writer from updating the tags that other tools read: cosign's .att tag, and the fallback index
-	// of registries without the referrers API. The record, which a Resolver reads, is complete without them. But if such
-	// a registry has the API later, and does not list what is older, only a fallback index leads to it.
+	// WithoutViews keeps a Writer from updating the tags that other tools read: cosign's .att tag, and the fallback
+	// index of registries without the referrers API. The record, which a Resolver reads, is complete without them. But
+	// if such a registry has the API later, and does not list what is older, only a fallback index leads to it.
 	WithoutViews bool
 
 	// Skew is how far a statement's time may be ahead of Now. Default 5 minutes.

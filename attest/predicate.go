@@ -41,7 +41,8 @@ type Predicate interface {
 // A Result is the verdict of a test.
 type Result string
 
-// The verdicts, worst last. Passed, Warned and Failed are those of test-result v0.1; Skipped and Errored are read from others.
+// The verdicts, worst last. Passed, Warned and Failed are those of test-result v0.1; Skipped and Errored are read from
+// others.
 const (
 	Unknown Result = ""        // the predicate has no verdict: vulns leave it to a policy
 	Passed  Result = "PASSED"  // also read: SUCCESS
@@ -70,8 +71,8 @@ func (r *Result) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A reading is a predicate as far as it can be understood. Even of a predicate that breaks its rules the test and the time
-// are wanted, since it blocks that test.
+// A reading is a predicate as far as it can be understood. Even of a predicate that breaks its rules the test and the
+// time are wanted, since it blocks that test.
 type reading struct {
 	test      string    // empty if it cannot be told
 	time      time.Time // zero if it cannot be told

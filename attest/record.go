@@ -25,8 +25,8 @@ const (
 	AnnotationPayload       = "io.github.testdag.payload"  // digest of the statement inside
 )
 
-// annotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is in
-// the envelope.
+// annotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is
+// in the envelope.
 const annotationSignature = "dev.cosignproject.cosign/signature"
 
 // emptyConfig is OCI's config of a manifest that needs none.
@@ -220,8 +220,8 @@ type descriptor struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// parseManifest decodes an image manifest or an index. Its bytes tell which it is: no digest covers the media type that a
-// registry serves it as. One that may be either, or neither, is an error and never an empty list.
+// parseManifest decodes an image manifest or an index. Its bytes tell which it is: no digest covers the media type that
+// a registry serves it as. One that may be either, or neither, is an error and never an empty list.
 func parseManifest(b []byte, limits Limits) (manifest, error) {
 	var m manifest
 	if err := decode(b, &m, limits.json()); err != nil {
@@ -298,14 +298,15 @@ func lacksReferrers(err error) bool {
 		return false
 	}
 	switch e.Status {
-	case http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
+	case http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed,
+		http.StatusNotAcceptable, http.StatusNotImplemented:
 		return true
 	}
 	return false
 }
 
-// fallback reads the index that clients keep where there is no referrers API, nil if there is none. Some registries answer
-// with the image itself.
+// fallback reads the index that clients keep where there is no referrers API, nil if there is none. Some registries
+// answer with the image itself.
 func (r *repository) fallback(ctx context.Context, image name.Digest) ([]string, error) {
 	doc, err := r.manifest(ctx, tagBase(image))
 	if isNotFound(err) {

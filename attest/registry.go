@@ -110,7 +110,8 @@ type document struct {
 // manifest reads the manifest with that tag or digest. Bytes that do not fit the digest are refused.
 func (r *repository) manifest(ctx context.Context, identifier string) (document, error) {
 	body, header, err := r.do(ctx, ask{
-		op: "read manifest", ref: identifier, url: r.url("manifests/" + identifier), header: http.Header{"Accept": {manifestTypes}},
+		op: "read manifest", ref: identifier, url: r.url("manifests/" + identifier),
+		header: http.Header{"Accept": {manifestTypes}},
 		counts: "manifest bytes", limit: r.opts.Limits.ManifestBytes,
 	})
 	if err != nil {
@@ -132,7 +133,9 @@ func (r *repository) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) 
 		return nil, &LimitError{What: whatEnvelope, Limit: limit, Got: d.Size}
 	}
 	digest := d.Digest.String()
-	body, _, err := r.do(ctx, ask{op: "read blob", ref: digest, url: r.url("blobs/" + digest), counts: whatEnvelope, limit: d.Size})
+	body, _, err := r.do(ctx, ask{
+		op: "read blob", ref: digest, url: r.url("blobs/" + digest), counts: whatEnvelope, limit: d.Size,
+	})
 	var long *LimitError
 	if errors.As(err, &long) && long.What == whatEnvelope {
 		return nil, &FieldError{"blob " + digest, fmt.Sprintf("longer than the %d bytes declared", d.Size)}
@@ -141,7 +144,8 @@ func (r *repository) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) 
 		return nil, err
 	}
 	if got := describe(body, ""); got.Digest != d.Digest || got.Size != d.Size {
-		return nil, &FieldError{"blob " + digest, fmt.Sprintf("%d bytes with digest %s instead of %d bytes", got.Size, got.Digest, d.Size)}
+		problem := fmt.Sprintf("%d bytes with digest %s instead of %d bytes", got.Size, got.Digest, d.Size)
+		return nil, &FieldError{"blob " + digest, problem}
 	}
 	return body, nil
 }

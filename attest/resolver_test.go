@@ -21,7 +21,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// "If there are multiple attestations for a given test, Conforma will always use the newest attestation when determining if a test has passed."
+// "If there are multiple attestations for a given test, Conforma will always use the newest attestation when
+// determining if a test has passed."
 func TestNewestDecides(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
@@ -85,7 +86,8 @@ func TestCopyUnderAnotherKeyDoesNotBlock(t *testing.T) {
 	})
 }
 
-// Conforma's present practice is a statement that nobody signed. It is seen, so it blocks, but a key does not vouch for it.
+// Conforma's present practice is a statement that nobody signed. It is seen, so it blocks, but a key does not vouch for
+// it.
 func TestUnsignedStatementBlocks(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")

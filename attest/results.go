@@ -16,16 +16,17 @@ const maxResultBytes = 4096
 
 var resultName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
-// WriteResults writes the Tekton results that make Chains sign a provenance for the record: ARTIFACT_URI, ARTIFACT_DIGEST and the object
-// <prefix>_ARTIFACT_OUTPUTS, or ARTIFACT_OUTPUTS if prefix is empty. dir is where the task's results go, $(results) of a step. The task must
-// declare all three, the last with type object and the properties uri, digest and isBuildArtifact.
+// WriteResults writes the Tekton results that make Chains sign a provenance for the record: ARTIFACT_URI,
+// ARTIFACT_DIGEST and the object <prefix>_ARTIFACT_OUTPUTS, or ARTIFACT_OUTPUTS if prefix is empty. dir is where the
+// task's results go, $(results) of a step. The task must declare all three, the last with type object and the
+// properties uri, digest and isBuildArtifact.
 //
-// Both forms are needed: Chains reads the two strings in its formats slsa/v1 and slsa/v2alpha3, in slsa/v2alpha4 only the object, and
-// only if isBuildArtifact is "true". The URI is a bare repository, without scheme or tag, and the digest sha256 in lower case, since that
-// is what Chains can store provenance for.
+// Both forms are needed: Chains reads the two strings in its formats slsa/v1 and slsa/v2alpha3, in slsa/v2alpha4 only
+// the object, and only if isBuildArtifact is "true". The URI is a bare repository, without scheme or tag, and the
+// digest sha256 in lower case, since that is what Chains can store provenance for.
 //
-// The files appear whole or not at all. Errors: [*FieldError] for what Chains would not understand, [*LimitError] if the results are larger
-// than Tekton carries, and those of the file system.
+// The files appear whole or not at all. Errors: [*FieldError] for what Chains would not understand, [*LimitError] if
+// the results are larger than Tekton carries, and those of the file system.
 func WriteResults(dir, prefix string, r Record) error {
 	files, err := results(prefix, r)
 	if err != nil {

@@ -41,9 +41,10 @@ type ResourceDescriptor struct {
 	Annotations      map[string]any    `json:"annotations,omitempty"`
 }
 
-// ParseStatement decodes a statement and checks it: _type v1 or v0.1, a predicate type, and subjects that each have a digest in
-// lower-case hex. It reports every mistake, each a [*FieldError]. Unknown fields are ignored, as in-toto demands; a key given twice,
-// a key that differs from a field in case only, and nesting deeper than 64 are refused, since two readers would see two statements.
+// ParseStatement decodes a statement and checks it: _type v1 or v0.1, a predicate type, and subjects that each have a
+// digest in lower-case hex. It reports every mistake, each a [*FieldError]. Unknown fields are ignored, as in-toto
+// demands; a key given twice, a key that differs from a field in case only, and nesting deeper than 64 are refused,
+// since two readers would see two statements.
 func ParseStatement(payload []byte) (*Statement, error) { return parseStatement(payload, defaultJSON) }
 
 func parseStatement(payload []byte, limits strictjson.Limits) (*Statement, error) {

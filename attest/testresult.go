@@ -12,8 +12,8 @@ import (
 // TestResultType is the predicate type of [TestResult].
 const TestResultType = "https://in-toto.io/attestation/test-result/v0.1"
 
-// TestResult is how a test ended. Format: in-toto attestation framework, predicate Test Result v0.1, with the fields that Konflux adds to it:
-// a timestamp, without which nobody could say which result is the newest, and counts.
+// TestResult is how a test ended. Format: in-toto attestation framework, predicate Test Result v0.1, with the fields
+// that Konflux adds to it: a timestamp, without which nobody could say which result is the newest, and counts.
 type TestResult struct {
 	Result        Result               `json:"result"`        // Passed, Warned or Failed; Errored and Skipped are read only
 	Configuration []ResourceDescriptor `json:"configuration"` // what was run; the name of the first is the name of the test
@@ -59,7 +59,8 @@ func (r TestResult) check() error {
 	return errors.Join(c...)
 }
 
-// checkCounts refuses a verdict that its own numbers contradict: one reader would believe the verdict, another the numbers.
+// checkCounts refuses a verdict that its own numbers contradict: one reader would believe the verdict, another the
+// numbers.
 func (r TestResult) checkCounts(c *checklist) {
 	for _, n := range []struct {
 		field string

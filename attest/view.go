@@ -102,8 +102,8 @@ func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, entries 
 	return true, r.push(ctx, viewTag(image), m.MediaType, b, layer(config, types.OCIConfigJSON))
 }
 
-// envelopes returns the layers that cosign's tag can show: it knows signed statements only, and fails as a whole if one is
-// too large.
+// envelopes returns the layers that cosign's tag can show: it knows signed statements only, and fails as a whole if one
+// is too large.
 func (r *repository) envelopes(entries []entry) []v1.Descriptor {
 	var out []v1.Descriptor
 	for _, e := range entries {

@@ -13,8 +13,8 @@ const (
 	// VulnsType is the predicate type of [Vulns].
 	VulnsType = "https://in-toto.io/attestation/vulns/v0.2"
 
-	// TestField is the extension field that names the test in a [Vulns] predicate, which has no field for it. The parsing
-	// rules of in-toto let a producer add fields that are named by a TypeURI; other consumers ignore it.
+	// TestField is the extension field that names the test in a [Vulns] predicate, which has no field for it. The
+	// parsing rules of in-toto let a producer add fields that are named by a TypeURI; other consumers ignore it.
 	TestField = "https://github.com/testdag/testdag/test"
 )
 
@@ -32,7 +32,8 @@ type Scanner struct {
 	Version string    `json:"version,omitempty"`
 	DB      ScannerDB `json:"db"`
 
-	// Result is what was found. Empty says that the scanner found nothing; nil says that there is no result, and is refused.
+	// Result is what was found. Empty says that the scanner found nothing; nil says that there is no result, and is
+	// refused.
 	Result []Finding `json:"result"`
 }
 
@@ -56,7 +57,8 @@ type Severity struct {
 	Score  string `json:"score"`  // what they say, required, numbers too as text: "high", "5.2"
 }
 
-// ScanMetadata says when the scan ran. Both times are required. Sub-second digits are kept, and what is written is in UTC.
+// ScanMetadata says when the scan ran. Both times are required. Sub-second digits are kept, and what is written is in
+// UTC.
 type ScanMetadata struct {
 	StartedOn  time.Time `json:"scanStartedOn"`
 	FinishedOn time.Time `json:"scanFinishedOn"`

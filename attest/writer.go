@@ -30,16 +30,16 @@ func NewWriter(s Signer, opts Options) *Writer {
 	return &Writer{signer: s, registry: r, log: r.opts.Logger}
 }
 
-// Write states that test had the outcome p on image, signs that, and stores it in the image's repository as a manifest of
-// its own whose subject is the image. When it returns without an error the record has been read back and is listed, and
-// the views show it. The name of the test is written into the predicate, see [Test].
+// Write states that test had the outcome p on image, signs that, and stores it in the image's repository as a manifest
+// of its own whose subject is the image. When it returns without an error the record has been read back and is listed,
+// and the views show it. The name of the test is written into the predicate, see [Test].
 //
-// Writing the same statement again leaves one, if the Signer can tell its own signature (see [Signer]) or signs alike each
-// time.
+// Writing the same statement again leaves one, if the Signer can tell its own signature (see [Signer]) or signs alike
+// each time.
 //
-// Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [*FutureError], since no [Resolver] would
-// believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A [*ViewError] comes together with a
-// good Record: the statement is stored and a [Resolver] finds it, only other tools do not see it yet.
+// Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [*FutureError], since no [Resolver]
+// would believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A [*ViewError] comes
+// together with a good Record: the statement is stored and a [Resolver] finds it, only other tools do not see it yet.
 func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Predicate) (Record, error) {
 	payload, err := encode(image, test, p)
 	if err != nil {
@@ -188,7 +188,8 @@ func (w *Writer) add(ctx context.Context, repo *repository, d draft, referrers b
 	if !referrers {
 		at = recordTag(d.image, record.Digest)
 	}
-	pushed := repo.push(ctx, at, types.OCIManifestSchema1, b, layer(envelope, EnvelopeType), layer([]byte(emptyConfig), emptyConfigType))
+	config := layer([]byte(emptyConfig), emptyConfigType)
+	pushed := repo.push(ctx, at, types.OCIManifestSchema1, b, layer(envelope, EnvelopeType), config)
 	// What can be read back is stored, even if the answer that said so was lost and the tag cannot be written twice.
 	if err := repo.readBack(ctx, at, record, describe(envelope, EnvelopeType)); err != nil {
 		return Record{}, cmp.Or(pushed, err)
@@ -246,8 +247,8 @@ func (r *repository) publish(ctx context.Context, image name.Digest, record Reco
 	return listing{}, &RegistryError{Op: "list records", Ref: r.ref(record.Digest.String()), Err: err}
 }
 
-// push uploads blobs and then the manifest that needs them. Registries lose blobs that several clients upload at once, and
-// say so with the manifest, so both are tried again.
+// push uploads blobs and then the manifest that needs them. Registries lose blobs that several clients upload at once,
+// and say so with the manifest, so both are tried again.
 func (r *repository) push(
 	ctx context.Context, identifier string, media types.MediaType, manifest []byte, blobs ...v1.Layer,
 ) error {

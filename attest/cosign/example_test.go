@@ -6,23 +6,19 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
-	"os"
 	"strings"
-	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
 )
-
-func writeFile(t *testing.T, path string, b []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // A scan of an image is attested, and whoever has the public key finds the newest one.
 func Example() {
@@ -35,11 +31,12 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-
 	private, public, err := cosign.GenerateKey([]byte("password"))
 	if err != nil {
 		log.Fatal(err)
 	}
+
+	// Who scans has the private key.
 	signer, err := cosign.LoadSigner(private, []byte("password"))
 	if err != nil {
 		log.Fatal(err)
@@ -57,6 +54,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
+	// Who decides has the public key, and looks at both: the error and the problem.
 	verifier, err := cosign.LoadVerifier(public)
 	if err != nil {
 		log.Fatal(err)
@@ -76,4 +74,18 @@ func Example() {
 	// Output:
 	// 2026-03-01 12:00:00 CVE-2026-1234 [{nvd low}]
 	// read from its record: true
+}
+
+// pushImage puts an empty image into a repository.
+func pushImage(repo string) (name.Digest, error) {
+	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
+	h, err := img.Digest()
+	if err != nil {
+		return name.Digest{}, err
+	}
+	d, err := name.NewDigest(repo + "@" + h.String())
+	if err != nil {
+		return name.Digest{}, err
+	}
+	return d, remote.Write(d, img)
 }

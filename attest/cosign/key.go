@@ -22,8 +22,8 @@ import (
 	"github.com/testdag/testdag/attest"
 )
 
-// GenerateKey returns a new key pair as cosign generate-key-pair makes it: ECDSA on P-256, the private key encrypted with password, both
-// as PEM.
+// GenerateKey returns a new key pair as cosign generate-key-pair makes it: ECDSA on P-256, the private key encrypted
+// with password, both as PEM.
 func GenerateKey(password []byte) (private, public []byte, err error) {
 	keys, err := cosign.GenerateKeyPair(func(bool) ([]byte, error) { return password, nil })
 	if err != nil {
@@ -32,8 +32,8 @@ func GenerateKey(password []byte) (private, public []byte, err error) {
 	return keys.PrivateBytes, keys.PublicBytes, nil
 }
 
-// LoadSigner returns a Signer that signs with a private key as cosign stores it: PEM, encrypted with password. It is an [attest.Verifier] for
-// its own key too, so a Writer knows its own statements again.
+// LoadSigner returns a Signer that signs with a private key as cosign stores it: PEM, encrypted with password. It is an
+// [attest.Verifier] for its own key too, so a Writer knows its own statements again.
 func LoadSigner(pem, password []byte) (attest.Signer, error) {
 	private, err := cosign.LoadPrivateKey(pem, password, nil)
 	if err != nil {
@@ -60,8 +60,8 @@ func (s *signer) Sign(ctx context.Context, payloadType string, payload []byte) (
 	return dsse.WrapSigner(s.private, payloadType).SignMessage(bytes.NewReader(payload), options.WithContext(ctx))
 }
 
-// LoadVerifier returns a Verifier that believes what was signed with the private key of a public one, given as PEM. The transparency log is not
-// asked: a signature then counts whenever it was made, also after the key was stolen.
+// LoadVerifier returns a Verifier that believes what was signed with the private key of a public one, given as PEM. The
+// transparency log is not asked: a signature then counts whenever it was made, also after the key was stolen.
 func LoadVerifier(publicPEM []byte) (attest.Verifier, error) {
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(publicPEM)
 	if err != nil {

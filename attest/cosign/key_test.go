@@ -11,6 +11,7 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -18,10 +19,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	sigstore "github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
@@ -86,6 +83,13 @@ func sign(t *testing.T, s attest.Signer, payloadType string, payload []byte) []b
 		t.Fatal(err)
 	}
 	return b
+}
+
+func writeFile(t *testing.T, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 const bundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -231,19 +235,6 @@ func newImage(t testing.TB, referrers bool) name.Digest {
 		t.Fatal(err)
 	}
 	return d
-}
-
-func pushImage(repo string) (name.Digest, error) {
-	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
-	h, err := img.Digest()
-	if err != nil {
-		return name.Digest{}, err
-	}
-	d, err := name.NewDigest(repo + "@" + h.String())
-	if err != nil {
-		return name.Digest{}, err
-	}
-	return d, remote.Write(d, img)
 }
 
 // Stock cosign, as a library, reads what a Writer stores; with another key it does not.

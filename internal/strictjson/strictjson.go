@@ -61,7 +61,8 @@ func Decode(data []byte, v any, limits Limits) error {
 	return dec.Decode(v)
 }
 
-// A scanner walks over tokens and, beside them, over the Go type that they will be decoded into. A nil type means free form.
+// A scanner walks over tokens and, beside them, over the Go type that they will be decoded into. A nil type means free
+// form.
 type scanner struct {
 	dec    *json.Decoder
 	limits Limits
@@ -151,7 +152,8 @@ func variant(known map[string]reflect.Type, key string) (string, bool) {
 	return "", false
 }
 
-// children returns what the fields of a struct are decoded into, or what every value of a map is. It is neither for free form.
+// children returns what the fields of a struct are decoded into, or what every value of a map is. It is neither for
+// free form.
 func children(t reflect.Type) (known map[string]reflect.Type, each reflect.Type) {
 	t = plain(t)
 	switch {
