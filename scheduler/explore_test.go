@@ -264,6 +264,9 @@ func (e *explorer) checkLateNews(b *board, i int) {
 	ref := b.ref(i)
 	old := Ref{ref.ID, ref.Run - 1}
 	late := []Event{Finished(old, PhaseFailed), Finished(old, PhaseRunning), Finished(ref, PhaseRunning), Finished(ref, st.Phase)}
+	if len(st.Basis) > 0 {
+		late = append(late, Event{Ref: ref, Phase: PhaseRunning, Basis: []Ref{{ref.ID, 7}}})
+	}
 	if st.Phase.Over() {
 		late = append(late, Finished(ref, PhasePassed), Finished(ref, PhaseStopped))
 	}
@@ -271,7 +274,7 @@ func (e *explorer) checkLateNews(b *board, i int) {
 		late = append(late, Rerun(old), Force(old), Cancel(old))
 	}
 	for _, event := range late {
-		if after, changed := st.observe(event); changed || after.Run != st.Run || after.Phase != st.Phase {
+		if after, changed := st.observe(event); changed || !slices.Equal(after.Basis, st.Basis) || after.Run != st.Run || after.Phase != st.Phase {
 			e.fail("late news changes something: %s", event)
 		}
 	}

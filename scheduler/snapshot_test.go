@@ -117,3 +117,24 @@ func TestMachineHearsLateNewsOfARemovedScenario(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// What is no longer in the graph is stopped in the order of the IDs, before anything else.
+func TestNextStopsRemovedScenariosInOrder(t *testing.T) {
+	s := scheduler.Snapshot{}
+	want := []string{}
+	for _, id := range []dag.ID{"b", "c", "d", "e", "f", "g"} {
+		s[id] = scheduler.Status{Run: 2, Phase: scheduler.PhaseRunning}
+		want = append(want, "stop "+string(id)+"#2")
+	}
+	s["over"] = scheduler.Status{Run: 2, Phase: scheduler.PhasePassed}
+	want = append(want, "start a#1")
+	for range 20 {
+		var got []string
+		for _, a := range scheduler.Next(graphOf(t, dag.Scenario{ID: "a"}), s).Actions {
+			got = append(got, a.String())
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+	}
+}
