@@ -581,16 +581,17 @@ func TestRunStoppedRunEndsByItself(t *testing.T) {
 
 func TestRunStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
+		release := map[dag.ID]chan struct{}{"stuck": make(chan struct{}), "hung": make(chan struct{})}
 		runner := scheduler.RunnerFunc(func(ctx context.Context, task scheduler.Task) (scheduler.Result, error) {
-			if task.Ref.ID == "stuck" || task.Ref.ID == "hung" {
-				<-release
+			if blocked, ok := release[task.Ref.ID]; ok {
+				<-blocked
 			}
 			<-ctx.Done()
 			return scheduler.Result{}, ctx.Err()
 		})
 		g := graphOf(t, dag.Scenario{ID: "stuck"}, dag.Scenario{ID: "hung"}, dag.Scenario{ID: "polite"}, dag.Scenario{ID: "never", After: dag.After("polite")})
 		begin := time.Now()
+		time.AfterFunc(75*time.Second, func() { close(release["stuck"]) }) // it returns after all, given up and to nobody
 		s, err := scheduler.Run(t.Context(), g, runner, scheduler.Options{
 			Parallel: 4, Grace: 10 * time.Second,
 			Timeout: func(id dag.ID) time.Duration { return map[dag.ID]time.Duration{"stuck": time.Minute}[id] },
@@ -612,7 +613,7 @@ func TestRunStuck(t *testing.T) {
 		if took := time.Since(begin); took != 80*time.Second {
 			t.Errorf("gave up after %s", took)
 		}
-		close(release) // the runner returns after all, to nobody
+		close(release["hung"])
 	})
 }
 
