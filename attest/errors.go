@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -53,10 +54,13 @@ type RegistryError struct {
 	Err    error  // the cause
 }
 
-func (e *RegistryError) Error() string { return fmt.Sprintf("attest: %s %s: %v", e.Op, e.Ref, e.Err) }
+func (e *RegistryError) Error() string { return fmt.Sprintf("attest: %s %s: %s", e.Op, e.Ref, cause(e.Err)) }
 
 // Unwrap returns the cause.
 func (e *RegistryError) Unwrap() error { return e.Err }
+
+// cause is the text of an error inside another, which has said already which package speaks.
+func cause(err error) string { return strings.TrimPrefix(fmt.Sprint(err), "attest: ") }
 
 // registryError names the operation, and takes the status from the cause. What has been named already keeps its name.
 func registryError(op, ref string, err error) error {
@@ -92,9 +96,9 @@ type CandidateError struct {
 
 func (e *CandidateError) Error() string {
 	if e.Envelope == (v1.Hash{}) {
-		return fmt.Sprintf("attest: unreadable statement in manifest %s: %v", e.Manifest, e.Err)
+		return fmt.Sprintf("attest: unreadable statement in manifest %s: %s", e.Manifest, cause(e.Err))
 	}
-	return fmt.Sprintf("attest: unreadable statement %s in manifest %s: %v", e.Envelope, e.Manifest, e.Err)
+	return fmt.Sprintf("attest: unreadable statement %s in manifest %s: %s", e.Envelope, e.Manifest, cause(e.Err))
 }
 
 // Unwrap returns the cause.
@@ -107,7 +111,7 @@ type VerifyError struct {
 }
 
 func (e *VerifyError) Error() string {
-	return fmt.Sprintf("attest: nobody vouches for the statement in manifest %s: %v", e.Manifest, e.Err)
+	return fmt.Sprintf("attest: nobody vouches for the statement in manifest %s: %s", e.Manifest, cause(e.Err))
 }
 
 // Unwrap returns the cause.
@@ -133,7 +137,7 @@ type ViewError struct {
 }
 
 func (e *ViewError) Error() string {
-	return fmt.Sprintf("attest: the record is written but view %s is incomplete: %v", e.Tag, e.Err)
+	return fmt.Sprintf("attest: the record is written but view %s is incomplete: %s", e.Tag, cause(e.Err))
 }
 
 // Unwrap returns the cause.

@@ -127,6 +127,9 @@ func TestAnswerWithoutAListIsAnError(t *testing.T) {
 		if err == nil || errors.Is(err, ErrNotFound) != tt.listed {
 			t.Errorf("%s %s: got %v", tt.part, tt.body, err)
 		}
+		if err != nil && strings.Count(err.Error(), "attest:") != 1 {
+			t.Errorf("%v says twice who speaks", err)
+		}
 	}
 }
 
@@ -162,7 +165,7 @@ func TestContentTypeDecidesNothing(t *testing.T) {
 	}
 }
 
-// A manifest that one reader takes for an index and another for an image blocks.
+// A manifest that one reader takes for an index and another for an image, or nobody for either, blocks.
 func TestManifestThatIsBothOrNeitherBlocks(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")

@@ -44,7 +44,7 @@ type Result string
 // The verdicts, worst last. Passed, Warned and Failed are those of test-result v0.1; Skipped and Errored are read from
 // others.
 const (
-	Unknown Result = ""        // the predicate has no verdict: vulns leave it to a policy
+	Unknown Result = ""        // there is no verdict, as with Vulns, or nobody may believe it
 	Passed  Result = "PASSED"  // also read: SUCCESS
 	Warned  Result = "WARNED"  // also read: WARNING
 	Skipped Result = "SKIPPED" // did not run, so nothing is known

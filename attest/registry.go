@@ -179,7 +179,7 @@ func (r *repository) uploadOne(ctx context.Context, pusher *remote.Pusher, blob 
 	ctx, done := within(ctx, whatRequest, r.opts.Limits.RequestTime)
 	defer done()
 	if err := pusher.Upload(ctx, r.name, blob); err != nil {
-		return registryError("write blob", r.name.Name(), overtime(ctx, err))
+		return registryError("write blob", r.name.Name(), overtime(ctx, withoutURL(err)))
 	}
 	return nil
 }

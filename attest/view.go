@@ -61,13 +61,13 @@ func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v
 	}
 	var m v1.Manifest
 	err = decode(doc.bytes, &m, r.opts.Limits.json())
-	if err == nil && m.Layers == nil {
-		err = &FieldError{"layers", "required"} // an index, perhaps
+	m.MediaType = cmp.Or(m.MediaType, types.OCIManifestSchema1)
+	if err == nil && (m.Layers == nil || !m.MediaType.IsImage()) {
+		err = errors.New("not an image manifest")
 	}
 	if err != nil {
 		return v1.Manifest{}, v1.Hash{}, &CandidateError{Manifest: doc.digest, Err: err}
 	}
-	m.MediaType = cmp.Or(m.MediaType, types.OCIManifestSchema1)
 	return m, doc.digest, nil
 }
 
@@ -142,6 +142,9 @@ func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, entrie
 	if err == nil {
 		err = decode(doc.bytes, &index, r.opts.Limits.json())
 	}
+	if err == nil && index.Manifests == nil {
+		err = errNotIndex
+	}
 	if err != nil && !isNotFound(err) {
 		return false, err
 	}
@@ -152,6 +155,7 @@ func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, entrie
 			record = append(record, e.descriptor)
 		}
 	}
+	index.MediaType = cmp.Or(index.MediaType, types.OCIImageIndex)
 	index.Manifests = union(index.Manifests, record)
 	if len(index.Manifests) == before {
 		return false, nil
@@ -160,7 +164,7 @@ func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, entrie
 	if err != nil {
 		return false, err
 	}
-	return true, r.push(ctx, tagBase(image), types.OCIImageIndex, b)
+	return true, r.push(ctx, tagBase(image), index.MediaType, b)
 }
 
 // union returns have with those of more that it lacks.

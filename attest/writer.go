@@ -131,7 +131,8 @@ func (r *repository) subject(ctx context.Context, image name.Digest) (v1.Descrip
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	return v1.Descriptor{MediaType: doc.media, Digest: doc.digest, Size: int64(len(doc.bytes))}, nil
+	m, _ := parseManifest(doc.bytes, r.opts.Limits) // an image of an old kind has the type that it is served as
+	return v1.Descriptor{MediaType: cmp.Or(m.MediaType, doc.media), Digest: doc.digest, Size: int64(len(doc.bytes))}, nil
 }
 
 // A draft is a statement that is to be recorded.

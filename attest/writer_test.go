@@ -449,16 +449,20 @@ func TestViewWithoutAMediaType(t *testing.T) {
 func TestViewThatIsAnIndex(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		const index = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`
-		w.retag(viewTag(w.image), types.OCIImageIndex, []byte(index))
-		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
-		wantAs[*ViewError](t, err)
-		if got := w.get(viewTag(w.image)); string(got.bytes) != index {
-			t.Errorf("the tag now holds %s", got.bytes)
-		}
-		_, err = w.newest(k, testResultOf("scan"))
-		if e := wantAs[*CandidateError](t, err); e.Manifest != describe([]byte(index), "").Digest {
-			t.Errorf("got %v", err)
+		for _, index := range []string{
+			`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`,
+			`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"layers":[]}`,
+		} {
+			w.retag(viewTag(w.image), types.OCIImageIndex, []byte(index))
+			_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
+			wantAs[*ViewError](t, err)
+			if got := w.get(viewTag(w.image)); string(got.bytes) != index {
+				t.Errorf("the tag now holds %s", got.bytes)
+			}
+			_, err = w.newest(k, testResultOf("scan"))
+			if e := wantAs[*CandidateError](t, err); e.Manifest != describe([]byte(index), "").Digest {
+				t.Errorf("got %v", err)
+			}
 		}
 	})
 }
