@@ -1,16 +1,16 @@
 package scheduler
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
+	"math"
 	"slices"
 	"unicode/utf8"
 
 	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // snapshotVersion is the version of the JSON form. It rises when an older reader could misunderstand a newer form; a
@@ -20,6 +20,9 @@ const snapshotVersion = 1
 // maxNumber bounds the numbers of runs in the JSON form: more than events may bring, so that what was observed can be
 // written.
 const maxNumber = 1<<31 - 1
+
+// snapshotLimits leave the number of values alone: it grows with the snapshot, whose size the caller knows.
+var snapshotLimits = strictjson.Limits{Depth: 64, Values: math.MaxInt}
 
 // snapshotJSON is the JSON form of a Snapshot.
 type snapshotJSON struct {
@@ -103,16 +106,15 @@ func (s Snapshot) form() *snapshotJSON {
 	return form
 }
 
-// UnmarshalJSON reads what [Snapshot.MarshalJSON] wrote. Fields it does not know are ignored. Anything else that is not
-// a snapshot gives a [*SnapshotError] for each mistake and leaves s as it was.
+// UnmarshalJSON reads what [Snapshot.MarshalJSON] wrote. Fields it does not know are ignored, and null changes nothing.
+// Anything else that is not a snapshot, or could be read in two ways, gives a [*SnapshotError] for each mistake and leaves s as it was.
 func (s *Snapshot) UnmarshalJSON(data []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	var form snapshotJSON
-	if err := dec.Decode(&form); err != nil {
-		return &SnapshotError{Entry: -1, Err: err}
+	if string(data) == "null" {
+		return nil // as encoding/json has it
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return &SnapshotError{Entry: -1, Err: errors.New("something follows it")}
+	var form snapshotJSON
+	if err := strictjson.Decode(data, &form, snapshotLimits); err != nil {
+		return &SnapshotError{Entry: -1, Err: err}
 	}
 	read, err := form.snapshot()
 	if err != nil {

@@ -59,6 +59,7 @@ func TestSnapshotJSONTolerates(t *testing.T) {
 		{"any order", `{"scenarios":[{"id":"b","run":1,"on":[1,1]},{"id":"a","run":1}],"version":1}`, scheduler.Snapshot{"a": {Run: 1}, "b": {Run: 1, Basis: []scheduler.Ref{{ID: "a", Run: 1}}}}},
 		{"a scenario with nothing observed", `{"version":1,"scenarios":[{"id":"a"}]}`, scheduler.Snapshot{}},
 		{"nothing", `{"version":1}`, scheduler.Snapshot{}},
+		{"null", `null`, nil},
 		{"an unsorted basis, a parent twice", `{"version":1,"scenarios":[{"id":"a"},{"id":"b"},{"id":"c","on":[1,1,0,1,0,2]}]}`, scheduler.Snapshot{"c": {Basis: []scheduler.Ref{{ID: "a", Run: 2}, {ID: "b", Run: 1}}}}},
 	}
 	for _, test := range tests {
@@ -81,7 +82,12 @@ func TestSnapshotJSONRefuses(t *testing.T) {
 	}{
 		{"no JSON", `{"version":1`, []string{"unexpected EOF"}},
 		{"nothing", ``, []string{"EOF"}},
-		{"something after it", `{"version":1} {}`, []string{"something follows it"}},
+		{"something after it", `{"version":1} {}`, []string{"more than one JSON value"}},
+		{"not UTF-8", "{\"version\":1,\"scenarios\":[{\"id\":\"a\xff\",\"run\":1}]}", []string{"not valid UTF-8"}},
+		{"a field twice", `{"version":1,"scenarios":[{"id":"a","run":1,"run":2}]}`, []string{`key "run"`, "given twice"}},
+		{"a field in another case", `{"version":1,"scenarios":[{"id":"a","run":1,"Run":2}]}`, []string{`key "Run"`}},
+		{"two lists", `{"version":1,"scenarios":[{"id":"a"}],"scenarios":[{"run":7}]}`, []string{`key "scenarios"`}},
+		{"deep", `{"version":1,"new":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, []string{"depth"}},
 		{"no version", `{"scenarios":[]}`, []string{"its version is 0; this release reads version 1"}},
 		{"a newer version", `{"version":2}`, []string{"its version is 2; this release reads version 1"}},
 		{"another type", `{"version":1,"scenarios":[{"id":"a","run":"one"}]}`, []string{"cannot unmarshal string"}},
