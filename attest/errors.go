@@ -54,7 +54,9 @@ type RegistryError struct {
 	Err    error  // the cause
 }
 
-func (e *RegistryError) Error() string { return fmt.Sprintf("attest: %s %s: %s", e.Op, e.Ref, cause(e.Err)) }
+func (e *RegistryError) Error() string {
+	return fmt.Sprintf("attest: %s %s: %s", e.Op, e.Ref, cause(e.Err))
+}
 
 // Unwrap returns the cause.
 func (e *RegistryError) Unwrap() error { return e.Err }
