@@ -270,7 +270,7 @@ func TestNewestOfNothingThatCanBeFound(t *testing.T) {
 // Few bytes that become a large value are cut off by their number.
 func TestSmallObjectsAreCounted(t *testing.T) {
 	w := newWorld(t, true)
-	layers := strings.Repeat(`{},`, 1<<20) + `{}`
+	layers := strings.Repeat(`{},`, 1<<18) + `{}`
 	raw := []byte(`{"schemaVersion":2,"subject":{"digest":"` + w.hash().String() + `"},"layers":[` + layers + `]}`)
 	w.retag(describe(raw, "").Digest.String(), types.OCIManifestSchema1, raw)
 	_, err := w.newest(newKey(t, "k"), testResultOf("scan"))

@@ -729,7 +729,7 @@ func TestEndlessBodiesAreCutOff(t *testing.T) {
 			}
 			return true
 		})
-		w.opts.Limits = Limits{ManifestBytes: 1 << 20}
+		w.opts.Limits = Limits{ManifestBytes: 1 << 20, PageBytes: 1 << 20}
 		if _, err := w.newest(k, testResultOf("scan")); err == nil {
 			t.Errorf("%s: no error", part)
 		}

@@ -616,6 +616,7 @@ func TestLostUploadIsPushedAgain(t *testing.T) {
 
 func TestTransientAnswersAreAskedAgain(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
+		w.opts.Backoff = time.Microsecond
 		for _, status := range []int{408, 429, 500, 502, 503, 504} {
 			tries := map[string]int{}
 			var mu sync.Mutex
