@@ -44,7 +44,7 @@
 //   - Annotations, and the media types that a registry serves things as, are hints, and nothing is decided by them.
 //   - Bytes are checked against their digests, and tags of records against what they name. Each envelope and statement is
 //     decoded once, strictly.
-//   - Reading is bounded in bytes, number, depth and time, see [Limits], and ends when the context does.
+//   - Reading is bounded in bytes, values, number, depth and time, see [Limits], and ends when the context does.
 //
 // Whoever may add to the repository can therefore block a test, but cannot make it pass. Whoever may delete from it can,
 // see below. A tag that is moved or overwritten is as good as deleted: that the tag of a record was moved is seen, but

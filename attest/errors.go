@@ -34,7 +34,8 @@ func (e *FieldError) Error() string { return fmt.Sprintf("attest: %s: %s", e.Fie
 // A LimitError reports that something is larger than the [Limits] allow.
 type LimitError struct {
 	// What was counted: "manifest bytes", "page bytes", "envelope bytes", "total bytes", "result bytes", "statements",
-	// "pages", "signatures", "view layers", "JSON depth", "JSON values", "request milliseconds", "call milliseconds".
+	// "pages", "signatures", "view layers", "JSON depth", "JSON values", "total values", "request milliseconds",
+	// "call milliseconds".
 	What  string
 	Limit int64 // the most that is allowed
 	Got   int64 // how much there is, or at least is, since reading stops at the limit

@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -21,9 +22,10 @@ type Limits struct {
 	Pages         int   // pages of one list; default 1000
 	Depth         int   // nesting of JSON; default 64
 	Values        int   // values in one JSON document; default 262144
+	TotalValues   int64 // values in all statements that one call reads, told by their commas; default 4194304
 
 	RequestTime time.Duration // one request, with the further attempts at it; default 1 minute
-	CallTime    time.Duration // all that one call asks of a registry; default 10 minutes
+	CallTime    time.Duration // one call, its Signer or Verifier included; default 10 minutes
 }
 
 const mib = 1 << 20
@@ -41,6 +43,7 @@ func (l Limits) withDefaults() Limits {
 		Pages:         cmp.Or(l.Pages, 1000),
 		Depth:         cmp.Or(l.Depth, 64),
 		Values:        cmp.Or(l.Values, 1<<18),
+		TotalValues:   cmp.Or(l.TotalValues, 1<<22),
 		RequestTime:   cmp.Or(l.RequestTime, time.Minute),
 		CallTime:      cmp.Or(l.CallTime, 10*time.Minute),
 	}
@@ -51,6 +54,7 @@ func (l Limits) json() strictjson.Limits { return strictjson.Limits{Depth: l.Dep
 // Limits on a call as a whole. To reach one says nothing about the thing that was just being read.
 const (
 	whatTotal   = "total bytes"
+	whatValues  = "total values"
 	whatRequest = "request milliseconds"
 	whatCall    = "call milliseconds"
 )
@@ -59,6 +63,16 @@ const (
 type budget struct {
 	limit int64
 	spent atomic.Int64
+
+	values atomic.Int64 // of statements, which are kept decoded
+}
+
+// decode counts the values of a statement that is about to be decoded.
+func (b *budget) decode(payload []byte, limit int64) error {
+	if got := b.values.Add(int64(bytes.Count(payload, []byte(","))) + 1); got > limit {
+		return &LimitError{What: whatValues, Limit: limit, Got: got}
+	}
+	return nil
 }
 
 // A metered reader spends while it reads, so that many at once do not pass the limit together.

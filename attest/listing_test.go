@@ -25,7 +25,8 @@ func TestNextLink(t *testing.T) {
 		{`</a>; rel='next'`, `malformed`}, {`</a>; rel="next`, `malformed`}, {`garbage`, `malformed`}, {`</a`, `malformed`},
 		{`</a>`, `malformed`}, {`</a>; rel`, `malformed`}, {`</a>; rel=""`, `malformed`}, {`</a> rel=next`, `malformed`},
 		{`</a>; rel=prev; rel=next`, `malformed`}, {`</a>; rel=next, </b>; rel=next`, `malformed`},
-		{`</a>; rel=prev </b>; rel=next`, `malformed`},
+		{`</a>; rel=prev </b>; rel=next`, `malformed`}, {`<>; rel=next`, `malformed`},
+		{`<>; rel=next, </b>; rel=next`, `malformed`},
 	} {
 		got, err := nextLink(tt.in)
 		if err != nil {
@@ -361,5 +362,72 @@ func TestEveryStatementOnceHoweverMany(t *testing.T) {
 	}
 	if len(all) != 3000 || envelopes != 2000 {
 		t.Errorf("%d pieces of evidence with %d envelopes, want 3000 with 2000", len(all), envelopes)
+	}
+}
+
+// What a token server answers says nothing about the list that was asked for: an older pass must not stand because a
+// token could not be renewed.
+func TestTokenServerSaysNothingAboutLists(t *testing.T) {
+	for _, part := range []string{"/referrers/", ".att", "/tags/list"} {
+		for _, status := range []int{http.StatusBadRequest, http.StatusNotFound} {
+			w := newWorld(t, part == "/referrers/")
+			k := newKey(t, "k")
+			w.write(k, "scan", outcome(Passed, -time.Hour))
+			w.opts.WithoutViews = part != ".att"
+			w.write(k, "scan", outcome(Failed, 0))
+			tokens := 0
+			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/token" {
+					if tokens++; tokens > 1 {
+						rw.WriteHeader(status)
+						return true
+					}
+					fmt.Fprint(rw, `{"token":"t1"}`)
+					return true
+				}
+				if r.Header.Get("Authorization") == "Bearer t1" && !strings.Contains(r.URL.Path, part) {
+					return false
+				}
+				rw.Header().Set("WWW-Authenticate", `Bearer realm="http://`+r.Host+`/token",service="s"`)
+				rw.WriteHeader(http.StatusUnauthorized)
+				return true
+			})
+			e, err := w.newest(k, testResultOf("scan"))
+			if err == nil {
+				t.Errorf("%s, token server answers %d: got %q, problem %v", part, status, e.Result, e.Problem)
+			}
+		}
+	}
+}
+
+// The values of all statements together are bounded: what is decoded is kept.
+func TestValuesOfAllStatementsAreCounted(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	for n := range 4 {
+		w.write(k, "scan", outcome(Passed, -time.Duration(n)*time.Hour))
+	}
+	w.opts.Limits.TotalValues = 20
+	_, err := w.newest(k, testResultOf("scan"))
+	if l := wantAs[*LimitError](t, err); l.What != "total values" || l.Limit != 20 || l.Got <= 20 {
+		t.Errorf("got %v", l)
+	}
+	w.opts.Limits.TotalValues = 100
+	if _, err := w.newest(k, testResultOf("scan")); err != nil {
+		t.Error(err)
+	}
+}
+
+// What others wrote may be all mistakes; a thousand of them are told.
+func TestMistakesAreBounded(t *testing.T) {
+	findings := "[" + strings.Repeat("{},", 50_000) + "{}]"
+	payload := `{"_type":"https://in-toto.io/Statement/v1","predicateType":"` + VulnsType + `","predicate":{},"subject":` + findings + `}`
+	_, err := ParseStatement([]byte(payload))
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || len(joined.Unwrap()) != 1001 {
+		t.Fatalf("got an error of %d bytes", len(fmt.Sprint(err)))
+	}
+	if last := joined.Unwrap()[1000].Error(); last != "attest: subject[1000].digest: wrong, and what follows is not looked at" {
+		t.Error(last)
 	}
 }

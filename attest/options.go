@@ -36,7 +36,8 @@ type Options struct {
 	Logger *zap.Logger
 
 	// WithoutViews keeps a Writer from updating the tags that other tools read: cosign's .att tag, and the fallback
-	// index of registries without the referrers API. The record, which a Resolver reads, is complete without them. But
+	// index of registries without the referrers API; unless the registry answers for referrers and lists none, since then
+	// only they lead to the record. The record, which a Resolver reads, is complete without them. But
 	// if such a registry has the API later, and does not list what is older, only a fallback index leads to it.
 	WithoutViews bool
 

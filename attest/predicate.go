@@ -119,7 +119,17 @@ func parseTime(text string) time.Time {
 // A checklist collects mistakes.
 type checklist []error
 
-func (c *checklist) add(field, problem string) { *c = append(*c, &FieldError{field, problem}) }
+// mostMistakes bounds what is said of one thing: what others wrote may have a mistake in every byte.
+const mostMistakes = 1000
+
+func (c *checklist) add(field, problem string) {
+	switch {
+	case len(*c) < mostMistakes:
+		*c = append(*c, &FieldError{field, problem})
+	case len(*c) == mostMistakes:
+		*c = append(*c, &FieldError{field, "wrong, and what follows is not looked at"})
+	}
+}
 
 func (c *checklist) require(field string, ok bool) {
 	if !ok {

@@ -194,7 +194,7 @@ func (r *repository) entry(ctx context.Context, ref string) (entry, error) {
 // grave returns err if it is about the registry or this call, nil if it is about the one thing that was asked for.
 func grave(err error) error {
 	var limit *LimitError
-	if errors.As(err, &limit) && slices.Contains([]string{whatTotal, whatRequest, whatCall}, limit.What) {
+	if errors.As(err, &limit) && slices.Contains([]string{whatTotal, whatValues, whatRequest, whatCall}, limit.What) {
 		return err
 	}
 	var registry *RegistryError

@@ -216,7 +216,8 @@ func (r *repository) exchange(ctx context.Context, a ask) ([]byte, http.Header, 
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return nil, nil, withoutURL(err)
+		// No answer to what was asked: a status in err is that of a token server, and says nothing about the list.
+		return nil, nil, &RegistryError{Op: a.op, Ref: r.ref(a.ref), Err: withoutURL(err)}
 	}
 	defer resp.Body.Close()
 	if err := r.check(a, resp); err != nil {
@@ -319,7 +320,7 @@ func nextPage(u *url.URL, header http.Header) (*url.URL, error) {
 
 // The forms of RFC 8288: one link with the parameters behind it, and the name of a relation, which may be a URI.
 var (
-	linkForm     = regexp.MustCompile(`^[\s,]*<([^<>]*)>((?:[^<>,"]|"(?:[^"\\]|\\.)*")*)(?:,|$)`)
+	linkForm     = regexp.MustCompile(`^[\s,]*<([^<>]+)>((?:[^<>,"]|"(?:[^"\\]|\\.)*")*)(?:,|$)`)
 	relationForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.:/?#%&=_~+-]*$`)
 )
 

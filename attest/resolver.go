@@ -160,6 +160,9 @@ func (r *Resolver) read(ctx context.Context, repo *repository, l lead) (Evidence
 		e.Problem = l.unreadable(err)
 		return e, nil
 	}
+	if err := repo.budget.decode(e.payload, r.opts.Limits.TotalValues); err != nil {
+		return Evidence{}, err
+	}
 	if e.Statement, err = parseStatement(e.payload, r.opts.Limits.json()); err != nil {
 		e.Problem = l.unreadable(err)
 		return e, nil

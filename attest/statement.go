@@ -59,36 +59,28 @@ func parseStatement(payload []byte, limits strictjson.Limits) (*Statement, error
 }
 
 func (s *Statement) validate() error {
-	var errs []error
+	var c checklist
 	if s.Type != StatementType && s.Type != statementTypeV01 {
-		errs = append(errs, &FieldError{"_type", fmt.Sprintf("%q is not an in-toto statement", s.Type)})
+		c.add("_type", fmt.Sprintf("%q is not an in-toto statement", s.Type))
 	}
-	if s.PredicateType == "" {
-		errs = append(errs, &FieldError{"predicateType", "required"})
-	}
-	if len(s.Subject) == 0 {
-		errs = append(errs, &FieldError{"subject", "required"})
-	}
+	c.require("predicateType", s.PredicateType != "")
+	c.require("subject", len(s.Subject) > 0)
 	for i, subject := range s.Subject {
-		errs = append(errs, validateDigests(fmt.Sprintf("subject[%d].digest", i), subject.Digest))
+		c.require(fmt.Sprintf("subject[%d].digest", i), len(subject.Digest) > 0)
+		c.digests(fmt.Sprintf("subject[%d].digest", i), subject.Digest)
 	}
-	return errors.Join(errs...)
+	return errors.Join(c...)
 }
 
 var lowerHex = regexp.MustCompile(`^(?:[0-9a-f]{2})+$`)
 
-func validateDigests(field string, digests map[string]string) error {
-	if len(digests) == 0 {
-		return &FieldError{field, "required"}
-	}
-	var errs []error
+func (c *checklist) digests(field string, digests map[string]string) {
 	for _, algorithm := range slices.Sorted(maps.Keys(digests)) {
 		value := digests[algorithm]
 		if algorithm == "" || !lowerHex.MatchString(value) || algorithm == "sha256" && len(value) != 64 {
-			errs = append(errs, &FieldError{field + "." + algorithm, "not a digest in lower-case hex"})
+			c.add(field+"."+algorithm, "not a digest in lower-case hex")
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // about reports whether the statement has the image with that SHA-256 among its subjects.

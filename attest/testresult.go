@@ -79,12 +79,7 @@ func (d ResourceDescriptor) validate(c *checklist, field string) {
 	if d.Name == "" && d.URI == "" && len(d.Digest) == 0 && len(d.Content) == 0 {
 		c.add(field, "names nothing")
 	}
-	if len(d.Digest) == 0 {
-		return
-	}
-	if err := validateDigests(field+".digest", d.Digest); err != nil {
-		*c = append(*c, err)
-	}
+	c.digests(field+".digest", d.Digest)
 }
 
 // MarshalJSON writes the timestamp in UTC.

@@ -60,7 +60,9 @@ func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v
 		return v1.Manifest{}, v1.Hash{}, err
 	}
 	var m v1.Manifest
-	err = decode(doc.bytes, &m, r.opts.Limits.json())
+	if _, err = parseManifest(doc.bytes, r.opts.Limits); err == nil {
+		err = decode(doc.bytes, &m, r.opts.Limits.json())
+	}
 	m.MediaType = cmp.Or(m.MediaType, types.OCIManifestSchema1)
 	if err == nil && (m.Layers == nil || !m.MediaType.IsImage()) {
 		err = errors.New("not an image manifest")

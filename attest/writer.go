@@ -38,8 +38,9 @@ func NewWriter(s Signer, opts Options) *Writer {
 // each time.
 //
 // Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [*FutureError], since no [Resolver]
-// would believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A [*ViewError] comes
-// together with a good Record: the statement is stored and a [Resolver] finds it, only other tools do not see it yet.
+// would believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A Record that is not zero is
+// stored, whatever the error: a [*ViewError] says that a [Resolver] finds it and only other tools do not see it yet,
+// any other error that nobody can be sure to find it.
 func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Predicate) (Record, error) {
 	payload, err := encode(image, test, p)
 	if err != nil {
@@ -83,10 +84,8 @@ func (w *Writer) record(
 	if err != nil {
 		return Record{}, listing{}, err
 	}
-	if l, err = repo.publish(ctx, image, record, known); err != nil {
-		return Record{}, listing{}, err
-	}
-	return record, l, nil
+	l, err = repo.publish(ctx, image, record, known)
+	return record, l, err // it is stored, listed or not
 }
 
 // encode makes the statement's bytes. Equal arguments give equal bytes.
@@ -203,7 +202,7 @@ func (w *Writer) sign(ctx context.Context, payload []byte) ([]byte, error) {
 	limits := w.registry.opts.Limits
 	envelope, err := w.signer.Sign(ctx, PayloadType, payload)
 	if err != nil {
-		return nil, fmt.Errorf("attest: sign: %w", err)
+		return nil, fmt.Errorf("attest: sign: %w", overtime(ctx, err))
 	}
 	signed, err := openEnvelope(envelope, limits.json())
 	if err != nil {
@@ -225,10 +224,13 @@ func (r *repository) publish(ctx context.Context, image name.Digest, record Reco
 	own := parseEntry(document{record.Bytes, types.OCIManifestSchema1, record.Digest}, r.opts.Limits)
 	var last error
 	wait := r.opts.Backoff
-	for range r.opts.Attempts {
+	for attempt := 0; ; attempt++ {
 		l, err := r.list(ctx, image, known)
 		if err != nil || l.holds(record.Digest) {
 			return l, err
+		}
+		if attempt == r.opts.Attempts {
+			break
 		}
 		if l.referrers {
 			last = r.put(ctx, recordTag(image, record.Digest), types.OCIManifestSchema1, record.Bytes)

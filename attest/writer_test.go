@@ -452,6 +452,7 @@ func TestViewThatIsAnIndex(t *testing.T) {
 		for _, index := range []string{
 			`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`,
 			`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"layers":[]}`,
+			`{"schemaVersion":2,"manifests":[],"layers":[]}`,
 		} {
 			w.retag(viewTag(w.image), types.OCIImageIndex, []byte(index))
 			_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
@@ -669,4 +670,56 @@ func TestLogNeverHoldsPayloads(t *testing.T) {
 			t.Errorf("log holds %s", s)
 		}
 	}
+}
+
+// Where one repair is enough, one try is enough: the list is looked at once more after it.
+func TestPublishLooksAgainAfterTheLastTry(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
+	w.opts.Attempts = 1
+	if _, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0)); err != nil {
+		t.Error(err)
+	}
+	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+		t.Errorf("got %s, %v", e.Result, e.Problem)
+	}
+}
+
+// A statement that is stored comes with its record, also if the list cannot be read afterwards.
+func TestStoredRecordIsReturned(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	stored := false
+	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		stored = stored || r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/")
+		if stored && strings.Contains(r.URL.Path, "/referrers/") {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}
+		return false
+	})
+	record, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+	wantAs[*RegistryError](t, err)
+	w.breaks(nil)
+	if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != record.Digest {
+		t.Errorf("found %s, returned %s", e.Manifest, record.Digest)
+	}
+}
+
+// A signer that takes too long is told apart from one that fails.
+func TestSlowSigner(t *testing.T) {
+	w := newWorld(t, true)
+	w.opts.Limits.CallTime = 200 * time.Millisecond
+	_, err := NewWriter(slowSigner{}, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
+	if l := wantAs[*LimitError](t, err); l.What != "call milliseconds" {
+		t.Errorf("got %v", l)
+	}
+}
+
+type slowSigner struct{}
+
+func (slowSigner) Sign(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
