@@ -28,7 +28,7 @@ type Options struct {
 	Parallel int
 
 	// Pool names the pool of a scenario, and Pools limits the runs of a pool that are live at once. A pool that is not in
-	// Pools, and the pool "", have no limit of their own. The default is one pool, "".
+	// Pools has no limit of its own. By default all scenarios are in the pool "".
 	Pool  func(dag.ID) string
 	Pools map[string]int
 
@@ -46,7 +46,7 @@ type Options struct {
 	Backoff  time.Duration
 
 	// Grace is how long a runner may take to return after its context was canceled. One that takes longer has broken its
-	// promise, and Run gives up with a [*StuckError]. The default is one minute.
+	// promise, and Run gives up with a *StuckError. The default is one minute.
 	Grace time.Duration
 
 	// Save keeps a snapshot. It is called before anything in it is acted upon, so that after a crash Run goes on with the
