@@ -115,7 +115,10 @@ func (e *explorer) explore(s state) starts {
 		}
 		e.path = append(e.path, step{what, next})
 		n := e.explore(next)
-		e.path = e.path[:len(e.path)-1+b2i(e.violation != "")]
+		if e.violation != "" {
+			return // the path is the history of the violation
+		}
+		e.path = e.path[:len(e.path)-1]
 		if asked {
 			return
 		}

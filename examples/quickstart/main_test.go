@@ -38,18 +38,18 @@ func TestStory(t *testing.T) {
 	rest := out.String()
 	for _, want := range []string{
 		`verify +waits for clamav-scan, dast-tests, operator-scorecard`,
-		`dast-tests#1 starts\n`,
+		`dast-tests#1 running\n`,
 		`dast-tests#1 failed \(exit status 1\): 1 critical: CVE-2021-44228\n`,
 		`verify is canceled because of dast-tests#1\n`,
 		`e2e-test is canceled because of dast-tests#1\n`,
 		`e2e-test is canceled because dast-tests#1 failed\.\n`,
 		`outcome: failed\n`,
 		`dast-tests alone is asked to run again`,
-		`dast-tests#2 starts\n`,
+		`dast-tests#2 running\n`,
 		`dast-tests#2 passed: findings: 1, none critical\n`,
-		`verify#1 starts on clamav-scan#1, dast-tests#2, operator-scorecard#1\n`,
+		`verify#1 running on clamav-scan#1, dast-tests#2, operator-scorecard#1\n`,
 		`verify#1 passed: the newest evidence of clamav-scan and dast-tests is signed and good\n`,
-		`e2e-test#1 starts on verify#1\n`,
+		`e2e-test#1 running on verify#1\n`,
 		`e2e-test#1 passed: every layer is what its digest says\n`,
 		`outcome: passed\n`,
 		`decides  \S+  sha256:\S+  nothing critical, signed by key \S+\n`,
@@ -64,7 +64,7 @@ func TestStory(t *testing.T) {
 	_, first, _ := strings.Cut(out.String(), "everything runs")
 	for range 3 { // the roots start together, before any of them ends
 		line, rest, _ := strings.Cut(strings.TrimSpace(first), "\n")
-		if !strings.HasSuffix(line, "#1 starts") {
+		if !strings.HasSuffix(line, "#1 running") {
 			t.Errorf("%q comes before all roots started:\n%s", line, &out)
 		}
 		first = rest
@@ -84,7 +84,7 @@ func TestGraphFile(t *testing.T) {
 	}{
 		{
 			"passes", `scenarios: [{name: a, command: [sh, -c, "echo hello $TESTDAG_SCENARIO"]}, {name: b, after: [a], command: ["true"]}]`,
-			[]string{"a#1 passed: hello a", "b#1 starts on a#1", "outcome: passed"}, true,
+			[]string{"a#1 passed: hello a", "b#1 running on a#1", "outcome: passed"}, true,
 		},
 		{
 			"fails", `scenarios: [{name: a, command: [sh, -c, "echo broken; exit 3"]}, {name: b, after: [a], command: ["true"]}]`,

@@ -56,7 +56,7 @@ func parents(after []dag.Parent) string {
 func (s *story) step(step scheduler.Step) {
 	switch e := step.Event; e.Phase {
 	case scheduler.PhaseRunning:
-		s.line("▶", "%s starts%s", e.Ref, standing(e.Basis))
+		s.line("▶", "%s", e)
 	case scheduler.PhasePassed:
 		s.line("✔", "%s passed%s", e.Ref, lastLine(step.Result))
 	case scheduler.PhaseFailed:
@@ -78,17 +78,6 @@ func (s *story) verdicts(snapshot scheduler.Snapshot) {
 		fmt.Fprintln(s.out, "  "+m.Explain(id))
 	}
 	fmt.Fprintf(s.out, "\n  outcome: %s\n", m.Plan().Outcome)
-}
-
-func standing(basis []scheduler.Ref) string {
-	if len(basis) == 0 {
-		return ""
-	}
-	names := make([]string, len(basis))
-	for i, r := range basis {
-		names[i] = r.String()
-	}
-	return " on " + strings.Join(names, ", ")
 }
 
 // lastLine returns the last line that a run printed, shortened, with a colon before it; nothing if it printed nothing.
