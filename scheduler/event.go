@@ -99,71 +99,21 @@ func (s Snapshot) Observe(e Event) Snapshot {
 	return s
 }
 
-// maxRun bounds the numbers of runs that events may bring. The next run is always accepted, so counting goes on.
-const maxRun = 1 << 30
-
 func (st Status) observe(e Event) (after Status, changed bool) {
-	if e.Ref.ID == "" || e.Ref.Run < 0 || e.Ref.Run > max(maxRun, st.next()) {
+	if e.Ref.ID == "" {
 		return st, false
 	}
-	switch e.Kind {
-	case EventNews:
-		return st.news(e)
-	case EventRerun:
-		return st.rerun(e.Ref.Run, false)
-	case EventForce:
-		return st.rerun(e.Ref.Run, true)
-	case EventCancel:
-		return st.cancel(e.Ref.Run)
+	e.Basis = cleanBasis(e.Basis)
+	r := st.record()
+	c := r.observe(&e, len(st.Basis) > 0)
+	if c&changedRun != 0 {
+		st.Basis = nil
 	}
-	return st, false
-}
-
-func (st Status) news(e Event) (Status, bool) {
-	run := e.Ref.Run
-	if run == 0 || run < st.Run || e.Phase == PhaseNone || !e.Phase.valid() {
-		return st, false
+	if c&changedBasis != 0 {
+		st.Basis = e.Basis
 	}
-	changed := false
-	if run > st.Run {
-		st.Run, st.Phase, st.Forced, st.Basis = run, e.Phase, false, nil
-		st.Force = st.Force && st.asked()
-		changed = true
-	}
-	if st.Phase == PhaseRunning && e.Phase.Over() {
-		st.Phase, changed = e.Phase, true
-	}
-	if e.Forced && !st.Forced {
-		st.Forced, changed = true, true
-	}
-	if len(st.Basis) == 0 && len(e.Basis) > 0 {
-		st.Basis, changed = sortedBasis(e.Basis), true
-	}
-	return st, changed
-}
-
-func (st Status) rerun(run int, force bool) (Status, bool) {
-	_, canceled := st.canceled()
-	if run < max(st.Run, st.Cancel) || st.live() && !canceled && !st.asked() {
-		return st, false
-	}
-	switch want := st.next(); {
-	case st.Want < want:
-		st.Want, st.Force = want, force
-		return st, true
-	case force && !st.Force:
-		st.Force = true
-		return st, true
-	}
-	return st, false
-}
-
-func (st Status) cancel(run int) (Status, bool) {
-	if newest := max(st.newest(), 1); run >= st.newest() && st.Cancel < newest {
-		st.Cancel = newest
-		return st, true
-	}
-	return st, false
+	st.Run, st.Want, st.Cancel, st.Phase, st.Forced, st.Force = r.run, r.want, r.cancel, r.phase, r.forced, r.force
+	return st, c != 0
 }
 
 // sortedBasis returns the basis by ascending ID, of several runs of one scenario the newest.
@@ -173,3 +123,26 @@ func sortedBasis(basis []Ref) []Ref {
 	})
 	return slices.CompactFunc(sorted, func(a, b Ref) bool { return a.ID == b.ID })
 }
+
+// cleanBasis returns the basis sorted, without what names no run.
+func cleanBasis(basis []Ref) []Ref {
+	return slices.DeleteFunc(sortedBasis(basis), func(r Ref) bool { return !namesRun(r) })
+}
+
+// isClean reports whether cleanBasis would change nothing.
+func isClean(basis []Ref) bool {
+	for k, r := range basis {
+		if !namesRun(r) || k > 0 && basis[k-1].ID >= r.ID {
+			return false
+		}
+	}
+	return true
+}
+
+func sortByID(basis []Ref) []Ref {
+	slices.SortFunc(basis, func(x, y Ref) int { return compareID(x, y.ID) })
+	return basis
+}
+
+// namesRun reports whether a run can have this name.
+func namesRun(r Ref) bool { return r.ID != "" && r.Run > 0 && r.Run <= maxNumber }

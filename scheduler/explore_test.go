@@ -129,10 +129,10 @@ func (e *explorer) explore(s state) starts {
 	}
 	for i := range b.status {
 		st := b.status[i]
-		ref := b.ref(i)
+		ref := b.refAt(i)
 		switch b.action[i] {
 		case Start:
-			event := Started(b.start(i))
+			event := Started(b.ActionAt(i))
 			after, _ := st.observe(event)
 			follow(event, i, after, false, true, false)
 		case Stop:
@@ -140,7 +140,7 @@ func (e *explorer) explore(s state) starts {
 				follow(Action{Kind: Stop, Ref: ref}, i, st, true, false, false)
 			}
 		}
-		if st.live() {
+		if st.record().live() {
 			for _, phase := range []Phase{PhasePassed, PhaseFailed, PhaseCanceled, PhaseStopped} {
 				if phase == PhaseStopped && !stopping[i] {
 					continue
@@ -153,7 +153,7 @@ func (e *explorer) explore(s state) starts {
 		if s.requests == 0 {
 			continue
 		}
-		newest := Ref{ref.ID, st.newest()}
+		newest := Ref{ref.ID, st.record().newest()}
 		for _, event := range []Event{Rerun(newest), Force(newest), Cancel(newest)} {
 			if after, changed := st.observe(event); changed {
 				follow(event, i, after, stopping[i], false, true)
@@ -190,7 +190,7 @@ func (e *explorer) larger(x, y starts) starts {
 func (e *explorer) check(b *board) {
 	rest := true
 	for i := range b.status {
-		rest = rest && b.action[i] == 0 && !b.status[i].live()
+		rest = rest && b.action[i] == 0 && !b.status[i].record().live()
 	}
 	for i := range b.status {
 		st, verdict := &b.status[i], b.conclusion[i].Verdict
@@ -198,13 +198,13 @@ func (e *explorer) check(b *board) {
 		if rest && !verdict.Final() {
 			e.fail("at rest %s is %s", id, verdict)
 		}
-		if b.action[i] == Stop && !st.live() || b.action[i] == Start && st.live() {
-			e.fail("%s %s, live: %t", b.action[i], id, st.live())
+		if b.action[i] == Stop && !st.record().live() || b.action[i] == Start && st.record().live() {
+			e.fail("%s %s, live: %t", b.action[i], id, st.record().live())
 		}
-		if st.live() && verdict == VerdictWaiting && b.action[i] != 0 {
+		if st.record().live() && verdict == VerdictWaiting && b.action[i] != 0 {
 			e.fail("%s waits, and its live run is not left alone", id)
 		}
-		forced := st.asked() && st.Force || st.Forced && !st.asked()
+		forced := st.record().asked() && st.Force || st.Forced && !st.record().asked()
 		for _, p := range b.g.ParentsAt(i) {
 			e.checkEdge(b, i, p, forced)
 		}
@@ -223,7 +223,7 @@ func (e *explorer) checkEdge(b *board, i int, p dag.Neighbor, forced bool) {
 	good := above == VerdictPassed || above == VerdictFailed && p.Condition >= dag.OnFinish || above == VerdictCanceled && p.Condition == dag.Always
 	if b.action[i] == Start {
 		switch {
-		case parent.live():
+		case parent.record().live():
 			e.fail("%s starts while %s is live", id, pid)
 		case !above.Final():
 			e.fail("%s starts while %s is %s", id, pid, above)
@@ -234,7 +234,7 @@ func (e *explorer) checkEdge(b *board, i int, p dag.Neighbor, forced bool) {
 	if above.Final() && !good && !forced && verdict != VerdictCanceled {
 		e.fail("%s is %s although %s is %s (%s)", id, verdict, pid, above, p.Condition)
 	}
-	if (verdict == VerdictPassed || verdict == VerdictFailed) && parent.Run > 0 && !st.standsOn(pid, parent.Run) {
+	if (verdict == VerdictPassed || verdict == VerdictFailed) && parent.Run > 0 && !st.standsOn(Ref{pid, parent.Run}) {
 		e.fail("%s is %s and does not stand on %s#%d", id, verdict, pid, parent.Run)
 	}
 }
@@ -255,7 +255,7 @@ func (e *explorer) checkCause(b *board, i int) {
 	}
 	root := &b.status[at]
 	failed := b.conclusion[at].Verdict == VerdictFailed && root.Phase == PhaseFailed && root.Run == c.Cause.Run
-	run, canceled := root.canceled()
+	run, canceled := root.record().canceled()
 	if !failed && (!canceled || run != c.Cause.Run) {
 		e.fail("the cause of %s is %s, which neither failed nor was canceled", b.g.ID(i), c.Cause)
 	}
@@ -264,7 +264,7 @@ func (e *explorer) checkCause(b *board, i int) {
 // checkLateNews: news of an older run, repeated news, and older requests change nothing.
 func (e *explorer) checkLateNews(b *board, i int) {
 	st := b.status[i]
-	ref := b.ref(i)
+	ref := b.refAt(i)
 	old := Ref{ref.ID, ref.Run - 1}
 	late := []Event{Finished(old, PhaseFailed), Finished(old, PhaseRunning), Finished(ref, PhaseRunning), Finished(ref, st.Phase)}
 	if len(st.Basis) > 0 {
@@ -303,11 +303,11 @@ func (e *explorer) history() string {
 
 // The layout of packed: run, phase, forced, want, force, cancel, stopping, and three bits of the run of each parent.
 func (e *explorer) pack(i int, st Status, stopping bool) packed {
-	if st.newest() > mostRuns {
+	if st.record().newest() > mostRuns {
 		e.fail("%s has more runs than bits", e.g.ID(i))
 	}
 	p := packed(st.Run) | packed(st.Phase)<<3 | packed(b2i(st.Forced))<<6 | packed(st.Want)<<7 | packed(b2i(st.Force))<<10 |
-		packed(st.Cancel)<<11 | packed(b2i(stopping && st.live()))<<14
+		packed(st.Cancel)<<11 | packed(b2i(stopping && st.record().live()))<<14
 	for k, parent := range e.g.ParentsAt(i) {
 		if at := slices.IndexFunc(st.Basis, func(r Ref) bool { return r.ID == e.g.ID(int(parent.Index)) }); at >= 0 {
 			p |= packed(st.Basis[at].Run) << (15 + 3*k)
@@ -332,7 +332,7 @@ func (e *explorer) unpack(s state) (b *board, stopping [mostScenarios]bool) {
 			}
 		}
 		b.status[i] = st
-		b.conclusion[i], b.action[i] = b.conclude(i)
+		b.conclude(i)
 	}
 	return b, stopping
 }

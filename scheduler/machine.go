@@ -1,25 +1,89 @@
 package scheduler
 
 import (
-	"maps"
+	"iter"
+	"slices"
 
 	"github.com/testdag/testdag/dag"
 )
 
 // A Machine remembers a graph and a snapshot between events and adds no rule: Plan always equals [Next] of its graph and
 // its snapshot. It is not safe for concurrent use; let one goroutine own it.
+//
+// What an event costs grows with the scenarios whose verdict it changes and their edges, not with the graph. Those who
+// drive millions of scenarios walk over [Machine.Todo] and tell what came of it by index, without names:
+//
+//	for i, do := range m.Todo() {
+//		if do == scheduler.Start && launch(m.ActionAt(i)) {
+//			m.StartedAt(i)
+//		}
+//	}
+//
+// It keeps less than 100 bytes for a scenario with three parents, beside the graph.
 type Machine struct {
-	g        *dag.Graph
-	snapshot Snapshot
-	board    *board // what the rules conclude, nil when it must be found anew
+	g     *dag.Graph
+	nodes []node // by index
+
+	parents  []int32  // the edges to the parents of scenario i, in declared order, are parents[i] to parents[i+1]
+	children []int32  // in the same way, the places of the edges to its children
+	edge     []int32  // by place, the edge
+	basis    []uint32 // by edge, the run of the parent that the newest run of the child stands on, or 0
+	broken   set      // edges that are broken
+
+	look  set // scenarios on which the conclusion may change
+	todo  set // scenarios about which something is to be done
+	final tally
+
+	beside    map[int][]Ref     // what else the newest run stands on: scenarios that are not parents, or not any more
+	strangers map[dag.ID]Status // what was observed of scenarios that are not in the graph
+
+	noting bool
+	notes  []note // what changed, while noting
 }
 
-// NewMachine returns a Machine that begins with a snapshot, which may be nil.
+// A node is what a Machine knows of one scenario: its record, its edges summed up, and the conclusion.
+type node struct {
+	run, want, cancel uint32
+	open              int32 // edges that are open
+	down              int32 // edges that are broken
+	winding           int32 // edges that are broken, and the parent has a live run
+	stale             int32 // parents whose newest run the basis does not hold, if there is a run
+	cause             int32 // the scenario that is the root cause
+	causeRun          uint32
+	phase             Phase
+	flags             flags
+	verdict           Verdict
+	action            ActionKind
+}
+
+type flags uint8
+
+const (
+	flagForced flags = 1 << iota
+	flagForce
+	flagBased // the basis of the newest run is known
+	flagUsed  // a child has a run: its basis counts when this scenario has a new one
+)
+
+// A tally counts scenarios by verdict.
+type tally struct {
+	missing          int // the verdict is not final
+	failed, canceled int // of those that are not optional
+}
+
+// A note says what a conclusion and an action were before they changed.
+type note struct {
+	index      int32
+	conclusion Conclusion
+}
+
+// NewMachine returns a Machine that begins with a snapshot, which may be nil. Numbers of runs that the JSON form of a
+// snapshot could not hold are taken as the nearest that it could.
 func NewMachine(g *dag.Graph, s Snapshot) *Machine {
-	m := &Machine{g: g, snapshot: maps.Clone(s)}
-	if m.snapshot == nil {
-		m.snapshot = Snapshot{}
-	}
+	m := &Machine{g: g}
+	m.lay()
+	m.load(s)
+	m.concludeAll()
 	return m
 }
 
@@ -27,32 +91,131 @@ func NewMachine(g *dag.Graph, s Snapshot) *Machine {
 func (m *Machine) Graph() *dag.Graph { return m.g }
 
 // SetGraph replaces the graph. What was observed stays: scenarios that are in both graphs go on, and live runs of those
-// that are gone are stopped.
-func (m *Machine) SetGraph(g *dag.Graph) { m.g, m.board = g, nil }
+// that are gone are stopped. It takes the time of NewMachine.
+func (m *Machine) SetGraph(g *dag.Graph) { *m = *NewMachine(g, m.Snapshot()) }
 
 // Snapshot returns what has been observed until now.
-func (m *Machine) Snapshot() Snapshot { return maps.Clone(m.snapshot) }
+func (m *Machine) Snapshot() Snapshot {
+	s := make(Snapshot, len(m.nodes)+len(m.strangers))
+	for id, st := range m.strangers {
+		st.Basis = slices.Clone(st.Basis)
+		s[id] = st
+	}
+	for i := range m.nodes {
+		if st := m.statusAt(i); !st.isZero() {
+			s[m.g.ID(i)] = st
+		}
+	}
+	return s
+}
 
 // Newest names the newest run of a scenario, as [Snapshot.Newest] does.
-func (m *Machine) Newest(id dag.ID) Ref { return m.snapshot.Newest(id) }
+func (m *Machine) Newest(id dag.ID) Ref {
+	i, ok := m.g.Index(id)
+	if !ok {
+		st := m.strangers[id]
+		return Ref{id, st.record().newest()}
+	}
+	return Ref{id, m.nodes[i].record().newest()}
+}
 
 // Observe takes an event into account, and reports whether it changed what is known. A request about a scenario that is
 // neither in the graph nor in the snapshot changes nothing. News of one is kept: it may be late news of a run that was
 // started before the scenario was removed, and then must be stopped.
 func (m *Machine) Observe(e Event) (changed bool) {
-	st, known := m.snapshot[e.Ref.ID]
-	if _, ok := m.g.Index(e.Ref.ID); !ok && !known && e.Kind != EventNews {
-		return false
+	i, ok := m.g.Index(e.Ref.ID)
+	if !ok {
+		return m.observeStranger(e)
 	}
-	st, changed = st.observe(e)
-	if changed {
-		m.snapshot[e.Ref.ID], m.board = st, nil
+	if !isClean(e.Basis) {
+		e.Basis = cleanBasis(e.Basis)
 	}
-	return changed
+	before := m.nodes[i].face()
+	c := m.fold(i, &e)
+	if c&(changedRun|changedBasis) != 0 {
+		m.standOn(i, e.Basis)
+	}
+	return m.settle(i, c, before)
 }
 
-// Plan returns what to do now.
-func (m *Machine) Plan() Plan { return m.rules().plan(m.snapshot) }
+func (m *Machine) observeStranger(e Event) (changed bool) {
+	st, known := m.strangers[e.Ref.ID]
+	if !known && e.Kind != EventNews {
+		return false
+	}
+	if st, changed = st.observe(e); !changed {
+		return false
+	}
+	if m.strangers == nil {
+		m.strangers = map[dag.ID]Status{}
+	}
+	m.strangers[e.Ref.ID] = st
+	return true
+}
+
+// StartedAt observes that the run which the plan starts was started: it is Observe of [Started] of [Machine.ActionAt],
+// and changes nothing if there is no such action. It panics if i is not in [0, Graph().Len()).
+func (m *Machine) StartedAt(i int) (changed bool) {
+	n := &m.nodes[i]
+	if n.action != Start {
+		return false
+	}
+	r := n.record()
+	before := n.face()
+	c := m.fold(i, &Event{Ref: Ref{Run: r.next()}, Phase: PhaseRunning, Forced: r.asked() && r.force})
+	m.standOnNewest(i)
+	return m.settle(i, c, before)
+}
+
+// FinishedAt observes that the newest run of a scenario is over: it is Observe of [Finished]. It panics if i is not in
+// [0, Graph().Len()).
+func (m *Machine) FinishedAt(i int, phase Phase) (changed bool) {
+	n := &m.nodes[i]
+	before := n.face()
+	return m.settle(i, m.fold(i, &Event{Ref: Ref{Run: int(n.run)}, Phase: phase}), before)
+}
+
+// Plan returns what to do now. It takes time for each action.
+func (m *Machine) Plan() Plan {
+	p := Plan{Actions: m.stopStrangers()}
+	for i := range m.Todo() {
+		p.Actions = append(p.Actions, m.ActionAt(i))
+	}
+	if len(p.Actions) == 0 {
+		p.Outcome = m.final.outcome()
+	}
+	return p
+}
+
+// stopStrangers stops the live runs of scenarios that are not in the graph.
+func (m *Machine) stopStrangers() []Action { return stopRemoved(m.g, m.strangers) }
+
+// Todo returns an iterator over the scenarios of the graph about which something is to be done now, by index in canonical
+// order, and what. Events may be observed meanwhile: it goes on with what is to be done then about scenarios of higher
+// index. Live runs of scenarios that are not in the graph, which are to be stopped, are told by [Machine.Plan] alone.
+func (m *Machine) Todo() iter.Seq2[int, ActionKind] {
+	return func(yield func(int, ActionKind) bool) {
+		for i := m.todo.from(0); i >= 0; i = m.todo.from(i + 1) {
+			if !yield(i, m.nodes[i].action) {
+				return
+			}
+		}
+	}
+}
+
+// ActionAt returns what to do now about the scenario at index i; its kind is 0 if that is nothing. It panics if i is not
+// in [0, Graph().Len()).
+func (m *Machine) ActionAt(i int) Action {
+	n := &m.nodes[i]
+	switch n.action {
+	case Start:
+		r := n.record()
+		return Action{Kind: Start, Ref: Ref{m.g.ID(i), r.next()}, Basis: m.newest(i, nil), Forced: r.asked() && r.force}
+	case Stop:
+		return Action{Kind: Stop, Ref: m.refAt(i)}
+	}
+	return Action{}
+}
 
 // Conclusion returns what the rules conclude for a scenario, the zero Conclusion if it is not in the graph.
 func (m *Machine) Conclusion(id dag.ID) Conclusion {
@@ -60,15 +223,73 @@ func (m *Machine) Conclusion(id dag.ID) Conclusion {
 	if !ok {
 		return Conclusion{}
 	}
-	return m.rules().conclusion[i]
+	return m.conclusionAt(i)
 }
 
 // Explain says in a sentence what the rules conclude for a scenario and why.
-func (m *Machine) Explain(id dag.ID) string { return m.rules().explain(m.snapshot, id) }
-
-func (m *Machine) rules() *board {
-	if m.board == nil {
-		m.board = newBoard(m.g, m.snapshot)
+func (m *Machine) Explain(id dag.ID) string {
+	i, ok := m.g.Index(id)
+	if !ok {
+		return explainUnknown(m.strangers, id)
 	}
-	return m.board
+	return explain(m, i)
+}
+
+func (m *Machine) conclusionAt(i int) Conclusion {
+	n := &m.nodes[i]
+	if n.verdict != VerdictCanceled {
+		return Conclusion{Verdict: n.verdict}
+	}
+	return Conclusion{n.verdict, Ref{m.g.ID(int(n.cause)), int(n.causeRun)}}
+}
+
+func (m *Machine) refAt(i int) Ref { return Ref{m.g.ID(i), int(m.nodes[i].run)} }
+
+// newest appends the newest runs of the parents of the scenario at index i, by ascending ID.
+func (m *Machine) newest(i int, basis []Ref) []Ref {
+	for _, p := range m.g.ParentsAt(i) {
+		if r := m.refAt(int(p.Index)); r.Run > 0 {
+			basis = append(basis, r)
+		}
+	}
+	return sortByID(basis)
+}
+
+// statusAt returns what has been observed of the scenario at index i.
+func (m *Machine) statusAt(i int) Status {
+	n := &m.nodes[i]
+	r := n.record()
+	st := Status{Run: r.run, Phase: r.phase, Forced: r.forced, Want: r.want, Force: r.force, Cancel: r.cancel}
+	if n.flags&flagBased == 0 {
+		return st
+	}
+	st.Basis = slices.Clone(m.beside[i])
+	first := int(m.parents[i])
+	for k, p := range m.g.ParentsAt(i) {
+		if run := m.basis[first+k]; run > 0 {
+			st.Basis = append(st.Basis, Ref{m.g.ID(int(p.Index)), int(run)})
+		}
+	}
+	sortByID(st.Basis)
+	return st
+}
+
+func (t *tally) outcome() Outcome {
+	switch {
+	case t.missing > 0:
+		return OutcomePending
+	case t.failed > 0:
+		return OutcomeFailed
+	case t.canceled > 0:
+		return OutcomeCanceled
+	}
+	return OutcomePassed
+}
+
+func (m *Machine) conclusions() []Conclusion {
+	all := make([]Conclusion, len(m.nodes))
+	for i := range all {
+		all[i] = m.conclusionAt(i)
+	}
+	return all
 }

@@ -75,60 +75,14 @@ func Conclude(g *dag.Graph, s Snapshot) []Conclusion {
 	return newBoard(g, s).conclusion
 }
 
-func (b *board) plan(s Snapshot) Plan {
-	p := Plan{Actions: stopRemoved(b.g, s), Outcome: b.outcome()}
-	for i, kind := range b.action {
-		switch kind {
-		case Start:
-			p.Actions = append(p.Actions, b.start(i))
-		case Stop:
-			p.Actions = append(p.Actions, Action{Kind: Stop, Ref: b.ref(i)})
-		}
-	}
-	if len(p.Actions) > 0 {
-		p.Outcome = OutcomePending
-	}
-	return p
-}
-
-// start is the action that starts the next run of the scenario at index i.
-func (b *board) start(i int) Action {
-	st := &b.status[i]
-	a := Action{Kind: Start, Ref: Ref{b.g.ID(i), st.next()}, Forced: st.asked() && st.Force}
-	for _, p := range b.g.ParentsAt(i) {
-		if r := b.ref(int(p.Index)); r.Run > 0 {
-			a.Basis = append(a.Basis, r)
-		}
-	}
-	slices.SortFunc(a.Basis, func(x, y Ref) int { return cmp.Compare(x.ID, y.ID) })
-	return a
-}
-
 // stopRemoved stops the live runs of scenarios that are no longer in the graph.
 func stopRemoved(g *dag.Graph, s Snapshot) []Action {
 	var actions []Action
 	for id, st := range s {
-		if _, ok := g.Index(id); !ok && st.live() {
+		if _, ok := g.Index(id); !ok && st.record().live() {
 			actions = append(actions, Action{Kind: Stop, Ref: Ref{id, st.Run}})
 		}
 	}
 	slices.SortFunc(actions, func(x, y Action) int { return cmp.Compare(x.Ref.ID, y.Ref.ID) })
 	return actions
-}
-
-// outcome looks at the verdicts alone. A live run is behind one that is not final, or the plan stops it.
-func (b *board) outcome() Outcome {
-	outcome := OutcomePassed
-	for i, c := range b.conclusion {
-		switch {
-		case !c.Verdict.Final():
-			return OutcomePending
-		case b.g.OptionalAt(i):
-		case c.Verdict == VerdictFailed:
-			outcome = OutcomeFailed
-		case c.Verdict == VerdictCanceled && outcome == OutcomePassed:
-			outcome = OutcomeCanceled
-		}
-	}
-	return outcome
 }

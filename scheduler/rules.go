@@ -35,59 +35,12 @@ type Conclusion struct {
 	Cause   Ref
 }
 
-// A board holds what the rules look at and what they conclude, by index.
-type board struct {
-	g          *dag.Graph
-	status     []Status
-	conclusion []Conclusion
-	action     []ActionKind
-}
-
-// newBoard applies the rules to every scenario, parents before children.
-func newBoard(g *dag.Graph, s Snapshot) *board {
-	n := g.Len()
-	b := &board{g: g, status: make([]Status, n), conclusion: make([]Conclusion, n), action: make([]ActionKind, n)}
-	for i := range n {
-		b.status[i] = s[g.ID(i)]
-		b.conclusion[i], b.action[i] = b.conclude(i)
-	}
-	return b
-}
-
-// conclude applies the rules to the scenario at index i. Those of its parents have been applied.
-func (b *board) conclude(i int) (c Conclusion, do ActionKind) {
-	st := &b.status[i]
-
-	// Rule 2. A person canceled it: it is canceled, and a live run is stopped. A later request lifts it. A run that was
-	// canceled from outside counts as this.
-	if run, ok := st.canceled(); ok {
-		return Conclusion{VerdictCanceled, Ref{b.g.ID(i), run}}, st.stopIfLive()
-	}
-
-	open, broken := b.edges(i)
-
-	// Rule 3. An edge is broken: it is canceled at once, without waiting for other parents, whatever its last run said. A
-	// live run is stopped. The cause is that of the first broken edge in declared order.
-	if broken >= 0 {
-		return Conclusion{VerdictCanceled, b.cause(broken)}, st.stopIfLive()
-	}
-
-	// Rule 4. An edge is open: it waits. A live run goes on, although a parent is being run again.
-	if open {
-		return Conclusion{Verdict: VerdictWaiting}, 0
-	}
-
-	// Rule 5. All edges are met. If the newest run is current, its phase is the verdict; otherwise it is started again on
-	// the newest runs of its parents, after a live run was stopped.
-	switch {
-	case b.current(i):
-		verdict, _ := verdictOf(st.Phase)
-		return Conclusion{Verdict: verdict}, 0
-	case st.live():
-		return Conclusion{Verdict: VerdictRunning}, Stop
-	default:
-		return Conclusion{Verdict: VerdictReady}, Start
-	}
+// Edges sum up the edges to the parents of one scenario, and what its newest run stands on.
+type edges struct {
+	open    bool // an edge is open
+	broken  bool // an edge is broken
+	winding bool // an edge is broken, and the parent has a live run
+	stale   bool // there is a newest run of a parent that the basis does not hold
 }
 
 // An edgeState is what an edge comes to by rule 1.
@@ -97,19 +50,21 @@ const (
 	edgeOpen edgeState = iota
 	edgeMet
 	edgeBroken
+	edgeWinding // broken, and the parent has a live run
 )
 
 // edge applies rule 1. An edge is met when the parent's verdict is one that its condition asks for, and the parent has
 // no live run. It is broken when the parent's verdict is final and cannot meet it without a new run. Otherwise it is
 // open.
-func (b *board) edge(p dag.Neighbor) edgeState {
-	verdict := b.conclusion[p.Index].Verdict
+func edge(c dag.Condition, parent Verdict, live bool) edgeState {
 	switch {
-	case !verdict.Final():
+	case !parent.Final():
 		return edgeOpen
-	case !meets(p.Condition, verdict):
+	case !meets(c, parent) && live:
+		return edgeWinding
+	case !meets(c, parent):
 		return edgeBroken
-	case b.status[p.Index].live():
+	case live:
 		return edgeOpen
 	default:
 		return edgeMet
@@ -128,59 +83,57 @@ func meets(c dag.Condition, v Verdict) bool {
 	}
 }
 
-// edges reports whether an edge to a parent is open, and the index of the first parent in declared order to which the
-// edge is broken, or -1. A forced run counts broken edges as met (rule 6); but no edge is met while the parent has a live
-// run (rule 1).
-func (b *board) edges(i int) (open bool, broken int) {
-	broken = -1
-	forced := b.forced(i)
-	for _, p := range b.g.ParentsAt(i) {
-		switch state := b.edge(p); {
-		case state == edgeOpen:
-			open = true
-		case state == edgeBroken && forced:
-			open = open || b.status[p.Index].live()
-		case state == edgeBroken && broken < 0:
-			broken = int(p.Index)
-		}
+// decide applies the other rules to one scenario. Those of its parents have been applied.
+func decide(r record, e edges) (v Verdict, do ActionKind) {
+	// Rule 2. A person canceled it: it is canceled, and a live run is stopped. A later request lifts it. A run that was
+	// canceled from outside counts as this.
+	if _, ok := r.canceled(); ok {
+		return VerdictCanceled, r.stopIfLive()
 	}
-	return open, broken
+
+	// Rule 6. A forced run counts its broken edges as met; but no edge is met while the parent has a live run.
+	if r.counts(e) {
+		e.open, e.broken = e.open || e.winding, false
+	}
+
+	// Rule 3. An edge is broken: it is canceled at once, without waiting for other parents, whatever its last run said. A
+	// live run is stopped. The cause is that of the first broken edge in declared order.
+	if e.broken {
+		return VerdictCanceled, r.stopIfLive()
+	}
+
+	// Rule 4. An edge is open: it waits. A live run goes on, although a parent is being run again.
+	if e.open {
+		return VerdictWaiting, 0
+	}
+
+	// Rule 5. All edges are met. If the newest run is current, its phase is the verdict; otherwise it is started again on
+	// the newest runs of its parents, after a live run was stopped.
+	if v, ok := r.current(e); ok {
+		return v, 0
+	}
+	if r.live() {
+		return VerdictRunning, Stop
+	}
+	return VerdictReady, Start
 }
 
-// cause returns the root cause why edges to the scenario at index i are broken: the cause why it was canceled, or its own
-// run that failed.
-func (b *board) cause(i int) Ref {
-	if b.conclusion[i].Verdict == VerdictCanceled {
-		return b.conclusion[i].Cause
-	}
-	return b.ref(i)
-}
-
-// forced applies rule 6. A forced run counts its broken edges as met for as long as its basis holds the newest runs of
+// counts reports whether a forced run counts its broken edges as met: for as long as its basis holds the newest runs of
 // the parents, no newer run was asked for and no plan stopped it. So does one that was asked for and has not started.
-func (b *board) forced(i int) bool {
-	st := &b.status[i]
-	if st.asked() {
-		return st.Force
+func (r record) counts(e edges) bool {
+	if r.asked() {
+		return r.force
 	}
-	return st.Forced && st.Phase != PhaseStopped && b.upToDate(i)
+	return r.forced && r.run > 0 && r.phase != PhaseStopped && !e.stale
 }
 
-// current reports whether the newest run still counts: no newer one was asked for, no plan stopped it, and its basis
-// holds the newest runs of the parents.
-func (b *board) current(i int) bool {
-	st := &b.status[i]
-	if st.Run < 1 || st.asked() {
-		return false
+// current returns the verdict that the newest run leads to if it still counts: no newer one was asked for, no plan
+// stopped it, and its basis holds the newest runs of the parents.
+func (r record) current(e edges) (v Verdict, ok bool) {
+	if r.run < 1 || r.asked() || e.stale {
+		return 0, false
 	}
-	_, counts := verdictOf(st.Phase)
-	return counts && b.upToDate(i)
-}
-
-// verdictOf returns the verdict that a current run in this phase leads to, and whether a run in this phase can be
-// current: one that was stopped cannot, nor one of which nothing is known.
-func verdictOf(p Phase) (v Verdict, counts bool) {
-	switch p {
+	switch r.phase {
 	case PhaseRunning:
 		return VerdictRunning, true
 	case PhasePassed:
@@ -188,26 +141,12 @@ func verdictOf(p Phase) (v Verdict, counts bool) {
 	case PhaseFailed:
 		return VerdictFailed, true
 	}
-	return VerdictReady, false
+	return 0, false
 }
 
-// upToDate reports whether the basis of the newest run holds the newest run of every parent. What it holds beside, of
-// parents that are no longer there, does not matter.
-func (b *board) upToDate(i int) bool {
-	for _, p := range b.g.ParentsAt(i) {
-		if r := b.ref(int(p.Index)); r.Run > 0 && !b.status[i].standsOn(r.ID, r.Run) {
-			return false
-		}
-	}
-	return true
-}
-
-func (st *Status) stopIfLive() ActionKind {
-	if st.live() {
+func (r record) stopIfLive() ActionKind {
+	if r.live() {
 		return Stop
 	}
 	return 0
 }
-
-// ref names the newest run of the scenario at index i.
-func (b *board) ref(i int) Ref { return Ref{b.g.ID(i), b.status[i].Run} }

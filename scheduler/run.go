@@ -144,8 +144,8 @@ func (e *executor) shutDown(ctx context.Context) error {
 
 // takeUp calls the runner for what is live in the snapshot.
 func (e *executor) takeUp() {
-	for id, st := range e.m.snapshot {
-		if st.live() {
+	for id, st := range e.m.Snapshot() {
+		if st.record().live() {
 			e.launch("run taken up", Task{Ref: Ref{id, st.Run}, Basis: slices.Clone(st.Basis), Forced: st.Forced})
 		}
 	}
@@ -334,7 +334,7 @@ func (e *executor) request(event Event) {
 func (e *executor) observe(event Event, result Result) (changed bool) {
 	var before []Conclusion
 	if e.o.Observe != nil {
-		before = e.m.rules().conclusion
+		before = e.m.conclusions()
 	}
 	if !e.m.Observe(event) {
 		return false
@@ -349,7 +349,7 @@ func (e *executor) tell(s Step, before []Conclusion) {
 	if e.o.Observe == nil {
 		return
 	}
-	for i, to := range e.m.rules().conclusion {
+	for i, to := range e.m.conclusions() {
 		if from := before[i]; from != to {
 			s.Changes = append(s.Changes, Change{ID: e.m.Graph().ID(i), From: from, To: to})
 		}

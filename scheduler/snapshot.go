@@ -53,33 +53,15 @@ type Status struct {
 	Cancel int  // newest run that a person canceled, 0 if none; it may never have started
 }
 
-// live reports whether the newest run is not known to be over.
-func (st *Status) live() bool { return st.Run > 0 && st.Phase == PhaseRunning }
-
-// newest is the number of the newest run there is: started, asked for, or canceled before it started.
-func (st *Status) newest() int { return max(st.Run, st.Want, st.Cancel) }
-
-// next is the number of the run to start: the one that was asked for, or the one after the newest.
-func (st *Status) next() int { return max(st.Want, max(0, st.Run, st.Cancel)+1) }
-
-// asked reports whether a person asked for a newer run than there is.
-func (st *Status) asked() bool { return st.Want > st.Run }
-
-// canceled returns the run that a person canceled, unless a newer one was asked for.
-func (st *Status) canceled() (run int, ok bool) {
-	switch {
-	case st.Cancel > 0 && st.Cancel >= st.Run && st.Cancel >= st.Want:
-		return st.Cancel, true
-	case st.Run > 0 && st.Phase == PhaseCanceled && !st.asked():
-		return st.Run, true
-	}
-	return 0, false
+// record returns all of it but the basis.
+func (st *Status) record() record {
+	return record{run: st.Run, want: st.Want, cancel: st.Cancel, phase: st.Phase, forced: st.Forced, force: st.Force}
 }
 
 // standsOn reports whether the basis holds a run.
-func (st *Status) standsOn(id dag.ID, run int) bool {
-	at, ok := slices.BinarySearchFunc(st.Basis, id, compareID)
-	return ok && st.Basis[at].Run == run
+func (st *Status) standsOn(r Ref) bool {
+	at, ok := slices.BinarySearchFunc(st.Basis, r.ID, compareID)
+	return ok && st.Basis[at].Run == r.Run
 }
 
 func (st Status) isZero() bool {
@@ -97,5 +79,5 @@ type Snapshot map[dag.ID]Status
 // It is the run that a request made now is about.
 func (s Snapshot) Newest(id dag.ID) Ref {
 	st := s[id]
-	return Ref{ID: id, Run: st.newest()}
+	return Ref{ID: id, Run: st.record().newest()}
 }

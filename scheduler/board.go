@@ -1,0 +1,127 @@
+package scheduler
+
+import "github.com/testdag/testdag/dag"
+
+// A board applies the rules to a whole graph at once. It holds what they look at and what they conclude, by index.
+type board struct {
+	g          *dag.Graph
+	status     []Status
+	conclusion []Conclusion
+	action     []ActionKind
+}
+
+// newBoard applies the rules to every scenario, parents before children.
+func newBoard(g *dag.Graph, s Snapshot) *board {
+	n := g.Len()
+	b := &board{g: g, status: make([]Status, n), conclusion: make([]Conclusion, n), action: make([]ActionKind, n)}
+	for i := range n {
+		b.status[i] = s[g.ID(i)]
+		b.conclude(i)
+	}
+	return b
+}
+
+// conclude applies the rules to the scenario at index i. Those of its parents have been applied.
+func (b *board) conclude(i int) {
+	e, broken := b.edges(i)
+	verdict, do := decide(b.status[i].record(), e)
+	b.conclusion[i], b.action[i] = Conclusion{Verdict: verdict}, do
+	if verdict == VerdictCanceled {
+		b.conclusion[i].Cause = b.cause(i, broken)
+	}
+}
+
+// edges sums up the edges to the parents of the scenario at index i. It returns the index of the first parent in declared
+// order to which the edge is broken, or -1.
+func (b *board) edges(i int) (e edges, broken int) {
+	broken = -1
+	st := &b.status[i]
+	for _, p := range b.g.ParentsAt(i) {
+		parent := &b.status[p.Index]
+		switch edge(p.Condition, b.conclusion[p.Index].Verdict, parent.record().live()) {
+		case edgeOpen:
+			e.open = true
+		case edgeWinding:
+			e.winding = true
+			fallthrough
+		case edgeBroken:
+			e.broken = true
+			if broken < 0 {
+				broken = int(p.Index)
+			}
+		}
+		e.stale = e.stale || st.Run > 0 && parent.Run > 0 && !st.standsOn(b.refAt(int(p.Index)))
+	}
+	return e, broken
+}
+
+// cause returns the root cause why the scenario at index i is canceled: its own run that was canceled, or that of the
+// first parent to which the edge is broken, whose own run failed or which was canceled itself.
+func (b *board) cause(i, broken int) Ref {
+	if run, ok := b.status[i].record().canceled(); ok {
+		return Ref{b.g.ID(i), run}
+	}
+	if b.conclusion[broken].Verdict == VerdictCanceled {
+		return b.conclusion[broken].Cause
+	}
+	return b.refAt(broken)
+}
+
+// refAt names the newest run of the scenario at index i.
+func (b *board) refAt(i int) Ref { return Ref{b.g.ID(i), b.status[i].Run} }
+
+func (b *board) plan(s Snapshot) Plan {
+	p := Plan{Actions: stopRemoved(b.g, s), Outcome: b.outcome()}
+	for i, kind := range b.action {
+		if kind != 0 {
+			p.Actions = append(p.Actions, b.ActionAt(i))
+		}
+	}
+	if len(p.Actions) > 0 {
+		p.Outcome = OutcomePending
+	}
+	return p
+}
+
+// Graph returns the graph.
+func (b *board) Graph() *dag.Graph { return b.g }
+
+// ActionAt returns what to do about the scenario at index i, of kind 0 if that is nothing.
+func (b *board) ActionAt(i int) Action {
+	r := b.status[i].record()
+	switch b.action[i] {
+	case 0:
+		return Action{}
+	case Stop:
+		return Action{Kind: Stop, Ref: b.refAt(i)}
+	}
+	a := Action{Kind: Start, Ref: Ref{b.g.ID(i), r.next()}, Forced: r.asked() && r.force}
+	for _, p := range b.g.ParentsAt(i) {
+		if parent := b.refAt(int(p.Index)); parent.Run > 0 {
+			a.Basis = append(a.Basis, parent)
+		}
+	}
+	sortByID(a.Basis)
+	return a
+}
+
+// outcome looks at the verdicts alone. A live run is behind one that is not final, or the plan stops it.
+func (b *board) outcome() Outcome {
+	outcome := OutcomePassed
+	for i, c := range b.conclusion {
+		switch {
+		case !c.Verdict.Final():
+			return OutcomePending
+		case b.g.OptionalAt(i):
+		case c.Verdict == VerdictFailed:
+			outcome = OutcomeFailed
+		case c.Verdict == VerdictCanceled && outcome == OutcomePassed:
+			outcome = OutcomeCanceled
+		}
+	}
+	return outcome
+}
+
+func (b *board) conclusionAt(i int) Conclusion { return b.conclusion[i] }
+
+func (b *board) statusAt(i int) Status { return b.status[i] }

@@ -1,0 +1,79 @@
+package scheduler
+
+import "github.com/testdag/testdag/dag"
+
+// lay makes room for the graph of a Machine and finds the edge of each child.
+func (m *Machine) lay() {
+	n := m.g.Len()
+	m.nodes = make([]node, n)
+	m.parents, m.children = make([]int32, n+1), make([]int32, n+1)
+	for i := range n {
+		m.parents[i+1] = m.parents[i] + int32(len(m.g.ParentsAt(i)))
+		m.children[i+1] = m.children[i] + int32(len(m.g.ChildrenAt(i)))
+	}
+	total := int(m.parents[n])
+	m.edge, m.basis = make([]int32, total), make([]uint32, total)
+	next := make([]int32, n)
+	copy(next, m.children)
+	for i := range n { // the children of each are by ascending index
+		for k, p := range m.g.ParentsAt(i) {
+			m.edge[next[p.Index]] = m.parents[i] + int32(k)
+			next[p.Index]++
+		}
+	}
+	m.look, m.todo, m.broken = newSet(n), newSet(n), newSet(total)
+}
+
+// load takes over a snapshot.
+func (m *Machine) load(s Snapshot) {
+	for id, st := range s {
+		st.Basis = cleanBasis(st.Basis)
+		r := st.record()
+		r.run, r.want, r.cancel = fit(r.run), fit(r.want), fit(r.cancel)
+		i, ok := m.g.Index(id)
+		if !ok {
+			if m.strangers == nil {
+				m.strangers = map[dag.ID]Status{}
+			}
+			st.Run, st.Want, st.Cancel = r.run, r.want, r.cancel
+			m.strangers[id] = st
+			continue
+		}
+		m.nodes[i].setRecord(r)
+		m.standOn(i, st.Basis)
+	}
+}
+
+// fit returns the nearest number of a run that the JSON form of a snapshot can hold.
+func fit(run int) int { return min(max(0, run), maxNumber) }
+
+// concludeAll applies the rules to every scenario, parents before children.
+func (m *Machine) concludeAll() {
+	m.final.missing = len(m.nodes) // what the verdicts are to begin with
+	for i := range m.nodes {
+		m.gather(i)
+		n := &m.nodes[i]
+		verdict, do := decide(n.record(), n.edges())
+		m.set(i, verdict, do)
+	}
+}
+
+// gather counts the edges to the parents of the scenario at index i, and what its basis lacks.
+func (m *Machine) gather(i int) {
+	n := &m.nodes[i]
+	first := int(m.parents[i])
+	n.stale = 0
+	for k, p := range m.g.ParentsAt(i) {
+		parent := &m.nodes[p.Index]
+		f := parent.face()
+		state := edge(p.Condition, f.verdict, f.live)
+		n.move(state, +1)
+		if state >= edgeBroken {
+			m.broken.add(first + k)
+		}
+		if n.run > 0 {
+			parent.flags |= flagUsed
+			n.stale += lacks(m.basis[first+k], parent.run)
+		}
+	}
+}
