@@ -23,8 +23,8 @@ func newBoard(g *dag.Graph, s Snapshot) *board {
 
 // conclude applies the rules to the scenario at index i. Those of its parents have been applied.
 func (b *board) conclude(i int) {
-	e, broken := b.edges(i)
-	verdict, do := decide(b.status[i].record(), e)
+	edges, broken := b.edges(i)
+	verdict, do := decide(b.status[i].record().facts() | edges)
 	b.conclusion[i], b.action[i] = Conclusion{Verdict: verdict}, do
 	if verdict == VerdictCanceled {
 		b.conclusion[i].Cause = b.cause(i, broken)
@@ -33,26 +33,21 @@ func (b *board) conclude(i int) {
 
 // edges sums up the edges to the parents of the scenario at index i. It returns the index of the first parent in declared
 // order to which the edge is broken, or -1.
-func (b *board) edges(i int) (e edges, broken int) {
+func (b *board) edges(i int) (f facts, broken int) {
 	broken = -1
 	st := &b.status[i]
 	for _, p := range b.g.ParentsAt(i) {
 		parent := &b.status[p.Index]
-		switch edge(p.Condition, b.conclusion[p.Index].Verdict, parent.record().live()) {
-		case edgeOpen:
-			e.open = true
-		case edgeWinding:
-			e.winding = true
-			fallthrough
-		case edgeBroken:
-			e.broken = true
-			if broken < 0 {
-				broken = int(p.Index)
-			}
+		state := edge(p.Condition, b.conclusion[p.Index].Verdict, parent.record().live())
+		f |= state.facts()
+		if broken < 0 && state >= edgeBroken {
+			broken = int(p.Index)
 		}
-		e.stale = e.stale || st.Run > 0 && parent.Run > 0 && !st.standsOn(b.refAt(int(p.Index)))
+		if st.Run > 0 && parent.Run > 0 && !st.standsOn(b.refAt(int(p.Index))) {
+			f |= factStale
+		}
 	}
-	return e, broken
+	return f, broken
 }
 
 // cause returns the root cause why the scenario at index i is canceled: its own run that was canceled, or that of the

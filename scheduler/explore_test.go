@@ -81,11 +81,11 @@ const unfinished starts = 1 << 15 // the state is on the path that is being expl
 type explorer struct {
 	g         *dag.Graph
 	found     map[state]starts
-	path      []step
+	path      []happening
 	violation string
 }
 
-type step struct {
+type happening struct {
 	what fmt.Stringer
 	to   state
 }
@@ -113,7 +113,7 @@ func (e *explorer) explore(s state) starts {
 		if asked {
 			next.requests--
 		}
-		e.path = append(e.path, step{what, next})
+		e.path = append(e.path, happening{what, next})
 		n := e.explore(next)
 		if e.violation != "" {
 			return // the path is the history of the violation

@@ -21,7 +21,7 @@ func (m *Machine) lay() {
 			next[p.Index]++
 		}
 	}
-	m.look, m.todo, m.broken = newSet(n), newSet(n), newSet(total)
+	m.look, m.todo, m.cut = newSet(n), newSet(n), newSet(total)
 }
 
 // load takes over a snapshot.
@@ -39,7 +39,7 @@ func (m *Machine) load(s Snapshot) {
 			m.strangers[id] = st
 			continue
 		}
-		m.nodes[i].setRecord(r)
+		m.nodes[i].record = *r
 		m.standOn(i, st.Basis)
 	}
 }
@@ -53,8 +53,8 @@ func (m *Machine) concludeAll() {
 	for i := range m.nodes {
 		m.gather(i)
 		n := &m.nodes[i]
-		verdict, do := decide(n.record(), n.edges())
-		m.set(i, verdict, do)
+		n.own = n.record.facts()
+		m.set(i, decisions[n.facts()])
 	}
 }
 
@@ -63,17 +63,18 @@ func (m *Machine) gather(i int) {
 	n := &m.nodes[i]
 	first := int(m.parents[i])
 	n.stale = 0
+	var sum step
 	for k, p := range m.g.ParentsAt(i) {
 		parent := &m.nodes[p.Index]
-		f := parent.face()
-		state := edge(p.Condition, f.verdict, f.live)
-		n.move(state, +1)
+		state := parent.face.edge(p.Condition)
+		sum.add(state, +1)
 		if state >= edgeBroken {
-			m.broken.add(first + k)
+			m.cut.add(first + k)
 		}
 		if n.run > 0 {
 			parent.flags |= flagUsed
-			n.stale += lacks(m.basis[first+k], parent.run)
+			n.stale += lacks(int(m.basis[first+k]), parent.run)
 		}
 	}
+	n.open, n.broken, n.winding = sum.open, sum.broken, sum.winding
 }

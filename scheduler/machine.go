@@ -28,10 +28,11 @@ type Machine struct {
 	children []int32  // in the same way, the places of the edges to its children
 	edge     []int32  // by place, the edge
 	basis    []uint32 // by edge, the run of the parent that the newest run of the child stands on, or 0
-	broken   set      // edges that are broken
+	cut      set      // edges that are broken
 
-	look  set // scenarios on which the conclusion may change
-	todo  set // scenarios about which something is to be done
+	look  set  // scenarios on which the conclusion may change
+	stir  bool // there are any
+	todo  set  // scenarios about which something is to be done
 	final tally
 
 	beside    map[int][]Ref     // what else the newest run stands on: scenarios that are not parents, or not any more
@@ -41,28 +42,26 @@ type Machine struct {
 	notes  []note // what changed, while noting
 }
 
-// A node is what a Machine knows of one scenario: its record, its edges summed up, and the conclusion.
+// A node is what a Machine knows of one scenario: its record, its edges summed up, and the conclusion. It fills a line of
+// the cache.
 type node struct {
-	run, want, cancel uint32
-	open              int32 // edges that are open
-	down              int32 // edges that are broken
-	winding           int32 // edges that are broken, and the parent has a live run
-	stale             int32 // parents whose newest run the basis does not hold, if there is a run
-	cause             int32 // the scenario that is the root cause
-	causeRun          uint32
-	phase             Phase
-	flags             flags
-	verdict           Verdict
-	action            ActionKind
+	record
+	open     int32 // edges that are open
+	broken   int32 // edges that are broken
+	winding  int32 // edges that are broken, and the parent has a live run
+	stale    int32 // parents whose newest run the basis does not hold, if there is a run
+	cause    int32 // the scenario that is the root cause
+	causeRun uint32
+	own      facts // of the record
+	flags    flags
+	decision
 }
 
 type flags uint8
 
 const (
-	flagForced flags = 1 << iota
-	flagForce
-	flagBased // the basis of the newest run is known
-	flagUsed  // a child has a run: its basis counts when this scenario has a new one
+	flagBased flags = 1 << iota // the basis of the newest run is known
+	flagUsed                    // a child has a run: its basis counts when this scenario has a new one
 )
 
 // A tally counts scenarios by verdict.
@@ -116,7 +115,7 @@ func (m *Machine) Newest(id dag.ID) Ref {
 		st := m.strangers[id]
 		return Ref{id, st.record().newest()}
 	}
-	return Ref{id, m.nodes[i].record().newest()}
+	return Ref{id, m.nodes[i].newest()}
 }
 
 // Observe takes an event into account, and reports whether it changed what is known. A request about a scenario that is
@@ -130,12 +129,20 @@ func (m *Machine) Observe(e Event) (changed bool) {
 	if !isClean(e.Basis) {
 		e.Basis = cleanBasis(e.Basis)
 	}
-	before := m.nodes[i].face()
-	c := m.fold(i, &e)
-	if c&(changedRun|changedBasis) != 0 {
-		m.standOn(i, e.Basis)
+	n := &m.nodes[i]
+	run := n.run
+	c := n.observe(&e, n.flags&flagBased != 0)
+	if c == 0 {
+		return false
 	}
-	return m.settle(i, c, before)
+	switch {
+	case c&changedBasis != 0:
+		m.standOn(i, e.Basis)
+	case c&changedRun != 0:
+		m.standOn(i, nil)
+	}
+	m.settle(i, run)
+	return true
 }
 
 func (m *Machine) observeStranger(e Event) (changed bool) {
@@ -160,19 +167,22 @@ func (m *Machine) StartedAt(i int) (changed bool) {
 	if n.action != Start {
 		return false
 	}
-	r := n.record()
-	before := n.face()
-	c := m.fold(i, &Event{Ref: Ref{Run: r.next()}, Phase: PhaseRunning, Forced: r.asked() && r.force})
+	run := n.run
+	n.news(n.next(), PhaseRunning, n.asked() && n.force)
 	m.standOnNewest(i)
-	return m.settle(i, c, before)
+	m.settle(i, run)
+	return true
 }
 
 // FinishedAt observes that the newest run of a scenario is over: it is Observe of [Finished]. It panics if i is not in
 // [0, Graph().Len()).
 func (m *Machine) FinishedAt(i int, phase Phase) (changed bool) {
 	n := &m.nodes[i]
-	before := n.face()
-	return m.settle(i, m.fold(i, &Event{Ref: Ref{Run: int(n.run)}, Phase: phase}), before)
+	if n.news(n.run, phase, false) == 0 {
+		return false
+	}
+	m.settle(i, n.run)
+	return true
 }
 
 // Plan returns what to do now. It takes time for each action.
@@ -209,8 +219,7 @@ func (m *Machine) ActionAt(i int) Action {
 	n := &m.nodes[i]
 	switch n.action {
 	case Start:
-		r := n.record()
-		return Action{Kind: Start, Ref: Ref{m.g.ID(i), r.next()}, Basis: m.newest(i, nil), Forced: r.asked() && r.force}
+		return Action{Kind: Start, Ref: Ref{m.g.ID(i), n.next()}, Basis: m.newest(i, nil), Forced: n.asked() && n.force}
 	case Stop:
 		return Action{Kind: Stop, Ref: m.refAt(i)}
 	}
@@ -243,7 +252,7 @@ func (m *Machine) conclusionAt(i int) Conclusion {
 	return Conclusion{n.verdict, Ref{m.g.ID(int(n.cause)), int(n.causeRun)}}
 }
 
-func (m *Machine) refAt(i int) Ref { return Ref{m.g.ID(i), int(m.nodes[i].run)} }
+func (m *Machine) refAt(i int) Ref { return Ref{m.g.ID(i), m.nodes[i].run} }
 
 // newest appends the newest runs of the parents of the scenario at index i, by ascending ID.
 func (m *Machine) newest(i int, basis []Ref) []Ref {
@@ -258,8 +267,7 @@ func (m *Machine) newest(i int, basis []Ref) []Ref {
 // statusAt returns what has been observed of the scenario at index i.
 func (m *Machine) statusAt(i int) Status {
 	n := &m.nodes[i]
-	r := n.record()
-	st := Status{Run: r.run, Phase: r.phase, Forced: r.forced, Want: r.want, Force: r.force, Cancel: r.cancel}
+	st := Status{Run: n.run, Phase: n.phase, Forced: n.forced, Want: n.want, Force: n.force, Cancel: n.cancel}
 	if n.flags&flagBased == 0 {
 		return st
 	}

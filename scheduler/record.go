@@ -8,19 +8,19 @@ type record struct {
 }
 
 // live reports whether the newest run is not known to be over.
-func (r record) live() bool { return r.run > 0 && r.phase == PhaseRunning }
+func (r *record) live() bool { return r.run > 0 && r.phase == PhaseRunning }
 
 // newest is the number of the newest run there is: started, asked for, or canceled before it started.
-func (r record) newest() int { return max(r.run, r.want, r.cancel) }
+func (r *record) newest() int { return max(r.run, r.want, r.cancel) }
 
 // next is the number of the run to start: the one that was asked for, or the one after the newest.
-func (r record) next() int { return max(r.want, max(0, r.run, r.cancel)+1) }
+func (r *record) next() int { return max(r.want, max(0, r.run, r.cancel)+1) }
 
 // asked reports whether a person asked for a newer run than there is.
-func (r record) asked() bool { return r.want > r.run }
+func (r *record) asked() bool { return r.want > r.run }
 
 // canceled returns the run that a person canceled, unless a newer one was asked for.
-func (r record) canceled() (run int, ok bool) {
+func (r *record) canceled() (run int, ok bool) {
 	switch {
 	case r.cancel > 0 && r.cancel >= r.run && r.cancel >= r.want:
 		return r.cancel, true
@@ -49,7 +49,11 @@ func (r *record) observe(e *Event, based bool) change {
 	}
 	switch e.Kind {
 	case EventNews:
-		return r.news(e, based)
+		c := r.news(e.Ref.Run, e.Phase, e.Forced)
+		if len(e.Basis) > 0 && (c&changedRun != 0 || !based && e.Ref.Run > 0 && e.Ref.Run == r.run && e.Phase.known()) {
+			c |= changedBasis
+		}
+		return c
 	case EventRerun:
 		return r.rerun(e.Ref.Run, false)
 	case EventForce:
@@ -60,26 +64,22 @@ func (r *record) observe(e *Event, based bool) change {
 	return 0
 }
 
-func (r *record) news(e *Event, based bool) (c change) {
-	run := e.Ref.Run
-	if run == 0 || run < r.run || e.Phase == PhaseNone || !e.Phase.valid() {
+func (r *record) news(run int, phase Phase, forced bool) (c change) {
+	if run == 0 || run < r.run || !phase.known() {
 		return 0
 	}
 	if run > r.run {
-		r.run, r.phase, r.forced = run, e.Phase, false
+		r.run, r.phase, r.forced = run, phase, false
 		r.force = r.force && r.asked()
-		c, based = changedRecord|changedRun, false
+		c = changedRecord | changedRun
 	}
-	if r.phase == PhaseRunning && e.Phase.Over() {
-		r.phase = e.Phase
+	if r.phase == PhaseRunning && phase.Over() {
+		r.phase = phase
 		c |= changedRecord
 	}
-	if e.Forced && !r.forced {
+	if forced && !r.forced {
 		r.forced = true
 		c |= changedRecord
-	}
-	if !based && len(e.Basis) > 0 {
-		c |= changedBasis
 	}
 	return c
 }

@@ -6,116 +6,156 @@ import (
 	"github.com/testdag/testdag/dag"
 )
 
-// record returns what was observed of the scenario.
-func (n *node) record() record {
-	return record{
-		run: int(n.run), want: int(n.want), cancel: int(n.cancel), phase: n.phase,
-		forced: n.flags&flagForced != 0, force: n.flags&flagForce != 0,
+// facts returns what the rules look at.
+func (n *node) facts() facts { return n.own | n.edges() }
+
+// edges returns what the rules look at of the edges.
+func (n *node) edges() facts {
+	return some(n.open)*factOpen | some(n.broken)*factBroken | some(n.winding)*factWinding | some(n.stale)*factStale
+}
+
+// some returns 1 if a count is not 0.
+func some(count int32) facts { return facts(uint32(-count) >> 31) }
+
+// A decision is what the rules decide, and the face that the scenario shows with it.
+type decision struct {
+	verdict Verdict
+	action  ActionKind
+	face    face
+}
+
+// decisions holds what the rules decide for all facts.
+var decisions = func() (all [factEnd]decision) {
+	for at := range all {
+		f := facts(at)
+		verdict, do := decide(f)
+		all[f] = decision{verdict, do, faceOf(verdict, f.live())}
 	}
-}
+	return all
+}()
 
-func (n *node) setRecord(r record) {
-	n.run, n.want, n.cancel, n.phase = number(r.run), number(r.want), number(r.cancel), r.phase
-	n.flags &^= flagForced | flagForce
-	if r.forced {
-		n.flags |= flagForced
+// A face is what the children of a scenario see of it: its verdict, those that are not final looking alike, and whether it
+// has a live run.
+type face uint8
+
+const (
+	faceLive face = 1 << 3
+	faceEnd       = faceLive << 1
+)
+
+func faceOf(v Verdict, live bool) (f face) {
+	if v.Final() {
+		f = face(v)
 	}
-	if r.force {
-		n.flags |= flagForce
-	}
-}
-
-// number holds the number of a run in 32 bits. Events cannot bring one that does not fit: it would take two thousand
-// million runs of one scenario.
-func number(run int) uint32 { return uint32(max(0, run)) }
-
-func (n *node) edges() edges {
-	return edges{open: n.open > 0, broken: n.down > 0, winding: n.winding > 0, stale: n.stale > 0}
-}
-
-// A face is what the children of a scenario see of it. Verdicts that are not final look alike.
-type face struct {
-	run      uint32
-	cause    int32
-	causeRun uint32
-	verdict  Verdict
-	live     bool
-}
-
-func (n *node) face() face {
-	f := face{run: n.run, live: n.run > 0 && n.phase == PhaseRunning}
-	switch n.verdict {
-	case VerdictCanceled:
-		f.cause, f.causeRun = n.cause, n.causeRun
-		fallthrough
-	case VerdictPassed, VerdictFailed:
-		f.verdict = n.verdict
+	if live {
+		f |= faceLive
 	}
 	return f
 }
 
-// edges returns what an edge of each condition comes to.
-func (f face) edges() (by [3]edgeState) {
-	for c := range by {
-		by[c] = edge(dag.Condition(c), f.verdict, f.live)
-	}
-	return by
+// edge returns what an edge of a condition comes to.
+func (f face) edge(c dag.Condition) edgeState {
+	return edge(c, Verdict(f&^faceLive), f&faceLive != 0)
 }
 
-// fold takes an event into account in the record of the scenario at index i. The basis is left to the caller.
-func (m *Machine) fold(i int, e *Event) change {
+// Steps are what becomes of the edges to the children when a scenario shows another face: one for each condition.
+type steps struct {
+	by    [dag.Always + 1]step
+	any   bool // an edge changes
+	cause bool // an edge is broken, and may be for another cause
+}
+
+type step struct {
+	open, broken, winding int32
+	cause                 bool // the edge is or was broken
+}
+
+func (s *step) add(state edgeState, by int32) {
+	switch state {
+	case edgeOpen:
+		s.open += by
+	case edgeWinding:
+		s.winding += by
+		s.broken += by
+	case edgeBroken:
+		s.broken += by
+	}
+}
+
+// allSteps holds the steps from each face to each other.
+var allSteps = func() (all [faceEnd][faceEnd]steps) {
+	for was := range faceEnd {
+		for is := range faceEnd {
+			all[was][is] = stepsOf(was, is)
+		}
+	}
+	return all
+}()
+
+func stepsOf(before, after face) (s steps) {
+	for c := range s.by {
+		was, is := before.edge(dag.Condition(c)), after.edge(dag.Condition(c))
+		s.by[c].add(was, -1)
+		s.by[c].add(is, +1)
+		s.by[c].cause = was >= edgeBroken || is >= edgeBroken
+		s.any = s.any || was != is
+		s.cause = s.cause || is >= edgeBroken
+	}
+	return s
+}
+
+// settle finds what follows from a change of the record of the scenario at index i. Its newest run before is given.
+func (m *Machine) settle(i, run int) {
 	n := &m.nodes[i]
-	r := n.record()
-	c := r.observe(e, n.flags&flagBased != 0)
-	if c != 0 {
-		n.setRecord(r)
+	n.own = n.record.facts()
+	m.conclude(i, run)
+	if !m.stir {
+		return
 	}
-	return c
-}
-
-// settle finds what follows from a change of the scenario at index i, whose children saw the face before.
-func (m *Machine) settle(i int, c change, before face) (changed bool) {
-	if c == 0 {
-		return false
-	}
-	m.conclude(i, before)
+	m.stir = false
 	for i := m.look.from(0); i >= 0; i = m.look.from(i + 1) {
 		m.look.remove(i)
-		m.conclude(i, m.nodes[i].face())
-	}
-	return true
-}
-
-// conclude applies the rules to the scenario at index i and tells its children if they can see a difference.
-func (m *Machine) conclude(i int, before face) {
-	n := &m.nodes[i]
-	verdict, do := decide(n.record(), n.edges())
-	m.set(i, verdict, do)
-	if after := n.face(); after != before {
-		m.tell(i, before, after)
+		m.conclude(i, m.nodes[i].run)
 	}
 }
 
-// set sets the conclusion and the action of the scenario at index i.
-func (m *Machine) set(i int, verdict Verdict, do ActionKind) {
+// conclude applies the rules to the scenario at index i and tells its children if they can see a difference. Its newest
+// run before is given.
+func (m *Machine) conclude(i, run int) {
 	n := &m.nodes[i]
-	cause, run := m.cause(i, verdict)
-	if n.verdict == verdict && n.action == do && n.cause == cause && n.causeRun == run {
-		return
+	was, is := n.decision, decisions[n.facts()]
+	cause := m.set(i, is) || run != n.run
+	s := &allSteps[was.face][is.face]
+	rerun := run != n.run && n.flags&flagUsed != 0
+	if s.any || s.cause && cause || rerun {
+		m.tell(i, s, rerun, run)
+	}
+}
+
+// set sets what is decided for the scenario at index i. It reports whether the cause is another one than before.
+func (m *Machine) set(i int, d decision) (cause bool) {
+	n := &m.nodes[i]
+	if n.decision == d && d.verdict != VerdictCanceled {
+		return false
 	}
 	if m.noting {
 		m.notes = append(m.notes, note{int32(i), m.conclusionAt(i)})
 	}
-	if n.verdict != verdict {
+	if d.verdict == VerdictCanceled {
+		cause = m.setCause(i)
+	}
+	if n.verdict != d.verdict && (n.verdict.Final() || d.verdict.Final()) {
 		m.count(i, n.verdict, -1)
-		m.count(i, verdict, +1)
+		m.count(i, d.verdict, +1)
 	}
-	if (n.action == 0) != (do == 0) {
-		m.mark(i, do != 0)
+	if some := d.action != 0; some != (n.action != 0) {
+		m.mark(i, some)
 	}
-	n.verdict, n.action, n.cause, n.causeRun = verdict, do, cause, run
+	n.decision = d
+	return cause
 }
 
+// mark notes whether something is to be done about the scenario at index i.
 func (m *Machine) mark(i int, something bool) {
 	if something {
 		m.todo.add(i)
@@ -136,46 +176,44 @@ func (m *Machine) count(i int, v Verdict, by int) {
 	}
 }
 
-// cause returns the root cause why the scenario at index i is canceled, if it is: its own run that was canceled, or that
-// of the first parent to which the edge is broken, whose own run failed or which was canceled itself.
-func (m *Machine) cause(i int, v Verdict) (root int32, run uint32) {
-	if v != VerdictCanceled {
-		return 0, 0
-	}
-	if run, ok := m.nodes[i].record().canceled(); ok {
-		return int32(i), number(run)
+// setCause sets the root cause why the scenario at index i is canceled: its own run that was canceled, or that of the
+// first parent to which the edge is broken, whose own run failed or which was canceled itself. It reports whether that is
+// another one than before.
+func (m *Machine) setCause(i int) (changed bool) {
+	n := &m.nodes[i]
+	root, run := n.cause, n.causeRun
+	if own, ok := n.canceled(); ok {
+		n.cause, n.causeRun = int32(i), uint32(own)
+		return root != n.cause || run != n.causeRun
 	}
 	first := int(m.parents[i])
-	p := m.g.ParentsAt(i)[m.broken.from(first)-first].Index
-	parent := &m.nodes[p]
-	if parent.verdict == VerdictCanceled {
-		return parent.cause, parent.causeRun
+	p := m.g.ParentsAt(i)[m.cut.from(first)-first].Index
+	n.cause, n.causeRun = p, uint32(m.nodes[p].run)
+	if parent := &m.nodes[p]; parent.verdict == VerdictCanceled {
+		n.cause, n.causeRun = parent.cause, parent.causeRun
 	}
-	return p, parent.run
+	return root != n.cause || run != n.causeRun
 }
 
-// tell tells the children of the scenario at index i what changed for them.
-func (m *Machine) tell(i int, before, after face) {
-	was, is := before.edges(), after.edges()
-	rerun := before.run != after.run && m.nodes[i].flags&flagUsed != 0
-	cause := before != after && is[dag.OnPass] >= edgeBroken
-	if was == is && !rerun && !cause {
-		return
-	}
-	at := int(m.children[i])
+// tell tells the children of the scenario at index i what changed for them. If it has a newer run than before, what they
+// stand on counts.
+func (m *Machine) tell(i int, s *steps, rerun bool, before int) {
+	newest := m.nodes[i].run
+	place := int(m.children[i])
 	for k, c := range m.g.ChildrenAt(i) {
-		child := &m.nodes[c.Index]
+		step, child := &s.by[c.Condition], &m.nodes[c.Index]
 		seen := child.edges()
-		child.move(was[c.Condition], -1)
-		child.move(is[c.Condition], +1)
-		if down := is[c.Condition] >= edgeBroken; down != (was[c.Condition] >= edgeBroken) {
-			m.breakEdge(int(m.edge[at+k]), down)
+		child.open += step.open
+		child.broken += step.broken
+		child.winding += step.winding
+		if step.broken != 0 {
+			m.cutEdge(int(m.edge[place+k]), step.broken > 0)
 		}
 		if rerun && child.run > 0 {
-			basis := m.basis[m.edge[at+k]]
-			child.stale += lacks(basis, after.run) - lacks(basis, before.run)
+			basis := int(m.basis[m.edge[place+k]])
+			child.stale += lacks(basis, newest) - lacks(basis, before)
 		}
-		if child.edges() != seen || child.verdict == VerdictCanceled && (was[c.Condition] >= edgeBroken || is[c.Condition] >= edgeBroken) {
+		if child.edges() != seen || step.cause && child.verdict == VerdictCanceled {
 			m.lookAt(int(c.Index))
 		}
 	}
@@ -185,37 +223,26 @@ func (m *Machine) tell(i int, before, after face) {
 // waits until all that comes before it has been looked at, so that each is concluded once.
 func (m *Machine) lookAt(i int) {
 	n := &m.nodes[i]
-	verdict, do := decide(n.record(), n.edges())
-	if verdict.Final() || n.verdict.Final() {
+	d := decisions[n.facts()]
+	if d.face != n.face || d.verdict.Final() {
 		m.look.add(i)
+		m.stir = true
 		return
 	}
-	m.set(i, verdict, do)
+	m.set(i, d)
 }
 
-// move counts an edge in or out.
-func (n *node) move(state edgeState, by int32) {
-	switch state {
-	case edgeOpen:
-		n.open += by
-	case edgeWinding:
-		n.winding += by
-		n.down += by
-	case edgeBroken:
-		n.down += by
-	}
-}
-
-func (m *Machine) breakEdge(e int, down bool) {
-	if down {
-		m.broken.add(e)
+// cutEdge notes whether an edge is broken.
+func (m *Machine) cutEdge(e int, broken bool) {
+	if broken {
+		m.cut.add(e)
 	} else {
-		m.broken.remove(e)
+		m.cut.remove(e)
 	}
 }
 
 // lacks returns 1 if a basis lacks the newest run of a parent.
-func lacks(basis, newest uint32) int32 {
+func lacks(basis, newest int) int32 {
 	if newest > 0 && basis != newest {
 		return 1
 	}
@@ -233,7 +260,7 @@ func (m *Machine) standOn(i int, basis []Ref) {
 	for k, r := range basis {
 		n.flags |= flagBased
 		if at := m.parent(i, k, r.ID); at >= 0 {
-			m.basis[first+at] = number(r.Run)
+			m.basis[first+at] = uint32(r.Run)
 			continue
 		}
 		if m.beside == nil {
@@ -245,7 +272,7 @@ func (m *Machine) standOn(i int, basis []Ref) {
 	for k, p := range parents {
 		parent := &m.nodes[p.Index]
 		parent.flags |= flagUsed
-		n.stale += lacks(m.basis[first+k], parent.run)
+		n.stale += lacks(int(m.basis[first+k]), parent.run)
 	}
 }
 
@@ -258,7 +285,7 @@ func (m *Machine) standOnNewest(i int) {
 	for k, p := range m.g.ParentsAt(i) {
 		parent := &m.nodes[p.Index]
 		parent.flags |= flagUsed
-		m.basis[first+k] = parent.run
+		m.basis[first+k] = uint32(parent.run)
 		if parent.run > 0 {
 			n.flags |= flagBased
 		}

@@ -31,6 +31,9 @@ func (p Phase) String() string { return name(p, phaseNames[:], "Phase") }
 // Over reports whether the run has ended.
 func (p Phase) Over() bool { return p > PhaseRunning && p.valid() }
 
+// known reports whether something is known of a run in this phase.
+func (p Phase) known() bool { return p != PhaseNone && p.valid() }
+
 func (p Phase) valid() bool { return int(p) < len(phaseNames) }
 
 func name[T ~uint8](v T, names []string, kind string) string {
@@ -54,8 +57,8 @@ type Status struct {
 }
 
 // record returns all of it but the basis.
-func (st *Status) record() record {
-	return record{run: st.Run, want: st.Want, cancel: st.Cancel, phase: st.Phase, forced: st.Forced, force: st.Force}
+func (st *Status) record() *record {
+	return &record{run: st.Run, want: st.Want, cancel: st.Cancel, phase: st.Phase, forced: st.Forced, force: st.Force}
 }
 
 // standsOn reports whether the basis holds a run.

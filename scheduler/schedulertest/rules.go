@@ -198,7 +198,7 @@ func (t *telling) start(id dag.ID) scheduler.Action {
 }
 
 // nextRun is the number of the run that starts next. A run that was canceled before it started keeps its number.
-func nextRun(st scheduler.Status) int { return max(st.Want, st.Run+1, st.Cancel+1) }
+func nextRun(st scheduler.Status) int { return max(st.Want, 1, st.Run+1, st.Cancel+1) }
 
 func byID(a, b scheduler.Ref) int { return cmp.Compare(a.ID, b.ID) }
 

@@ -1,0 +1,2 @@
+// Package schedulertest TODO
+package schedulertest

@@ -1,0 +1,146 @@
+package schedulertest
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+)
+
+// report tells a breach to a person: the rule, and a script that leads to it.
+func (b *breach) report() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "The scheduler breaks a rule.\n\n# %s\n%s\n", b.rule, b.story.script())
+	for line := range strings.Lines(b.mark()) {
+		fmt.Fprintf(&text, "# %s", line)
+	}
+	return text.String()
+}
+
+// mark says what is wrong with the plan at the end of the script.
+func (b *breach) mark() string {
+	var text strings.Builder
+	if b.how != "" {
+		fmt.Fprintln(&text, b.how)
+	}
+	if b.crash != "" {
+		fmt.Fprintln(&text, strings.TrimSpace(b.crash))
+		return text.String()
+	}
+	fmt.Fprintln(&text, "The plan of the scheduler; + is wrong there, - is missing:")
+	for _, line := range difference(planLines(b.told.plan), planLines(b.got)) {
+		fmt.Fprintln(&text, line)
+	}
+	return text.String()
+}
+
+// script prints a story as a script of package scheduler, with what the rules say.
+func (s story) script() string {
+	var text strings.Builder
+	moments := s.moments()
+	for i, b := range s {
+		if b.graph != nil {
+			text.WriteString("graph\n")
+			for sc := range build(b.graph).Scenarios() {
+				fmt.Fprintln(&text, scenarioLine(sc))
+			}
+			text.WriteString("----\n\n")
+		}
+		text.WriteString("observe")
+		if b.hold {
+			text.WriteString(" hold")
+		}
+		text.WriteString("\n")
+		for _, e := range b.events {
+			fmt.Fprintln(&text, e)
+		}
+		text.WriteString("----\n")
+		for _, m := range moments {
+			if m.block == i && m.events == len(b.events) {
+				text.WriteString(m.told.describe())
+			}
+		}
+		text.WriteString("\n")
+	}
+	return text.String()
+}
+
+func scenarioLine(s dag.Scenario) string {
+	line := string(s.ID)
+	if s.Optional {
+		line += " optional"
+	}
+	for i, p := range s.After {
+		line += map[bool]string{true: " after ", false: ", "}[i == 0] + string(p.ID) + map[dag.Condition]string{
+			dag.OnFinish: " on finish", dag.Always: " always"}[p.Condition]
+	}
+	return line
+}
+
+// describe tells the plan, the verdicts and the outcome, as scripts do.
+func (t *telling) describe() string {
+	lines := planLines(t.plan)
+	var verdicts []string
+	for id := range t.g.All() {
+		c := t.of[id]
+		verdict := fmt.Sprintf("%s %s", id, c.verdict)
+		if c.verdict == scheduler.VerdictCanceled {
+			verdict += fmt.Sprintf(" (%s)", c.cause)
+		}
+		verdicts = append(verdicts, verdict)
+	}
+	at := len(t.plan.Actions)
+	text := strings.Join(lines[:at], "\n") + "\n"
+	if at == 0 {
+		text = ""
+	}
+	if len(verdicts) > 0 {
+		text += strings.Join(verdicts, ", ") + "\n"
+	}
+	if t.plan.Outcome != scheduler.OutcomePending {
+		text += lines[at] + "\n"
+	}
+	return text
+}
+
+// planLines tells a plan: each action, and the outcome.
+func planLines(p scheduler.Plan) []string {
+	var lines []string
+	for _, a := range p.Actions {
+		lines = append(lines, a.String())
+	}
+	return append(lines, "outcome "+p.Outcome.String())
+}
+
+// difference marks the lines that only one of two lists has: - of the first, + of the second. It keeps as many lines in
+// common as there are.
+func difference(from, to []string) (lines []string) {
+	common := make([][]int, len(from)+1) // common[i][k] is how many lines from[i:] and to[k:] have in common
+	for i := range common {
+		common[i] = make([]int, len(to)+1)
+	}
+	for i := len(from) - 1; i >= 0; i-- {
+		for k := len(to) - 1; k >= 0; k-- {
+			common[i][k] = max(common[i+1][k], common[i][k+1])
+			if from[i] == to[k] {
+				common[i][k] = common[i+1][k+1] + 1
+			}
+		}
+	}
+	i, k := 0, 0
+	for i < len(from) || k < len(to) {
+		switch {
+		case i < len(from) && k < len(to) && from[i] == to[k]:
+			lines = append(lines, "  "+from[i])
+			i, k = i+1, k+1
+		case k == len(to) || i < len(from) && common[i+1][k] >= common[i][k+1]:
+			lines = append(lines, "- "+from[i])
+			i++
+		default:
+			lines = append(lines, "+ "+to[k])
+			k++
+		}
+	}
+	return lines
+}

@@ -1,0 +1,336 @@
+package schedulertest
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+)
+
+// rapid shrinks what was drawn. This file goes on from there: it takes away from a story, and makes plainer, what can be
+// while some rule stays broken. So what is reported hardly depends on what was drawn.
+
+// shortest returns the breach with the shortest story that is reached from a breach.
+func (c *checker) shortest(b *breach) *breach {
+	hangs := 0 // each leaves a goroutine behind
+again:
+	for s := range b.story.simpler() {
+		if compareCost(s.cost(), b.story.cost()) >= 0 || hangs > 10 {
+			continue
+		}
+		simpler := c.judge(s)
+		if simpler == nil {
+			continue
+		}
+		if simpler.rule == ruleEnds {
+			hangs++
+		}
+		if compareCost(simpler.story.cost(), b.story.cost()) < 0 {
+			b = simpler
+			goto again
+		}
+	}
+	return b
+}
+
+// cost measures how much there is to read in a story: first of all what no well-behaved world brings.
+func (s story) cost() [2]int {
+	_, w := s.follow()
+	size := 0
+	for _, b := range s {
+		size += 4
+		if b.hold {
+			size++
+		}
+		if b.graph != nil {
+			size += 10
+		}
+		for _, sc := range b.graph {
+			size += 20 + 2*number(sc.ID)
+			if sc.Optional {
+				size += 3
+			}
+			for _, p := range sc.After {
+				size += 8 + int(p.Condition)
+			}
+			if !slices.IsSortedFunc(sc.After, func(a, b dag.Parent) int { return cmp.Compare(a.ID, b.ID) }) {
+				size++
+			}
+		}
+		for _, e := range b.events {
+			size += 8 + int(e.Kind) + int(e.Phase) + 2*len(e.Basis) + e.Ref.Run
+		}
+	}
+	return [2]int{w.odd, size}
+}
+
+func compareCost(a, b [2]int) int { return slices.Compare(a[:], b[:]) }
+
+// number is the inverse of nameOf for the names that stories have.
+func number(id dag.ID) int {
+	if id == "" {
+		return 0
+	}
+	return int(id[0] - 'a')
+}
+
+// simpler returns an iterator over stories with a little less in them, the greatest steps first.
+func (s story) simpler() iter.Seq[story] {
+	return func(yield func(story) bool) {
+		for _, step := range []func(func(story) bool) bool{
+			s.fewerBlocks, s.fewerScenarios, s.fewerEvents, s.mergedBlocks, s.splitBlocks, s.plainerScenarios, s.plainerEvents, s.renamed,
+		} {
+			if !step(yield) {
+				return
+			}
+		}
+	}
+}
+
+// edited returns a copy of the story with one block changed; do must not write into what the block holds.
+func (s story) edited(i int, do func(b *block)) story {
+	s = slices.Clone(s)
+	do(&s[i])
+	return s
+}
+
+func without[T any](list []T, i int) []T { return slices.Delete(slices.Clone(list), i, i+1) }
+
+func replaced[T any](list []T, i int, v T) []T {
+	list = slices.Clone(list)
+	list[i] = v
+	return list
+}
+
+func (s story) fewerBlocks(yield func(story) bool) bool {
+	for n := len(s) / 2; n > 0; n /= 2 {
+		for i := 0; i+n <= len(s); i++ {
+			rest := slices.Concat(s[:i], s[i+n:])
+			if len(rest) > 0 && rest[0].graph == nil {
+				rest[0].graph = s.graphAt(i + n)
+			}
+			if len(rest) > 0 && !yield(rest) {
+				return false
+			}
+		}
+	}
+	for i := range s {
+		if i > 0 && s[i].graph != nil && !yield(s.edited(i, func(b *block) { b.graph = nil })) {
+			return false
+		}
+	}
+	return true
+}
+
+// graphAt returns the graph in a block.
+func (s story) graphAt(i int) []dag.Scenario {
+	for ; i > 0 && s[i].graph == nil; i-- {
+	}
+	return s[i].graph
+}
+
+func (s story) fewerScenarios(yield func(story) bool) bool {
+	for _, id := range s.ids() {
+		rest := slices.Clone(s)
+		for i := range rest {
+			rest[i].graph = slices.DeleteFunc(slices.Clone(rest[i].graph), func(sc dag.Scenario) bool { return sc.ID == id })
+			for k := range rest[i].graph {
+				rest[i].graph[k].After = slices.DeleteFunc(slices.Clone(rest[i].graph[k].After), func(p dag.Parent) bool { return p.ID == id })
+			}
+			rest[i].events = slices.DeleteFunc(slices.Clone(rest[i].events), func(e scheduler.Event) bool { return e.Ref.ID == id })
+		}
+		if !yield(rest) {
+			return false
+		}
+	}
+	for i, b := range s {
+		for k := range b.graph {
+			if s.isParent(i, b.graph[k].ID) {
+				continue
+			}
+			if !yield(s.edited(i, func(b *block) { b.graph = without(b.graph, k) })) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s story) isParent(i int, id dag.ID) bool {
+	return slices.ContainsFunc(s[i].graph, func(sc dag.Scenario) bool {
+		return slices.ContainsFunc(sc.After, func(p dag.Parent) bool { return p.ID == id })
+	})
+}
+
+// ids returns the scenarios of all graphs in the order in which they appear there.
+func (s story) ids() (ids []dag.ID) {
+	for _, b := range s {
+		if b.graph == nil {
+			continue
+		}
+		for id := range build(b.graph).All() {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+func (s story) fewerEvents(yield func(story) bool) bool {
+	for i, b := range s {
+		for k := range b.events {
+			if !yield(s.edited(i, func(b *block) { b.events = without(b.events, k) })) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// mergedBlocks makes one block of two, when the second has the same graph.
+func (s story) mergedBlocks(yield func(story) bool) bool {
+	for i := range len(s) - 1 {
+		if s[i+1].graph != nil {
+			continue
+		}
+		merged := without(s, i+1)
+		merged[i].events = slices.Concat(s[i].events, s[i+1].events)
+		merged[i].hold = s[i+1].hold
+		if !yield(merged) {
+			return false
+		}
+	}
+	return true
+}
+
+// splitBlocks ends a block at an event, and leaves that out: the plan may say it.
+func (s story) splitBlocks(yield func(story) bool) bool {
+	for i, b := range s {
+		for k, e := range b.events {
+			if e.Phase != scheduler.PhaseRunning {
+				continue
+			}
+			tail := block{events: b.events[k+1:], hold: b.hold}
+			split := slices.Insert(slices.Clone(s), i+1, tail)
+			split[i].events, split[i].hold = b.events[:k:k], false
+			if !yield(split) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s story) plainerScenarios(yield func(story) bool) bool {
+	for i, b := range s {
+		if b.hold && !yield(s.edited(i, func(b *block) { b.hold = false })) {
+			return false
+		}
+		for k, sc := range b.graph {
+			plain := func(sc dag.Scenario) bool {
+				return yield(s.edited(i, func(b *block) { b.graph = replaced(b.graph, k, sc) }))
+			}
+			if !plain(dag.Scenario{ID: sc.ID, After: sc.After}) {
+				return false
+			}
+			inOrder := slices.SortedFunc(slices.Values(sc.After), func(a, b dag.Parent) int { return cmp.Compare(a.ID, b.ID) })
+			if !plain(dag.Scenario{ID: sc.ID, Optional: sc.Optional, After: inOrder}) {
+				return false
+			}
+			for p, parent := range sc.After {
+				if !plain(dag.Scenario{ID: sc.ID, Optional: sc.Optional, After: without(sc.After, p)}) {
+					return false
+				}
+				for c := range parent.Condition {
+					after := replaced(sc.After, p, dag.Parent{ID: parent.ID, Condition: c})
+					if !plain(dag.Scenario{ID: sc.ID, Optional: sc.Optional, After: after}) {
+						return false
+					}
+				}
+			}
+		}
+	}
+	return true
+}
+
+func (s story) plainerEvents(yield func(story) bool) bool {
+	for i, b := range s {
+		for k, e := range b.events {
+			plain := func(e scheduler.Event) bool {
+				return yield(s.edited(i, func(b *block) { b.events = replaced(b.events, k, e) }))
+			}
+			if len(e.Basis) > 0 && !plain(scheduler.Finished(e.Ref, e.Phase)) {
+				return false
+			}
+			if e.Kind != scheduler.EventNews {
+				if e.Kind > scheduler.EventRerun && !plain(scheduler.Rerun(e.Ref)) {
+					return false
+				}
+				continue
+			}
+			for p := scheduler.PhasePassed; p < e.Phase; p++ {
+				if !plain(scheduler.Event{Ref: e.Ref, Phase: p, Basis: e.Basis}) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// renamed names the scenarios by their place.
+func (s story) renamed(yield func(story) bool) bool {
+	names := map[dag.ID]dag.ID{stranger: stranger}
+	for i, id := range s.ids() {
+		names[id] = nameOf(i)
+	}
+	if !yield(s.named(names)) {
+		return false
+	}
+	for _, id := range s.ids() { // one at a time, where the order of names matters
+		for n := range number(id) {
+			swap := map[dag.ID]dag.ID{}
+			for _, other := range s.ids() {
+				swap[other] = other
+			}
+			swap[id], swap[nameOf(n)] = nameOf(n), id
+			if !yield(s.named(swap)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s story) named(names map[dag.ID]dag.ID) story {
+	name := func(id dag.ID) dag.ID {
+		if to, ok := names[id]; ok {
+			return to
+		}
+		return id
+	}
+	s = slices.Clone(s)
+	for i := range s {
+		s[i].graph = slices.Clone(s[i].graph)
+		for k, sc := range s[i].graph {
+			s[i].graph[k].ID = name(sc.ID)
+			s[i].graph[k].After = slices.Clone(sc.After)
+			for p, parent := range sc.After {
+				s[i].graph[k].After[p].ID = name(parent.ID)
+			}
+		}
+		s[i].events = slices.Clone(s[i].events)
+		for k, e := range s[i].events {
+			s[i].events[k].Ref.ID = name(e.Ref.ID)
+			s[i].events[k].Basis = slices.Clone(e.Basis)
+			for r, ref := range e.Basis {
+				s[i].events[k].Basis[r].ID = name(ref.ID)
+			}
+			slices.SortFunc(s[i].events[k].Basis, byID)
+		}
+	}
+	return s
+}

@@ -1,0 +1,281 @@
+package schedulertest
+
+import (
+	"maps"
+	"slices"
+
+	"pgregory.net/rapid"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+)
+
+// A story is a history in the form of the scripts of package scheduler: block by block, the graph changes or events are
+// observed, and then the starts of the plan are carried out. It depends on no scheduler: what starts in it is what the
+// rules say. The first block has a graph.
+type story []block
+
+// A block is one observe command of a script, with the graph command before it, if there is one.
+type block struct {
+	graph  []dag.Scenario // nil: the graph stays
+	events []scheduler.Event
+	hold   bool // the starts of the plan are not carried out
+}
+
+// A moment is a point of a story at which a scheduler is asked for its plan: at the beginning of each block, and after
+// each event.
+type moment struct {
+	block, events int      // after so many events of this block
+	changes       []change // what there was since the moment before
+	idle          bool     // by the rules that changes nothing
+	told          *telling // what the rules say
+}
+
+// A change is a graph, or an event.
+type change struct {
+	graph []dag.Scenario
+	event scheduler.Event
+}
+
+// A world is what a story has come to.
+type world struct {
+	told     *telling
+	stopping map[scheduler.Ref]bool // what a plan stops
+	past     []scheduler.Event
+	changes  []change
+	odd      int  // how many things happened that no well-behaved world brings
+	unclear  bool // a request was made about a scenario that nobody knows: it may be kept or not
+}
+
+func newWorld() *world {
+	return &world{told: tell(&dag.Graph{}, nil), stopping: map[scheduler.Ref]bool{}}
+}
+
+func (w *world) setGraph(list []dag.Scenario) {
+	w.changes = append(w.changes, change{graph: list})
+	w.told = tell(build(list), w.told.status)
+}
+
+func (w *world) observe(e scheduler.Event) (changed bool) {
+	if w.isOdd(e) {
+		w.odd++
+	}
+	_, there := w.told.of[e.Ref.ID]
+	_, known := w.told.status[e.Ref.ID]
+	w.unclear = w.unclear || e.Kind != scheduler.EventNews && !there && !known && e.Ref.ID != stranger
+	w.changes = append(w.changes, change{event: e})
+	w.past = append(w.past, e)
+	s, changed := observe(w.told.status, e)
+	if changed {
+		w.told = tell(w.told.g, s)
+	}
+	return changed
+}
+
+// isOdd reports whether an event is none that a well-behaved world brings, even a late one. News of a run that was
+// planned and not observed to start is not odd: both came at once.
+func (w *world) isOdd(e scheduler.Event) bool {
+	st := w.told.status[e.Ref.ID]
+	if e.Kind != scheduler.EventNews {
+		return e.Ref.Run != max(st.Run, st.Want, st.Cancel)
+	}
+	if e.Phase == scheduler.PhaseStopped && !w.stopping[e.Ref] {
+		return true
+	}
+	planned := slices.ContainsFunc(w.told.plan.Actions, func(a scheduler.Action) bool {
+		return a.Kind == scheduler.Start && a.Ref == e.Ref && slices.Equal(a.Basis, e.Basis) && a.Forced == e.Forced
+	})
+	return e.Ref.Run < 1 || e.Ref.Run > st.Run && !planned
+}
+
+// endBlock carries out what the plan says.
+func (w *world) endBlock(hold bool) {
+	for _, a := range w.told.plan.Actions {
+		switch {
+		case a.Kind == scheduler.Stop:
+			w.stopping[a.Ref] = true
+		case !hold:
+			w.observe(scheduler.Started(a))
+		}
+	}
+}
+
+// moments tells what the rules say all along a story.
+func (s story) moments() []moment {
+	list, _ := s.follow()
+	return list
+}
+
+func (s story) follow() ([]moment, *world) {
+	w := newWorld()
+	var list []moment
+	seen := func(block, events int, idle bool) {
+		list = append(list, moment{block: block, events: events, changes: w.changes, idle: idle, told: w.told})
+		w.changes = nil
+	}
+	for i, b := range s {
+		if b.graph != nil {
+			w.setGraph(b.graph)
+		}
+		seen(i, 0, false)
+		for k, e := range b.events {
+			changed := w.observe(e)
+			seen(i, k+1, !changed)
+		}
+		w.endBlock(b.hold)
+	}
+	return list, w
+}
+
+// until returns the story up to a moment.
+func (s story) until(m moment) story {
+	s = slices.Clone(s[:m.block+1])
+	s[m.block].events = s[m.block].events[:m.events:m.events]
+	s[m.block].hold = false
+	return s
+}
+
+// stories returns a generator of stories, with changes of the graph or without.
+func stories(edits bool) *rapid.Generator[story] {
+	return rapid.Custom(func(t *rapid.T) story { return drawStory(t, drawScenarios(t, mostScenarios), edits) })
+}
+
+// mostScenarios is enough for every way in which three scenarios of a wave can meet, twice.
+const mostScenarios = 6
+
+func drawStory(t *rapid.T, list []dag.Scenario, edits bool) story {
+	w := newWorld()
+	var s story
+	for i := range rapid.IntRange(1, 12).Draw(t, "blocks") {
+		b := block{hold: oneIn(t, 5, "hold")}
+		if i == 0 {
+			b.graph = list
+		} else if edits && oneIn(t, 8, "new graph") {
+			b.graph = drawScenarios(t, mostScenarios)
+		}
+		if b.graph != nil {
+			w.setGraph(b.graph)
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "events") {
+			e := w.drawEvent(t)
+			b.events = append(b.events, e)
+			w.observe(e)
+		}
+		w.endBlock(b.hold)
+		s = append(s, b)
+	}
+	if oneIn(t, 2, "to rest") {
+		s = append(s, w.drawRest(t)...)
+	}
+	return s
+}
+
+// drawRest goes on without requests until nothing is left to do.
+func (w *world) drawRest(t *rapid.T) (s story) {
+	for range 10 * mostScenarios {
+		var b block
+		if live := w.live(); len(live) > 0 {
+			b.events = []scheduler.Event{w.drawEnd(t, rapid.SampledFrom(live).Draw(t, "run"))}
+			w.observe(b.events[0])
+		} else if len(w.told.plan.Actions) == 0 {
+			return s
+		}
+		w.endBlock(false)
+		s = append(s, b)
+	}
+	return s
+}
+
+// live returns the live runs by ID.
+func (w *world) live() (refs []scheduler.Ref) {
+	for _, id := range slices.Sorted(maps.Keys(w.told.status)) {
+		if st := w.told.status[id]; live(st) {
+			refs = append(refs, scheduler.Ref{ID: id, Run: st.Run})
+		}
+	}
+	return refs
+}
+
+// drawEvent draws what happens next; most often the end of a run.
+func (w *world) drawEvent(t *rapid.T) scheduler.Event {
+	live, starts := w.live(), w.starts()
+	kinds := []string{"late"}
+	if len(starts) > 0 {
+		kinds = append([]string{"start", "start", "missed"}, kinds...)
+	}
+	if w.told.g.Len() > 0 {
+		kinds = append([]string{"rerun", "rerun", "force", "cancel"}, kinds...)
+	}
+	if len(live) > 0 {
+		kinds = append([]string{"end", "end", "end", "end", "end", "end"}, kinds...)
+	}
+	switch kind := rapid.SampledFrom(kinds).Draw(t, "event"); kind {
+	case "end":
+		return w.drawEnd(t, rapid.SampledFrom(live).Draw(t, "run"))
+	case "start":
+		return scheduler.Started(rapid.SampledFrom(starts).Draw(t, "start"))
+	case "missed":
+		return w.drawEnd(t, rapid.SampledFrom(starts).Draw(t, "start").Ref)
+	case "rerun", "force", "cancel":
+		newest := w.newest(rapid.SampledFrom(slices.Collect(w.told.g.All())).Draw(t, "scenario"))
+		return requests[kind](newest)
+	}
+	return rapid.SampledFrom(w.lateNews()).Draw(t, "late")
+}
+
+var requests = map[string]func(scheduler.Ref) scheduler.Event{
+	"rerun": scheduler.Rerun, "force": scheduler.Force, "cancel": scheduler.Cancel,
+}
+
+// drawEnd draws how a run ends. One that is being stopped may come to its own end before.
+func (w *world) drawEnd(t *rapid.T, run scheduler.Ref) scheduler.Event {
+	last := scheduler.PhaseCanceled
+	if w.stopping[run] {
+		last = scheduler.PhaseStopped
+	}
+	phases := []scheduler.Phase{scheduler.PhasePassed, scheduler.PhasePassed, scheduler.PhasePassed, scheduler.PhaseFailed, scheduler.PhaseFailed, last}
+	return scheduler.Finished(run, rapid.SampledFrom(phases).Draw(t, "phase"))
+}
+
+// starts returns the starts that were not carried out, but for forced ones: scripts have no word for a forced run.
+func (w *world) starts() (list []scheduler.Action) {
+	for _, a := range w.told.plan.Actions {
+		if a.Kind == scheduler.Start && !a.Forced {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+func (w *world) newest(id dag.ID) scheduler.Ref {
+	st := w.told.status[id]
+	return scheduler.Ref{ID: id, Run: max(st.Run, st.Want, st.Cancel)}
+}
+
+// lateNews returns what was said before, what was never true, and what makes no sense.
+func (w *world) lateNews() (events []scheduler.Event) {
+	for _, e := range w.past {
+		if !e.Forced {
+			events = append(events, e)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.told.status)) {
+		for run := range w.told.status[id].Run + 1 {
+			run := scheduler.Ref{ID: id, Run: run}
+			events = append(events, scheduler.Finished(run, scheduler.PhasePassed), scheduler.Finished(run, scheduler.PhaseFailed),
+				scheduler.Finished(run, scheduler.PhaseRunning), scheduler.Finished(run, scheduler.PhaseStopped), scheduler.Rerun(run))
+		}
+		next := scheduler.Ref{ID: id, Run: nextRun(w.told.status[id])}
+		events = append(events, scheduler.Finished(next, scheduler.PhaseRunning), scheduler.Finished(next, scheduler.PhaseFailed))
+	}
+	unknown := scheduler.Ref{ID: stranger, Run: 1}
+	events = append(events, scheduler.Finished(unknown, scheduler.PhasePassed), scheduler.Rerun(unknown),
+		scheduler.Finished(unknown, scheduler.PhaseRunning))
+	for _, id := range append(slices.Collect(w.told.g.All()), "") {
+		run := w.newest(id)
+		events = append(events, scheduler.Finished(run, scheduler.PhaseNone), scheduler.Finished(run, scheduler.PhaseStopped+1),
+			scheduler.Event{Kind: scheduler.EventCancel + 1, Ref: run},
+			scheduler.Finished(scheduler.Ref{ID: id, Run: -1}, scheduler.PhasePassed))
+	}
+	return events
+}
