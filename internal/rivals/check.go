@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A ledger writes down what an executor does with a graph, and complains.
+type ledger struct {
+	g     *graph
+	runs  []atomic.Int32
+	ended []atomic.Bool
+	among []bool // the scenarios that are to run; nil is all
+	pause time.Duration
+
+	mu       sync.Mutex
+	mistakes []error
+}
+
+func newLedger(g *graph, among []bool) *ledger {
+	return &ledger{g: g, runs: make([]atomic.Int32, g.len()), ended: make([]atomic.Bool, g.len()), among: among}
+}
+
+func (l *ledger) has(i int) bool { return l.among == nil || l.among[i] }
+
+// visit is the function of scenario i. It takes a moment, so that a child that does not wait for its end is noticed.
+func (l *ledger) visit(i int) {
+	l.runs[i].Add(1)
+	for _, p := range l.g.parents[i] {
+		if l.has(int(p)) && !l.ended[p].Load() {
+			l.complain("%s begins before %s ends", l.g.names[i], l.g.names[p])
+		}
+	}
+	time.Sleep(l.pause)
+	l.ended[i].Store(true)
+}
+
+func (l *ledger) complain(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.mistakes) < 10 {
+		l.mistakes = append(l.mistakes, fmt.Errorf(format, args...))
+	}
+}
+
+// close complains of scenarios that did not run once.
+func (l *ledger) close() error {
+	for i := range l.runs {
+		want := int32(0)
+		if l.has(i) {
+			want = 1
+		}
+		if got := l.runs[i].Load(); got != want {
+			l.complain("%s ran %d times, want %d", l.g.names[i], got, want)
+		}
+	}
+	return errors.Join(l.mistakes...)
+}
+
+// check does the work of an entry on small graphs of all shapes, and returns what is wrong with it.
+func check(e entry) error {
+	var mistakes []error
+	for _, s := range append(shapes, shape{"scattered", scattered}) {
+		for _, n := range []int{1, 2, 3, 40, 120} {
+			if err := checkGraph(e, s.make(n)); err != nil {
+				mistakes = append(mistakes, fmt.Errorf("%v, %s of %d: %w", e, s.name, n, err))
+			}
+		}
+	}
+	if e.work == build {
+		for m, g := range map[mistake]*graph{cycle: cyclic(), unknownName: unknown()} {
+			if found, want := refuses(e, g), e.blind&m == 0; found != want {
+				mistakes = append(mistakes, fmt.Errorf("%v finds %v: %t, want %t", e, m, found, want))
+			}
+		}
+	}
+	return errors.Join(mistakes...)
+}
+
+// refuses reports whether a build returns an error.
+func refuses(e entry, g *graph) bool {
+	j, err := e.prepare(g, func(int) {})
+	if err != nil {
+		return true
+	}
+	return j.do() != nil
+}
+
+// checkGraph does the work of an entry on one graph.
+func checkGraph(e entry, g *graph) error {
+	var among []bool
+	if e.work == wave {
+		among = g.below()
+	}
+	l := newLedger(g, among)
+	l.pause = 10 * time.Microsecond
+	j, err := e.prepare(g, l.visit)
+	if err != nil {
+		return err
+	}
+	if j.close != nil {
+		defer j.close()
+	}
+	if err := j.do(); err != nil {
+		return err
+	}
+	switch e.work {
+	case build:
+		return checkSize(g, j)
+	case cascade:
+		return checkCanceled(g, j, g.below())
+	}
+	return l.close()
+}
+
+func checkSize(g *graph, j job) error {
+	if j.size == nil {
+		return nil
+	}
+	if scenarios, edges := j.size(); scenarios != g.len() || edges != g.edges() {
+		return fmt.Errorf("the graph has %d scenarios and %d edges, want %d and %d", scenarios, edges, g.len(), g.edges())
+	}
+	return nil
+}
+
+// checkCanceled is about a cascade: everything below scenario 0 is canceled, and nothing else.
+func checkCanceled(g *graph, j job, below []bool) error {
+	for i := range g.names {
+		if got, want := j.canceled(i), below[i] && i != 0; got != want {
+			return fmt.Errorf("%s is canceled: %t, want %t", g.names[i], got, want)
+		}
+	}
+	return nil
+}
