@@ -62,6 +62,7 @@ func (f face) edge(c dag.Condition) edgeState {
 type steps struct {
 	by    [dag.Always + 1]step
 	any   bool // an edge changes
+	down  bool // an edge is or was broken
 	cause bool // an edge is broken, and may be for another cause
 }
 
@@ -99,6 +100,7 @@ func stepsOf(before, after face) (s steps) {
 		s.by[c].add(is, +1)
 		s.by[c].cause = was >= edgeBroken || is >= edgeBroken
 		s.any = s.any || was != is
+		s.down = s.down || s.by[c].cause
 		s.cause = s.cause || is >= edgeBroken
 	}
 	return s
@@ -127,8 +129,11 @@ func (m *Machine) conclude(i, run int) {
 	cause := m.set(i, is) || run != n.run
 	s := &allSteps[was.face][is.face]
 	rerun := run != n.run && n.flags&flagUsed != 0
-	if s.any || s.cause && cause || rerun {
+	switch {
+	case rerun, s.any && s.down, s.cause && cause:
 		m.tell(i, s, rerun, run)
+	case s.any:
+		m.tellOpen(i, s)
 	}
 }
 
@@ -219,6 +224,18 @@ func (m *Machine) tell(i int, s *steps, rerun bool, before int) {
 	}
 }
 
+// tellOpen is tell where no edge is or was broken and nobody stands on an older run: edges are opened or met, no more.
+func (m *Machine) tellOpen(i int, s *steps) {
+	for _, c := range m.g.ChildrenAt(i) {
+		child := &m.nodes[c.Index]
+		before := child.open
+		child.open += s.by[c.Condition].open
+		if (before == 0) != (child.open == 0) {
+			m.lookAt(int(c.Index))
+		}
+	}
+}
+
 // lookAt applies the rules to the scenario at index i, at once if its children will see no difference. Otherwise that
 // waits until all that comes before it has been looked at, so that each is concluded once.
 func (m *Machine) lookAt(i int) {
@@ -252,8 +269,7 @@ func lacks(basis, newest int) int32 {
 // standOn notes what the newest run of the scenario at index i stands on: clean, or nothing that is known.
 func (m *Machine) standOn(i int, basis []Ref) {
 	n := &m.nodes[i]
-	n.flags &^= flagBased
-	delete(m.beside, i)
+	m.forget(i)
 	first := int(m.parents[i])
 	parents := m.g.ParentsAt(i)
 	clear(m.basis[first : first+len(parents)])
@@ -279,8 +295,7 @@ func (m *Machine) standOn(i int, basis []Ref) {
 // standOnNewest notes that the newest run of the scenario at index i stands on the newest runs of its parents.
 func (m *Machine) standOnNewest(i int) {
 	n := &m.nodes[i]
-	n.flags &^= flagBased
-	delete(m.beside, i)
+	m.forget(i)
 	first := int(m.parents[i])
 	for k, p := range m.g.ParentsAt(i) {
 		parent := &m.nodes[p.Index]
@@ -291,6 +306,14 @@ func (m *Machine) standOnNewest(i int) {
 		}
 	}
 	n.stale = 0
+}
+
+// forget forgets what the newest run of the scenario at index i stands on beside its parents.
+func (m *Machine) forget(i int) {
+	m.nodes[i].flags &^= flagBased
+	if len(m.beside) > 0 {
+		delete(m.beside, i)
+	}
 }
 
 // parent returns where among the parents of the scenario at index i one is, which is likely to be at place k, or -1.
