@@ -1,7 +1,11 @@
 package schedulertest
 
 import (
+	"strings"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
@@ -9,6 +13,67 @@ import (
 
 func TestNext(t *testing.T) { CheckRules(t, Pure(scheduler.Next)) }
 
-func TestMachine(t *testing.T) {
-	CheckRules(t, func(g *dag.Graph) Scheduler { return scheduler.NewMachine(g, nil) })
+func TestMachine(t *testing.T) { CheckRules(t, machine) }
+
+func machine(g *dag.Graph) Scheduler { return scheduler.NewMachine(g, nil) }
+
+// A Machine keeps the rules whatever a fuzzer makes up.
+func FuzzHistories(f *testing.F) {
+	c := &checker{open: machine, patience: time.Minute}
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		if b := c.judge(stories(kinds{most: mostScenarios, edits: true, odd: true}).Draw(t, "story")); b != nil {
+			t.Fatal(c.shortest(b).report())
+		}
+	}))
+}
+
+// A plan that does not come is reported with the script that leads there.
+func TestPlanThatDoesNotCome(t *testing.T) {
+	defer seeded(t)()
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	c := &checker{patience: 200 * time.Millisecond, open: Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		for _, st := range s {
+			if st.Phase == scheduler.PhaseFailed {
+				<-over
+			}
+		}
+		return scheduler.Next(g, s)
+	})}
+	report := c.check(t)
+	for _, part := range []string{string(ruleEnds), "graph\n", "observe\n", " failed\n----\n", "did not come back within 200ms"} {
+		if !strings.Contains(report, part) {
+			t.Errorf("%q is not in the report:\n%s", part, report)
+		}
+	}
+}
+
+// What a constructor does wrong is reported as well.
+func TestSchedulerThatCannotBeOpened(t *testing.T) {
+	c := &checker{patience: time.Minute, open: func(*dag.Graph) Scheduler { panic("no") }}
+	if report := c.check(t); !strings.Contains(report, "It panicked: no\n") {
+		t.Errorf("got the report:\n%s", report)
+	}
+}
+
+// A scheduler that does not answer the same each time is reported, too.
+func TestFickleScheduler(t *testing.T) {
+	defer seeded(t)()
+	calls := 0
+	c := &checker{patience: time.Minute, open: Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		p := scheduler.Next(g, s)
+		if calls++; calls%7 == 0 && len(p.Actions) > 1 {
+			p.Actions = p.Actions[1:]
+		}
+		return p
+	})}
+	if report := c.check(t); !strings.Contains(report, "# "+string(ruleSame)) {
+		t.Errorf("got the report:\n%s", report)
+	}
+}
+
+// Without SetGraph the graph stays.
+func TestSchedulerOfOneGraph(t *testing.T) {
+	type noMore struct{ Scheduler }
+	CheckRules(t, func(g *dag.Graph) Scheduler { return noMore{machine(g)} })
 }

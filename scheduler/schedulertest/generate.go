@@ -27,10 +27,11 @@ func drawScenarios(t *rapid.T, most int) []dag.Scenario {
 		ids = rapid.Permutation(ids).Draw(t, "IDs")
 	}
 	list := make([]dag.Scenario, len(ids))
+	sparse := rapid.IntRange(1, 4).Draw(t, "sparse")
 	for i, id := range ids {
 		list[i] = dag.Scenario{ID: id, Optional: oneIn(t, 5, "optional")}
 		for _, parent := range ids[:i] {
-			if oneIn(t, 3, "edge") {
+			if oneIn(t, sparse, "edge") {
 				list[i].After = append(list[i].After, dag.Parent{ID: parent, Condition: rapid.SampledFrom(conditions).Draw(t, "condition")})
 			}
 		}
@@ -117,8 +118,8 @@ func Histories(g *dag.Graph) *rapid.Generator[[]scheduler.Event] {
 			list = []dag.Scenario{}
 		}
 		var events []scheduler.Event
-		for _, m := range drawStory(t, list, false).moments() {
-			for _, c := range m.changes[:len(m.changes):len(m.changes)] {
+		for _, m := range drawStory(t, list, kinds{odd: true}).moments() {
+			for _, c := range m.changes {
 				if c.graph == nil {
 					events = append(events, c.event)
 				}

@@ -56,12 +56,14 @@ func (s story) script() string {
 			fmt.Fprintln(&text, e)
 		}
 		text.WriteString("----\n")
-		for _, m := range moments {
+		for _, m := range moments { // the last one of the block
 			if m.block == i && m.events == len(b.events) {
 				text.WriteString(m.told.describe())
 			}
 		}
-		text.WriteString("\n")
+		if i < len(s)-1 {
+			text.WriteString("\n")
+		}
 	}
 	return text.String()
 }

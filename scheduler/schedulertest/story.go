@@ -135,31 +135,39 @@ func (s story) until(m moment) story {
 	return s
 }
 
-// stories returns a generator of stories, with changes of the graph or without.
-func stories(edits bool) *rapid.Generator[story] {
-	return rapid.Custom(func(t *rapid.T) story { return drawStory(t, drawScenarios(t, mostScenarios), edits) })
+// kinds says what there is in a story beside runs, requests and what plans do.
+type kinds struct {
+	most  int  // scenarios
+	edits bool // changes of the graph
+	odd   bool // late and repeated news, news of what nobody planned, and senseless events
+}
+
+// stories returns a generator of stories.
+func stories(k kinds) *rapid.Generator[story] {
+	return rapid.Custom(func(t *rapid.T) story { return drawStory(t, drawScenarios(t, k.most), k) })
 }
 
 // mostScenarios is enough for every way in which three scenarios of a wave can meet, twice.
 const mostScenarios = 6
 
-func drawStory(t *rapid.T, list []dag.Scenario, edits bool) story {
+func drawStory(t *rapid.T, list []dag.Scenario, k kinds) story {
 	w := newWorld()
 	var s story
 	for i := range rapid.IntRange(1, 12).Draw(t, "blocks") {
 		b := block{hold: oneIn(t, 5, "hold")}
 		if i == 0 {
 			b.graph = list
-		} else if edits && oneIn(t, 8, "new graph") {
-			b.graph = drawScenarios(t, mostScenarios)
+		} else if k.edits && oneIn(t, 8, "new graph") {
+			b.graph = drawScenarios(t, k.most)
 		}
 		if b.graph != nil {
 			w.setGraph(b.graph)
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "events") {
-			e := w.drawEvent(t)
-			b.events = append(b.events, e)
-			w.observe(e)
+			if e, ok := w.drawEvent(t, k); ok {
+				b.events = append(b.events, e)
+				w.observe(e)
+			}
 		}
 		w.endBlock(b.hold)
 		s = append(s, b)
@@ -196,31 +204,40 @@ func (w *world) live() (refs []scheduler.Ref) {
 	return refs
 }
 
-// drawEvent draws what happens next; most often the end of a run.
-func (w *world) drawEvent(t *rapid.T) scheduler.Event {
+// drawEvent draws what happens next, if there is anything that can; most often the end of a run.
+func (w *world) drawEvent(t *rapid.T, k kinds) (e scheduler.Event, ok bool) {
 	live, starts := w.live(), w.starts()
-	kinds := []string{"late"}
-	if len(starts) > 0 {
-		kinds = append([]string{"start", "start", "missed"}, kinds...)
+	var choices []string
+	if len(live) > 0 {
+		choices = append(choices, "end", "end", "end", "end", "end", "end")
 	}
 	if w.told.g.Len() > 0 {
-		kinds = append([]string{"rerun", "rerun", "force", "cancel"}, kinds...)
+		choices = append(choices, "rerun", "rerun", "force", "cancel")
 	}
-	if len(live) > 0 {
-		kinds = append([]string{"end", "end", "end", "end", "end", "end"}, kinds...)
+	if len(starts) > 0 {
+		choices = append(choices, "start", "start")
 	}
-	switch kind := rapid.SampledFrom(kinds).Draw(t, "event"); kind {
+	if len(starts) > 0 && k.odd {
+		choices = append(choices, "missed")
+	}
+	if k.odd {
+		choices = append(choices, "late")
+	}
+	if len(choices) == 0 {
+		return e, false
+	}
+	switch kind := rapid.SampledFrom(choices).Draw(t, "event"); kind {
 	case "end":
-		return w.drawEnd(t, rapid.SampledFrom(live).Draw(t, "run"))
+		return w.drawEnd(t, rapid.SampledFrom(live).Draw(t, "run")), true
 	case "start":
-		return scheduler.Started(rapid.SampledFrom(starts).Draw(t, "start"))
+		return scheduler.Started(rapid.SampledFrom(starts).Draw(t, "start")), true
 	case "missed":
-		return w.drawEnd(t, rapid.SampledFrom(starts).Draw(t, "start").Ref)
+		return w.drawEnd(t, rapid.SampledFrom(starts).Draw(t, "start").Ref), true
 	case "rerun", "force", "cancel":
 		newest := w.newest(rapid.SampledFrom(slices.Collect(w.told.g.All())).Draw(t, "scenario"))
-		return requests[kind](newest)
+		return requests[kind](newest), true
 	}
-	return rapid.SampledFrom(w.lateNews()).Draw(t, "late")
+	return rapid.SampledFrom(w.lateNews()).Draw(t, "late"), true
 }
 
 var requests = map[string]func(scheduler.Ref) scheduler.Event{
