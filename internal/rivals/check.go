@@ -135,3 +135,25 @@ func checkCanceled(g *graph, j job, below []bool) error {
 	}
 	return nil
 }
+
+// done looks that a job was done on a graph of which everything is below scenario 0, as far as that can be seen from
+// outside: for measuring, where the order cannot be watched. The tally says how often each scenario ran.
+func done(w work, g *graph, j job, tally []int32) error {
+	switch w {
+	case build:
+		return checkSize(g, j)
+	case cascade:
+		for i := range g.names {
+			if canceled := j.canceled(i); canceled != (i != 0) {
+				return fmt.Errorf("%s is canceled: %t", g.names[i], canceled)
+			}
+		}
+		return nil
+	}
+	for i, runs := range tally {
+		if runs != 1 {
+			return fmt.Errorf("%s ran %d times, want once", g.names[i], runs)
+		}
+	}
+	return nil
+}

@@ -9,14 +9,14 @@ import (
 type work int
 
 const (
-	build   work = iota // from names and edges to a graph that is known to have no cycle and no unknown name
-	run                 // every scenario once, with functions that do nothing, by the executor of the library
+	run     work = iota // every scenario once, with functions that do nothing, by the executor of the library
 	decide              // the same as a state machine: one thread, event by event, told after each what may begin
 	cascade             // scenario 0 fails: until everything that waits for it is canceled
 	wave                // all have passed, scenario 0 runs again and passes: until all below it have run again, in order
+	build               // from names and edges to a graph that is known to have no cycle and no unknown name
 )
 
-var works = [...]string{build: "build", run: "run", decide: "decide", cascade: "cascade", wave: "rerun wave"}
+var works = [...]string{run: "run", decide: "decide", cascade: "cascade", wave: "rerun wave", build: "build"}
 
 func (w work) String() string { return works[w] }
 
@@ -27,7 +27,7 @@ const (
 	rival role = iota
 	ours
 	baseline // plain code on flat slices, which nobody would publish
-	floor    // the baseline that does the same work as a state machine; the others are compared to it
+	floor    // the baseline that does all of the work; the others are compared to it
 )
 
 // A mistake is one that a build must find.

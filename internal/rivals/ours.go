@@ -22,12 +22,11 @@ func newDAG(g *graph) (*dag.Graph, error) {
 	return dag.New(scenarios...)
 }
 
-// numbers tells for each index of d the number of the scenario in g.
-func numbers(g *graph, d *dag.Graph) []int32 {
+// numbers tells for each index the number of the scenario.
+func numbers(d *dag.Graph) []int32 {
 	number := make([]int32, d.Len())
-	for k, name := range g.names {
-		i, _ := d.Index(dag.ID(name))
-		number[i] = int32(k)
+	for i := range number {
+		number[i] = int32(numberOf(string(d.ID(i))))
 	}
 	return number
 }
@@ -38,7 +37,7 @@ func machineOf(g *graph) (m *scheduler.Machine, number []int32, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return scheduler.NewMachine(d, nil), numbers(g, d), nil
+	return scheduler.NewMachine(d, nil), numbers(d), nil
 }
 
 // drain obeys the machine until there is nothing to do. Every run passes.
@@ -106,10 +105,8 @@ var testdag = []entry{
 		if err != nil {
 			return job{}, err
 		}
-		number := numbers(g, d)
 		runner := scheduler.RunnerFunc(func(_ context.Context, t scheduler.Task) (scheduler.Result, error) {
-			i, _ := d.Index(t.Ref.ID)
-			visit(int(number[i]))
+			visit(numberOf(string(t.Ref.ID)))
 			return scheduler.Result{Phase: scheduler.PhasePassed}, nil
 		})
 		return job{do: func() error {

@@ -25,7 +25,7 @@ func newPipeline(g *graph) (*dag.Graph, error) {
 	return dag.Build(tasks, deps)
 }
 
-const tektonName = "tekton v1.15.0 dag"
+const tektonName = "tektoncd/pipeline v1.15.0 dag"
 
 var tekton = []entry{
 	{work: build, name: tektonName, prepare: func(g *graph, _ func(int)) (job, error) {
@@ -46,10 +46,6 @@ var tekton = []entry{
 		if err != nil {
 			return job{}, err
 		}
-		number := make(map[string]int, g.len())
-		for i, name := range g.names {
-			number[name] = i
-		}
 		return job{do: func() error {
 			begun := make(map[string]bool, g.len())
 			var ready, done []string
@@ -67,7 +63,7 @@ var tekton = []entry{
 				if len(ready) == 0 {
 					return nil
 				}
-				visit(number[ready[0]])
+				visit(numberOf(ready[0]))
 				done, ready = append(done, ready[0]), ready[1:]
 			}
 		}}, nil

@@ -40,16 +40,12 @@ func newWalk(g *graph, visit func(int)) (walk func(fails string) tfdiags.Diagnos
 	if err != nil {
 		return nil, err
 	}
-	number := make(map[string]int, g.len())
-	for i, name := range g.names {
-		number[name] = i
-	}
 	log.SetOutput(io.Discard) // the walk logs every scenario that it skips
 	return func(fails string) tfdiags.Diagnostics {
 		return d.Walk(func(v dag.Vertex) tfdiags.Diagnostics {
 			var diags tfdiags.Diagnostics
-			if i, ok := number[v.(string)]; ok {
-				visit(i)
+			if v != terraformRoot {
+				visit(numberOf(v.(string)))
 			}
 			if v == fails {
 				diags = diags.Append(errors.New("failed"))

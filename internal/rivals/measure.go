@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// A meter measures entries side by side.
+type meter struct {
+	reps     int
+	limit    time.Duration // what one repetition may take, and all of them at one size before no more are begun
+	progress io.Writer
+}
+
+// A column is the graphs of one shape and size.
+type column struct {
+	shape string
+	n     int
+}
+
+// A row is what became of one entry: nanoseconds per scenario of its best repetition, by column. What was left out is not
+// there.
+type row struct {
+	entry
+	ns map[column]float64
+}
+
+// warmUp are the sizes that come before all others. They are in no table, but show early what cannot be large.
+var warmUp = []int{10, 100}
+
+// measure fills in rows of one work, for graphs of one shape and ascending sizes. At each size the entries take turns, so
+// that what else the machine does hits all alike.
+func (m *meter) measure(s shape, rows []row, sizes []int) error {
+	contenders := make([]contender, len(rows))
+	for k, r := range rows {
+		contenders[k].row = r
+	}
+	for _, n := range slices.Concat(warmUp, sizes) {
+		g := s.make(n)
+		for k := range contenders {
+			contenders[k].enter(n, m.limit)
+		}
+		for range m.reps {
+			for k := range contenders {
+				c := &contenders[k]
+				if c.out || c.spent > m.limit {
+					continue
+				}
+				if err := c.turn(g); err != nil {
+					return fmt.Errorf("%v, %s of %d: %w", c.entry, s.name, n, err)
+				}
+			}
+		}
+		for _, c := range contenders {
+			if c.best > 0 {
+				c.ns[column{s.name, n}] = c.best
+				fmt.Fprintf(m.progress, "%-40v %s of %d: %s ns\n", c.entry, s.name, n, number(c.best))
+			}
+		}
+	}
+	return nil
+}
+
+// A contender is an entry while it is measured.
+type contender struct {
+	row
+	out    bool          // this size and all above are left out
+	best   float64       // at this size, nanoseconds per scenario; 0 before the first repetition
+	took   float64       // the same, what prepares the work included
+	before float64       // took at the size before
+	spent  time.Duration // at this size, by all turns
+}
+
+// enter begins with size n. It is left out if it would take longer than the limit though the cost of a scenario grows no
+// faster than it did.
+func (c *contender) enter(n int, limit time.Duration) {
+	growth := 1.0
+	if c.before > 0 {
+		growth = max(1, c.took/c.before)
+	}
+	expected := time.Duration(c.took * growth * float64(n))
+	c.out = c.out || expected > limit || c.most > 0 && n > c.most
+	c.best, c.took, c.before, c.spent = 0, 0, c.took, 0
+}
+
+// turnTime is how long a turn goes on with a small graph: it is done often.
+const turnTime = 20 * time.Millisecond
+
+// turn does the work until its time is over, at least once.
+func (c *contender) turn(g *graph) error {
+	begin, worked := time.Now(), time.Duration(0)
+	for worked == 0 || worked < turnTime && time.Since(begin) < 10*turnTime {
+		prepared, did, err := repeat(c.entry, g, worked == 0)
+		if err != nil {
+			return err
+		}
+		best, took := float64(did)/float64(g.len()), float64(prepared+did)/float64(g.len())
+		if c.best == 0 || best < c.best {
+			c.best = best
+		}
+		if c.took == 0 || took < c.took {
+			c.took = took
+		}
+		worked += max(did, 1)
+	}
+	c.spent += time.Since(begin)
+	return nil
+}
+
+// repeat prepares a job and does it once, after a garbage collection if collect is set, and looks that it was done.
+func repeat(e entry, g *graph, collect bool) (prepared, did time.Duration, err error) {
+	tally := make([]int32, g.len())
+	begin := time.Now()
+	j, err := e.prepare(g, func(i int) { tally[i]++ })
+	if err != nil {
+		return 0, 0, err
+	}
+	if j.close != nil {
+		defer j.close()
+	}
+	prepared = time.Since(begin)
+	if collect {
+		runtime.GC()
+	}
+	begin = time.Now()
+	if err := j.do(); err != nil {
+		return 0, 0, err
+	}
+	did = time.Since(begin)
+	return prepared, did, done(e.work, g, j, tally)
+}
