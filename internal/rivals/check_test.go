@@ -36,8 +36,9 @@ func obey(w work, amend func(order []int) []int) entry {
 	}}
 }
 
+func right(order []int) []int { return order }
+
 func TestCheckFindsWrongRuns(t *testing.T) {
-	right := func(order []int) []int { return order }
 	for _, w := range []work{run, decide, wave} {
 		if err := check(obey(w, right)); err != nil {
 			t.Errorf("a right one: %v", err)

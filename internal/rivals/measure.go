@@ -38,12 +38,15 @@ func (m *meter) measure(s shape, rows []row, sizes []int) error {
 	for k, r := range rows {
 		contenders[k].row = r
 	}
-	for _, n := range slices.Concat(warmUp, sizes) {
-		g := s.make(n)
+	for k, n := range slices.Concat(warmUp, sizes) {
+		g, turns := s.make(n), m.reps
+		if k < len(warmUp) {
+			turns = 1
+		}
 		for k := range contenders {
 			contenders[k].enter(n, m.limit)
 		}
-		for range m.reps {
+		for range turns {
 			for k := range contenders {
 				c := &contenders[k]
 				if c.out || c.spent > m.limit {
@@ -92,7 +95,7 @@ const turnTime = 20 * time.Millisecond
 // turn does the work until its time is over, at least once.
 func (c *contender) turn(g *graph) error {
 	begin, worked := time.Now(), time.Duration(0)
-	for worked == 0 || worked < turnTime && time.Since(begin) < 10*turnTime {
+	for worked == 0 || worked < turnTime && time.Since(begin) < 3*turnTime {
 		prepared, did, err := repeat(c.entry, g, worked == 0)
 		if err != nil {
 			return err

@@ -7,19 +7,6 @@ import (
 	"time"
 )
 
-// sleepy returns an entry whose cost for each scenario is cost of the size.
-func sleepy(name string, most int, cost func(n int) time.Duration) entry {
-	return entry{work: run, name: name, most: most, prepare: func(g *graph, visit func(int)) (job, error) {
-		return job{do: func() error {
-			time.Sleep(cost(g.len()) * time.Duration(g.len()))
-			for i := range g.names {
-				visit(i)
-			}
-			return nil
-		}}, nil
-	}}
-}
-
 func rowsOf(list ...entry) []row {
 	rows := make([]row, len(list))
 	for k, e := range list {
@@ -28,26 +15,46 @@ func rowsOf(list ...entry) []row {
 	return rows
 }
 
-// Sizes are left out for an entry whose growth says that they take too long, and for one that is known to be too big.
+// A size is left out if the cost so far, growing as it grew, makes it too long, or if it is known to be too big. So are all
+// larger ones.
+func TestEnter(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		most         int
+		before, took float64
+		out          bool
+	}{
+		{"first", 0, 0, 0, false},
+		{"steady", 0, 1000, 1000, false},
+		{"falling", 0, 5000, 1000, false},
+		{"slow", 0, 11_000, 11_000, true},
+		{"growing", 0, 500, 5000, true},
+		{"known", 500, 1, 1, true},
+		{"known to do", 1000, 1, 1, false},
+	} {
+		c := contender{row: row{entry: entry{most: test.most}}, before: test.before, took: test.took}
+		c.enter(1000, 10*time.Millisecond)
+		if c.out != test.out {
+			t.Errorf("%s: left out %t, want %t", test.name, c.out, test.out)
+		}
+		c.enter(2000, time.Hour)
+		if test.out && !c.out {
+			t.Errorf("%s is in again", test.name)
+		}
+	}
+}
+
+// What is left out is in no column.
 func TestMeasureLeavesOut(t *testing.T) {
-	rows := rowsOf(
-		sleepy("steady", 0, func(int) time.Duration { return time.Microsecond }),
-		sleepy("quadratic", 0, func(n int) time.Duration { return time.Duration(n) * time.Microsecond }),
-		sleepy("big", 300, func(int) time.Duration { return time.Microsecond }),
-	)
-	m := &meter{reps: 2, limit: 200 * time.Millisecond, progress: io.Discard}
+	rows := rowsOf(obey(run, right), obey(run, right))
+	rows[1].most = 300
+	m := &meter{reps: 2, limit: time.Minute, progress: io.Discard}
 	if err := m.measure(shapes[0], rows, []int{300, 1000}); err != nil {
 		t.Fatal(err)
 	}
-	for k, want := range [][2]bool{{true, true}, {true, false}, {true, false}} {
-		for c, n := range []int{300, 1000} {
-			ns, measured := rows[k].ns[column{"layered", n}]
-			if measured != want[c] {
-				t.Errorf("%s at %d: measured %t, want %t", rows[k].name, n, measured, want[c])
-			}
-			if measured && ns < 1000 {
-				t.Errorf("%s at %d: %f ns, want at least 1000", rows[k].name, n, ns)
-			}
+	for k, want := range []int{4, 3} {
+		if got := len(rows[k].ns); got != want { // two of them to warm up
+			t.Errorf("row %d has %d columns, want %d: %v", k, got, want, rows[k].ns)
 		}
 	}
 }
