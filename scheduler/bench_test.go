@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -166,5 +167,22 @@ func BenchmarkMachine(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/3, "ns/event")
 		})
+	})
+}
+
+func BenchmarkRun(b *testing.B) {
+	everySize(b, func(b *testing.B, list []dag.Scenario) {
+		g := graphOf(b, list...)
+		passed := scheduler.RunnerFunc(func(context.Context, scheduler.Task) (scheduler.Result, error) {
+			return scheduler.Result{Phase: scheduler.PhasePassed}, nil
+		})
+		for b.Loop() {
+			b.StopTimer()
+			m := scheduler.NewMachine(g, nil)
+			b.StartTimer()
+			if err := m.Run(b.Context(), passed, scheduler.Options{Parallel: 1000}); err != nil {
+				b.Fatal(err)
+			}
+		}
 	})
 }

@@ -15,13 +15,6 @@ type Logger interface {
 	Error(msg string, fields ...zapcore.Field)
 }
 
-type nopLogger struct{}
-
-func (nopLogger) Debug(string, ...zapcore.Field) {}
-func (nopLogger) Info(string, ...zapcore.Field)  {}
-func (nopLogger) Warn(string, ...zapcore.Field)  {}
-func (nopLogger) Error(string, ...zapcore.Field) {}
-
 // field formats its value only if the entry is logged.
 func field(key string, value fmt.Stringer) zapcore.Field {
 	return zapcore.Field{Key: key, Type: zapcore.StringerType, Interface: value}

@@ -38,8 +38,10 @@ type Machine struct {
 	beside    map[int][]Ref     // what else the newest run stands on: scenarios that are not parents, or not any more
 	strangers map[dag.ID]Status // what was observed of scenarios that are not in the graph
 
-	noting bool
-	notes  []note // what changed, while noting
+	// For Run, as long as it goes on.
+	following, noting bool
+	fresh             []int32 // following, scenarios about which something new is to be done
+	notes             []note  // noting, what changed
 }
 
 // A node is what a Machine knows of one scenario: its record, its edges summed up, and the conclusion. It fills a line of
@@ -70,7 +72,7 @@ type tally struct {
 	failed, canceled int // of those that are not optional
 }
 
-// A note says what a conclusion and an action were before they changed.
+// A note says what a conclusion was before it changed.
 type note struct {
 	index      int32
 	conclusion Conclusion
@@ -219,7 +221,7 @@ func (m *Machine) ActionAt(i int) Action {
 	n := &m.nodes[i]
 	switch n.action {
 	case Start:
-		return Action{Kind: Start, Ref: Ref{m.g.ID(i), n.next()}, Basis: m.newest(i, nil), Forced: n.asked() && n.force}
+		return Action{Kind: Start, Ref: Ref{m.g.ID(i), n.next()}, Basis: m.newest(i), Forced: n.asked() && n.force}
 	case Stop:
 		return Action{Kind: Stop, Ref: m.refAt(i)}
 	}
@@ -254,8 +256,8 @@ func (m *Machine) conclusionAt(i int) Conclusion {
 
 func (m *Machine) refAt(i int) Ref { return Ref{m.g.ID(i), m.nodes[i].run} }
 
-// newest appends the newest runs of the parents of the scenario at index i, by ascending ID.
-func (m *Machine) newest(i int, basis []Ref) []Ref {
+// newest returns the newest runs of the parents of the scenario at index i, by ascending ID.
+func (m *Machine) newest(i int) (basis []Ref) {
 	for _, p := range m.g.ParentsAt(i) {
 		if r := m.refAt(int(p.Index)); r.Run > 0 {
 			basis = append(basis, r)
@@ -271,15 +273,23 @@ func (m *Machine) statusAt(i int) Status {
 	if n.flags&flagBased == 0 {
 		return st
 	}
-	st.Basis = slices.Clone(m.beside[i])
-	first := int(m.parents[i])
+	st.Basis = m.standsOn(i, slices.Clone(m.beside[i]))
+	if len(m.beside[i]) > 0 {
+		sortByID(st.Basis)
+	}
+	return st
+}
+
+// standsOn appends the runs of parents that the newest run of the scenario at index i stands on, by ascending ID.
+func (m *Machine) standsOn(i int, basis []Ref) []Ref {
+	at, first := len(basis), int(m.parents[i])
 	for k, p := range m.g.ParentsAt(i) {
 		if run := m.basis[first+k]; run > 0 {
-			st.Basis = append(st.Basis, Ref{m.g.ID(int(p.Index)), int(run)})
+			basis = append(basis, Ref{m.g.ID(int(p.Index)), int(run)})
 		}
 	}
-	sortByID(st.Basis)
-	return st
+	sortByID(basis[at:])
+	return basis
 }
 
 func (t *tally) outcome() Outcome {
@@ -292,12 +302,4 @@ func (t *tally) outcome() Outcome {
 		return OutcomeCanceled
 	}
 	return OutcomePassed
-}
-
-func (m *Machine) conclusions() []Conclusion {
-	all := make([]Conclusion, len(m.nodes))
-	for i := range all {
-		all[i] = m.conclusionAt(i)
-	}
-	return all
 }

@@ -82,8 +82,8 @@ type OptionError struct {
 
 func (e *OptionError) Error() string { return fmt.Sprintf("scheduler: %s %s", e.Option, e.Problem) }
 
-// complete returns the options with defaults filled in, or every mistake.
-func (o Options) complete(g *dag.Graph, r Runner) (Options, error) {
+// check returns every mistake.
+func (o Options) check(g *dag.Graph, r Runner) error {
 	var mistakes []error
 	refuse := func(bad bool, option, problem string, args ...any) {
 		if bad {
@@ -103,24 +103,14 @@ func (o Options) complete(g *dag.Graph, r Runner) (Options, error) {
 	for _, name := range slices.Sorted(maps.Keys(o.Pools)) {
 		refuse(o.Pools[name] < 1, "Options.Pools", "limits %q to %d; want 1 or more", name, o.Pools[name])
 	}
-	if len(mistakes) > 0 {
-		return o, errors.Join(mistakes...)
-	}
+	return errors.Join(mistakes...)
+}
+
+// complete returns the options with defaults filled in.
+func (o Options) complete() Options {
 	o.Parallel = cmp.Or(o.Parallel, runtime.GOMAXPROCS(0))
 	o.Attempts = cmp.Or(o.Attempts, 3)
 	o.Backoff = cmp.Or(o.Backoff, time.Second)
 	o.Grace = cmp.Or(o.Grace, time.Minute)
-	if o.Pool == nil {
-		o.Pool = func(dag.ID) string { return "" }
-	}
-	if o.Weight == nil {
-		o.Weight = func(dag.ID) time.Duration { return 1 }
-	}
-	if o.Timeout == nil {
-		o.Timeout = func(dag.ID) time.Duration { return 0 }
-	}
-	if o.Logger == nil {
-		o.Logger = nopLogger{}
-	}
-	return o, nil
+	return o
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/testdag/testdag/dag"
@@ -56,8 +57,7 @@ func newWorld(t *rapid.T) *world {
 }
 
 func (w *world) observe(e scheduler.Event) {
-	w.past = append(w.past, e)
-	w.s = w.s.Observe(e)
+	w.note(e)
 	w.m.Observe(e)
 }
 
@@ -82,7 +82,20 @@ func (w *world) obey(a scheduler.Action) {
 		w.stopping[a.Ref] = true
 		return
 	}
+	if i, ok := w.g.Index(a.Ref.ID); ok && rapid.Bool().Draw(w.t, "by index") {
+		w.note(scheduler.Started(a))
+		if !w.m.StartedAt(i) {
+			w.fail("%s: not observed", a)
+		}
+		return
+	}
 	w.observe(scheduler.Started(a))
+}
+
+// note observes an event, but for the machine.
+func (w *world) note(e scheduler.Event) {
+	w.past = append(w.past, e)
+	w.s = w.s.Observe(e)
 }
 
 // finish ends a live run: one that is being stopped may have come to its own end before.
@@ -91,7 +104,16 @@ func (w *world) finish(run scheduler.Ref) {
 	if w.stopping[run] {
 		phases[2] = scheduler.PhaseStopped
 	}
-	w.observe(scheduler.Finished(run, rapid.SampledFrom(phases).Draw(w.t, "phase")))
+	e := scheduler.Finished(run, rapid.SampledFrom(phases).Draw(w.t, "phase"))
+	i, ok := w.g.Index(run.ID)
+	if !ok || !rapid.Bool().Draw(w.t, "by index") {
+		w.observe(e)
+		return
+	}
+	w.note(e)
+	if !w.m.FinishedAt(i, e.Phase) || w.m.FinishedAt(i, e.Phase) {
+		w.fail("%s: not observed, or twice", e)
+	}
 }
 
 func (w *world) drawScenario() dag.ID {
@@ -156,7 +178,7 @@ func TestHistories(t *testing.T) {
 // check holds a state against the text of the rules.
 func (w *world) check() {
 	plan, conclusions := w.plan(), scheduler.Conclude(w.g, w.s)
-	w.equal("the plan of the machine", plan, w.m.Plan())
+	w.checkMachine(plan)
 	w.equal("the plan after JSON", plan, scheduler.Next(w.g, roundTrip(w.t, w.s)))
 	w.equal("the plan of a graph built in another order", plan, scheduler.Next(w.shuffled(), w.s))
 	w.equal("the actions without optional scenarios", plan.Actions, scheduler.Next(w.allRequired(), w.s).Actions)
@@ -173,6 +195,27 @@ func (w *world) check() {
 		w.checkConclusion(i, c, conclusions, actions[w.g.ID(i)])
 	}
 	w.checkOutcome(plan, conclusions)
+}
+
+// checkMachine: a Machine says what Next says, whatever was observed before, and however it came to know of it.
+func (w *world) checkMachine(plan scheduler.Plan) {
+	w.equal("the plan of the machine", plan, w.m.Plan())
+	if diff := cmp.Diff(w.s, w.m.Snapshot(), cmpopts.EquateEmpty()); diff != "" {
+		w.fail("the snapshot of the machine (-want +got):\n%s", diff)
+	}
+	w.equal("the plan of a machine that begins here", plan, scheduler.NewMachine(w.g, w.s).Plan())
+	var todo []scheduler.Action
+	for i, do := range w.m.Todo() {
+		a := w.m.ActionAt(i)
+		if a.Kind != do || a.Ref.ID != w.g.ID(i) {
+			w.fail("to do: %s of %s, but the action is %s", do, w.g.ID(i), a)
+		}
+		todo = append(todo, a)
+	}
+	removed := len(plan.Actions) - len(todo)
+	if removed < 0 || len(todo) > 0 && cmp.Diff(plan.Actions[removed:], todo) != "" {
+		w.fail("to do: %v, but the plan is %v", todo, plan.Actions)
+	}
 }
 
 func (w *world) checkAction(a scheduler.Action) {

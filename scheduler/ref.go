@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -32,4 +31,4 @@ func ParseRef(text string) (Ref, error) {
 	return Ref{ID: dag.ID(text[:at]), Run: run}, nil
 }
 
-func compareID(r Ref, id dag.ID) int { return cmp.Compare(r.ID, id) }
+func compareID(r Ref, id dag.ID) int { return strings.Compare(string(r.ID), string(id)) }

@@ -20,17 +20,29 @@ import (
 // with the cause of the cancellation; the snapshot can be gone on with. It returns every [*OptionError] before it starts
 // anything, a [*StuckError] if a runner does not return, and an error that wraps the one of Options.Save.
 func Run(ctx context.Context, g *dag.Graph, r Runner, o Options) (Snapshot, error) {
-	o, err := o.complete(g, r)
-	if err != nil {
+	if err := o.check(g, r); err != nil {
 		return o.Snapshot, err
 	}
-	runs, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer stop(errStopped)
-	e := newExecutor(runs, g, r, o)
-	defer close(e.ended)
+	m := NewMachine(g, o.Snapshot)
+	o.Snapshot = nil
+	err := m.Run(ctx, r, o)
+	return m.Snapshot(), err
+}
+
+// Run carries out the plans of the machine, as the function [Run] does, beginning with what the machine has observed;
+// Options.Snapshot must be nil. The machine belongs to Run until it returns.
+func (m *Machine) Run(ctx context.Context, r Runner, o Options) error {
+	err := o.check(m.g, r)
+	if o.Snapshot != nil {
+		err = errors.Join(err, &OptionError{"Options.Snapshot", "is given, but the machine has one"})
+	}
+	if err != nil {
+		return err
+	}
+	e := newExecutor(ctx, m, r, o.complete())
+	defer e.leave()
 	err = e.loop(ctx)
-	err = errors.Join(err, e.shutDown(ctx))
-	return e.m.Snapshot(), err
+	return errors.Join(err, e.shutDown(ctx))
 }
 
 // A StuckError reports runs whose runner did not return in time after its context was canceled. They are still running
@@ -48,72 +60,62 @@ func (e *StuckError) Error() string {
 	return fmt.Sprintf("scheduler: the runner was told to stop %s and did not return within %s", strings.Join(names, ", "), e.Grace)
 }
 
-// An executor is one call of Run. One goroutine owns it; each live run has another, which only calls the runner.
+// An executor is one call of Run. One goroutine owns it; those of the crew only call the runner.
 type executor struct {
-	o         Options
-	m         *Machine
-	runner    Runner
-	remaining []int64         // weight of the heaviest path from a scenario to the end, by index
-	runs      context.Context // of all runs: they outlive the context of the caller for as long as it takes to stop them
-	live      map[dag.ID]*liveRun
-	used      map[string]int // live runs of each pool
+	o      Options
+	m      *Machine
+	crew   *crew
+	queue  *queue
+	shared shared
+
+	live      []*liveRun // by index
+	strangers map[dag.ID]*liveRun
+	alive     int   // runs that are live
+	stops     []int // scenarios about which the plan says stop, or said so
 	stuck     []Ref
 	unsaved   bool
-	over      chan finish
-	ended     chan struct{} // closed when nobody receives from over any more
+
+	starts   []int        // room for what act starts
+	launched []*liveRun   // and for its runs
+	free     []*liveRun   // runs that are over: room for others
+	contexts []runContext // room for the contexts of the next runs
 }
 
-type liveRun struct {
-	pool     string
-	stop     context.CancelCauseFunc
-	stopping bool
-}
-
-// A finish says that a run is over, or that its runner does not return.
-type finish struct {
-	ref    Ref
-	result Result
-	stuck  bool
-}
-
-// The causes why the context of a run is canceled.
-var (
-	errStopped  = errors.New("scheduler: stopped")
-	errTimedOut = errors.New("scheduler: timed out")
-)
-
-func newExecutor(runs context.Context, g *dag.Graph, r Runner, o Options) *executor {
-	return &executor{
+func newExecutor(ctx context.Context, m *Machine, r Runner, o Options) *executor {
+	e := &executor{
 		o:         o,
-		m:         NewMachine(g, o.Snapshot),
-		runner:    r,
-		remaining: g.Remaining(func(id dag.ID) int64 { return int64(o.Weight(id)) }),
-		runs:      runs,
-		live:      map[dag.ID]*liveRun{},
-		used:      map[string]int{},
-		over:      make(chan finish),
-		ended:     make(chan struct{}),
+		m:         m,
+		queue:     newQueue(m.g, o),
+		live:      make([]*liveRun, m.g.Len()),
+		strangers: map[dag.ID]*liveRun{},
 	}
+	e.crew = newCrew(m, func(run *liveRun) Result { return e.attempt(run, r) })
+	e.shared = shared{Context: context.WithoutCancel(ctx), grace: e.o.Grace, giveUp: e.crew.giveUp}
+	e.m.following, e.m.noting = true, e.o.Observe != nil
+	for i := range e.m.Todo() {
+		e.notice(i)
+	}
+	return e
 }
 
 // loop plans, acts and waits for news until nothing is left to do.
 func (e *executor) loop(ctx context.Context) error {
 	requests := e.o.Requests
-	e.tell(Step{}, make([]Conclusion, e.m.Graph().Len()))
+	e.tellFirst()
 	e.takeUp()
 	for len(e.stuck) == 0 {
 		if ctx.Err() != nil {
 			return fmt.Errorf("scheduler: ended early: %w", context.Cause(ctx))
 		}
-		if err := e.act(ctx, e.m.Plan()); err != nil {
+		if err := e.act(ctx); err != nil {
 			return err
 		}
-		if len(e.live) == 0 && requests == nil {
+		if e.alive == 0 && requests == nil {
 			return nil
 		}
 		select {
-		case f := <-e.over:
-			e.finished(f)
+		case <-e.crew.ready():
+			e.takeIn()
 		case event, ok := <-requests:
 			if !ok {
 				requests = nil
@@ -128,11 +130,10 @@ func (e *executor) loop(ctx context.Context) error {
 
 // shutDown stops what is live, waits for it, and saves what came of it.
 func (e *executor) shutDown(ctx context.Context) error {
-	for _, run := range e.live {
-		run.stop(errStopped)
-	}
-	for len(e.live) > 0 {
-		e.finished(<-e.over)
+	e.interrupt()
+	for e.alive > 0 {
+		<-e.crew.ready()
+		e.takeIn()
 	}
 	err := e.save(context.WithoutCancel(ctx))
 	if len(e.stuck) > 0 {
@@ -142,75 +143,99 @@ func (e *executor) shutDown(ctx context.Context) error {
 	return err
 }
 
-// takeUp calls the runner for what is live in the snapshot.
-func (e *executor) takeUp() {
-	for id, st := range e.m.Snapshot() {
-		if st.record().live() {
-			e.launch("run taken up", Task{Ref: Ref{id, st.Run}, Basis: slices.Clone(st.Basis), Forced: st.Forced})
+// interrupt tells all runs that are live to stop.
+func (e *executor) interrupt() {
+	if e.alive == 0 {
+		return
+	}
+	for _, run := range e.live {
+		if run != nil {
+			run.interrupt(context.Canceled)
 		}
 	}
+	for _, run := range e.strangers {
+		run.interrupt(context.Canceled)
+	}
+}
+
+// leave leaves nothing behind, also when the observer panicked.
+func (e *executor) leave() {
+	e.interrupt()
+	e.crew.dismiss()
+	e.m.following, e.m.noting, e.m.fresh, e.m.notes = false, false, nil, nil
+}
+
+// takeUp calls the runner for what is live in the snapshot, and stops what is not in the graph any more.
+func (e *executor) takeUp() {
+	var runs []*liveRun
+	for i := range e.m.nodes {
+		if n := &e.m.nodes[i]; n.live() {
+			e.queue.use(i, +1)
+			run := e.launch("run taken up", i, Task{Ref: e.m.refAt(i), Basis: e.m.statusAt(i).Basis, Forced: n.forced})
+			run.takenUp = true
+			runs = append(runs, run)
+		}
+	}
+	for id, st := range e.m.strangers {
+		if st.record().live() {
+			run := e.launch("run taken up", stranger, Task{Ref: Ref{id, st.Run}, Basis: slices.Clone(st.Basis), Forced: st.Forced})
+			run.takenUp = true
+			e.stop(run)
+			runs = append(runs, run)
+		}
+	}
+	e.crew.take(runs)
 }
 
 // act does what the plan says, as far as the limits allow. It saves before it acts.
-func (e *executor) act(ctx context.Context, plan Plan) error {
-	var starts []Action
-	for _, a := range plan.Actions {
-		if a.Kind == Start {
-			starts = append(starts, a)
-		}
-	}
-	starts = e.admit(starts)
-	for _, a := range starts {
-		e.observe(Started(a), Result{})
-	}
+func (e *executor) act(ctx context.Context) error {
+	starts := e.admit()
 	if err := e.save(ctx); err != nil {
-		for _, a := range starts {
-			e.observe(Finished(a.Ref, PhaseStopped), Result{Phase: PhaseStopped, Reason: "not started"})
+		for _, i := range starts {
+			e.ended(i, e.m.refAt(i), Result{Phase: PhaseStopped, Reason: "not started"})
 		}
 		return err
 	}
-	for _, a := range plan.Actions {
-		if a.Kind == Stop {
-			e.stop(a.Ref)
+	for _, i := range e.stops {
+		if run := e.live[i]; run != nil && e.m.nodes[i].action == Stop {
+			e.stop(run)
 		}
 	}
-	for _, a := range starts {
-		e.launch("run started", Task{Ref: a.Ref, Basis: a.Basis, Forced: a.Forced})
+	e.stops = e.stops[:0]
+	runs := e.launched[:0]
+	for _, i := range starts {
+		runs = append(runs, e.launch("run started", i, Task{Ref: e.m.refAt(i), Forced: e.m.nodes[i].forced}))
 	}
+	e.crew.take(runs)
+	e.launched = runs
 	return nil
 }
 
-func (e *executor) stop(run Ref) {
-	live := e.live[run.ID]
-	if live.stopping {
-		return
-	}
-	e.o.Logger.Info("run to be stopped", field("run", run))
-	live.stopping = true
-	live.stop(errStopped)
-}
-
-// admit returns what may start within the limits, the longest remaining path first.
-func (e *executor) admit(starts []Action) []Action {
-	weight := func(a Action) int64 {
-		i, _ := e.m.Graph().Index(a.Ref.ID)
-		return e.remaining[i]
-	}
-	slices.SortStableFunc(starts, func(a, b Action) int { return cmp.Compare(weight(b), weight(a)) })
-	var admitted []Action
-	taken := map[string]int{}
-	for _, a := range starts {
-		if len(e.live)+len(admitted) >= e.o.Parallel {
+// admit observes that what may start within the limits was started, the longest remaining path first.
+func (e *executor) admit() []int {
+	e.starts = e.starts[:0]
+	for e.alive+len(e.starts) < e.o.Parallel {
+		i := e.queue.pop(func(i int) bool { return e.m.nodes[i].action == Start })
+		if i < 0 {
 			break
 		}
-		pool := e.o.Pool(a.Ref.ID)
-		if limit, ok := e.o.Pools[pool]; ok && e.used[pool]+taken[pool] >= limit {
-			continue
-		}
-		taken[pool]++
-		admitted = append(admitted, a)
+		e.queue.use(i, +1)
+		e.started(i)
+		e.starts = append(e.starts, i)
 	}
-	return admitted
+	return e.starts
+}
+
+// stop stops a run because the plan says so.
+func (e *executor) stop(run *liveRun) {
+	if run.stopping {
+		return
+	}
+	run.stopping = true
+	if e.o.Logger != nil {
+		e.o.Logger.Info("run to be stopped", field("run", run.task.Ref))
+	}
+	run.interrupt(context.Canceled)
 }
 
 func (e *executor) save(ctx context.Context) error {
@@ -224,135 +249,205 @@ func (e *executor) save(ctx context.Context) error {
 	return nil
 }
 
-// launch calls the runner in a goroutine of its own.
-func (e *executor) launch(why string, t Task) {
-	e.o.Logger.Info(why, field("run", t.Ref), text("forced", strconv.FormatBool(t.Forced)))
-	ctx, stop := context.WithCancelCause(e.runs)
-	run := &liveRun{pool: e.o.Pool(t.Ref.ID), stop: stop}
-	e.live[t.Ref.ID] = run
-	e.used[run.pool]++
-	timeout := e.o.Timeout(t.Ref.ID)
-	go func() {
-		defer stop(nil)
-		if timeout > 0 {
-			var release context.CancelFunc
-			ctx, release = context.WithTimeoutCause(ctx, timeout, errTimedOut)
-			defer release()
+// launch counts a run as live. The crew is to take it.
+func (e *executor) launch(why string, i int, t Task) *liveRun {
+	if e.o.Logger != nil {
+		e.o.Logger.Info(why, field("run", t.Ref), text("forced", strconv.FormatBool(t.Forced)))
+	}
+	run := e.room()
+	*run = liveRun{runContext: e.newContext(), index: i, task: t}
+	if e.o.Timeout != nil {
+		run.timeout = e.o.Timeout(t.Ref.ID)
+	}
+	e.alive++
+	if i == stranger {
+		e.strangers[t.Ref.ID] = run
+		return run
+	}
+	e.live[i] = run
+	return run
+}
+
+// takeIn takes in what came of runs.
+func (e *executor) takeIn() {
+	for _, f := range e.crew.takeIn() {
+		e.finished(f)
+	}
+}
+
+func (e *executor) finished(f finish) {
+	run := f.run
+	if run.over {
+		return // it was given up before
+	}
+	run.over = true
+	e.alive--
+	if run.index == stranger {
+		delete(e.strangers, run.task.Ref.ID)
+	} else {
+		e.live[run.index] = nil
+		e.queue.use(run.index, -1)
+	}
+	if f.stuck {
+		if e.o.Logger != nil {
+			e.o.Logger.Error("runner does not return", field("run", run.task.Ref))
 		}
-		returned := make(chan struct{})
-		defer context.AfterFunc(ctx, func() { e.watch(t.Ref, returned) })()
-		f := finish{ref: t.Ref, result: Result{Phase: PhaseFailed, Reason: "the runner ended its goroutine"}}
-		defer func() {
-			close(returned)
-			e.send(f)
-		}()
-		f.result = e.attempt(ctx, t, timeout)
-	}()
+		e.stuck = append(e.stuck, run.task.Ref)
+		return
+	}
+	if e.o.Logger != nil {
+		e.o.Logger.Info("run over", field("run", run.task.Ref), field("phase", run.result.Phase), text("reason", run.result.Reason))
+	}
+	e.ended(run.index, run.task.Ref, run.result)
+	e.release(run)
 }
 
-// watch gives a runner whose context was canceled its time to return.
-func (e *executor) watch(run Ref, returned <-chan struct{}) {
-	grace := time.NewTimer(e.o.Grace)
-	defer grace.Stop()
-	select {
-	case <-returned:
-	case <-grace.C:
-		e.send(finish{ref: run, stuck: true})
+// request takes a request into account. News is the runner's to bring.
+func (e *executor) request(event Event) {
+	if event.Kind != EventNews && e.m.Observe(event) {
+		e.changed()
+		e.tell(event, Result{})
+		return
+	}
+	if e.o.Logger != nil {
+		e.o.Logger.Warn("request changes nothing", field("request", event))
 	}
 }
 
-func (e *executor) send(f finish) {
-	select {
-	case e.over <- f:
-	case <-e.ended:
+// started observes that the run which the plan starts at index i was started.
+func (e *executor) started(i int) {
+	var event Event
+	if e.o.Observe != nil {
+		event = Started(e.m.ActionAt(i))
 	}
+	e.m.StartedAt(i)
+	e.changed()
+	e.tell(event, Result{})
+}
+
+// ended observes that a run of the scenario at index i is over.
+func (e *executor) ended(i int, run Ref, result Result) {
+	if i == stranger {
+		e.m.Observe(Finished(run, result.Phase))
+	} else {
+		e.m.FinishedAt(i, result.Phase)
+	}
+	e.changed()
+	e.tell(Finished(run, result.Phase), result)
+}
+
+// changed takes notice of what is newly to be done after an event.
+func (e *executor) changed() {
+	e.unsaved = true
+	for _, i := range e.m.fresh {
+		e.notice(int(i))
+	}
+	e.m.fresh = e.m.fresh[:0]
+}
+
+// tell tells the observer of an event.
+func (e *executor) tell(event Event, result Result) {
+	if e.o.Observe == nil {
+		return
+	}
+	e.o.Observe(Step{Event: event, Result: result, Changes: e.changes()})
+	e.m.notes = e.m.notes[:0]
+}
+
+// notice takes notice of what is to be done about the scenario at index i, if anything.
+func (e *executor) notice(i int) {
+	switch e.m.nodes[i].action {
+	case Start:
+		e.queue.push(i)
+	case Stop:
+		e.stops = append(e.stops, i)
+	}
+}
+
+// changes returns the conclusions that changed, in canonical order.
+func (e *executor) changes() []Change {
+	notes := slices.Clone(e.m.notes)
+	slices.SortStableFunc(notes, func(x, y note) int { return cmp.Compare(x.index, y.index) })
+	var all []Change
+	for k, n := range notes {
+		if k > 0 && notes[k-1].index == n.index {
+			continue // what it was before the event is what was noted first
+		}
+		i := int(n.index)
+		if to := e.m.conclusionAt(i); to != n.conclusion {
+			all = append(all, Change{ID: e.m.g.ID(i), From: n.conclusion, To: to})
+		}
+	}
+	return all
+}
+
+// tellFirst tells the observer what was concluded at the beginning.
+func (e *executor) tellFirst() {
+	if e.o.Observe == nil {
+		return
+	}
+	var s Step
+	for i := range e.m.nodes {
+		if to := e.m.conclusionAt(i); to != (Conclusion{}) {
+			s.Changes = append(s.Changes, Change{ID: e.m.g.ID(i), To: to})
+		}
+	}
+	e.o.Observe(s)
 }
 
 // attempt asks the runner until it can tell, within the budget.
-func (e *executor) attempt(ctx context.Context, t Task, timeout time.Duration) Result {
+func (e *executor) attempt(run *liveRun, r Runner) Result {
 	pause := e.o.Backoff
 	for n := 1; ; n++ {
-		res, err := call(ctx, e.runner, t)
-		if ctx.Err() != nil {
-			return interrupted(ctx, timeout, res, err)
+		res, err := call(run, r, run.task)
+		if run.Err() != nil {
+			return run.interrupted(res, err)
 		}
 		if err == nil {
 			return res
 		}
-		e.o.Logger.Warn("runner could not tell", field("run", t.Ref), text("attempt", strconv.Itoa(n)), text("error", err.Error()))
+		if e.o.Logger != nil {
+			e.o.Logger.Warn("runner could not tell", field("run", run.task.Ref), text("attempt", strconv.Itoa(n)), text("error", err.Error()))
+		}
 		if n >= e.o.Attempts {
 			res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("the runner could not tell, asked %d times: %v", n, err)
 			return res
 		}
 		select {
 		case <-time.After(pause):
-		case <-ctx.Done():
-			return interrupted(ctx, timeout, res, err)
+		case <-run.Done():
+			return run.interrupted(res, err)
 		}
 		pause = min(2*pause, time.Minute)
 	}
 }
 
-// interrupted is the result of a run whose context was canceled: its own, if it came to an end of its own all the same.
-func interrupted(ctx context.Context, timeout time.Duration, res Result, err error) Result {
-	if err == nil {
-		return res
+// room returns room for one more run.
+func (e *executor) room() *liveRun {
+	if last := len(e.free) - 1; last >= 0 {
+		run := e.free[last]
+		e.free = e.free[:last]
+		return run
 	}
-	res.Phase, res.Reason = PhaseStopped, "stopped"
-	if context.Cause(ctx) == errTimedOut {
-		res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("timed out after %s", timeout)
-	}
-	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		res.Reason += ": " + err.Error()
-	}
-	return res
+	return new(liveRun)
 }
 
-func (e *executor) finished(f finish) {
-	run, ok := e.live[f.ref.ID]
-	if !ok {
-		return // it was given up before
-	}
-	delete(e.live, f.ref.ID)
-	e.used[run.pool]--
-	if f.stuck {
-		e.o.Logger.Error("runner does not return", field("run", f.ref))
-		e.stuck = append(e.stuck, f.ref)
-		return
-	}
-	e.o.Logger.Info("run over", field("run", f.ref), field("phase", f.result.Phase), text("reason", f.result.Reason))
-	e.observe(Finished(f.ref, f.result.Phase), f.result)
-}
-
-// request takes a request into account. News is the runner's to bring.
-func (e *executor) request(event Event) {
-	if event.Kind == EventNews || !e.observe(event, Result{}) {
-		e.o.Logger.Warn("request changes nothing", field("request", event))
+// release makes room of a run that is over. Its context stays, since the runner may have kept it. A clock may still know
+// the run.
+func (e *executor) release(run *liveRun) {
+	if run.clock == nil {
+		e.free = append(e.free, run)
 	}
 }
 
-func (e *executor) observe(event Event, result Result) (changed bool) {
-	var before []Conclusion
-	if e.o.Observe != nil {
-		before = e.m.conclusions()
+// newContext returns a context for one more run. Many are made at once, which takes less time than to ask for the memory
+// of each.
+func (e *executor) newContext() *runContext {
+	if len(e.contexts) == 0 {
+		e.contexts = make([]runContext, min(max(8, e.alive), 256))
 	}
-	if !e.m.Observe(event) {
-		return false
-	}
-	e.unsaved = true
-	e.tell(Step{Event: event, Result: result}, before)
-	return true
-}
-
-// tell tells the observer of a step and of the conclusions that it changed.
-func (e *executor) tell(s Step, before []Conclusion) {
-	if e.o.Observe == nil {
-		return
-	}
-	for i, to := range e.m.conclusions() {
-		if from := before[i]; from != to {
-			s.Changes = append(s.Changes, Change{ID: e.m.Graph().ID(i), From: from, To: to})
-		}
-	}
-	e.o.Observe(s)
+	c := &e.contexts[0]
+	e.contexts = e.contexts[1:]
+	c.shared = &e.shared
+	return c
 }

@@ -783,13 +783,13 @@ func TestRunRefusesOptions(t *testing.T) {
 func TestRunObserverPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stopped := make(chan struct{})
-		runner := scheduler.RunnerFunc(func(ctx context.Context, _ scheduler.Task) (scheduler.Result, error) {
+		requests := make(chan scheduler.Event)
+		runner := scheduler.RunnerFunc(func(ctx context.Context, t scheduler.Task) (scheduler.Result, error) {
+			requests <- scheduler.Cancel(t.Ref)
 			<-ctx.Done()
 			close(stopped)
 			return scheduler.Result{}, ctx.Err()
 		})
-		requests := make(chan scheduler.Event, 1)
-		requests <- scheduler.Cancel(scheduler.Ref{ID: "scan", Run: 1})
 		func() {
 			defer func() {
 				if v := recover(); v != "boom" {

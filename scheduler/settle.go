@@ -153,8 +153,8 @@ func (m *Machine) set(i int, d decision) (cause bool) {
 		m.count(i, n.verdict, -1)
 		m.count(i, d.verdict, +1)
 	}
-	if some := d.action != 0; some != (n.action != 0) {
-		m.mark(i, some)
+	if n.action != d.action {
+		m.mark(i, d.action != 0)
 	}
 	n.decision = d
 	return cause
@@ -162,10 +162,13 @@ func (m *Machine) set(i int, d decision) (cause bool) {
 
 // mark notes whether something is to be done about the scenario at index i.
 func (m *Machine) mark(i int, something bool) {
-	if something {
-		m.todo.add(i)
-	} else {
+	if !something {
 		m.todo.remove(i)
+		return
+	}
+	m.todo.add(i)
+	if m.following {
+		m.fresh = append(m.fresh, int32(i))
 	}
 }
 
