@@ -71,6 +71,7 @@ type checker struct {
 	open     func(*dag.Graph) Scheduler
 	patience time.Duration // how long a scheduler may take for a whole story
 
+	edits  bool    // whether schedulers can be given another graph
 	failed *breach // what was found
 }
 
@@ -88,6 +89,7 @@ func (c *checker) find(t rapid.TB) (b *breach, advice string) {
 	if b := c.judge(story{{graph: []dag.Scenario{}}}); b != nil {
 		return b, ""
 	}
+	_, c.edits = c.open(&dag.Graph{}).(interface{ SetGraph(*dag.Graph) })
 	quiet := &recorder{TB: t}
 	quiet.run(func() { rapid.Check(quiet, c.property()) })
 	switch {
@@ -102,17 +104,21 @@ func (c *checker) find(t rapid.TB) (b *breach, advice string) {
 // property draws a story and judges a scheduler by it. It fails once, so that rapid does not shrink the story: there is
 // a faster way that knows what a story is.
 func (c *checker) property() func(*rapid.T) {
-	_, edits := c.open(&dag.Graph{}).(interface{ SetGraph(*dag.Graph) })
 	return func(t *rapid.T) {
-		s := stories(kinds{most: mostScenarios, edits: edits, odd: true}).Draw(t, "story")
-		if c.failed != nil {
-			return
-		}
-		if c.failed = c.judge(s); c.failed != nil {
-			t.Fatal(c.failed.rule)
+		for range storiesPerCheck {
+			s := stories(kinds{most: mostScenarios, edits: c.edits, odd: true}).Draw(t, "story")
+			if c.failed != nil {
+				continue
+			}
+			if c.failed = c.judge(s); c.failed != nil {
+				t.Fatal(c.failed.rule)
+			}
 		}
 	}
 }
+
+// storiesPerCheck makes the usual hundred checks of rapid enough to find what takes four things to go wrong at once.
+const storiesPerCheck = 10
 
 // A breach is a rule that a scheduler breaks at the end of a story.
 type breach struct {

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 )
@@ -20,11 +18,12 @@ func machine(g *dag.Graph) Scheduler { return scheduler.NewMachine(g, nil) }
 // A Machine keeps the rules whatever a fuzzer makes up.
 func FuzzHistories(f *testing.F) {
 	c := &checker{open: machine, patience: time.Minute}
-	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
-		if b := c.judge(stories(kinds{most: mostScenarios, edits: true, odd: true}).Draw(t, "story")); b != nil {
+	f.Fuzz(func(t *testing.T, text []byte) {
+		choose := read(text)
+		if b := c.judge(choose.story(choose.scenarios(mostScenarios), kinds{most: mostScenarios, edits: true, odd: true})); b != nil {
 			t.Fatal(c.shortest(b).report())
 		}
-	}))
+	})
 }
 
 // A plan that does not come is reported with the script that leads there.
@@ -32,7 +31,7 @@ func TestPlanThatDoesNotCome(t *testing.T) {
 	defer seeded(t)()
 	over := make(chan struct{})
 	t.Cleanup(func() { close(over) })
-	c := &checker{patience: 200 * time.Millisecond, open: Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+	c := &checker{patience: 100 * time.Millisecond, open: Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
 		for _, st := range s {
 			if st.Phase == scheduler.PhaseFailed {
 				<-over
@@ -41,7 +40,7 @@ func TestPlanThatDoesNotCome(t *testing.T) {
 		return scheduler.Next(g, s)
 	})}
 	report := c.check(t)
-	for _, part := range []string{string(ruleEnds), "graph\n", "observe\n", " failed\n----\n", "did not come back within 200ms"} {
+	for _, part := range []string{string(ruleEnds), "graph\n", "observe\n", " failed\n----\n", "did not come back within 100ms"} {
 		if !strings.Contains(report, part) {
 			t.Errorf("%q is not in the report:\n%s", part, report)
 		}

@@ -14,30 +14,59 @@ import (
 // scenarios, with parents declared in any order. Scenarios are named a, b, c and so on, in no relation to their order.
 // It shrinks toward few scenarios, few edges and [dag.OnPass].
 func Graphs(most int) *rapid.Generator[*dag.Graph] {
-	return rapid.Custom(func(t *rapid.T) *dag.Graph { return build(drawScenarios(t, most)) })
+	return rapid.Custom(func(t *rapid.T) *dag.Graph { return build(drawn(t).scenarios(most)) })
 }
 
-func drawScenarios(t *rapid.T, most int) []dag.Scenario {
+// choose returns a number from 0 to n-1. The plainest choice is 0.
+type choose func(n int) int
+
+// drawn lets rapid choose.
+func drawn(t *rapid.T) choose {
+	return func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "choice") }
+}
+
+// read lets a text choose, one byte each time. At its end all choices are plain.
+func read(text []byte) choose {
+	return func(n int) int {
+		if len(text) == 0 {
+			return 0
+		}
+		i := int(text[0]) % n
+		text = text[1:]
+		return i
+	}
+}
+
+// oneIn chooses true once in so many times.
+func (c choose) oneIn(times int) bool { return c(times) == times-1 }
+
+func oneOf[T any](c choose, list []T) T { return list[c(len(list))] }
+
+func shuffled[T any](c choose, list []T) []T {
+	list = slices.Clone(list)
+	for i := range list[:max(0, len(list)-1)] {
+		k := i + c(len(list)-i)
+		list[i], list[k] = list[k], list[i]
+	}
+	return list
+}
+
+func (c choose) scenarios(most int) []dag.Scenario {
 	ids := make([]dag.ID, most)
 	for i := range ids {
 		ids[i] = nameOf(i)
 	}
-	ids = ids[:rapid.IntRange(0, most).Draw(t, "scenarios")]
-	if len(ids) > 1 {
-		ids = rapid.Permutation(ids).Draw(t, "IDs")
-	}
+	ids = shuffled(c, ids[:c(most+1)])
+	sparse := 1 + c(4)
 	list := make([]dag.Scenario, len(ids))
-	sparse := rapid.IntRange(1, 4).Draw(t, "sparse")
 	for i, id := range ids {
-		list[i] = dag.Scenario{ID: id, Optional: oneIn(t, 5, "optional")}
+		list[i] = dag.Scenario{ID: id, Optional: c.oneIn(5)}
 		for _, parent := range ids[:i] {
-			if oneIn(t, sparse, "edge") {
-				list[i].After = append(list[i].After, dag.Parent{ID: parent, Condition: rapid.SampledFrom(conditions).Draw(t, "condition")})
+			if c.oneIn(sparse) {
+				list[i].After = append(list[i].After, dag.Parent{ID: parent, Condition: oneOf(c, conditions)})
 			}
 		}
-		if len(list[i].After) > 1 {
-			list[i].After = rapid.Permutation(list[i].After).Draw(t, "declared order")
-		}
+		list[i].After = shuffled(c, list[i].After)
 	}
 	return list
 }
@@ -56,11 +85,6 @@ func nameOf(i int) dag.ID {
 // stranger is a scenario that no graph has.
 const stranger = dag.ID("z")
 
-// oneIn draws true once in so many times, and shrinks toward false.
-func oneIn(t *rapid.T, times int, label string) bool {
-	return rapid.IntRange(0, times-1).Draw(t, label) == times-1
-}
-
 // build makes a graph of scenarios that cannot be wrong.
 func build(list []dag.Scenario) *dag.Graph {
 	g, err := dag.New(list...)
@@ -76,8 +100,9 @@ func Snapshots(g *dag.Graph) *rapid.Generator[scheduler.Snapshot] {
 	return rapid.Custom(func(t *rapid.T) scheduler.Snapshot {
 		s := scheduler.Snapshot{}
 		ids := append(slices.Collect(g.All()), stranger)
+		c := drawn(t)
 		for _, id := range ids {
-			if st := drawStatus(t, ids); !oneIn(t, 5, "nothing") {
+			if st := c.status(ids); !c.oneIn(5) {
 				s[id] = st
 			}
 		}
@@ -85,20 +110,19 @@ func Snapshots(g *dag.Graph) *rapid.Generator[scheduler.Snapshot] {
 	})
 }
 
-func drawStatus(t *rapid.T, ids []dag.ID) scheduler.Status {
-	run := func(label string) int {
-		if oneIn(t, 50, "odd") {
-			return rapid.SampledFrom([]int{-1, 1 << 30}).Draw(t, label)
+func (c choose) status(ids []dag.ID) scheduler.Status {
+	run := func() int {
+		if c.oneIn(50) {
+			return oneOf(c, []int{-1, 1 << 30})
 		}
-		return rapid.IntRange(0, 3).Draw(t, label)
+		return c(4)
 	}
 	st := scheduler.Status{
-		Run: run("run"), Phase: scheduler.Phase(rapid.IntRange(0, int(scheduler.PhaseStopped)).Draw(t, "phase")),
-		Want: run("want"), Cancel: run("cancel"),
-		Forced: rapid.Bool().Draw(t, "forced"), Force: rapid.Bool().Draw(t, "force"),
+		Run: run(), Phase: scheduler.Phase(c(int(scheduler.PhaseStopped) + 1)), Want: run(), Cancel: run(),
+		Forced: c.oneIn(2), Force: c.oneIn(2),
 	}
 	for _, id := range slices.Sorted(slices.Values(ids)) {
-		if r := run("basis"); r > 0 {
+		if r := run(); r > 0 {
 			st.Basis = append(st.Basis, scheduler.Ref{ID: id, Run: r})
 		}
 	}
@@ -118,7 +142,7 @@ func Histories(g *dag.Graph) *rapid.Generator[[]scheduler.Event] {
 			list = []dag.Scenario{}
 		}
 		var events []scheduler.Event
-		for _, m := range drawStory(t, list, kinds{odd: true}).moments() {
+		for _, m := range drawn(t).story(list, kinds{odd: true}).moments() {
 			for _, c := range m.changes {
 				if c.graph == nil {
 					events = append(events, c.event)

@@ -21,6 +21,13 @@ func (b *breach) report() string {
 // mark says what is wrong with the plan at the end of the script.
 func (b *breach) mark() string {
 	var text strings.Builder
+	for _, block := range b.story {
+		for _, e := range block.events {
+			if !speakable(e) {
+				fmt.Fprintf(&text, "Scripts have no words for the event %q.\n", e)
+			}
+		}
+	}
 	if b.how != "" {
 		fmt.Fprintln(&text, b.how)
 	}
@@ -66,6 +73,13 @@ func (s story) script() string {
 		}
 	}
 	return text.String()
+}
+
+// speakable reports whether the reader of scripts understands an event as it is printed.
+func speakable(e scheduler.Event) bool {
+	isNews := e.Kind == scheduler.EventNews && e.Phase > scheduler.PhaseNone && e.Phase <= scheduler.PhaseStopped && !e.Forced
+	isRequest := e.Kind > scheduler.EventNews && e.Kind <= scheduler.EventCancel
+	return e.Ref.ID != "" && e.Ref.Run >= 0 && (isNews || isRequest)
 }
 
 func scenarioLine(s dag.Scenario) string {

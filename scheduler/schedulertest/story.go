@@ -144,27 +144,30 @@ type kinds struct {
 
 // stories returns a generator of stories.
 func stories(k kinds) *rapid.Generator[story] {
-	return rapid.Custom(func(t *rapid.T) story { return drawStory(t, drawScenarios(t, k.most), k) })
+	return rapid.Custom(func(t *rapid.T) story {
+		c := drawn(t)
+		return c.story(c.scenarios(k.most), k)
+	})
 }
 
 // mostScenarios is enough for every way in which three scenarios of a wave can meet, twice.
 const mostScenarios = 6
 
-func drawStory(t *rapid.T, list []dag.Scenario, k kinds) story {
+func (c choose) story(list []dag.Scenario, k kinds) story {
 	w := newWorld()
 	var s story
-	for i := range rapid.IntRange(1, 12).Draw(t, "blocks") {
-		b := block{hold: oneIn(t, 5, "hold")}
+	for i := range 1 + c(12) {
+		b := block{hold: c.oneIn(5)}
 		if i == 0 {
 			b.graph = list
-		} else if k.edits && oneIn(t, 8, "new graph") {
-			b.graph = drawScenarios(t, k.most)
+		} else if k.edits && c.oneIn(8) {
+			b.graph = c.scenarios(k.most)
 		}
 		if b.graph != nil {
 			w.setGraph(b.graph)
 		}
-		for range rapid.IntRange(0, 3).Draw(t, "events") {
-			if e, ok := w.drawEvent(t, k); ok {
+		for range c(4) {
+			if e, ok := w.event(c, k); ok {
 				b.events = append(b.events, e)
 				w.observe(e)
 			}
@@ -172,18 +175,18 @@ func drawStory(t *rapid.T, list []dag.Scenario, k kinds) story {
 		w.endBlock(b.hold)
 		s = append(s, b)
 	}
-	if oneIn(t, 2, "to rest") {
-		s = append(s, w.drawRest(t)...)
+	if c.oneIn(2) {
+		s = append(s, w.rest(c)...)
 	}
 	return s
 }
 
-// drawRest goes on without requests until nothing is left to do.
-func (w *world) drawRest(t *rapid.T) (s story) {
+// rest goes on without requests until nothing is left to do.
+func (w *world) rest(c choose) (s story) {
 	for range 10 * mostScenarios {
 		var b block
 		if live := w.live(); len(live) > 0 {
-			b.events = []scheduler.Event{w.drawEnd(t, rapid.SampledFrom(live).Draw(t, "run"))}
+			b.events = []scheduler.Event{w.end(c, oneOf(c, live))}
 			w.observe(b.events[0])
 		} else if len(w.told.plan.Actions) == 0 {
 			return s
@@ -204,8 +207,8 @@ func (w *world) live() (refs []scheduler.Ref) {
 	return refs
 }
 
-// drawEvent draws what happens next, if there is anything that can; most often the end of a run.
-func (w *world) drawEvent(t *rapid.T, k kinds) (e scheduler.Event, ok bool) {
+// event chooses what happens next, if there is anything that can; most often the end of a run.
+func (w *world) event(c choose, k kinds) (e scheduler.Event, ok bool) {
 	live, starts := w.live(), w.starts()
 	var choices []string
 	if len(live) > 0 {
@@ -226,32 +229,32 @@ func (w *world) drawEvent(t *rapid.T, k kinds) (e scheduler.Event, ok bool) {
 	if len(choices) == 0 {
 		return e, false
 	}
-	switch kind := rapid.SampledFrom(choices).Draw(t, "event"); kind {
+	switch kind := oneOf(c, choices); kind {
 	case "end":
-		return w.drawEnd(t, rapid.SampledFrom(live).Draw(t, "run")), true
+		return w.end(c, oneOf(c, live)), true
 	case "start":
-		return scheduler.Started(rapid.SampledFrom(starts).Draw(t, "start")), true
+		return scheduler.Started(oneOf(c, starts)), true
 	case "missed":
-		return w.drawEnd(t, rapid.SampledFrom(starts).Draw(t, "start").Ref), true
+		return w.end(c, oneOf(c, starts).Ref), true
 	case "rerun", "force", "cancel":
-		newest := w.newest(rapid.SampledFrom(slices.Collect(w.told.g.All())).Draw(t, "scenario"))
+		newest := w.newest(oneOf(c, slices.Collect(w.told.g.All())))
 		return requests[kind](newest), true
 	}
-	return rapid.SampledFrom(w.lateNews()).Draw(t, "late"), true
+	return oneOf(c, w.lateNews()), true
 }
 
 var requests = map[string]func(scheduler.Ref) scheduler.Event{
 	"rerun": scheduler.Rerun, "force": scheduler.Force, "cancel": scheduler.Cancel,
 }
 
-// drawEnd draws how a run ends. One that is being stopped may come to its own end before.
-func (w *world) drawEnd(t *rapid.T, run scheduler.Ref) scheduler.Event {
+// end chooses how a run ends. One that is being stopped may come to its own end before.
+func (w *world) end(c choose, run scheduler.Ref) scheduler.Event {
 	last := scheduler.PhaseCanceled
 	if w.stopping[run] {
 		last = scheduler.PhaseStopped
 	}
 	phases := []scheduler.Phase{scheduler.PhasePassed, scheduler.PhasePassed, scheduler.PhasePassed, scheduler.PhaseFailed, scheduler.PhaseFailed, last}
-	return scheduler.Finished(run, rapid.SampledFrom(phases).Draw(t, "phase"))
+	return scheduler.Finished(run, oneOf(c, phases))
 }
 
 // starts returns the starts that were not carried out, but for forced ones: scripts have no word for a forced run.

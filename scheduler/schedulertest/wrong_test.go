@@ -168,6 +168,120 @@ var wrong = map[string]func(*dag.Graph) Scheduler{
 		return p
 	}),
 
+	"waits for all parents before it cancels": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		conclusions := scheduler.Conclude(g, s)
+		return leave(scheduler.Next(g, s), func(a scheduler.Action) bool {
+			i, there := g.Index(a.Ref.ID)
+			return there && a.Kind == scheduler.Stop && conclusions[i].Cause.ID != a.Ref.ID && slices.ContainsFunc(g.ParentsAt(i), func(p dag.Neighbor) bool {
+				return !conclusions[p.Index].Verdict.Final()
+			})
+		})
+	}),
+
+	"runs descendants along with what is run again": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		p := scheduler.Next(g, s)
+		for _, a := range p.Actions {
+			for id := range g.Descendants(a.Ref.ID) {
+				st := s[id]
+				if a.Kind == scheduler.Start && a.Ref.Run > 1 && st.Phase == scheduler.PhasePassed && !slices.ContainsFunc(p.Actions, about(id)) {
+					p.Actions = append(p.Actions, tell(g, s).start(id))
+				}
+			}
+		}
+		return p
+	}),
+
+	"runs again what passed": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		p := scheduler.Next(g, s)
+		for i, c := range scheduler.Conclude(g, s) {
+			if id := g.ID(i); c.Verdict == scheduler.VerdictPassed && s[id].Run == 1 {
+				p.Actions = append(p.Actions, tell(g, s).start(id))
+				p.Outcome = scheduler.OutcomePending
+			}
+		}
+		return p
+	}),
+
+	"wants nothing else in a basis": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		s = maps.Clone(s)
+		for id, st := range s {
+			parents := maps.Collect(g.Parents(id))
+			if _, there := g.Index(id); there && slices.ContainsFunc(st.Basis, func(r scheduler.Ref) bool { _, there := parents[r.ID]; return !there }) {
+				st.Phase = scheduler.PhaseStopped
+				s[id] = st
+			}
+		}
+		return scheduler.Next(g, s)
+	}),
+
+	"uses the number of a run again": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		p := scheduler.Next(g, s)
+		for i, a := range p.Actions {
+			if a.Kind == scheduler.Start {
+				p.Actions[i].Ref.Run = max(1, s[a.Ref.ID].Run)
+			}
+		}
+		return p
+	}),
+
+	"ignores force": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		unforced := maps.Clone(s)
+		for id, st := range s {
+			st.Force = false
+			unforced[id] = st
+		}
+		without := scheduler.Next(g, unforced)
+		return leave(scheduler.Next(g, s), func(a scheduler.Action) bool {
+			return a.Forced && !slices.ContainsFunc(without.Actions, about(a.Ref.ID))
+		})
+	}),
+
+	"does not say that a run was forced": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		p := scheduler.Next(g, s)
+		for i := range p.Actions {
+			p.Actions[i].Forced = false
+		}
+		return p
+	}),
+
+	"forgets what is no longer in the graph": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		return leave(scheduler.Next(g, s), func(a scheduler.Action) bool { _, there := g.Index(a.Ref.ID); return !there })
+	}),
+
+	"plans everything twice": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		p := scheduler.Next(g, s)
+		p.Actions = slices.Repeat(p.Actions, 2)
+		return p
+	}),
+
+	"is never done with what was canceled": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		p := scheduler.Next(g, s)
+		if p.Outcome == scheduler.OutcomeCanceled {
+			p.Outcome = scheduler.OutcomePending
+		}
+		return p
+	}),
+
+	"counts canceled for more than failed": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		p := scheduler.Next(g, s)
+		for _, c := range scheduler.Conclude(g, s) {
+			if c.Verdict == scheduler.VerdictCanceled && p.Outcome == scheduler.OutcomeFailed {
+				p.Outcome = scheduler.OutcomeCanceled
+			}
+		}
+		return p
+	}),
+
+	"fails when an optional scenario fails": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		p := scheduler.Next(g, s)
+		for _, c := range scheduler.Conclude(g, s) {
+			if c.Verdict == scheduler.VerdictFailed && p.Outcome == scheduler.OutcomePassed {
+				p.Outcome = scheduler.OutcomeFailed
+			}
+		}
+		return p
+	}),
+
 	"remembers a plan too long": func(g *dag.Graph) Scheduler { return &stale{Machine: scheduler.NewMachine(g, nil)} },
 
 	"panics when a request is about a live run": func(g *dag.Graph) Scheduler {
@@ -285,7 +399,7 @@ func seeded(t *testing.T) func() {
 		}
 		return before
 	}
-	seed, files, checks := set("rapid.seed", "1"), set("rapid.nofailfile", "true"), set("rapid.checks", "1000")
+	seed, files, checks := set("rapid.seed", "1"), set("rapid.nofailfile", "true"), set("rapid.checks", "300")
 	return func() {
 		set("rapid.seed", seed)
 		set("rapid.nofailfile", files)
