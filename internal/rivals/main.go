@@ -27,7 +27,7 @@ func compare(args []string, out, progress io.Writer) error {
 		others = flags.String("shapes", "1e3,1e4", "`numbers` of scenarios of the other shapes, the last for the table; empty for none")
 		only   = flags.String("only", "", "a regular `expression` for what to measure, like run/testdag; empty for all")
 		reps   = flags.Int("reps", 5, "how many `turns` everybody has")
-		limit  = flags.Duration("limit", 10*time.Second, "the `time` above which a size is left out")
+		limit  = flags.Duration("limit", 15*time.Second, "the `time` above which a size is left out")
 		weight = flags.Float64("memory", 1e6, "the `number` of scenarios of the memory figure; 0 for none")
 		write  = flags.Bool("write", false, "put the table in the README instead of printing it")
 		readme = flags.String("readme", "../../README.md", "the `file` that -write changes")
@@ -54,6 +54,11 @@ func compare(args []string, out, progress io.Writer) error {
 	}
 
 	r := &report{large: large, small: small, limit: *limit, weight: int(*weight)}
+	if r.weight > 0 {
+		if r.footprint, err = weigh(r.weight); err != nil {
+			return err
+		}
+	}
 	for _, e := range entries {
 		if !wanted.MatchString(e.String()) {
 			continue
@@ -66,11 +71,6 @@ func compare(args []string, out, progress io.Writer) error {
 	m := &meter{reps: *reps, limit: *limit, progress: progress}
 	if err := r.measure(m); err != nil {
 		return err
-	}
-	if r.weight > 0 {
-		if r.footprint, err = weigh(r.weight); err != nil {
-			return err
-		}
 	}
 	if !*write {
 		_, err = io.WriteString(out, r.section()+r.details())
@@ -92,7 +92,7 @@ func parseSizes(text string) ([]int, error) {
 			continue
 		}
 		n, err := strconv.ParseFloat(field, 64)
-		if err != nil || n < 1 || n > 1e7 {
+		if err != nil || !(n >= 1 && n <= 1e7) {
 			return nil, fmt.Errorf("%q is not a number of scenarios", field)
 		}
 		sizes = append(sizes, int(n))

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -70,23 +71,27 @@ func (m *meter) measure(s shape, rows []row, sizes []int) error {
 // A contender is an entry while it is measured.
 type contender struct {
 	row
-	out    bool          // this size and all above are left out
-	best   float64       // at this size, nanoseconds per scenario; 0 before the first repetition
-	took   float64       // the same, what prepares the work included
-	before float64       // took at the size before
-	spent  time.Duration // at this size, by all turns
+	out   bool          // this size and all above are left out
+	best  float64       // at this size, nanoseconds per scenario; 0 before the first repetition
+	took  float64       // the same, what prepares the work included
+	spent time.Duration // at this size, by all turns
+
+	n, beforeN int     // this size and the one before
+	before     float64 // took at that
 }
 
 // enter begins with size n. It is left out if it would take longer than the limit though the cost of a scenario grows no
-// faster than it did.
+// faster than it did: with the same power of the size.
 func (c *contender) enter(n int, limit time.Duration) {
 	growth := 1.0
-	if c.before > 0 {
-		growth = max(1, c.took/c.before)
+	if c.took > c.before && c.before > 0 {
+		steps := math.Log(float64(n)/float64(c.n)) / math.Log(float64(c.n)/float64(c.beforeN))
+		growth = math.Pow(c.took/c.before, steps)
 	}
-	expected := time.Duration(c.took * growth * float64(n))
+	expected := time.Duration(min(c.took*growth*float64(n), math.MaxInt64/2))
 	c.out = c.out || expected > limit || c.most > 0 && n > c.most
-	c.best, c.took, c.before, c.spent = 0, 0, c.took, 0
+	c.n, c.beforeN, c.before = n, c.n, c.took
+	c.best, c.took, c.spent = 0, 0, 0
 }
 
 // turnTime is how long a turn goes on with a small graph: it is done often.

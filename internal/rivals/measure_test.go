@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -29,10 +32,11 @@ func TestEnter(t *testing.T) {
 		{"falling", 0, 5000, 1000, false},
 		{"slow", 0, 11_000, 11_000, true},
 		{"growing", 0, 500, 5000, true},
+		{"growing little", 0, 500, 1000, false},
 		{"known", 500, 1, 1, true},
 		{"known to do", 1000, 1, 1, false},
 	} {
-		c := contender{row: row{entry: entry{most: test.most}}, before: test.before, took: test.took}
+		c := contender{row: row{entry: entry{most: test.most}}, n: 100, beforeN: 10, before: test.before, took: test.took}
 		c.enter(1000, 10*time.Millisecond)
 		if c.out != test.out {
 			t.Errorf("%s: left out %t, want %t", test.name, c.out, test.out)
@@ -86,7 +90,7 @@ func TestCompare(t *testing.T) {
 }
 
 func TestWeigh(t *testing.T) {
-	f, err := weigh(20_000)
+	f, err := weigh(100_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,5 +98,28 @@ func TestWeigh(t *testing.T) {
 		if bytes < 20 || bytes > 1000 {
 			t.Errorf("bytes per scenario: %+v", f)
 		}
+	}
+}
+
+func TestWrite(t *testing.T) {
+	readme := filepath.Join(t.TempDir(), "README.md")
+	args := []string{"-sizes", "100", "-shapes", "", "-reps", "1", "-memory", "0", "-only", "^rerun", "-write", "-readme", readme}
+	if err := compare(args, io.Discard, io.Discard); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without a README: %v", err)
+	}
+	for _, test := range []struct {
+		text string
+		want error
+	}{{"no markers\n", errNoSection}, {sectionBegin + sectionEnd + "the rest\n", nil}} {
+		if err := os.WriteFile(readme, []byte(test.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := compare(args, io.Discard, io.Discard); !errors.Is(err, test.want) {
+			t.Errorf("README %q: %v, want %v", test.text, err, test.want)
+		}
+	}
+	written, err := os.ReadFile(readme)
+	if err != nil || !strings.Contains(string(written), "| **rerun wave**: ") || !strings.HasSuffix(string(written), "the rest\n") {
+		t.Errorf("%v, written:\n%s", err, written)
 	}
 }

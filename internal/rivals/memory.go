@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"runtime"
 	"time"
 
@@ -42,12 +43,13 @@ func weigh(n int) (footprint, error) {
 	return f, outcome(m, scheduler.OutcomePassed)
 }
 
-// heap returns the bytes that are in use after a garbage collection.
+// heap returns the bytes in use after garbage collections that find nothing more.
 func heap() uint64 {
-	for range 2 { // what has a finalizer goes with the second
-		runtime.GC()
-	}
 	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return stats.HeapAlloc
+	for last := uint64(math.MaxUint64); ; last = stats.HeapAlloc {
+		runtime.GC()
+		if runtime.ReadMemStats(&stats); stats.HeapAlloc >= last {
+			return stats.HeapAlloc
+		}
+	}
 }

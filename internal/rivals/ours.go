@@ -73,6 +73,20 @@ func outcome(m *scheduler.Machine, want scheduler.Outcome) error {
 	return nil
 }
 
+// runWith makes the entry of a way to have a graph run. Run makes a machine and a snapshot too, Machine.Run does not.
+func runWith(name string, prepare func(*dag.Graph, scheduler.Runner) (do func() error)) entry {
+	return entry{work: run, name: name, role: ours, prepare: func(g *graph, visit func(int)) (job, error) {
+		d, err := newDAG(g)
+		if err != nil {
+			return job{}, err
+		}
+		return job{do: prepare(d, scheduler.RunnerFunc(func(_ context.Context, t scheduler.Task) (scheduler.Result, error) {
+			visit(numberOf(string(t.Ref.ID)))
+			return scheduler.Result{Phase: scheduler.PhasePassed}, nil
+		}))}, nil
+	}}
+}
+
 // decideWith makes the entry of a way to drive a machine.
 func decideWith(name string, drain func(*scheduler.Machine, func(int))) entry {
 	return entry{work: decide, name: name, role: ours, prepare: func(g *graph, visit func(int)) (job, error) {
@@ -100,20 +114,16 @@ var testdag = []entry{
 			},
 		}, nil
 	}},
-	{work: run, name: "testdag", role: ours, prepare: func(g *graph, visit func(int)) (job, error) {
-		d, err := newDAG(g)
-		if err != nil {
-			return job{}, err
-		}
-		runner := scheduler.RunnerFunc(func(_ context.Context, t scheduler.Task) (scheduler.Result, error) {
-			visit(numberOf(string(t.Ref.ID)))
-			return scheduler.Result{Phase: scheduler.PhasePassed}, nil
-		})
-		return job{do: func() error {
+	runWith("testdag", func(d *dag.Graph, runner scheduler.Runner) func() error {
+		return func() error {
 			_, err := scheduler.Run(context.Background(), d, runner, scheduler.Options{})
 			return err
-		}}, nil
-	}},
+		}
+	}),
+	runWith("testdag, Machine.Run", func(d *dag.Graph, runner scheduler.Runner) func() error {
+		m := scheduler.NewMachine(d, nil)
+		return func() error { return m.Run(context.Background(), runner, scheduler.Options{}) }
+	}),
 	decideWith("testdag", drain),
 	decideWith("testdag, by name", drainByName),
 	{work: cascade, name: "testdag", role: ours, prepare: func(g *graph, _ func(int)) (job, error) {
