@@ -17,8 +17,9 @@ import (
 var exploreLong = flag.Bool("explore.long", false, "explore all graphs, which takes minutes")
 
 // TestExplore looks at every state that a graph can come to with a bounded number of requests, whatever the runs report
-// and in whatever order, and holds the rules against each. Graphs are taken up to isomorphism. The short form takes
-// seconds; -explore.long looks further.
+// and in whatever order, and holds the rules against each. Graphs are taken up to isomorphism, but where an edit is a
+// request too: it puts any other graph of some of the scenarios in the place of the graph. The short form takes seconds;
+// -explore.long looks further.
 func TestExplore(t *testing.T) {
 	all := []dag.Condition{dag.OnPass, dag.OnFinish, dag.Always}
 	pass := all[:1]
@@ -26,24 +27,41 @@ func TestExplore(t *testing.T) {
 		scenarios  int
 		conditions []dag.Condition
 		requests   int
+		edits      bool
 	}
-	worlds := []world{{1, pass, 6}, {2, all, 3}, {3, pass, 2}, {3, all, 1}, {4, pass, 1}, {5, pass, 0}}
+	worlds := []world{
+		{1, pass, 6, true}, {2, all, 2, true}, {3, pass, 1, true},
+		{2, all, 3, false}, {3, pass, 2, false}, {3, all, 1, false}, {4, pass, 1, false}, {5, pass, 0, false},
+	}
 	if *exploreLong {
-		worlds = []world{{2, all, 5}, {3, all, 2}, {3, pass, 3}, {4, pass, 2}, {4, all, 1}, {5, pass, 1}}
+		worlds = []world{
+			{2, all, 4, true}, {3, pass, 2, true},
+			{2, all, 5, false}, {3, all, 2, false}, {3, pass, 3, false}, {4, pass, 2, false}, {4, all, 1, false}, {5, pass, 1, false},
+		}
 	}
 	for _, w := range worlds {
-		t.Run(fmt.Sprintf("%d scenarios, %d conditions, %d requests", w.scenarios, len(w.conditions), w.requests), func(t *testing.T) {
+		name := fmt.Sprintf("%d scenarios, %d conditions, %d requests", w.scenarios, len(w.conditions), w.requests)
+		if w.edits {
+			name += ", edits"
+		}
+		t.Run(name, func(t *testing.T) {
 			graphs := graphsOf(w.scenarios, w.conditions)
-			var states atomic.Int64
+			var edits []*dag.Graph
+			if w.edits {
+				edits = graphsOfSome(w.scenarios, w.conditions)
+			}
+			var states, steps, violations atomic.Int64
 			work := make(chan *dag.Graph)
 			var workers sync.WaitGroup
 			for range runtime.GOMAXPROCS(0) {
 				workers.Go(func() {
 					for g := range work {
-						e := &explorer{g: g, found: map[state]starts{}}
+						e := newExplorer(w.scenarios, g, edits)
 						e.explore(state{requests: uint8(w.requests)})
 						states.Add(int64(len(e.found)))
+						steps.Add(int64(e.steps))
 						if e.violation != "" {
+							violations.Add(1)
 							t.Errorf("%s\n%s", e.violation, e.history())
 						}
 					}
@@ -54,7 +72,7 @@ func TestExplore(t *testing.T) {
 			}
 			close(work)
 			workers.Wait()
-			t.Logf("%d graphs, %d states", len(graphs), states.Load())
+			t.Logf("%d graphs, %d to edit to, %d states, %d steps, %d violations", len(graphs), len(edits), states.Load(), steps.Load(), violations.Load())
 		})
 	}
 }
@@ -64,23 +82,41 @@ const (
 	mostRuns      = 7 // what three bits hold
 )
 
-// A state is a snapshot of a few scenarios, the runs that a plan has asked to stop, and how many requests may still come.
+// A state is a snapshot of a few scenarios by name, the runs that a plan has asked to stop, how many requests may still
+// come, and which graph it is, the first one or the one that an edit led to.
 type state struct {
 	scenario [mostScenarios]packed
 	requests uint8
+	graph    uint16
 }
 
 // packed is a Status and whether its run is being stopped, in bits.
 type packed uint32
 
-// starts tells how often each scenario can still start without a request: two bits each.
+// A future is what a state can still come to without a request.
+type future struct {
+	starts starts
+	end    ends
+}
+
+// starts tells how often each scenario can start: two bits each.
 type starts uint16
 
-const unfinished starts = 1 << 15 // the state is on the path that is being explored
+// ends tells the verdicts at rest, three bits each, for each choice of which scenarios pass and which fail from now on.
+// Whatever the order of the news, they are the same. Of five scenarios they are not kept.
+type ends [1 << (mostScenarios - 1)]uint16
+
+const (
+	unfinished starts = 1 << 15 // the state is on the path that is being explored
+	unknown    uint16 = 1 << 15 // no end was seen yet
+)
 
 type explorer struct {
-	g         *dag.Graph
-	found     map[state]starts
+	scenarios int
+	graphs    []*dag.Graph
+	machines  []*Machine
+	found     map[state]future
+	steps     int
 	path      []happening
 	violation string
 }
@@ -90,116 +126,311 @@ type happening struct {
 	to   state
 }
 
-// explore looks at a state and at everything that may come of it, and returns how often each scenario can still start
-// without a request. That there is such a number shows that no history goes on for ever.
-func (e *explorer) explore(s state) starts {
-	if n, ok := e.found[s]; ok {
-		if n == unfinished {
-			e.fail("the same state again, without end")
-		}
-		return n
+func newExplorer(scenarios int, g *dag.Graph, edits []*dag.Graph) *explorer {
+	e := &explorer{scenarios: scenarios, graphs: append([]*dag.Graph{g}, edits...), found: map[state]future{}}
+	for _, g := range e.graphs {
+		e.machines = append(e.machines, NewMachine(g, nil))
 	}
-	e.found[s] = unfinished
-	b, stopping := e.unpack(s)
-	e.check(b)
-
-	var most starts
-	follow := func(what fmt.Stringer, i int, st Status, stop, started, asked bool) {
-		if e.violation != "" {
-			return
-		}
-		next := s
-		next.scenario[i] = e.pack(i, st, stop)
-		if asked {
-			next.requests--
-		}
-		e.path = append(e.path, happening{what, next})
-		n := e.explore(next)
-		if e.violation != "" {
-			return // the path is the history of the violation
-		}
-		e.path = e.path[:len(e.path)-1]
-		if asked {
-			return
-		}
-		if started {
-			n += 1 << (2 * i)
-		}
-		most = e.larger(most, n)
-	}
-	for i := range b.status {
-		st := b.status[i]
-		ref := b.refAt(i)
-		switch b.action[i] {
-		case Start:
-			event := Started(b.ActionAt(i))
-			after, _ := st.observe(event)
-			follow(event, i, after, false, true, false)
-		case Stop:
-			if !stopping[i] {
-				follow(Action{Kind: Stop, Ref: ref}, i, st, true, false, false)
-			}
-		}
-		if st.record().live() {
-			for _, phase := range []Phase{PhasePassed, PhaseFailed, PhaseCanceled, PhaseStopped} {
-				if phase == PhaseStopped && !stopping[i] {
-					continue
-				}
-				event := Finished(ref, phase)
-				after, _ := st.observe(event)
-				follow(event, i, after, false, false, false)
-			}
-		}
-		if s.requests == 0 {
-			continue
-		}
-		newest := Ref{ref.ID, st.record().newest()}
-		for _, event := range []Event{Rerun(newest), Force(newest), Cancel(newest)} {
-			if after, changed := st.observe(event); changed {
-				follow(event, i, after, stopping[i], false, true)
-			}
-		}
-	}
-	for i := range b.status {
-		if n := most >> (2 * i) & 3; n > 1 {
-			e.fail("%s can start %d times without a request", b.g.ID(i), n)
-		}
-	}
-	e.found[s] = most
-	return most
+	return e
 }
 
-func b2i(b bool) int {
-	if b {
-		return 1
+// scenarioName and scenarioNumber translate between names and places in a state.
+func scenarioName(i int) dag.ID { return scenarioNames[i] }
+
+var scenarioNames = [mostScenarios]dag.ID{"a", "b", "c", "d", "e"}
+
+func scenarioNumber(id dag.ID) int { return int(id[0] - 'a') }
+
+// An edit puts another graph in the place of the graph.
+type edit struct{ g *dag.Graph }
+
+func (e edit) String() string { return "edit: " + describeGraph(e.g) }
+
+func describeGraph(g *dag.Graph) string {
+	var b strings.Builder
+	for s := range g.Scenarios() {
+		fmt.Fprintf(&b, "%v ", s)
 	}
-	return 0
+	return b.String()
+}
+
+// A follower explores what follows from one state.
+type follower struct {
+	*explorer
+	from     state
+	snapshot Snapshot
+	stopping [mostScenarios]bool
+	future   future
+}
+
+// explore looks at a state and at everything that may come of it, and returns what it can come to without a request. That
+// there is such a thing shows that no history goes on for ever.
+func (e *explorer) explore(s state) future {
+	if known, ok := e.found[s]; ok {
+		if known.starts == unfinished {
+			e.fail("the same state again, without end")
+		}
+		return known
+	}
+	e.found[s] = future{starts: unfinished}
+	f := &follower{explorer: e, from: s}
+	f.snapshot, f.stopping = e.unpack(s)
+	for i := range f.future.end {
+		f.future.end[i] = unknown
+	}
+	g := e.graphs[s.graph]
+	b := newBoard(g, f.snapshot)
+	e.check(b, f.snapshot)
+	e.checkMachine(b, s)
+
+	rest := true
+	for _, a := range b.plan(f.snapshot).Actions {
+		rest = false
+		if a.Kind == Start {
+			f.observe(Started(a), 1, false)
+		} else if i := scenarioNumber(a.Ref.ID); !f.stopping[i] {
+			f.follow(a, i, f.snapshot[a.Ref.ID], true, 0, false, bothWays)
+		}
+	}
+	for i := range e.scenarios {
+		st := f.snapshot[scenarioName(i)]
+		ref := Ref{scenarioName(i), st.Run}
+		if st.record().live() {
+			rest = false
+			f.finish(i, ref)
+		}
+		if _, ok := g.Index(ref.ID); ok && s.requests > 0 {
+			newest := Ref{ref.ID, st.record().newest()}
+			for _, event := range []Event{Rerun(newest), Force(newest), Cancel(newest)} {
+				f.observe(event, 0, true)
+			}
+		}
+	}
+	if s.requests > 0 {
+		for k, to := range e.graphs[1:] {
+			f.edit(k+1, to)
+		}
+	}
+	if rest {
+		f.future.end = f.verdicts(b)
+	}
+	for i := range e.scenarios {
+		if n := f.future.starts >> (2 * i) & 3; n > 1 {
+			e.fail("%s can start %d times without a request", scenarioName(i), n)
+		}
+	}
+	e.found[s] = f.future
+	return f.future
+}
+
+// bothWays is the choice of scenarios for events that say nothing about how runs end.
+func bothWays(int) bool { return true }
+
+// finish follows each end that a live run may come to.
+func (f *follower) finish(i int, ref Ref) {
+	for _, phase := range []Phase{PhasePassed, PhaseFailed, PhaseCanceled, PhaseStopped} {
+		if phase == PhaseStopped && !f.stopping[i] {
+			continue
+		}
+		event := Finished(ref, phase)
+		after, _ := f.snapshot[ref.ID].observe(event)
+		f.follow(event, i, after, false, 0, false, func(choice int) bool {
+			passes := choice>>i&1 == 1
+			switch phase {
+			case PhasePassed:
+				return passes
+			case PhaseFailed:
+				return !passes
+			}
+			return phase == PhaseStopped
+		})
+	}
+}
+
+// observe follows an event that says nothing about how a run ends, if it changes anything.
+func (f *follower) observe(event Event, started starts, request bool) {
+	i := scenarioNumber(event.Ref.ID)
+	if after, changed := f.snapshot[event.Ref.ID].observe(event); changed {
+		f.follow(event, i, after, f.stopping[i] && request, started, request, bothWays)
+	}
+}
+
+// follow goes on to the state in which scenario i is another one. The future counts unless it is a request; ends count
+// for the choices given.
+func (f *follower) follow(what fmt.Stringer, i int, st Status, stopping bool, started starts, request bool, choices func(int) bool) {
+	next := f.from
+	next.scenario[i] = f.pack(i, st, stopping)
+	if event, ok := what.(Event); ok {
+		f.checkStep(f.from, event, next)
+	}
+	after, ok := f.goOn(what, next, request)
+	if !ok || request {
+		return
+	}
+	after.starts += started << (2 * i)
+	f.future.starts = f.larger(f.future.starts, after.starts)
+	if f.scenarios == mostScenarios {
+		return
+	}
+	for choice := range 1 << f.scenarios {
+		if !choices(choice) || after.end[choice] == unknown {
+			continue
+		}
+		if known := f.future.end[choice]; known != unknown && known != after.end[choice] {
+			f.fail("the verdicts at rest depend on the order of news: %o or %o where those pass: %b", known, after.end[choice], choice)
+		}
+		f.future.end[choice] = after.end[choice]
+	}
+}
+
+// edit goes on to the state in which the graph is another one.
+func (f *follower) edit(k int, g *dag.Graph) {
+	if int(f.from.graph) == k {
+		return
+	}
+	next := f.from
+	next.graph = uint16(k)
+	f.goOn(edit{g}, next, true)
+}
+
+// goOn explores the next state, unless there was a violation; then the path stays, which is its history.
+func (f *follower) goOn(what fmt.Stringer, next state, request bool) (after future, ok bool) {
+	if f.violation != "" {
+		return after, false
+	}
+	if request {
+		next.requests--
+	}
+	f.steps++
+	f.path = append(f.path, happening{what, next})
+	after = f.explore(next)
+	if f.violation != "" {
+		return after, false
+	}
+	f.path = f.path[:len(f.path)-1]
+	return after, true
+}
+
+// verdicts returns what the verdicts are, for every choice.
+func (f *follower) verdicts(b *board) (end ends) {
+	var all uint16
+	for i, c := range b.conclusion {
+		all |= uint16(c.Verdict) << (3 * scenarioNumber(b.g.ID(i)))
+	}
+	for i := range end {
+		end[i] = all
+	}
+	return end
 }
 
 // larger takes the larger number of each scenario.
 func (e *explorer) larger(x, y starts) starts {
 	var n starts
-	for i := range e.g.Len() {
+	for i := range e.scenarios {
 		mask := starts(3) << (2 * i)
 		n |= max(x&mask, y&mask)
 	}
 	return n
 }
 
+// checkMachine: a Machine concludes what Next does.
+func (e *explorer) checkMachine(b *board, s state) {
+	m := e.load(s)
+	for i := range m.nodes {
+		if m.conclusionAt(i) != b.conclusion[i] || m.nodes[i].action != b.action[i] {
+			e.fail("the machine says %v, %s of %s, not %v, %s", m.conclusionAt(i), m.nodes[i].action, b.g.ID(i), b.conclusion[i], b.action[i])
+		}
+	}
+	if m.final.outcome() != b.outcome() {
+		e.fail("the machine's outcome is %s, not %s", m.final.outcome(), b.outcome())
+	}
+}
+
+// checkStep: what a Machine makes of an event is what it would make of the next state from the beginning, to the last
+// counter.
+func (e *explorer) checkStep(from state, event Event, to state) {
+	m := e.load(from)
+	i, ok := m.g.Index(event.Ref.ID)
+	if !ok {
+		return
+	}
+	m.Observe(event)
+	var step [mostScenarios]node
+	copy(step[:], m.nodes)
+	todo, cut, final, stir := wordOf(m.todo), wordOf(m.cut), m.final, m.stir || !m.look.empty()
+	e.load(to)
+	for k := range m.nodes {
+		x, y := step[k], m.nodes[k]
+		if x.verdict != VerdictCanceled {
+			x.cause, x.causeRun, y.cause, y.causeRun = 0, 0, 0, 0
+		}
+		x.flags, y.flags = x.flags&flagBased, y.flags&flagBased
+		if x != y {
+			e.fail("%s of %s: the machine comes to %+v, not %+v", event, m.g.ID(i), x, y)
+		}
+	}
+	if todo != wordOf(m.todo) || cut != wordOf(m.cut) || final != m.final || stir {
+		e.fail("%s: the machine has to do %b, cut %b, %+v, not %b, %b, %+v", event, todo, cut, final, wordOf(m.todo), wordOf(m.cut), m.final)
+	}
+}
+
+// wordOf returns a set of small numbers.
+func wordOf(s set) (word uint64) {
+	for i := s.from(0); i >= 0; i = s.from(i + 1) {
+		word |= 1 << i
+	}
+	return word
+}
+
+// load makes the machine of a state.
+func (e *explorer) load(s state) *Machine {
+	m := e.machines[s.graph]
+	clear(m.nodes)
+	clear(m.basis)
+	clear(m.beside)
+	clear(m.strangers)
+	for _, set := range []*set{&m.look, &m.todo, &m.cut} {
+		for _, level := range set.levels {
+			clear(level)
+		}
+	}
+	m.final, m.stir = tally{}, false
+	for i := range e.scenarios {
+		if p := s.scenario[i]; p != 0 {
+			m.loadStatus(scenarioName(i), e.status(i, p))
+		}
+	}
+	m.concludeAll()
+	return m
+}
+
 // check holds one state against the rules, told in other words than in rules.go.
-func (e *explorer) check(b *board) {
-	rest := true
-	for i := range b.status {
-		rest = rest && b.action[i] == 0 && !b.status[i].record().live()
+func (e *explorer) check(b *board, s Snapshot) {
+	plan := b.plan(s)
+	rest := len(plan.Actions) == 0
+	for _, st := range s {
+		rest = rest && !st.record().live()
+	}
+	seen := map[dag.ID]bool{}
+	for _, a := range plan.Actions {
+		if seen[a.Ref.ID] {
+			e.fail("two actions for %s", a.Ref.ID)
+		}
+		seen[a.Ref.ID] = true
+		if st := s[a.Ref.ID]; (a.Kind == Stop) != st.record().live() {
+			e.fail("%s, live: %t", a, st.record().live())
+		}
+	}
+	for id, st := range s {
+		if _, ok := b.g.Index(id); !ok && st.record().live() != seen[id] {
+			e.fail("%s is not in the graph and lives", id)
+		}
 	}
 	for i := range b.status {
 		st, verdict := &b.status[i], b.conclusion[i].Verdict
 		id := b.g.ID(i)
 		if rest && !verdict.Final() {
 			e.fail("at rest %s is %s", id, verdict)
-		}
-		if b.action[i] == Stop && !st.record().live() || b.action[i] == Start && st.record().live() {
-			e.fail("%s %s, live: %t", b.action[i], id, st.record().live())
 		}
 		if st.record().live() && verdict == VerdictWaiting && b.action[i] != 0 {
 			e.fail("%s waits, and its live run is not left alone", id)
@@ -211,8 +442,8 @@ func (e *explorer) check(b *board) {
 		e.checkCause(b, i)
 		e.checkLateNews(b, i)
 	}
-	if outcome := b.plan(nil).Outcome; rest != (outcome != OutcomePending) {
-		e.fail("at rest: %t, outcome %s", rest, outcome)
+	if rest != (plan.Outcome != OutcomePending) {
+		e.fail("at rest: %t, outcome %s", rest, plan.Outcome)
 	}
 }
 
@@ -292,49 +523,71 @@ func (e *explorer) fail(format string, args ...any) {
 // history tells how the violation came about.
 func (e *explorer) history() string {
 	var b strings.Builder
-	for s := range e.g.Scenarios() {
-		fmt.Fprintf(&b, "%+v\n", s)
-	}
+	fmt.Fprintln(&b, describeGraph(e.graphs[0]))
 	for _, s := range e.path {
 		fmt.Fprintln(&b, s.what)
 	}
 	return b.String()
 }
 
-// The layout of packed: run, phase, forced, want, force, cancel, stopping, and three bits of the run of each parent.
+// The layout of packed: run, phase, forced, want, force, cancel, stopping, and of each other scenario three bits of the
+// run in the basis.
 func (e *explorer) pack(i int, st Status, stopping bool) packed {
 	if st.record().newest() > mostRuns {
-		e.fail("%s has more runs than bits", e.g.ID(i))
+		e.fail("%s has more runs than bits", scenarioName(i))
 	}
-	p := packed(st.Run) | packed(st.Phase)<<3 | packed(b2i(st.Forced))<<6 | packed(st.Want)<<7 | packed(b2i(st.Force))<<10 |
-		packed(st.Cancel)<<11 | packed(b2i(stopping && st.record().live()))<<14
-	for k, parent := range e.g.ParentsAt(i) {
-		if at := slices.IndexFunc(st.Basis, func(r Ref) bool { return r.ID == e.g.ID(int(parent.Index)) }); at >= 0 {
-			p |= packed(st.Basis[at].Run) << (15 + 3*k)
-		}
+	p := packed(st.Run) | packed(st.Phase)<<3 | packed(bit(st.Forced))<<6 | packed(st.Want)<<7 | packed(bit(st.Force))<<10 |
+		packed(st.Cancel)<<11 | packed(bit(stopping && st.record().live()))<<14
+	for _, r := range st.Basis {
+		p |= packed(r.Run) << basisBit(i, scenarioNumber(r.ID))
 	}
 	return p
 }
 
-func (e *explorer) unpack(s state) (b *board, stopping [mostScenarios]bool) {
-	n := e.g.Len()
-	b = &board{g: e.g, status: make([]Status, n), conclusion: make([]Conclusion, n), action: make([]ActionKind, n)}
-	for i := range n {
-		p := s.scenario[i]
-		st := Status{
-			Run: int(p & 7), Phase: Phase(p >> 3 & 7), Forced: p>>6&1 == 1,
-			Want: int(p >> 7 & 7), Force: p>>10&1 == 1, Cancel: int(p >> 11 & 7),
-		}
-		stopping[i] = p>>14&1 == 1
-		for k, parent := range e.g.ParentsAt(i) {
-			if run := int(p >> (15 + 3*k) & 7); run > 0 {
-				st.Basis = append(st.Basis, Ref{e.g.ID(int(parent.Index)), run})
-			}
-		}
-		b.status[i] = st
-		b.conclude(i)
+func bit(b bool) int {
+	if b {
+		return 1
 	}
-	return b, stopping
+	return 0
+}
+
+// basisBit returns where the run of scenario k stands in the packed status of scenario i.
+func basisBit(i, k int) int {
+	if k > i {
+		k--
+	}
+	return 15 + 3*k
+}
+
+func (e *explorer) unpack(s state) (snapshot Snapshot, stopping [mostScenarios]bool) {
+	snapshot = make(Snapshot, e.scenarios)
+	for i := range e.scenarios {
+		if p := s.scenario[i]; p != 0 {
+			snapshot[scenarioName(i)] = e.status(i, p)
+			stopping[i] = p>>14&1 == 1
+		}
+	}
+	return snapshot, stopping
+}
+
+func (e *explorer) status(i int, p packed) Status {
+	st := Status{
+		Run: int(p & 7), Phase: Phase(p >> 3 & 7), Forced: p>>6&1 == 1,
+		Want: int(p >> 7 & 7), Force: p>>10&1 == 1, Cancel: int(p >> 11 & 7),
+	}
+	if p>>15 == 0 {
+		return st
+	}
+	st.Basis = make([]Ref, 0, e.scenarios)
+	for k := range e.scenarios {
+		if k == i {
+			continue
+		}
+		if run := int(p >> basisBit(i, k) & 7); run > 0 {
+			st.Basis = append(st.Basis, Ref{scenarioName(k), run})
+		}
+	}
+	return st
 }
 
 // graphsOf returns the graphs of n scenarios with every choice of edges and conditions, one for each class of isomorphic
@@ -420,12 +673,11 @@ func permutationsOf(n int) [][]int {
 
 func graphOfEdges(edges [][]int, conditions []dag.Condition) *dag.Graph {
 	list := make([]dag.Scenario, len(edges))
-	name := func(i int) dag.ID { return dag.ID(rune('a' + i)) }
 	for child := range edges {
-		list[child].ID = name(child)
+		list[child].ID = scenarioName(child)
 		for parent, c := range edges[child] {
 			if c > 0 {
-				list[child].After = append(list[child].After, dag.Parent{ID: name(parent), Condition: conditions[c-1]})
+				list[child].After = append(list[child].After, dag.Parent{ID: scenarioName(parent), Condition: conditions[c-1]})
 			}
 		}
 	}
@@ -434,4 +686,53 @@ func graphOfEdges(edges [][]int, conditions []dag.Condition) *dag.Graph {
 		panic(err)
 	}
 	return g
+}
+
+// graphsOfSome returns the graphs of some of n scenarios, or none, with every choice of edges and conditions.
+func graphsOfSome(n int, conditions []dag.Condition) []*dag.Graph {
+	var graphs []*dag.Graph
+	for some := range 1 << n {
+		var ids []dag.ID
+		for i := range n {
+			if some>>i&1 == 1 {
+				ids = append(ids, scenarioName(i))
+			}
+		}
+		graphs = append(graphs, graphsOfThese(ids, conditions)...)
+	}
+	return graphs
+}
+
+func graphsOfThese(ids []dag.ID, conditions []dag.Condition) []*dag.Graph {
+	type pair struct{ child, parent int }
+	var pairs []pair
+	for child := range ids {
+		for parent := range ids {
+			if child != parent {
+				pairs = append(pairs, pair{child, parent})
+			}
+		}
+	}
+	total := 1
+	for range pairs {
+		total *= len(conditions) + 1
+	}
+	var graphs []*dag.Graph
+	for code := range total {
+		list := make([]dag.Scenario, len(ids))
+		for i, id := range ids {
+			list[i].ID = id
+		}
+		rest := code
+		for _, p := range pairs {
+			if c := rest % (len(conditions) + 1); c > 0 {
+				list[p.child].After = append(list[p.child].After, dag.Parent{ID: ids[p.parent], Condition: conditions[c-1]})
+			}
+			rest /= len(conditions) + 1
+		}
+		if g, err := dag.New(list...); err == nil { // otherwise it has a cycle
+			graphs = append(graphs, g)
+		}
+	}
+	return graphs
 }

@@ -1,6 +1,10 @@
 package scheduler
 
-import "github.com/testdag/testdag/dag"
+import (
+	"slices"
+
+	"github.com/testdag/testdag/dag"
+)
 
 // lay makes room for the graph of a Machine and finds the edge of each child.
 func (m *Machine) lay() {
@@ -27,21 +31,25 @@ func (m *Machine) lay() {
 // load takes over a snapshot.
 func (m *Machine) load(s Snapshot) {
 	for id, st := range s {
-		st.Basis = cleanBasis(st.Basis)
-		r := st.record()
-		r.run, r.want, r.cancel = fit(r.run), fit(r.want), fit(r.cancel)
-		i, ok := m.g.Index(id)
-		if !ok {
-			if m.strangers == nil {
-				m.strangers = map[dag.ID]Status{}
-			}
-			st.Run, st.Want, st.Cancel = r.run, r.want, r.cancel
-			m.strangers[id] = st
-			continue
-		}
-		m.nodes[i].record = *r
-		m.standOn(i, st.Basis)
+		m.loadStatus(id, st)
 	}
+}
+
+func (m *Machine) loadStatus(id dag.ID, st Status) {
+	st.Run, st.Want, st.Cancel = fit(st.Run), fit(st.Want), fit(st.Cancel)
+	if !isClean(st.Basis) {
+		st.Basis = cleanBasis(st.Basis)
+	}
+	if i, ok := m.g.Index(id); ok {
+		m.nodes[i].record = *st.record()
+		m.standOn(i, st.Basis)
+		return
+	}
+	if m.strangers == nil {
+		m.strangers = map[dag.ID]Status{}
+	}
+	st.Basis = slices.Clone(st.Basis)
+	m.strangers[id] = st
 }
 
 // fit returns the nearest number of a run that the JSON form of a snapshot can hold.

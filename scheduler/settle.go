@@ -114,11 +114,11 @@ func (m *Machine) settle(i, run int) {
 	if !m.stir {
 		return
 	}
-	m.stir = false
 	for i := m.look.from(0); i >= 0; i = m.look.from(i + 1) {
 		m.look.remove(i)
 		m.conclude(i, m.nodes[i].run)
 	}
+	m.stir = false
 }
 
 // conclude applies the rules to the scenario at index i and tells its children if they can see a difference. Its newest
