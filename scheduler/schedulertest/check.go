@@ -19,7 +19,8 @@ import (
 // [Pure] makes one of a function.
 //
 // What Observe returns is not looked at. A Scheduler that also has the method SetGraph(*dag.Graph) is tested with
-// changes of the graph, too.
+// changes of the graph, too; of one that has Conclusion(dag.ID) scheduler.Conclusion, verdicts and their causes are judged
+// as well.
 type Scheduler interface {
 	// Observe takes an event into account.
 	Observe(scheduler.Event) bool
@@ -128,20 +129,19 @@ type breach struct {
 	got   scheduler.Plan
 	crash string // what happened instead of a plan
 	how   string // how the story was told, if not in its own order
+
+	conclusions []scheduler.Conclusion // if those are wrong, not the plan
 }
 
-// judge tells a story to a scheduler and returns the first breach of the rules, or nil.
+// judge tells a story to a scheduler, also in other ways that are the same by the rules, and returns the first breach, or
+// nil.
 func (c *checker) judge(s story) *breach {
+	if b := c.judgeInOrder(s); b != nil {
+		return b
+	}
 	moments, w := s.follow()
 	if w.unclear {
 		return nil
-	}
-	answers := c.play(moments)
-	for i, m := range moments {
-		if b := c.compare(s.until(m), m, answers[i]); b != nil {
-			b.rule = c.blame(b, moments[:i+1], answers[i])
-			return b
-		}
 	}
 	for _, other := range []struct {
 		rule    rule
@@ -165,6 +165,22 @@ func (c *checker) judge(s story) *breach {
 	return nil
 }
 
+// judgeInOrder tells a story as it is. What is not laid down is not judged.
+func (c *checker) judgeInOrder(s story) *breach {
+	moments, w := s.follow()
+	if w.unclear {
+		return nil
+	}
+	answers := c.play(moments)
+	for i, m := range moments {
+		if b := c.compare(s.until(m), m, answers[i]); b != nil {
+			b.rule = c.blame(b, moments[:i+1], answers[i])
+			return b
+		}
+	}
+	return nil
+}
+
 // compare holds an answer against the rules.
 func (c *checker) compare(s story, m moment, a answer) *breach {
 	b := &breach{story: s, told: m.told, got: a.plan, crash: a.crash}
@@ -178,7 +194,10 @@ func (c *checker) compare(s story, m moment, a answer) *breach {
 	case !samePlan(a.again, m.told.plan):
 		b.rule, b.got, b.how = ruleSame, a.again, "It was asked a second time."
 	default:
-		return nil
+		b.rule, b.conclusions = m.told.brokenByConclusion(a.conclusions), a.conclusions
+		if b.rule == "" {
+			return nil
+		}
 	}
 	return b
 }
@@ -186,7 +205,7 @@ func (c *checker) compare(s story, m moment, a answer) *breach {
 // blame names the broken rule. Some can be told only by trying what is the same by the rules: if the plan is right then,
 // the difference is to blame.
 func (c *checker) blame(b *breach, moments []moment, a answer) rule {
-	if b.crash != "" || b.rule == ruleSame {
+	if b.crash != "" || b.rule == ruleSame || b.conclusions != nil {
 		return b.rule
 	}
 	right := func(moments []moment) bool {
@@ -282,8 +301,9 @@ func allRequired(s story) []moment {
 // An answer is what a scheduler said at a moment.
 type answer struct {
 	plan, again scheduler.Plan
-	crash       string // what happened instead
-	stuck       bool   // nothing happened
+	conclusions []scheduler.Conclusion // in canonical order; nil if the scheduler tells none
+	crash       string                 // what happened instead
+	stuck       bool                   // nothing happened
 }
 
 // play tells a scheduler what happens, and asks it at each moment. After an answer that is not a plan there is none.
@@ -306,10 +326,17 @@ func (c *checker) play(moments []moment) []answer {
 			for _, change := range m.changes {
 				s = tellChange(s, c.open, change)
 			}
-			plan := s.Plan()
-			again := s.Plan()
+			a := answer{plan: s.Plan()}
+			a.again = s.Plan()
+			if s, ok := s.(interface {
+				Conclusion(dag.ID) scheduler.Conclusion
+			}); ok {
+				for id := range m.told.g.All() {
+					a.conclusions = append(a.conclusions, s.Conclusion(id))
+				}
+			}
 			mu.Lock()
-			answers[i] = answer{plan: plan, again: again}
+			answers[i] = a
 			at = min(i+1, len(moments)-1)
 			mu.Unlock()
 		}

@@ -164,7 +164,7 @@ func (t *telling) forced(id dag.ID) bool {
 	if asked(st) {
 		return st.Force
 	}
-	return st.Forced && st.Phase != scheduler.PhaseStopped && t.fresh(id)
+	return st.Run > 0 && st.Forced && st.Phase != scheduler.PhaseStopped && t.fresh(id)
 }
 
 // whyStart says which of the reasons of rule 5 it is.

@@ -35,8 +35,12 @@ func (b *breach) mark() string {
 		fmt.Fprintln(&text, strings.TrimSpace(b.crash))
 		return text.String()
 	}
+	right, got := planLines(b.told.plan), planLines(b.got)
+	if b.conclusions != nil {
+		right, got = append(right, verdictLine(b.told.g, b.told.conclusions())), append(got, verdictLine(b.told.g, b.conclusions))
+	}
 	fmt.Fprintln(&text, "The plan of the scheduler; + is wrong there, - is missing:")
-	for _, line := range difference(planLines(b.told.plan), planLines(b.got)) {
+	for _, line := range difference(right, got) {
 		fmt.Fprintln(&text, line)
 	}
 	return text.String()
@@ -97,27 +101,40 @@ func scenarioLine(s dag.Scenario) string {
 // describe tells the plan, the verdicts and the outcome, as scripts do.
 func (t *telling) describe() string {
 	lines := planLines(t.plan)
-	var verdicts []string
-	for id := range t.g.All() {
-		c := t.of[id]
-		verdict := fmt.Sprintf("%s %s", id, c.verdict)
-		if c.verdict == scheduler.VerdictCanceled {
-			verdict += fmt.Sprintf(" (%s)", c.cause)
-		}
-		verdicts = append(verdicts, verdict)
-	}
 	at := len(t.plan.Actions)
-	text := strings.Join(lines[:at], "\n") + "\n"
-	if at == 0 {
-		text = ""
-	}
-	if len(verdicts) > 0 {
-		text += strings.Join(verdicts, ", ") + "\n"
+	outcome := lines[at]
+	lines = lines[:at]
+	if t.g.Len() > 0 {
+		lines = append(lines, verdictLine(t.g, t.conclusions()))
 	}
 	if t.plan.Outcome != scheduler.OutcomePending {
-		text += lines[at] + "\n"
+		lines = append(lines, outcome)
+	}
+	text := ""
+	for _, line := range lines {
+		text += line + "\n"
 	}
 	return text
+}
+
+// conclusions are in the words of package scheduler what the rules conclude.
+func (t *telling) conclusions() (list []scheduler.Conclusion) {
+	for id := range t.g.All() {
+		list = append(list, scheduler.Conclusion{Verdict: t.of[id].verdict, Cause: t.of[id].cause})
+	}
+	return list
+}
+
+// verdictLine tells the verdicts.
+func verdictLine(g *dag.Graph, conclusions []scheduler.Conclusion) string {
+	verdicts := make([]string, len(conclusions))
+	for i, c := range conclusions {
+		verdicts[i] = fmt.Sprintf("%s %s", g.ID(i), c.Verdict)
+		if c.Verdict == scheduler.VerdictCanceled {
+			verdicts[i] += fmt.Sprintf(" (%s)", c.Cause)
+		}
+	}
+	return strings.Join(verdicts, ", ")
 }
 
 // planLines tells a plan: each action, and the outcome.

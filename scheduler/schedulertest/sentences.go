@@ -40,6 +40,9 @@ const (
 	ruleOutcome  rule = "the outcome is failed if one failed, else canceled if one was canceled, else passed"
 	ruleOptional rule = "a scenario marked optional changes the outcome of the whole, never the order"
 
+	ruleCause rule = "rule 3: the verdict names its root cause: the scenario and run that really failed or was canceled by a person, " +
+		"found through the first broken edge in declared order"
+
 	ruleLate  rule = "news of an older run, repeated news, news of an unknown scenario and events that make no sense change nothing"
 	ruleSame  rule = "the plan stays the same where nothing was done or observed"
 	ruleOrder rule = "the plan follows from what was observed: the order of news of different scenarios, and when the plan is asked for, change nothing"
@@ -117,6 +120,19 @@ func (t *telling) brokenByAction(id dag.ID, got scheduler.Action) rule {
 		return ruleGoesOn
 	}
 	return c.because
+}
+
+// brokenByConclusion names the rule that conclusions break, "" if they are right, or there are none.
+func (t *telling) brokenByConclusion(got []scheduler.Conclusion) rule {
+	for i, c := range got {
+		switch right := t.of[t.g.ID(i)]; {
+		case c.Verdict != right.verdict:
+			return right.because
+		case c.Cause != right.cause:
+			return ruleCause
+		}
+	}
+	return ""
 }
 
 func sameAction(a, b scheduler.Action) bool {

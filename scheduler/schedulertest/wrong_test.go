@@ -128,7 +128,7 @@ var wrong = map[string]func(*dag.Graph) Scheduler{
 	}),
 
 	"forgets a rerun while parents are unfinished": func(g *dag.Graph) Scheduler {
-		return &forgetful{Machine: scheduler.NewMachine(g, nil)}
+		return &forgetful{m: scheduler.NewMachine(g, nil)}
 	},
 
 	"outcome too early": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
@@ -284,6 +284,8 @@ var wrong = map[string]func(*dag.Graph) Scheduler{
 
 	"remembers a plan too long": func(g *dag.Graph) Scheduler { return &stale{Machine: scheduler.NewMachine(g, nil)} },
 
+	"blames the last parent": func(g *dag.Graph) Scheduler { return &unjust{Machine: scheduler.NewMachine(g, nil)} },
+
 	"panics when a request is about a live run": func(g *dag.Graph) Scheduler {
 		return &fragile{Machine: scheduler.NewMachine(g, nil)}
 	},
@@ -317,16 +319,18 @@ func (c *credulous) Observe(e scheduler.Event) bool {
 }
 
 // forgetful drops requests that cannot be met at once.
-type forgetful struct{ *scheduler.Machine }
+type forgetful struct{ m *scheduler.Machine }
 
 func (f *forgetful) Observe(e scheduler.Event) bool {
-	for p := range f.Graph().Parents(e.Ref.ID) {
-		if e.Kind == scheduler.EventRerun && !f.Conclusion(p).Verdict.Final() {
+	for p := range f.m.Graph().Parents(e.Ref.ID) {
+		if e.Kind == scheduler.EventRerun && !f.m.Conclusion(p).Verdict.Final() {
 			return false
 		}
 	}
-	return f.Machine.Observe(e)
+	return f.m.Observe(e)
 }
+
+func (f *forgetful) Plan() scheduler.Plan { return f.m.Plan() }
 
 // stale makes no new plan for the end of a run of a scenario without children.
 type stale struct {
@@ -352,6 +356,25 @@ func (s *stale) Plan() scheduler.Plan {
 		s.plan, s.fresh = s.Machine.Plan(), true
 	}
 	return s.plan
+}
+
+// unjust finds the cause of a cancellation through the last broken edge.
+type unjust struct{ *scheduler.Machine }
+
+func (u *unjust) Conclusion(id dag.ID) scheduler.Conclusion {
+	c := u.Machine.Conclusion(id)
+	if c.Verdict != scheduler.VerdictCanceled || c.Cause.ID == id {
+		return c
+	}
+	for p := range u.Graph().Parents(id) {
+		switch parent := u.Conclusion(p); parent.Verdict {
+		case scheduler.VerdictFailed:
+			c.Cause = scheduler.Ref{ID: p, Run: u.Snapshot()[p].Run}
+		case scheduler.VerdictCanceled:
+			c.Cause = parent.Cause
+		}
+	}
+	return c
 }
 
 // fragile panics.
