@@ -42,7 +42,8 @@ type Neighbor struct {
 // Scenarios are held in canonical order; see the package documentation.
 type Graph struct {
 	ids      []ID
-	index    map[ID]int32
+	mention  map[ID]int32 // the place of each scenario in what New was given
+	position []int32      // and by that, its index
 	optional []bool
 	layers   []int32 // index of the first scenario of each layer, then Len
 	parents  adjacency
@@ -65,8 +66,11 @@ func (g *Graph) Len() int { return len(g.ids) }
 
 // Index returns the position of id in canonical order, and whether id is a scenario of the graph.
 func (g *Graph) Index(id ID) (i int, ok bool) {
-	n, ok := g.index[id]
-	return int(n), ok
+	n, ok := g.mention[id]
+	if !ok {
+		return 0, false
+	}
+	return int(g.position[n]), true
 }
 
 // ID returns the ID of the scenario at index i. It panics if i is not in [0, Len).

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strings"
 )
 
 // New returns the graph of the given scenarios, which may come in any order.
@@ -31,7 +32,7 @@ type builder struct {
 	index    map[ID]int32
 	optional []bool
 	edges    []edge // grouped by scenario as given, each group in declared order
-	children adjacency
+	ordered  bool   // parents are mentioned before their children
 	layer    []int32
 
 	mistakes  []mistake
@@ -48,18 +49,16 @@ func newBuilder(scenarios []Scenario) *builder {
 		ids:      make([]ID, 0, len(scenarios)),
 		index:    make(map[ID]int32, len(scenarios)),
 		optional: make([]bool, 0, len(scenarios)),
+		ordered:  true,
 	}
-	empty, again := 0, map[ID]int{}
+	empty, given := 0, 0
 	for i := range scenarios {
 		s := &scenarios[i]
 		if s.ID == "" {
 			empty++
 			continue
 		}
-		if _, ok := b.index[s.ID]; ok {
-			again[s.ID]++
-			continue
-		}
+		given++
 		b.index[s.ID] = int32(len(b.ids))
 		b.ids = append(b.ids, s.ID)
 		b.optional = append(b.optional, s.Optional)
@@ -67,10 +66,29 @@ func newBuilder(scenarios []Scenario) *builder {
 	if empty > 0 {
 		b.report(rankEmpty, "", "", &EmptyIDError{Count: empty})
 	}
+	if len(b.index) < given {
+		b.reportDuplicates()
+	}
+	return b
+}
+
+// reportDuplicates reports the IDs that are given more than once, and goes on with the first of each.
+func (b *builder) reportDuplicates() {
+	given := b.ids
+	b.ids = b.ids[:0]
+	clear(b.index)
+	again := map[ID]int{}
+	for _, id := range given {
+		if _, ok := b.index[id]; ok {
+			again[id]++
+			continue
+		}
+		b.index[id] = int32(len(b.ids))
+		b.ids = append(b.ids, id)
+	}
 	for id, n := range again {
 		b.report(rankDuplicate, id, "", &DuplicateError{ID: id, Count: n + 1})
 	}
-	return b
 }
 
 // connect collects the edges, each once, and reports those that cannot be.
@@ -80,14 +98,14 @@ func (b *builder) connect(scenarios []Scenario) {
 		total += len(scenarios[i].After)
 	}
 	b.edges = make([]edge, 0, total)
-	lastChild := make([]int32, len(b.ids)) // the scenario as given, plus one, that named this parent last
-	lastEdge := make([]int32, len(b.ids))  // and the edge it made
+	seen := seenEdges{b: b}
 	for i := range scenarios {
 		s := &scenarios[i]
 		child, ok := b.index[s.ID]
 		if !ok {
 			continue
 		}
+		seen.begin(int32(i), len(s.After))
 		for _, p := range s.After {
 			parent, ok := b.index[p.ID]
 			switch {
@@ -97,14 +115,51 @@ func (b *builder) connect(scenarios []Scenario) {
 				b.report(rankEdge, s.ID, p.ID, &UnknownParentError{Parent: p.ID, Child: s.ID})
 			case !p.Condition.valid():
 				b.report(rankCondition, s.ID, p.ID, &ConditionError{Parent: p.ID, Child: s.ID, Condition: p.Condition.String()})
-			case lastChild[parent] != int32(i)+1:
-				lastChild[parent], lastEdge[parent] = int32(i)+1, int32(len(b.edges))
-				b.edges = append(b.edges, edge{parent, child, p.Condition})
-			case b.edges[lastEdge[parent]].condition != p.Condition:
-				b.reportConflict(s, p.ID)
+			default:
+				again := seen.edge(parent)
+				if again < 0 {
+					b.ordered = b.ordered && parent < child
+					b.edges = append(b.edges, edge{parent, child, p.Condition})
+				} else if b.edges[again].condition != p.Condition {
+					b.reportConflict(s, p.ID)
+				}
 			}
 		}
 	}
+}
+
+// seenEdges finds the edges of one scenario as given that came before: a few by looking at them, more by number.
+type seenEdges struct {
+	b        *builder
+	scenario int32
+	first    int
+	many     bool
+	child    []int32 // by parent, the scenario as given, plus one, that named it last
+	at       []int32 // by parent, the edge of that
+}
+
+func (s *seenEdges) begin(scenario int32, parents int) {
+	s.scenario, s.first, s.many = scenario, len(s.b.edges), parents > 8
+	if s.many && s.child == nil {
+		s.child, s.at = make([]int32, len(s.b.ids)), make([]int32, len(s.b.ids))
+	}
+}
+
+// edge returns the edge to a parent that is there, or -1 and expects that it is added.
+func (s *seenEdges) edge(parent int32) int {
+	if !s.many {
+		for k := s.first; k < len(s.b.edges); k++ {
+			if s.b.edges[k].parent == parent {
+				return k
+			}
+		}
+		return -1
+	}
+	if s.child[parent] == s.scenario+1 {
+		return int(s.at[parent])
+	}
+	s.child[parent], s.at[parent] = s.scenario+1, int32(len(s.b.edges))
+	return -1
 }
 
 // reportConflict reports the conditions that s gives for one parent, once.
@@ -126,72 +181,136 @@ func (b *builder) reportConflict(s *Scenario, parent ID) {
 	b.report(rankConflict, s.ID, parent, &ConflictError{Parent: parent, Child: s.ID, Conditions: slices.Compact(conditions)})
 }
 
-// layOut finds the layer of each scenario by Kahn's algorithm and returns the canonical order. It is complete unless
-// there is a cycle.
+// layOut finds the layer of each scenario and returns the canonical order. It is complete unless there is a cycle.
 func (b *builder) layOut() (order []int32, complete bool) {
+	b.layer = make([]int32, len(b.ids))
+	if !b.ordered && !b.layByKahn() {
+		return nil, false
+	}
+	if b.ordered {
+		for _, e := range b.edges {
+			b.layer[e.child] = max(b.layer[e.child], b.layer[e.parent]+1)
+		}
+	}
+	return b.canonical(), true
+}
+
+// layByKahn finds the layers by Kahn's algorithm. It reports whether it came to all scenarios.
+func (b *builder) layByKahn() (all bool) {
 	n := len(b.ids)
-	b.children = adjacent(n, b.edges, func(e edge) (int32, Neighbor) { return e.parent, Neighbor{e.child, e.condition} })
-	b.layer = make([]int32, n)
+	children := adjacent(n, b.edges, func(e edge) (int32, Neighbor) { return e.parent, Neighbor{e.child, e.condition} })
 	open := make([]int32, n) // parents not yet placed
 	for _, e := range b.edges {
 		open[e.child]++
 	}
-	order = make([]int32, 0, n)
+	placed := make([]int32, 0, n)
 	for i := range n {
 		if open[i] == 0 {
-			order = append(order, int32(i))
+			placed = append(placed, int32(i))
 		}
 	}
-	for at := 0; at < len(order); at++ {
-		i := order[at]
-		for _, c := range b.children.of(int(i)) {
+	for at := 0; at < len(placed); at++ {
+		i := placed[at]
+		for _, c := range children.of(int(i)) {
 			b.layer[c.Index] = max(b.layer[c.Index], b.layer[i]+1)
 			if open[c.Index]--; open[c.Index] == 0 {
-				order = append(order, c.Index)
+				placed = append(placed, c.Index)
 			}
 		}
 	}
-	slices.SortFunc(order, func(x, y int32) int {
-		return cmp.Or(cmp.Compare(b.layer[x], b.layer[y]), cmp.Compare(b.ids[x], b.ids[y]))
-	})
-	return order, len(order) == n
+	return len(placed) == n
 }
 
-// graph renumbers everything from order of mention to canonical order.
+// canonical returns the scenarios by layer, then by ID.
+func (b *builder) canonical() []int32 {
+	deepest := int32(-1)
+	for _, layer := range b.layer {
+		deepest = max(deepest, layer)
+	}
+	start := make([]int32, deepest+2) // of each layer
+	for _, layer := range b.layer {
+		start[layer+1]++
+	}
+	for k := range start[1:] {
+		start[k+1] += start[k]
+	}
+	order, next := make([]int32, len(b.ids)), slices.Clone(start)
+	for i, layer := range b.layer {
+		order[next[layer]] = int32(i)
+		next[layer]++
+	}
+	for k := range start[1:] {
+		slices.SortFunc(order[start[k]:start[k+1]], func(x, y int32) int {
+			return strings.Compare(string(b.ids[x]), string(b.ids[y]))
+		})
+	}
+	return order
+}
+
+// graph renumbers everything from order of mention to canonical order. There are no mistakes, so that the edges are
+// grouped by child.
 func (b *builder) graph(order []int32) *Graph {
 	n := len(order)
-	g := &Graph{ids: make([]ID, n), index: b.index, optional: make([]bool, n)}
-	position := make([]int32, n)
+	g := &Graph{ids: make([]ID, n), mention: b.index, position: make([]int32, n), optional: make([]bool, n)}
 	for at, i := range order {
-		position[i] = int32(at)
+		g.position[i] = int32(at)
 		g.ids[at], g.optional[at] = b.ids[i], b.optional[i]
 		if at == 0 || b.layer[i] != b.layer[order[at-1]] {
 			g.layers = append(g.layers, int32(at))
 		}
-		g.index[b.ids[i]] = int32(at)
 	}
 	g.layers = append(g.layers, int32(n))
-	for k := range b.edges {
-		b.edges[k].parent, b.edges[k].child = position[b.edges[k].parent], position[b.edges[k].child]
-	}
-	g.parents = adjacent(n, b.edges, func(e edge) (int32, Neighbor) { return e.child, Neighbor{e.parent, e.condition} })
-	g.children = adjacent(n, b.edges, func(e edge) (int32, Neighbor) { return e.parent, Neighbor{e.child, e.condition} })
-	for i := range n {
-		slices.SortFunc(g.children.of(i), func(x, y Neighbor) int { return cmp.Compare(x.Index, y.Index) })
-	}
+	g.parents, g.children = b.adjacencies(order, g.position)
 	return g
+}
+
+// adjacencies returns parents and children by position. Going through the children in order, each parent gets them in
+// order.
+func (b *builder) adjacencies(order, position []int32) (parents, children adjacency) {
+	n := len(order)
+	first := make([]int32, n+1) // edge of each scenario by mention
+	parents, children = newAdjacency(n, len(b.edges)), newAdjacency(n, len(b.edges))
+	for _, e := range b.edges {
+		first[e.child+1]++
+		children.start[position[e.parent]+1]++
+	}
+	children.sum()
+	for i := range n {
+		first[i+1] += first[i]
+	}
+	next := slices.Clone(children.start[:n])
+	for at, i := range order {
+		edges := b.edges[first[i]:first[i+1]]
+		parents.start[at+1] = parents.start[at] + int32(len(edges))
+		for k, e := range edges {
+			parent := position[e.parent]
+			parents.list[int(parents.start[at])+k] = Neighbor{parent, e.condition}
+			children.list[next[parent]] = Neighbor{int32(at), e.condition}
+			next[parent]++
+		}
+	}
+	return parents, children
+}
+
+func newAdjacency(n, edges int) adjacency {
+	return adjacency{start: make([]int32, n+1), list: make([]Neighbor, edges)}
+}
+
+// sum turns counts that stand one place higher into the places where the lists begin.
+func (a adjacency) sum() {
+	for i := range a.start[1:] {
+		a.start[i+1] += a.start[i]
+	}
 }
 
 // adjacent groups edges by the scenario that split returns first, keeping their order within a group.
 func adjacent(n int, edges []edge, split func(edge) (at int32, to Neighbor)) adjacency {
-	a := adjacency{start: make([]int32, n+1), list: make([]Neighbor, len(edges))}
+	a := newAdjacency(n, len(edges))
 	for _, e := range edges {
 		at, _ := split(e)
 		a.start[at+1]++
 	}
-	for i := range n {
-		a.start[i+1] += a.start[i]
-	}
+	a.sum()
 	next := slices.Clone(a.start[:n])
 	for _, e := range edges {
 		at, to := split(e)

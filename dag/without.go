@@ -8,7 +8,7 @@ package dag
 func (g *Graph) Without(ids ...ID) *Graph {
 	gone := make([]bool, g.Len())
 	for _, id := range ids {
-		if i, ok := g.index[id]; ok {
+		if i, ok := g.Index(id); ok {
 			gone[i] = true
 		}
 	}

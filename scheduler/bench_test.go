@@ -2,82 +2,20 @@ package scheduler_test
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"testing"
 
 	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/internal/shapes"
 	"github.com/testdag/testdag/scheduler"
 )
 
-var sizes = []int{1_000, 10_000, 100_000, 1_000_000}
-
-// A shape makes a graph of n scenarios, whose first is a root from which all others can be reached.
-type shape struct {
-	name string
-	of   func(n int) []dag.Scenario
-}
-
-var shapes = []shape{{"chain", chain}, {"fan", fan}, {"layered", layered}}
-
-func name(i int) dag.ID { return dag.ID(fmt.Sprintf("scenario-%07d", i)) }
-
-// chain returns n scenarios, each after the one before.
-func chain(n int) []dag.Scenario {
-	list := make([]dag.Scenario, n)
-	for i := range list {
-		list[i].ID = name(i)
-		if i > 0 {
-			list[i].After = dag.After(name(i - 1))
-		}
-	}
-	return list
-}
-
-// fan returns one scenario, n-2 that wait for it, and one that waits for all of those.
-func fan(n int) []dag.Scenario {
-	list := make([]dag.Scenario, n)
-	for i := range list {
-		list[i].ID = name(i)
-		if 0 < i && i < n-1 {
-			list[i].After = dag.After(name(0))
-			list[n-1].After = append(list[n-1].After, dag.Parent{ID: name(i)})
-		}
-	}
-	return list
-}
-
-// layered returns a root and layers of about the square root of n, in which each scenario waits for three of the layer
-// above, or for the root.
-func layered(n int) []dag.Scenario {
-	random := rand.New(rand.NewPCG(1, 2))
-	width := 1
-	for width*width < n {
-		width++
-	}
-	list := make([]dag.Scenario, n)
-	for i := range list {
-		list[i].ID = name(i)
-		layer := (i + width - 1) / width // the root, then 1 to width, and so on
-		switch {
-		case layer == 1:
-			list[i].After = dag.After(name(0))
-		case layer > 1:
-			for k := range 3 {
-				list[i].After = append(list[i].After, dag.Parent{ID: name((layer-2)*width + 1 + (random.IntN(width/3)*3+k)%width)})
-			}
-		}
-	}
-	return list
-}
-
 // everySize runs a benchmark for each shape and size, and reports the time for one scenario.
 func everySize(b *testing.B, run func(b *testing.B, list []dag.Scenario)) {
-	for _, s := range shapes {
-		for _, n := range sizes {
-			b.Run(s.name+"/"+strconv.Itoa(n), func(b *testing.B) {
-				list := s.of(n)
+	for _, s := range shapes.All {
+		for _, n := range shapes.Sizes {
+			b.Run(s.Name+"/"+strconv.Itoa(n), func(b *testing.B) {
+				list := s.Of(n)
 				b.ReportAllocs()
 				run(b, list)
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/scenario")
