@@ -103,7 +103,8 @@ type future struct {
 type starts uint16
 
 // ends tells the verdicts at rest, three bits each, for each choice of which scenarios pass and which fail from now on.
-// Whatever the order of the news, they are the same. Of five scenarios they are not kept.
+// Whatever the order of the news, they are the same. They are not kept of five scenarios; nor where the graph is edited: if
+// an edit takes back the reason why a forced run is being stopped, it matters whether the stop still comes in time.
 type ends [1 << (mostScenarios - 1)]uint16
 
 const (
@@ -269,7 +270,7 @@ func (f *follower) follow(what fmt.Stringer, i int, st Status, stopping bool, st
 	}
 	after.starts += started << (2 * i)
 	f.future.starts = f.larger(f.future.starts, after.starts)
-	if f.scenarios == mostScenarios {
+	if f.scenarios == mostScenarios || len(f.graphs) > 1 {
 		return
 	}
 	for choice := range 1 << f.scenarios {
