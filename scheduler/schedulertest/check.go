@@ -87,7 +87,7 @@ func (c *checker) check(t rapid.TB) string {
 
 // find returns a breach with the shortest story found, or nil; and how to see it again.
 func (c *checker) find(t rapid.TB) (b *breach, advice string) {
-	if b := c.judge(story{{graph: []dag.Scenario{}}}); b != nil {
+	if b = c.judge(story{{graph: []dag.Scenario{}}}); b != nil {
 		return b, ""
 	}
 	_, c.edits = c.open(&dag.Graph{}).(interface{ SetGraph(*dag.Graph) })
@@ -149,7 +149,8 @@ func (c *checker) judge(s story) *breach {
 		moments []moment
 	}{
 		{ruleBuilt, "The graph was built of the same scenarios in reverse order.", mirrored(moments)},
-		{ruleOrder, "It was told the same news scenario by scenario, the last scenario first, and asked for its plan at the end.", regrouped(moments)},
+		{ruleOrder, "It was told the same scenario by scenario, the last one first, and asked for its plan at the end.",
+			regrouped(moments)},
 	} {
 		for i, answer := range c.play(other.moments) {
 			m := other.moments[i]
@@ -409,8 +410,8 @@ func (r *recorder) Fatalf(format string, args ...any) { r.Fatal(fmt.Sprintf(form
 // advice is what rapid says about how to see the failure again.
 func (r *recorder) advice() string {
 	for line := range strings.Lines(r.said.String()) {
-		if strings.HasPrefix(line, "To reproduce") {
-			return "\n" + line
+		if _, flags, ok := strings.Cut(line, "reproduce, specify "); ok {
+			return "\nTo see it again, run go test with " + flags
 		}
 	}
 	return ""

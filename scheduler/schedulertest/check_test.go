@@ -20,7 +20,8 @@ func FuzzHistories(f *testing.F) {
 	c := &checker{open: machine, patience: time.Minute}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		choose := read(text)
-		if b := c.judge(choose.story(choose.scenarios(mostScenarios), kinds{most: mostScenarios, edits: true, odd: true})); b != nil {
+		s := choose.story(choose.scenarios(mostScenarios), kinds{most: mostScenarios, edits: true, odd: true})
+		if b := c.judge(s); b != nil {
 			t.Fatal(c.shortest(b).report())
 		}
 	})
@@ -40,7 +41,8 @@ func TestPlanThatDoesNotCome(t *testing.T) {
 		return scheduler.Next(g, s)
 	})}
 	report := c.check(t)
-	for _, part := range []string{string(ruleEnds), "graph\n", "observe\n", " failed\n----\n", "did not come back within 100ms"} {
+	parts := []string{string(ruleEnds), "graph\n", "observe\n", " failed\n----\n", "did not come back within 100ms"}
+	for _, part := range parts {
 		if !strings.Contains(report, part) {
 			t.Errorf("%q is not in the report:\n%s", part, report)
 		}

@@ -55,7 +55,7 @@
 // It is a script of the kind that stands in scheduler/testdata/rules, and may be kept there. Below each line of hyphens
 // stands what is right: the plan, the verdicts, and the outcome once it is final. At the end of a block the starts of its
 // plan are carried out, unless it says hold. At the end of the script stands what the scheduler planned instead. The
-// script is the shortest that was found; events that no well-behaved world brings are in it only if it takes them.
+// script is the shortest that was found; what no well-behaved world brings is in it only where the way without is longer.
 //
 // # What it leaves out
 //

@@ -99,6 +99,9 @@ var asks = map[dag.Condition][]scheduler.Verdict{
 	dag.Always:   {scheduler.VerdictPassed, scheduler.VerdictFailed, scheduler.VerdictCanceled},
 }
 
+// final lists the verdicts that take a new run to change.
+var final = asks[dag.Always]
+
 // edge tells rule 1. A verdict that is not one of those asked for breaks the edge if it is final: it takes a new run of
 // the parent, or of what the parent waits for, to change it.
 func (t *telling) edge(parent dag.ID, condition dag.Condition) edge {
@@ -108,7 +111,7 @@ func (t *telling) edge(parent dag.ID, condition dag.Condition) edge {
 		return open
 	case isAskedFor:
 		return met
-	case slices.Contains(asks[dag.Always], verdict):
+	case slices.Contains(final, verdict):
 		return broken
 	}
 	return open
@@ -197,6 +200,11 @@ func (t *telling) start(id dag.ID) scheduler.Action {
 	return a
 }
 
+// stop is the action that stops the live run of a scenario.
+func (t *telling) stop(id dag.ID) scheduler.Action {
+	return scheduler.Action{Kind: scheduler.Stop, Ref: scheduler.Ref{ID: id, Run: t.status[id].Run}}
+}
+
 // nextRun is the number of the run that starts next. A run that was canceled before it started keeps its number.
 func nextRun(st scheduler.Status) int { return max(st.Want, 1, st.Run+1, st.Cancel+1) }
 
@@ -207,7 +215,7 @@ func (t *telling) wholePlan() scheduler.Plan {
 	p := scheduler.Plan{Outcome: t.outcome()}
 	for _, id := range slices.Sorted(maps.Keys(t.status)) {
 		if _, there := t.of[id]; !there && live(t.status[id]) {
-			p.Actions = append(p.Actions, scheduler.Action{Kind: scheduler.Stop, Ref: scheduler.Ref{ID: id, Run: t.status[id].Run}})
+			p.Actions = append(p.Actions, t.stop(id))
 		}
 	}
 	for id := range t.g.All() {
@@ -215,7 +223,7 @@ func (t *telling) wholePlan() scheduler.Plan {
 		case scheduler.Start:
 			p.Actions = append(p.Actions, t.start(id))
 		case scheduler.Stop:
-			p.Actions = append(p.Actions, scheduler.Action{Kind: scheduler.Stop, Ref: scheduler.Ref{ID: id, Run: t.status[id].Run}})
+			p.Actions = append(p.Actions, t.stop(id))
 		}
 	}
 	return p
@@ -231,7 +239,7 @@ func (t *telling) outcome() scheduler.Outcome {
 	}
 	verdicts := map[scheduler.Verdict]int{}
 	for id, c := range t.of {
-		if c.verdict != scheduler.VerdictPassed && c.verdict != scheduler.VerdictFailed && c.verdict != scheduler.VerdictCanceled {
+		if !slices.Contains(final, c.verdict) {
 			return scheduler.OutcomePending
 		}
 		if s, _ := t.g.Scenario(id); !s.Optional {

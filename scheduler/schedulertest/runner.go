@@ -161,7 +161,8 @@ func (s *trial) wait(c *call) (end, error) {
 		case e.err != nil, phase == scheduler.PhasePassed, phase == scheduler.PhaseFailed, phase == scheduler.PhaseCanceled:
 			return e, nil
 		default:
-			return e, fmt.Errorf("a result is a run that passed, failed or was canceled by somebody else; %s is %s", c.task.Ref, phase)
+			return e, fmt.Errorf("a result is a run that passed, failed or was canceled by somebody else; %s is %s",
+				c.task.Ref, phase)
 		}
 	case <-timer.C:
 		return end{}, fmt.Errorf("the call of Run with %s did not return within %s", c.task.Ref, s.patience)
@@ -190,7 +191,7 @@ func (s *trial) stop(c *call) error {
 		return err
 	}
 	if e.err == nil {
-		return fmt.Errorf("a canceled context means stop: the call of Run with %s is to return an error, but says that the run %s",
+		return fmt.Errorf("a canceled context means stop: the call of Run with %s is to return an error, but says %s",
 			c.task.Ref, e.result.Phase)
 	}
 	return nil
@@ -317,7 +318,9 @@ func (s *trial) servesAfterStop() error {
 
 func (s *trial) severalAtOnce() error {
 	for run := 1; run <= 3; run++ {
-		block, pass, fail := s.call(s.Runner, task(s.Block, run)), s.call(s.Runner, task(s.Pass, run)), s.call(s.Runner, task(s.Fail, run))
+		block := s.call(s.Runner, task(s.Block, run))
+		pass := s.call(s.Runner, task(s.Pass, run))
+		fail := s.call(s.Runner, task(s.Fail, run))
 		err := errors.Join(s.ends(pass, scheduler.PhasePassed), s.ends(fail, scheduler.PhaseFailed), s.begun(block), s.stop(block))
 		if err != nil {
 			return err
@@ -344,7 +347,9 @@ func (s *trial) findsOver() error {
 // does nothing any more, but its run goes on.
 func (s *trial) findsLive() error {
 	first, second := s.call(s.Runner, task(s.Pass, 1)), s.call(s.Again(), task(s.Pass, 1))
-	if err := errors.Join(s.ends(first, scheduler.PhasePassed), s.ends(second, scheduler.PhasePassed), s.counted(first.task.Ref, 1)); err != nil {
+	err := errors.Join(s.ends(first, scheduler.PhasePassed), s.ends(second, scheduler.PhasePassed),
+		s.counted(first.task.Ref, 1))
+	if err != nil {
 		return fmt.Errorf("two asked for one run at once: %w", err)
 	}
 	crashed := s.call(s.Runner, task(s.Block, 1))

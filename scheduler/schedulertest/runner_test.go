@@ -230,7 +230,9 @@ func TestWrongRunners(t *testing.T) {
 					return scheduler.Result{Phase: scheduler.PhasePassed}, nil
 				}
 			}),
-			want: map[string]string{"unknown scenario": "nobody knows passed", "task is left as it was": "the runner panicked at pass#1: forced"},
+			want: map[string]string{
+				"unknown scenario": "nobody knows passed", "task is left as it was": "the runner panicked at pass#1: forced",
+			},
 		},
 		"changes the task": {
 			open: runner(func(p *place) run {
@@ -249,7 +251,8 @@ func TestWrongRunners(t *testing.T) {
 				return s
 			},
 			want: map[string]string{
-				"finds a run that is over": "1 was begun 3 times, want 1", "finds a live run": "the work of pass#1 was begun 2 times, want 1",
+				"finds a run that is over": "1 was begun 3 times, want 1",
+				"finds a live run":         "the work of pass#1 was begun 2 times, want 1",
 			},
 		},
 	} {

@@ -13,10 +13,10 @@ type rule string
 // The rules, in their order.
 const (
 	ruleLiveParent rule = "rule 1: no edge is met while the parent has a live run"
-	rulePerson     rule = "rule 2: a person canceled it, or it was canceled from outside: it is canceled, a live run is stopped, " +
-		"and only a later request lifts it"
-	ruleBroken rule = "rule 3: any edge broken: it is canceled at once, without waiting for other parents, whatever its last run said; " +
-		"a live run is stopped"
+	rulePerson     rule = "rule 2: a person canceled it, or it was canceled from outside: it is canceled, a live run is " +
+		"stopped, and only a later request lifts it"
+	ruleBroken rule = "rule 3: any edge broken: it is canceled at once, without waiting for other parents, whatever its " +
+		"last run said; a live run is stopped"
 	ruleOpen      rule = "rule 4: any edge open: it waits"
 	ruleGoesOn    rule = "rule 4: a live run goes on: it is not stopped because a parent is being run again"
 	ruleWave      rule = "rules 4 and 5: in one wave each descendant runs once, on fresh parents"
@@ -40,12 +40,14 @@ const (
 	ruleOutcome  rule = "the outcome is failed if one failed, else canceled if one was canceled, else passed"
 	ruleOptional rule = "a scenario marked optional changes the outcome of the whole, never the order"
 
-	ruleCause rule = "rule 3: the verdict names its root cause: the scenario and run that really failed or was canceled by a person, " +
-		"found through the first broken edge in declared order"
+	ruleCause rule = "rule 3: the verdict names its root cause: the scenario and run that really failed or was canceled " +
+		"by a person, found through the first broken edge in declared order"
 
-	ruleLate  rule = "news of an older run, repeated news, news of an unknown scenario and events that make no sense change nothing"
+	ruleLate rule = "news of an older run, repeated news, news of an unknown scenario and events that make no sense " +
+		"change nothing"
 	ruleSame  rule = "the plan stays the same where nothing was done or observed"
-	ruleOrder rule = "the plan follows from what was observed: the order of news of different scenarios, and when the plan is asked for, change nothing"
+	ruleOrder rule = "the plan follows from what was observed: the order of news of different scenarios, and when the plan is " +
+		"asked for, change nothing"
 	ruleBuilt rule = "one graph gives one plan, however it was built"
 	ruleTotal rule = "there is no snapshot that is refused"
 	ruleEnds  rule = "there is a plan for every snapshot, without waiting for anything"

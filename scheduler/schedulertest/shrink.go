@@ -20,7 +20,8 @@ func (c *checker) shortest(b *breach) *breach {
 	shortest := c.shorter(b)
 	for seed, found := 0, 0; seed < 160 && found < 4 && b.rule != ruleEnds; seed++ {
 		choose := choose(rand.New(rand.NewPCG(uint64(seed), 0)).IntN)
-		other := c.judgeInOrder(choose.story(choose.scenarios(3), kinds{most: 3, odd: seed%2 == 1, edits: c.edits && seed%4 >= 2}))
+		k := kinds{most: 3, odd: seed%2 == 1, edits: c.edits && seed%4 >= 2}
+		other := c.judgeInOrder(choose.story(choose.scenarios(k.most), k))
 		if other == nil {
 			continue
 		}
@@ -119,7 +120,8 @@ func number(id dag.ID) int {
 func (s story) simpler() iter.Seq[story] {
 	return func(yield func(story) bool) {
 		for _, step := range []func(func(story) bool) bool{
-			s.fewerBlocks, s.fewerScenarios, s.fewerEvents, s.mergedBlocks, s.splitBlocks, s.plainerScenarios, s.plainerEvents, s.lowerRuns, s.renamed,
+			s.fewerBlocks, s.fewerScenarios, s.fewerEvents, s.mergedBlocks, s.splitBlocks,
+			s.plainerScenarios, s.plainerEvents, s.lowerRuns, s.renamed,
 		} {
 			if !step(yield) {
 				return
@@ -136,6 +138,10 @@ func (s story) edited(i int, do func(b *block)) story {
 }
 
 func without[T any](list []T, i int) []T { return slices.Delete(slices.Clone(list), i, i+1) }
+
+func withoutAll[T any](list []T, out func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), out)
+}
 
 func replaced[T any](list []T, i int, v T) []T {
 	list = slices.Clone(list)
@@ -174,11 +180,11 @@ func (s story) fewerScenarios(yield func(story) bool) bool {
 	for _, id := range s.ids() {
 		rest := slices.Clone(s)
 		for i := range rest {
-			rest[i].graph = slices.DeleteFunc(slices.Clone(rest[i].graph), func(sc dag.Scenario) bool { return sc.ID == id })
-			for k := range rest[i].graph {
-				rest[i].graph[k].After = slices.DeleteFunc(slices.Clone(rest[i].graph[k].After), func(p dag.Parent) bool { return p.ID == id })
+			rest[i].graph = withoutAll(rest[i].graph, func(sc dag.Scenario) bool { return sc.ID == id })
+			for k, sc := range rest[i].graph {
+				rest[i].graph[k].After = withoutAll(sc.After, func(p dag.Parent) bool { return p.ID == id })
 			}
-			rest[i].events = slices.DeleteFunc(slices.Clone(rest[i].events), func(e scheduler.Event) bool { return e.Ref.ID == id })
+			rest[i].events = withoutAll(rest[i].events, func(e scheduler.Event) bool { return e.Ref.ID == id })
 		}
 		if !yield(rest) {
 			return false
@@ -328,7 +334,8 @@ func (s story) plainerEvents(yield func(story) bool) bool {
 				continue
 			}
 			if e.Phase == scheduler.PhaseStopped { // what people do is easier to follow than what nobody planned
-				events := slices.Insert(replaced(b.events, k, scheduler.Finished(e.Ref, scheduler.PhasePassed)), k+1, scheduler.Rerun(e.Ref))
+				passed := replaced(b.events, k, scheduler.Finished(e.Ref, scheduler.PhasePassed))
+				events := slices.Insert(passed, k+1, scheduler.Rerun(e.Ref))
 				if !yield(s.edited(i, func(b *block) { b.events = events })) {
 					return false
 				}
@@ -354,7 +361,7 @@ func (s story) lowerRuns(yield func(story) bool) bool {
 		}
 		later := slices.Clone(s)
 		for i := range later {
-			later[i].events = slices.DeleteFunc(slices.Clone(later[i].events), func(e scheduler.Event) bool { return e.Ref.ID == id && e.Ref.Run <= 1 })
+			later[i].events = withoutAll(later[i].events, func(e scheduler.Event) bool { return e.Ref.ID == id && e.Ref.Run <= 1 })
 		}
 		if !yield(s.mapped(lower)) || !yield(later.mapped(lower)) {
 			return false

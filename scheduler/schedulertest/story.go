@@ -253,7 +253,8 @@ func (w *world) end(c choose, run scheduler.Ref) scheduler.Event {
 	if w.stopping[run] {
 		last = scheduler.PhaseStopped
 	}
-	phases := []scheduler.Phase{scheduler.PhasePassed, scheduler.PhasePassed, scheduler.PhasePassed, scheduler.PhaseFailed, scheduler.PhaseFailed, last}
+	phases := []scheduler.Phase{scheduler.PhasePassed, scheduler.PhasePassed, scheduler.PhasePassed,
+		scheduler.PhaseFailed, scheduler.PhaseFailed, last}
 	return scheduler.Finished(run, oneOf(c, phases))
 }
 

@@ -120,7 +120,8 @@ var wrong = map[string]func(*dag.Graph) Scheduler{
 		p := scheduler.Next(g, s)
 		for id, st := range s {
 			_, there := g.Index(id)
-			if there && st.Force && asked(st) && !live(st) && canceledByPerson(st) == 0 && !slices.ContainsFunc(p.Actions, about(id)) {
+			wanted := st.Force && asked(st) && !live(st) && canceledByPerson(st) == 0
+			if there && wanted && !slices.ContainsFunc(p.Actions, about(id)) {
 				p.Actions = append(p.Actions, tell(g, s).start(id))
 			}
 		}
@@ -172,9 +173,9 @@ var wrong = map[string]func(*dag.Graph) Scheduler{
 		conclusions := scheduler.Conclude(g, s)
 		return leave(scheduler.Next(g, s), func(a scheduler.Action) bool {
 			i, there := g.Index(a.Ref.ID)
-			return there && a.Kind == scheduler.Stop && conclusions[i].Cause.ID != a.Ref.ID && slices.ContainsFunc(g.ParentsAt(i), func(p dag.Neighbor) bool {
-				return !conclusions[p.Index].Verdict.Final()
-			})
+			unfinished := func(p dag.Neighbor) bool { return !conclusions[p.Index].Verdict.Final() }
+			return there && a.Kind == scheduler.Stop && conclusions[i].Cause.ID != a.Ref.ID &&
+				slices.ContainsFunc(g.ParentsAt(i), unfinished)
 		})
 	}),
 
@@ -183,7 +184,8 @@ var wrong = map[string]func(*dag.Graph) Scheduler{
 		for _, a := range p.Actions {
 			for id := range g.Descendants(a.Ref.ID) {
 				st := s[id]
-				if a.Kind == scheduler.Start && a.Ref.Run > 1 && st.Phase == scheduler.PhasePassed && !slices.ContainsFunc(p.Actions, about(id)) {
+				rerun := a.Kind == scheduler.Start && a.Ref.Run > 1
+				if rerun && st.Phase == scheduler.PhasePassed && !slices.ContainsFunc(p.Actions, about(id)) {
 					p.Actions = append(p.Actions, tell(g, s).start(id))
 				}
 			}
@@ -206,7 +208,8 @@ var wrong = map[string]func(*dag.Graph) Scheduler{
 		s = maps.Clone(s)
 		for id, st := range s {
 			parents := maps.Collect(g.Parents(id))
-			if _, there := g.Index(id); there && slices.ContainsFunc(st.Basis, func(r scheduler.Ref) bool { _, there := parents[r.ID]; return !there }) {
+			isNoParent := func(r scheduler.Ref) bool { _, ok := parents[r.ID]; return !ok }
+			if _, there := g.Index(id); there && slices.ContainsFunc(st.Basis, isNoParent) {
 				st.Phase = scheduler.PhaseStopped
 				s[id] = st
 			}
