@@ -102,8 +102,10 @@ func (m *Machine) Snapshot() Snapshot {
 		st.Basis = slices.Clone(st.Basis)
 		s[id] = st
 	}
+	room := make([]Ref, 0, len(m.basis))
 	for i := range m.nodes {
-		if st := m.statusAt(i); !st.isZero() {
+		var st Status
+		if st, room = m.status(i, room); !st.isZero() {
 			s[m.g.ID(i)] = st
 		}
 	}
@@ -266,18 +268,26 @@ func (m *Machine) newest(i int) (basis []Ref) {
 	return sortByID(basis)
 }
 
-// statusAt returns what has been observed of the scenario at index i.
 func (m *Machine) statusAt(i int) Status {
+	st, _ := m.status(i, nil)
+	return st
+}
+
+// status returns what has been observed of the scenario at index i, with the basis in the room given, and the rest of it.
+func (m *Machine) status(i int, room []Ref) (Status, []Ref) {
 	n := &m.nodes[i]
 	st := Status{Run: n.run, Phase: n.phase, Forced: n.forced, Want: n.want, Force: n.force, Cancel: n.cancel}
 	if n.flags&flagBased == 0 {
-		return st
+		return st, room
 	}
-	st.Basis = m.standsOn(i, slices.Clone(m.beside[i]))
-	if len(m.beside[i]) > 0 {
-		sortByID(st.Basis)
+	at := len(room)
+	room = m.standsOn(i, room)
+	if beside := m.beside[i]; len(beside) > 0 {
+		room = append(room, beside...)
+		sortByID(room[at:])
 	}
-	return st
+	st.Basis = slices.Clip(room[at:])
+	return st, room
 }
 
 // standsOn appends the runs of parents that the newest run of the scenario at index i stands on, by ascending ID.
