@@ -62,5 +62,5 @@
 //   - What becomes of a request about a scenario that was never in the graph and comes into it later: that is open.
 //   - Snapshots that no history leads to. A scheduler that can be given one is tested with [Snapshots]: it must come to the
 //     same as scheduler.Next.
-//   - Verdicts and explanations: a Scheduler shows its plan alone.
+//   - Explanations in words. Verdicts and their causes are judged where a Scheduler tells them.
 package schedulertest
