@@ -43,7 +43,7 @@ var azure = []entry{
 			},
 		}, nil
 	}},
-	{work: run, name: azureName, prepare: func(g *graph, visit func(int)) (job, error) {
+	{work: run, name: azureName, late: true, prepare: func(g *graph, visit func(int)) (job, error) {
 		w, err := newWorkflow(g, visit)
 		return job{do: func() error { return w.Do(context.Background()) }}, err
 	}},

@@ -50,8 +50,8 @@ func (r result) Release(context.Context) error { return nil }
 func (r result) Sys() any                      { return r.vertex }
 func (r result) Clone() solver.Result          { return r }
 
-// newVertex returns a vertex that waits for all leaves, since the solver works towards one. An edge leads to a vertex that
-// is there already, so a name must have come before, and there cannot be a cycle.
+// newVertex returns a vertex that waits for all leaves, since the solver works towards one. An edge leads to a vertex
+// that is there already, so a name must have come before, and there cannot be a cycle.
 func newVertex(g *graph, visit func(int)) (*vertex, error) {
 	vertices := make(map[string]*vertex, g.len())
 	edge := func(name string) (solver.Edge, error) {
@@ -79,9 +79,11 @@ func newVertex(g *graph, visit func(int)) (*vertex, error) {
 	return all, nil
 }
 
+const buildkitName = "buildkit v0.34.2 solver"
+
 // The build of BuildKit is not in the table: it is all ours.
 var buildkit = []entry{
-	{work: run, name: "buildkit v0.34.2 solver", most: 100_000, prepare: func(g *graph, visit func(int)) (job, error) {
+	{work: run, name: buildkitName, most: 100_000, late: true, prepare: func(g *graph, visit func(int)) (job, error) {
 		all, err := newVertex(g, visit)
 		if err != nil {
 			return job{}, err
@@ -95,7 +97,7 @@ var buildkit = []entry{
 		}
 		return job{
 			do:    func() error { _, err := j.Build(context.Background(), solver.Edge{Vertex: all}); return err },
-			close: func() { j.Discard(); s.Close() },
+			close: func() { j.CloseProgress(); j.Discard(); s.Close() },
 		}, nil
 	}},
 }

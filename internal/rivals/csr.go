@@ -56,8 +56,8 @@ func named(g *graph) (*csr, error) {
 	return newCSR(waits, from)
 }
 
-// newCSR takes the parents of all scenarios in one list, from, of which scenario i has the next waits[i]. It tries Kahn's
-// algorithm to see that there is no cycle.
+// newCSR takes the parents of all scenarios in one list, from, of which scenario i has the next waits[i]. It tries
+// Kahn's algorithm to see that there is no cycle.
 func newCSR(waits, from []int32) (*csr, error) {
 	n := len(waits)
 	c := &csr{start: make([]int32, n+2), child: make([]int32, len(from)), waits: waits}
@@ -115,20 +115,19 @@ func (k *kahn) passed(i int32) {
 	}
 }
 
-// sizeOf tells the size of a csr that a build leaves in *c.
-func sizeOf(c **csr) func() (scenarios, edges int) {
-	return func() (int, int) { return (*c).len(), len((*c).child) }
+func buildCSR(name string, role role, blind mistake, from func(*graph) (*csr, error)) entry {
+	return entry{work: build, name: name, role: role, blind: blind, prepare: func(g *graph, _ func(int)) (job, error) {
+		var c *csr
+		return job{
+			do:   func() (err error) { c, err = from(g); return err },
+			size: func() (scenarios, edges int) { return c.len(), len(c.child) },
+		}, nil
+	}}
 }
 
 var plain = []entry{
-	{work: build, name: "csr, numbers", role: baseline, blind: unknownName, prepare: func(g *graph, _ func(int)) (job, error) {
-		var c *csr
-		return job{do: func() (err error) { c, err = numbered(g); return err }, size: sizeOf(&c)}, nil
-	}},
-	{work: build, name: "csr, names", role: floor, prepare: func(g *graph, _ func(int)) (job, error) {
-		var c *csr
-		return job{do: func() (err error) { c, err = named(g); return err }, size: sizeOf(&c)}, nil
-	}},
+	buildCSR("csr, numbers", baseline, unknownName, numbered),
+	buildCSR("csr, names", floor, 0, named),
 	{work: decide, name: "csr", role: baseline, prepare: func(g *graph, visit func(int)) (job, error) {
 		c, err := numbered(g)
 		if err != nil {

@@ -46,7 +46,7 @@ var dagGo = []entry{
 	{work: build, name: dagGoName, prepare: func(g *graph, visit func(int)) (job, error) {
 		return job{do: func() error { _, err := newDagGo(g, visit); return err }}, nil
 	}},
-	{work: run, name: dagGoName, most: 100_000, prepare: func(g *graph, visit func(int)) (job, error) {
+	{work: run, name: dagGoName, most: 100_000, late: true, prepare: func(g *graph, visit func(int)) (job, error) {
 		d, err := newDagGo(g, visit)
 		if err != nil {
 			return job{}, err

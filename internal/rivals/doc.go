@@ -6,16 +6,18 @@
 //
 // # What is measured
 //
-// The works are those of a scheduler of tests; see the constants of type work. Everybody is given the same names and edges
-// and makes of them what it likes. The clock runs while the work is done, not while it is prepared: for a run the graph is
-// there, for a state machine its first state too. What a function of a scenario does is to count that it was called.
+// The works are those of a scheduler of tests; see the constants of type work. Everybody is given the same names and
+// edges and makes of them what it likes. The clock runs while the work is done, not while it is prepared: for a run
+// the graph is there, for a state machine its first state too. What a function of a scenario does is to count that it
+// was called.
 //
-// Before anything is measured, everybody must do the work right on small graphs of several shapes: every scenario once,
-// parents end before a child begins, a cascade cancels what is below the failed scenario and nothing else, a build holds
-// what it was given. While it is measured, as much of that is looked at again as can be seen without a watch on each
-// function. Tests show that wrong executors are caught.
+// Before anything is measured, everybody must do the work right on small graphs of several shapes: every scenario
+// once, parents end before a child begins, a cascade cancels what is below the failed scenario and nothing else, a
+// build holds what it was given. While it is measured, as much of that is looked at again as can be seen without a
+// watch on each function. Tests show that wrong executors are caught.
 //
 // Entries take turns at each size, and their best repetition counts, so that what else the machine does hits all alike.
+// Executors that make a goroutine for each scenario have theirs after all the others, because they leave traces.
 // Sizes that a library cannot reach in the time given are left out; how its cost grew tells. So are those known to need
 // more memory than a common machine has.
 //
@@ -30,17 +32,17 @@
 //
 // # The libraries
 //
-// They are used as their documentation shows, at the versions of go.mod. Where one knows numbers or handles and no names,
-// or does not look for unknown names, its user has to, and so does its entry.
+// They are used as their documentation shows, at the versions of go.mod. Where one knows numbers or handles and no
+// names, or does not look for unknown names, its user has to, and so does its entry.
 //
-// Found on the way, and kept by tests: go-taskflow has no check for cycles. Of five tasks of which three wait for one another
-// it runs the one that waits for nothing, and returns as if all were done. natessilva/dag and Azure/go-workflow find
-// cycles when they run, not when the graph is built.
+// Found on the way, and kept by tests: go-taskflow has no check for cycles. Of five tasks of which three wait for one
+// another it runs the one that waits for nothing, and returns as if all were done. natessilva/dag and
+// Azure/go-workflow find cycles when they run, not when the graph is built.
 //
-// No library here runs a scenario again with what waits for it, so nobody is compared to testdag in the rerun wave. Left
-// out are cascades of libraries that tell of no state other than by running (dag-go, go-workflow), and the build of
-// BuildKit, whose vertices are the user's own.
+// No library here runs a scenario again with what waits for it, so nobody is compared to testdag in the rerun wave.
+// Left out are cascades of libraries that tell of no state other than by running (dag-go, go-workflow), and the build
+// of BuildKit, whose vertices are the user's own.
 //
-// BuildKit and Tekton make this module big: the first build takes a minute or two. Terraform's dag is that of v0.15.3, the
-// last one that other programs could import, before its licence changed.
+// BuildKit and Tekton make this module big: the first build takes a minute or two. Terraform's dag is that of v0.15.3,
+// the last one that other programs could import, before its licence changed.
 package main

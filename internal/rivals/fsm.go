@@ -18,8 +18,8 @@ type transition struct {
 	to                state
 }
 
-// A machine is the floor of what a scheduler does that can tell what it did: on flat arrays the state and the attempts of
-// each scenario, the parents that are open, what may begin, and a log of starts and ends.
+// A machine is the floor of what a scheduler does that can tell what it did: on flat arrays the state and the attempts
+// of each scenario, the parents that are open, what may begin, and a log of starts and ends.
 type machine struct {
 	*csr
 	state   []state

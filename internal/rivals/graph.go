@@ -106,7 +106,8 @@ func newGraph(parents [][]int32) *graph {
 // name names a scenario. The names are in no order: who sorts by them must not find it done.
 func name(i int) string { return fmt.Sprintf("test-%07x", uint32(i)*scatter%maxNames) }
 
-// numberOf tells which scenario a name was made for. It takes no map, so that it costs nobody anything worth speaking of.
+// numberOf tells which scenario a name was made for. It takes no map, so that it costs nobody anything worth speaking
+// of.
 func numberOf(name string) int {
 	var x uint32
 	for _, digit := range []byte(name[len("test-"):]) {

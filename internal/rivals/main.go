@@ -24,7 +24,7 @@ func compare(args []string, out, progress io.Writer) error {
 	flags := flag.NewFlagSet("rivals", flag.ExitOnError)
 	var (
 		sizes  = flags.String("sizes", "1e3,1e4,1e5,1e6", "`numbers` of scenarios, ascending")
-		others = flags.String("shapes", "1e3,1e4", "`numbers` of scenarios of the other shapes, the last for the table; empty for none")
+		others = flags.String("shapes", "1e3,1e4", "the same for other shapes; only the last is told. Empty for none")
 		only   = flags.String("only", "", "a regular `expression` for what to measure, like run/testdag; empty for all")
 		reps   = flags.Int("reps", 5, "how many `turns` everybody has")
 		limit  = flags.Duration("limit", 15*time.Second, "the `time` above which a size is left out")

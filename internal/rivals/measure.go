@@ -22,8 +22,8 @@ type column struct {
 	n     int
 }
 
-// A row is what became of one entry: nanoseconds per scenario of its best repetition, by column. What was left out is not
-// there.
+// A row is what became of one entry: nanoseconds per scenario of its best repetition, by column. What was left out is
+// not there.
 type row struct {
 	entry
 	ns map[column]float64
@@ -32,8 +32,8 @@ type row struct {
 // warmUp are the sizes that come before all others. They are in no table, but show early what cannot be large.
 var warmUp = []int{10, 100}
 
-// measure fills in rows of one work, for graphs of one shape and ascending sizes. At each size the entries take turns, so
-// that what else the machine does hits all alike.
+// measure fills in rows of one work, for graphs of one shape and ascending sizes. At each size the entries take turns,
+// so that what else the machine does hits all alike.
 func (m *meter) measure(s shape, rows []row, sizes []int) error {
 	contenders := make([]contender, len(rows))
 	for k, r := range rows {
@@ -80,8 +80,8 @@ type contender struct {
 	before     float64 // took at that
 }
 
-// enter begins with size n. It is left out if it would take longer than the limit though the cost of a scenario grows no
-// faster than it did: with the same power of the size.
+// enter begins with size n. It is left out if it would take longer than the limit though the cost of a scenario grows
+// no faster than it did: with the same power of the size.
 func (c *contender) enter(n int, limit time.Duration) {
 	growth := 1.0
 	if c.took > c.before && c.before > 0 {

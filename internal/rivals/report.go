@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -22,15 +21,16 @@ type report struct {
 // section is what the README quotes.
 func (r *report) section() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Nanoseconds per scenario, best repetition, and how many times the floor that is. Layered random graphs with\n"+
-		"about 3 parents each, everybody checked to do the same work and measured in turns; %s, %s/%s, %d cores, %s.\n\n",
+	fmt.Fprintf(&b, "Nanoseconds per scenario, best repetition, and how many times the floor that is. Layered random\n"+
+		"graphs with about 3 parents each; everybody was checked to do the same work, and measured in turns. %s,\n"+
+		"%s/%s, %d cores, %s.\n\n",
 		strings.Replace(runtime.Version(), "go", "Go ", 1), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0),
 		time.Now().UTC().Format(time.DateOnly))
 	b.WriteString(table(r.rows, r.layered(), true))
-	fmt.Fprintf(&b, "\n– would take longer than %v, or more memory than a common machine has. † takes a cyclic graph without a word.\n"+
-		"None of the libraries can run a scenario again with what waits for it.\n", r.limit)
+	fmt.Fprintf(&b, "\n– would take longer than %v, or more memory than a common machine has. † takes a cyclic graph\n"+
+		"without a word. None of the libraries can run a scenario again with what waits for it.\n", r.limit)
 	if r.weight > 0 {
-		fmt.Fprintf(&b, "With %s scenarios, a graph takes %s bytes for each; a `Machine` takes %s more, and %s ns to make.\n",
+		fmt.Fprintf(&b, "With %s scenarios, a graph takes %s bytes for each, and a `Machine` %s more; it takes %s ns to make.\n",
 			number(float64(r.weight)), number(r.graph), number(max(r.machine, r.ran)), number(r.making))
 	}
 	return b.String()
@@ -56,8 +56,8 @@ const (
 	sectionEnd   = "<!-- /rivals -->\n"
 )
 
-var errNoSection = errors.New("there is no section to replace; put these two lines where the table is to be:\n" +
-	sectionBegin + sectionEnd)
+var errNoSection = fmt.Errorf("there is no section to replace; put lines %q and %q where the table is to be",
+	sectionBegin, sectionEnd)
 
 // replaceSection returns the text with another section.
 func replaceSection(text, section string) (string, error) {
@@ -69,23 +69,23 @@ func replaceSection(text, section string) (string, error) {
 	return before + sectionBegin + section + sectionEnd + after, nil
 }
 
-// measure fills in the rows: all works on layered graphs, and those that differ by shape on the other shapes.
+// measure fills in the rows: all works on layered graphs, and those that differ by shape on the other shapes. What has
+// to come late has all of that after the others.
 func (r *report) measure(m *meter) error {
-	for k, s := range shapes {
-		sizes := r.small
-		if k == 0 {
-			sizes = r.large
-		}
-		if len(sizes) == 0 {
-			continue
-		}
-		for w := range work(len(works)) {
-			if k > 0 && (w == decide || w == wave) {
-				continue
+	for _, late := range []bool{false, true} {
+		for k, s := range shapes {
+			sizes := r.small
+			if k == 0 {
+				sizes = r.large
 			}
-			rows := slices.DeleteFunc(slices.Clone(r.rows), func(r row) bool { return r.work != w })
-			if err := m.measure(s, rows, sizes); err != nil {
-				return err
+			for w := range work(len(works)) {
+				if len(sizes) == 0 || k > 0 && (w == decide || w == wave) {
+					continue
+				}
+				rows := slices.DeleteFunc(slices.Clone(r.rows), func(r row) bool { return r.work != w || r.late != late })
+				if err := m.measure(s, rows, sizes); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// table writes rows in Markdown: each work under its floor and with ratios to it, rivals from the fastest to the slowest.
-// Works that were not measured are left out, and baselines if brief is set.
+// table writes rows in Markdown: each work under its floor and with ratios to it, rivals from the fastest to the
+// slowest. Works that were not measured are left out, and baselines if brief is set.
 func table(rows []row, columns []column, brief bool) string {
 	var b strings.Builder
 	b.WriteString("| |")
@@ -53,8 +53,8 @@ func (c column) head() string {
 	return c.shape + " of " + number(float64(c.n))
 }
 
-// compareRows puts the floor first, then other baselines and ours, then rivals by their time at the largest size that one
-// of the two could do.
+// compareRows puts the floor first, then other baselines and ours, then rivals by their time at the largest size that
+// one of the two could do.
 func compareRows(x, y row, columns []column) int {
 	if x.role != rival || y.role != rival {
 		return cmp.Compare(y.role, x.role)

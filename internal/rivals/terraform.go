@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/terraform/tfdiags"
 )
 
-// newAcyclic adds a root that waits for all leaves, as Terraform does, since a graph must have one. Edges to vertices that
-// are not there are looked for here.
+// newAcyclic adds a root that waits for all leaves, as Terraform does, since a graph must have one. Edges to vertices
+// that are not there are looked for here.
 func newAcyclic(g *graph) (*dag.AcyclicGraph, error) {
 	d := &dag.AcyclicGraph{}
 	d.Add(terraformRoot)
@@ -70,22 +70,24 @@ var terraform = []entry{
 			},
 		}, nil
 	}},
-	{work: run, name: terraformName, most: terraformMost, prepare: func(g *graph, visit func(int)) (job, error) {
-		walk, err := newWalk(g, visit)
-		return job{do: func() error { return walk("").Err() }}, err
-	}},
+	{work: run, name: terraformName, most: terraformMost, late: true,
+		prepare: func(g *graph, visit func(int)) (job, error) {
+			walk, err := newWalk(g, visit)
+			return job{do: func() error { return walk("").Err() }}, err
+		}},
 	// The walk tells no states: what was not visited is what it skipped.
-	{work: cascade, name: terraformName, most: terraformMost, prepare: func(g *graph, visit func(int)) (job, error) {
-		visited := make([]bool, g.len())
-		walk, err := newWalk(g, func(i int) { visited[i] = true; visit(i) })
-		return job{
-			do: func() error {
-				if walk(g.names[0]).Err() == nil {
-					return errors.New("the walk did not fail")
-				}
-				return nil
-			},
-			canceled: func(i int) bool { return !visited[i] },
-		}, err
-	}},
+	{work: cascade, name: terraformName, most: terraformMost, late: true,
+		prepare: func(g *graph, visit func(int)) (job, error) {
+			visited := make([]bool, g.len())
+			walk, err := newWalk(g, func(i int) { visited[i] = true; visit(i) })
+			return job{
+				do: func() error {
+					if walk(g.names[0]).Err() == nil {
+						return errors.New("the walk did not fail")
+					}
+					return nil
+				},
+				canceled: func(i int) bool { return !visited[i] },
+			}, err
+		}},
 }
