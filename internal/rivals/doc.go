@@ -44,5 +44,5 @@
 // of BuildKit, whose vertices are the user's own.
 //
 // BuildKit and Tekton make this module big: the first build takes a minute or two. Terraform's dag is that of v0.15.3,
-// the last one that other programs could import, before its licence changed.
+// the last one that other programs can import.
 package main

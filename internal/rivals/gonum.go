@@ -41,7 +41,7 @@ var gonum = []entry{
 		}, nil
 	}},
 	// gonum has no states. What it can do is to walk to everything that would have to be canceled.
-	{work: cascade, name: gonumName, prepare: func(g *graph, _ func(int)) (job, error) {
+	{work: cascade, name: gonumName + " walk", prepare: func(g *graph, _ func(int)) (job, error) {
 		d, err := newDirected(g)
 		if err != nil {
 			return job{}, err

@@ -119,7 +119,8 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	written, err := os.ReadFile(readme)
-	if text := string(written); err != nil || !strings.Contains(text, "**rerun wave**") || !strings.HasSuffix(text, "the rest\n") {
+	text := string(written)
+	if err != nil || !strings.Contains(text, "**rerun wave**") || !strings.HasSuffix(text, "the rest\n") {
 		t.Errorf("%v, written:\n%s", err, text)
 	}
 }

@@ -30,7 +30,7 @@ func (r *report) section() string {
 	fmt.Fprintf(&b, "\n– would take longer than %v, or more memory than a common machine has. † takes a cyclic graph\n"+
 		"without a word. None of the libraries can run a scenario again with what waits for it.\n", r.limit)
 	if r.weight > 0 {
-		fmt.Fprintf(&b, "With %s scenarios, a graph takes %s bytes for each, and a `Machine` %s more; it takes %s ns to make.\n",
+		fmt.Fprintf(&b, "With %s scenarios, a graph takes %s bytes for each, and a `Machine` %s more; it takes\n%s ns to make.\n",
 			number(float64(r.weight)), number(r.graph), number(max(r.machine, r.ran)), number(r.making))
 	}
 	return b.String()
