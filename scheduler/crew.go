@@ -4,34 +4,46 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
-// A crew calls the runner for an executor. Goroutines are added to it as runs need them, and work off what waits: a run
-// that takes no time needs no goroutine of its own, and one that takes long keeps no other waiting.
+// A crew calls the runner for an executor. Its goroutines, the members, are handed batches of runs and work them off, one
+// run after the other: runs that take no time need no goroutine each, no lock and no switch between goroutines.
 //
-// How long a run takes is not known before. So a few goroutines are put to work first, and as long as anything still
-// waits, the executor looks again and again: where nothing was taken meanwhile, there is a goroutine more, then two, then
-// four.
+// How long a run takes is not known before, and one that takes long must keep no other waiting. So everything goes to
+// one member first, and as long as it has not begun with all of it the executor looks again and again: where nothing was
+// begun for a while, it takes back the rest, and shares it out among a member more, then two, then four. Who has nothing
+// to do looks around for a moment before it goes to sleep, since to be woken takes longer than most of what there is to do
+// in between.
+//
+// All but the members' own goroutines belong to the executor.
 type crew struct {
 	m        *Machine
 	carryOut func(*liveRun) Result
-	news     chan struct{} // holds one when something is over
+	news     chan struct{} // holds one when a member has worked off its batch, or a run is stuck
+	told     atomic.Bool   // there are any
+	looking  atomic.Bool   // a member looks around for work
+	left     atomic.Bool   // the executor is gone
 
-	mu        sync.Mutex
-	work      sync.Cond // something waits, or the crew is dismissed
-	waiting   []*liveRun
-	head      int // of what waits
-	over      []finish
-	members   int
-	idle      int // members that wait for work and were not called
-	taken     int // runs that were taken in all
-	dismissed bool
+	mu    sync.Mutex
+	done  []*member  // who worked off a batch
+	stuck []*liveRun // runs whose runner does not return
 
-	// What the executor saw when it looked last.
-	seen, patience, next int
-	looks                int // looks in a row that found nothing
-	room                 []finish
+	waiting []*liveRun
+	all     []*member
+	idle    []*member
+	working []*member // who may have runs left to begin with
+	over    []finish  // room for what takeIn returns
+	stall   int       // looks in a row since when nothing was begun
+	calls   int       // how many members to call next
+	looks   int       // looks in a row that found nothing to take in
 }
+
+const (
+	fewLooks  = 16  // looks before a batch is taken back
+	manyLooks = 128 // looks before somebody goes to sleep
+	manyOvers = 32  // runs to take in at once, while more are begun
+)
 
 // A finish says that a run is over, or that its runner does not return.
 type finish struct {
@@ -39,10 +51,29 @@ type finish struct {
 	stuck bool
 }
 
+// A member is one goroutine of a crew and what it was handed. While it works, only begun is shared.
+type member struct {
+	*crew
+	runs  []*liveRun
+	begun atomic.Int64 // how many of the runs it began with, plus takenBack if the others were taken back
+	state atomic.Int32
+	wake  chan struct{}
+	ended bool // the runner ended the goroutine
+
+	seen, taken, mine int // how many runs were begun when the executor looked last, are taken in, and are not taken back
+}
+
+const takenBack = 1 << 32
+
+// The states of a member.
+const (
+	awake int32 = iota
+	called
+	asleep
+)
+
 func newCrew(m *Machine, carryOut func(*liveRun) Result) *crew {
-	c := &crew{m: m, carryOut: carryOut, news: make(chan struct{}, 1)}
-	c.work.L = &c.mu
-	return c
+	return &crew{m: m, carryOut: carryOut, news: make(chan struct{}, 1)}
 }
 
 // take takes over runs that are to be carried out.
@@ -50,73 +81,110 @@ func (c *crew) take(runs []*liveRun) {
 	if len(runs) == 0 {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.waits() == 0 {
-		c.waiting, c.head = c.waiting[:0], 0
-	}
 	c.waiting = append(c.waiting, runs...)
-	c.call(runtime.GOMAXPROCS(0) - (c.members - c.idle))
-}
-
-func (c *crew) waits() int { return len(c.waiting) - c.head }
-
-// call puts members to work, but not more than there is work for.
-func (c *crew) call(members int) {
-	for range min(members, c.waits()) {
-		if c.idle > 0 {
-			c.idle--
-			c.work.Signal()
-			continue
-		}
-		c.members++
-		go c.member()
+	if len(c.working) == 0 {
+		c.stall, c.calls = 0, 1
+		c.share(1)
 	}
 }
 
-// member carries out what waits until the crew is dismissed.
-func (c *crew) member() {
+// share shares out what waits among members.
+func (c *crew) share(members int) {
+	for ; members > 0 && len(c.waiting) > 0; members-- {
+		some := (len(c.waiting) + members - 1) / members
+		c.member().hand(c.waiting[:some])
+		c.waiting = c.waiting[some:]
+	}
+	if len(c.waiting) == 0 {
+		c.waiting = c.waiting[:0:0]
+	}
+}
+
+// member returns a member that has nothing to do.
+func (c *crew) member() *member {
+	if last := len(c.idle) - 1; last >= 0 {
+		m := c.idle[last]
+		c.idle = c.idle[:last]
+		return m
+	}
+	m := &member{crew: c, wake: make(chan struct{}, 1)}
+	m.state.Store(called)
+	c.all = append(c.all, m)
+	return m
+}
+
+// hand hands runs to a member.
+func (m *member) hand(runs []*liveRun) {
+	fresh := m.runs == nil
+	m.runs = append(m.runs[:0], runs...)
+	m.seen, m.taken, m.mine = 0, 0, len(runs)
+	m.begun.Store(0)
+	m.working = append(m.working, m)
+	switch {
+	case fresh:
+		go m.work()
+	case m.state.Swap(called) == asleep:
+		m.wake <- struct{}{}
+	}
+}
+
+// work works off what the member is handed, until the executor is gone.
+func (m *member) work() {
 	var run *liveRun
 	var room []Ref // for the basis of the next runs
-	defer func() { // the runner ended the goroutine
-		if run != nil {
+	defer func() {
+		if run != nil { // the runner ended the goroutine
 			run.result = Result{Phase: PhaseFailed, Reason: "the runner ended its goroutine"}
 			run.end()
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.members--
-			c.report(finish{run: run})
+			m.ended = true
+			m.begun.Add(takenBack)
+			m.report()
 		}
 	}()
-	c.mu.Lock()
 	for {
-		for looks := 0; c.waits() == 0 && !c.dismissed; looks++ {
-			if looks < while {
-				c.mu.Unlock()
-				runtime.Gosched()
-				c.mu.Lock()
-				continue
+		for k := m.begin(); k < len(m.runs); k = m.begin() {
+			run = m.runs[k]
+			if !run.takenUp {
+				run.task.Basis, room = m.basis(run.index, room)
 			}
-			c.idle++
-			c.work.Wait()
+			run.begin()
+			run.result = m.carryOut(run)
+			run.end()
+			run = nil
 		}
-		if c.dismissed {
-			c.mu.Unlock()
+		m.state.Store(awake)
+		m.report()
+		m.wait()
+		if m.left.Load() {
 			return
 		}
-		run = c.waiting[c.head]
-		c.head++
-		c.taken++
-		c.mu.Unlock()
-		if !run.takenUp {
-			run.task.Basis, room = c.basis(run.index, room)
+	}
+}
+
+// begin returns the place of the next run in the batch. If there is none, it is not below the length of the batch.
+func (m *member) begin() int { return int(m.begun.Add(1) - 1) }
+
+// report says that the batch is worked off.
+func (m *member) report() {
+	m.mu.Lock()
+	m.done = append(m.done, m)
+	m.mu.Unlock()
+	m.tell()
+}
+
+// wait looks around for a moment, unless another member does so, and then sleeps until it is called.
+func (m *member) wait() {
+	if m.looking.CompareAndSwap(false, true) {
+		defer m.looking.Store(false)
+		for range manyLooks {
+			if m.state.Load() == called || m.left.Load() {
+				return
+			}
+			runtime.Gosched()
 		}
-		run.begin()
-		run.result = c.carryOut(run)
-		run.end()
-		c.mu.Lock()
-		c.report(finish{run: run})
-		run = nil
+	}
+	if !m.left.Load() && m.state.CompareAndSwap(awake, asleep) {
+		<-m.wake
 	}
 }
 
@@ -130,31 +198,28 @@ func (c *crew) basis(i int, room []Ref) (basis, rest []Ref) {
 	return slices.Clip(room[at:]), room
 }
 
-func (c *crew) report(f finish) {
-	c.over = append(c.over, f)
-	if len(c.over) == 1 {
-		select {
-		case c.news <- struct{}{}:
-		default:
-		}
+func (c *crew) tell() {
+	c.told.Store(true)
+	select {
+	case c.news <- struct{}{}:
+	default:
 	}
 }
 
 // giveUp reports that the runner of a run does not return.
 func (c *crew) giveUp(run *liveRun) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.report(finish{run, true})
+	c.stuck = append(c.stuck, run)
+	c.mu.Unlock()
+	c.tell()
 }
 
 // always is a channel from which can be received at any time.
 var always = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// ready returns a channel from which can be received when something is to be taken in, or may be soon.
+// ready returns a channel from which can be received when it is time for takeIn.
 func (c *crew) ready() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.waits() > 0 || len(c.over) > 0 || c.looks < while {
+	if len(c.working) > 0 || c.told.Load() || c.looks < manyLooks {
 		return always
 	}
 	return c.news
@@ -162,40 +227,95 @@ func (c *crew) ready() <-chan struct{} {
 
 // takeIn returns what is over since it was called last. The slice is good until it is called again.
 func (c *crew) takeIn() []finish {
-	c.mu.Lock()
-	over := c.over
-	c.over, c.room = c.room[:0], over
+	c.over = c.over[:0]
 	c.look()
-	c.mu.Unlock()
+	if c.told.Swap(false) {
+		c.takeDone()
+	}
+	if len(c.working) == 0 {
+		c.share(1)
+	}
 	c.looks++
-	if len(over) == 0 {
+	if len(c.over) > 0 {
+		c.looks = 0
+	} else {
 		runtime.Gosched()
-		return nil
 	}
-	c.looks = 0
-	return over
+	return c.over
 }
 
-// while is how many times it is looked again before something is done about it.
-const while = 16
-
-// look adds to the members at work if nothing was taken for a while although something waits.
+// look takes in what the members at work have finished, if it is much. If nothing was begun for a while, it calls others.
 func (c *crew) look() {
-	switch {
-	case c.taken != c.seen || c.waits() == 0:
-		c.seen, c.patience, c.next = c.taken, 0, 1
-	case c.patience < while:
-		c.patience++
-	default:
-		c.call(c.next)
-		c.patience, c.next = 0, 2*c.next
+	moved := false
+	c.working = slices.DeleteFunc(c.working, func(m *member) bool {
+		begun := min(int(m.begun.Load()), m.mine)
+		moved = moved || begun != m.seen
+		m.seen = begun
+		if over := begun - 1; over-m.taken >= manyOvers {
+			c.takeFrom(m, over)
+		}
+		return begun == m.mine
+	})
+	c.stall++
+	if moved || len(c.working) == 0 {
+		c.stall = 0
+	}
+	if c.stall < fewLooks {
+		return
+	}
+	c.stall = 0
+	for _, m := range c.working {
+		c.takeBack(m)
+	}
+	c.working = c.working[:0]
+	c.share(c.calls)
+	c.calls *= 2
+}
+
+// takeFrom takes in what a member has finished: so many runs of its batch.
+func (c *crew) takeFrom(m *member, runs int) {
+	for _, run := range m.runs[m.taken:runs] {
+		c.over = append(c.over, finish{run: run})
+	}
+	m.taken = runs
+}
+
+// takeBack takes back the runs that a member has not begun with.
+func (c *crew) takeBack(m *member) {
+	begun := int(m.begun.Add(takenBack) - takenBack)
+	m.mine = min(begun, m.mine)
+	c.waiting = append(c.waiting, m.runs[m.mine:]...)
+}
+
+// takeDone takes in what the members have finished that worked off their batch, and what is stuck.
+func (c *crew) takeDone() {
+	c.mu.Lock()
+	done, stuck := c.done, c.stuck
+	c.done, c.stuck = nil, nil
+	c.mu.Unlock()
+	for _, m := range done {
+		c.working = slices.DeleteFunc(c.working, func(w *member) bool { return w == m })
+		if m.ended {
+			m.mine = min(int(m.begun.Load()&(takenBack-1)), m.mine)
+			c.waiting = append(c.waiting, m.runs[m.mine:]...)
+		}
+		c.takeFrom(m, m.mine)
+		if !m.ended {
+			c.idle = append(c.idle, m)
+		}
+	}
+	for _, run := range stuck {
+		c.over = append(c.over, finish{run, true})
 	}
 }
 
-// dismiss ends the members that wait for work, and others when their runner returns.
+// dismiss lets the members go: those that have nothing to do now, others when their runner returns.
 func (c *crew) dismiss() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.dismissed = true
-	c.work.Broadcast()
+	c.left.Store(true)
+	for _, m := range c.all {
+		m.begun.Add(takenBack)
+		if m.state.Swap(called) == asleep {
+			m.wake <- struct{}{}
+		}
+	}
 }

@@ -375,6 +375,30 @@ func (e *explorer) checkStep(from state, event Event, to state) {
 	}
 }
 
+// put does what loadStatus does, without a detour where the scenario stands on its parents alone.
+func (e *explorer) put(m *Machine, i int, p packed) {
+	at, ok := m.g.Index(scenarioName(i))
+	if !ok {
+		m.loadStatus(scenarioName(i), e.status(i, p))
+		return
+	}
+	beside := p >> 15 << 15
+	for k, parent := range m.g.ParentsAt(at) {
+		bit := basisBit(i, scenarioNumber(m.g.ID(int(parent.Index))))
+		m.basis[int(m.parents[at])+k] = uint32(p >> bit & 7)
+		beside &^= 7 << bit
+	}
+	if beside != 0 {
+		m.loadStatus(scenarioName(i), e.status(i, p))
+		return
+	}
+	n := &m.nodes[at]
+	n.record = p.record()
+	if p>>15 != 0 {
+		n.flags |= flagBased
+	}
+}
+
 // wordOf returns a set of small numbers.
 func wordOf(s set) (word uint64) {
 	for i := s.from(0); i >= 0; i = s.from(i + 1) {
@@ -398,7 +422,7 @@ func (e *explorer) load(s state) *Machine {
 	m.final, m.stir = tally{}, false
 	for i := range e.scenarios {
 		if p := s.scenario[i]; p != 0 {
-			m.loadStatus(scenarioName(i), e.status(i, p))
+			e.put(m, i, p)
 		}
 	}
 	m.concludeAll()
@@ -571,11 +595,16 @@ func (e *explorer) unpack(s state) (snapshot Snapshot, stopping [mostScenarios]b
 	return snapshot, stopping
 }
 
-func (e *explorer) status(i int, p packed) Status {
-	st := Status{
-		Run: int(p & 7), Phase: Phase(p >> 3 & 7), Forced: p>>6&1 == 1,
-		Want: int(p >> 7 & 7), Force: p>>10&1 == 1, Cancel: int(p >> 11 & 7),
+func (p packed) record() record {
+	return record{
+		run: int(p & 7), want: int(p >> 7 & 7), cancel: int(p >> 11 & 7),
+		phase: Phase(p >> 3 & 7), forced: p>>6&1 == 1, force: p>>10&1 == 1,
 	}
+}
+
+func (e *explorer) status(i int, p packed) Status {
+	r := p.record()
+	st := Status{Run: r.run, Phase: r.phase, Forced: r.forced, Want: r.want, Force: r.force, Cancel: r.cancel}
 	if p>>15 == 0 {
 		return st
 	}
