@@ -103,14 +103,16 @@ func (st Status) observe(e Event) (after Status, changed bool) {
 	if e.Ref.ID == "" {
 		return st, false
 	}
-	e.Basis = cleanBasis(e.Basis)
+	if !isClean(e.Basis) {
+		e.Basis = cleanBasis(e.Basis)
+	}
 	r := st.record()
 	c := r.observe(&e, len(st.Basis) > 0)
 	if c&changedRun != 0 {
 		st.Basis = nil
 	}
 	if c&changedBasis != 0 {
-		st.Basis = e.Basis
+		st.Basis = slices.Clone(e.Basis)
 	}
 	st.Run, st.Want, st.Cancel, st.Phase, st.Forced, st.Force = r.run, r.want, r.cancel, r.phase, r.forced, r.force
 	return st, c != 0
