@@ -455,3 +455,25 @@ func TestGonumDOT(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// Within a layer the order is that of the IDs byte by byte, whatever they have in common.
+func TestOrderWithinLayer(t *testing.T) {
+	ids := []dag.ID{
+		"\x00", "\x00\x00", "a", "a\x00", "a\x00b", "ab", "abcdefgh", "abcdefgh\x00", "abcdefgha", "abcdefghb", "abcdefgi", "b", "ä", "\xff",
+	}
+	for _, prefix := range []dag.ID{"", "x", "shared by all of them/"} {
+		var list []dag.Scenario
+		var want []dag.ID
+		for _, id := range ids {
+			want = append(want, prefix+id)
+			list = append([]dag.Scenario{{ID: prefix + id}}, list...)
+		}
+		g, err := dag.New(list...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, slices.Collect(g.All())); diff != "" {
+			t.Errorf("prefix %q (-want +got):\n%s", prefix, diff)
+		}
+	}
+}

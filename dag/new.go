@@ -234,17 +234,55 @@ func (b *builder) canonical() []int32 {
 	for k := range start[1:] {
 		start[k+1] += start[k]
 	}
-	order, next := make([]int32, len(b.ids)), slices.Clone(start)
+	keys, next := make([]sortKey, len(b.ids)), slices.Clone(start)
+	shared := sharedPrefix(b.ids)
 	for i, layer := range b.layer {
-		order[next[layer]] = int32(i)
+		keys[next[layer]] = sortKey{eightBytes(b.ids[i][shared:]), int32(i)}
 		next[layer]++
 	}
 	for k := range start[1:] {
-		slices.SortFunc(order[start[k]:start[k+1]], func(x, y int32) int {
-			return strings.Compare(string(b.ids[x]), string(b.ids[y]))
+		slices.SortFunc(keys[start[k]:start[k+1]], func(x, y sortKey) int {
+			if x.first != y.first {
+				return cmp.Compare(x.first, y.first)
+			}
+			return strings.Compare(string(b.ids[x.number]), string(b.ids[y.number]))
 		})
 	}
+	order := make([]int32, len(b.ids))
+	for at, k := range keys {
+		order[at] = k.number
+	}
 	return order
+}
+
+// A sortKey stands for an ID when sorting: mostly its first bytes decide.
+type sortKey struct {
+	first  uint64
+	number int32
+}
+
+// sharedPrefix returns how many bytes all IDs have in common at their beginning.
+func sharedPrefix(ids []ID) int {
+	if len(ids) == 0 {
+		return 0
+	}
+	shared := len(ids[0])
+	for _, id := range ids[1:] {
+		same := 0
+		for same < min(shared, len(id)) && id[same] == ids[0][same] {
+			same++
+		}
+		shared = same
+	}
+	return shared
+}
+
+// eightBytes returns the first eight bytes as a number, as if zeros followed the end.
+func eightBytes(id ID) (first uint64) {
+	for k := range min(8, len(id)) {
+		first |= uint64(id[k]) << (56 - 8*k)
+	}
+	return first
 }
 
 // graph renumbers everything from order of mention to canonical order. There are no mistakes, so that the edges are
