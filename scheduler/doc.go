@@ -16,8 +16,9 @@
 // A plan repeats an action until it is observed to be done, so a controller that crashes in between does it again, and
 // finds what it did before. The example of Next is a whole controller.
 //
-// Everything else is convenience around it: [Machine] remembers a Snapshot, [Run] carries plans out in this process
-// with a [Runner], [Conclude] and [Explain] tell what the rules conclude and why.
+// Everything else is convenience around it: [Machine] remembers a Snapshot and finds what an event changes without looking
+// at the whole graph, [Run] carries plans out in this process with a [Runner], [Conclude] and [Explain] tell what the
+// rules conclude and why. Package schedulertest holds a scheduler or runner of your own against the same rules.
 //
 // # Rules
 //
