@@ -60,7 +60,9 @@ type member struct {
 	wake  chan struct{}
 	ended bool // the runner ended the goroutine
 
-	seen, taken, mine int // how many runs were begun when the executor looked last, are taken in, and are not taken back
+	// Of the executor alone.
+	seen, taken, mine int  // how many runs were begun when it looked last, are taken in, and were not taken back
+	back              bool // the others were taken back
 }
 
 const takenBack = 1 << 32
@@ -117,7 +119,7 @@ func (c *crew) member() *member {
 func (m *member) hand(runs []*liveRun) {
 	fresh := m.runs == nil
 	m.runs = append(m.runs[:0], runs...)
-	m.seen, m.taken, m.mine = 0, 0, len(runs)
+	m.seen, m.taken, m.mine, m.back = 0, 0, len(runs), false
 	m.begun.Store(0)
 	m.working = append(m.working, m)
 	switch {
@@ -137,12 +139,11 @@ func (m *member) work() {
 			run.result = Result{Phase: PhaseFailed, Reason: "the runner ended its goroutine"}
 			run.end()
 			m.ended = true
-			m.begun.Add(takenBack)
 			m.report()
 		}
 	}()
 	for {
-		for k := m.begin(); k < len(m.runs); k = m.begin() {
+		for k := m.begin(); k < int64(len(m.runs)); k = m.begin() {
 			run = m.runs[k]
 			if !run.takenUp {
 				run.task.Basis, room = m.basis(run.index, room)
@@ -162,7 +163,7 @@ func (m *member) work() {
 }
 
 // begin returns the place of the next run in the batch. If there is none, it is not below the length of the batch.
-func (m *member) begin() int { return int(m.begun.Add(1) - 1) }
+func (m *member) begin() int64 { return m.begun.Add(1) - 1 }
 
 // report says that the batch is worked off.
 func (m *member) report() {
@@ -248,7 +249,7 @@ func (c *crew) takeIn() []finish {
 func (c *crew) look() {
 	moved := false
 	c.working = slices.DeleteFunc(c.working, func(m *member) bool {
-		begun := min(int(m.begun.Load()), m.mine)
+		begun := int(min(m.begun.Load(), int64(m.mine)))
 		moved = moved || begun != m.seen
 		m.seen = begun
 		if over := begun - 1; over-m.taken >= manyOvers {
@@ -282,8 +283,12 @@ func (c *crew) takeFrom(m *member, runs int) {
 
 // takeBack takes back the runs that a member has not begun with.
 func (c *crew) takeBack(m *member) {
-	begun := int(m.begun.Add(takenBack) - takenBack)
-	m.mine = min(begun, m.mine)
+	if m.back {
+		return
+	}
+	m.back = true
+	begun := m.begun.Add(takenBack) - takenBack
+	m.mine = int(min(begun, int64(m.mine)))
 	c.waiting = append(c.waiting, m.runs[m.mine:]...)
 }
 
@@ -296,13 +301,11 @@ func (c *crew) takeDone() {
 	for _, m := range done {
 		c.working = slices.DeleteFunc(c.working, func(w *member) bool { return w == m })
 		if m.ended {
-			m.mine = min(int(m.begun.Load()&(takenBack-1)), m.mine)
-			c.waiting = append(c.waiting, m.runs[m.mine:]...)
-		}
-		c.takeFrom(m, m.mine)
-		if !m.ended {
+			c.takeBack(m)
+		} else {
 			c.idle = append(c.idle, m)
 		}
+		c.takeFrom(m, m.mine)
 	}
 	for _, run := range stuck {
 		c.over = append(c.over, finish{run, true})
