@@ -889,11 +889,11 @@ func TestRunAllAtOnce(t *testing.T) {
 				i, _ := strconv.Atoi(string(t.Ref.ID))
 				begun[i].Add(1)
 				waiting.Done()
-				switch {
-				case i%7 == 3:
-					runtime.Goexit()
-				case i%3 == 0:
+				if i%3 == 0 {
 					waiting.Wait()
+				}
+				if i%7 == 3 {
+					runtime.Goexit()
 				}
 				return scheduler.Result{Phase: scheduler.PhasePassed}, nil
 			})
