@@ -25,6 +25,8 @@ func TestNextIsTotal(t *testing.T) {
 		{"asked for in advance", scheduler.Status{Run: 2, Phase: scheduler.PhasePassed, Want: 5}, "start a#5\na ready\n"},
 		{"negative numbers", scheduler.Status{Run: -1, Phase: scheduler.PhasePassed, Want: -2, Cancel: -3}, "start a#1\na ready\n"},
 		{"a request by force that was honored", scheduler.Status{Run: 1, Phase: scheduler.PhaseStopped, Want: 1, Force: true}, "start a#2\na ready\n"},
+		{"a cancellation from outside without a run", scheduler.Status{Phase: scheduler.PhaseCanceled}, "start a#1\na ready\n"},
+		{"the first unknown phase", scheduler.Status{Run: 3, Phase: scheduler.PhaseStopped + 1}, "start a#4\na ready\n"},
 		{"a basis of strangers", scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{{ID: "x", Run: 1}, {ID: "a", Run: 9}}}, "a passed\noutcome passed\n"},
 	}
 	g := graphOf(t, dag.Scenario{ID: "a"})
@@ -35,6 +37,49 @@ func TestNextIsTotal(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// The same below a parent that failed, at its second run.
+func TestNextIsTotalBelowAFailure(t *testing.T) {
+	canceled := "a failed, b canceled (a#2)\noutcome failed\n"
+	on := func(run int) []scheduler.Ref { return []scheduler.Ref{{ID: "a", Run: run}} }
+	tests := []struct {
+		name string
+		st   scheduler.Status
+		want string
+	}{
+		{"forced", scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Forced: true, Basis: on(2)}, "a failed, b passed\noutcome failed\n"},
+		{"forced, without a run", scheduler.Status{Forced: true}, canceled},
+		{"forced, and on a run that has not come yet", scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Forced: true, Basis: on(3)}, canceled},
+		{"forced, and asked for by force", scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Forced: true, Want: 2, Force: true}, "start b#2 by force on a#2\na failed, b ready\n"},
+		{"a request by force that was honored", scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Basis: on(2), Want: 1, Force: true}, canceled},
+		{"a request by force of no run", scheduler.Status{Force: true}, canceled},
+	}
+	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")})
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := scheduler.Snapshot{"a": {Run: 2, Phase: scheduler.PhaseFailed}, "b": test.st}
+			if diff := cmp.Diff(test.want, describe(g, s, scheduler.Next(g, s))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// "It is the run that a request made now is about."
+func TestNewest(t *testing.T) {
+	for _, test := range []struct {
+		st   scheduler.Status
+		want int
+	}{
+		{scheduler.Status{}, 0}, {scheduler.Status{Run: 3, Want: 2, Cancel: 1}, 3}, {scheduler.Status{Run: 3, Want: 4}, 4},
+		{scheduler.Status{Run: 3, Want: 4, Cancel: 5}, 5},
+	} {
+		want := scheduler.Ref{ID: "a", Run: test.want}
+		if got := (scheduler.Snapshot{"a": test.st}).Newest("a"); got != want {
+			t.Errorf("%+v: got %s, want %s", test.st, got, want)
+		}
 	}
 }
 
@@ -49,17 +94,55 @@ func TestSenselessEventsChangeNothing(t *testing.T) {
 		scheduler.Finished(ref(-1), scheduler.PhasePassed),
 		scheduler.Finished(ref(math.MaxInt), scheduler.PhasePassed),
 		{Ref: ref(0), Phase: scheduler.PhasePassed, Basis: basis, Forced: true},
+		{Ref: ref(4), Basis: basis},
+		{Ref: ref(4), Phase: 77, Basis: basis, Forced: true},
 		{Kind: 77, Ref: ref(5), Phase: scheduler.PhasePassed},
 		scheduler.Started(scheduler.Action{Kind: scheduler.Stop, Ref: ref(5), Basis: basis}),
 		scheduler.Rerun(ref(-1)), scheduler.Force(ref(-1)), scheduler.Cancel(ref(-1)),
 		scheduler.Rerun(ref(1<<30 + 1)), scheduler.Cancel(ref(1<<30 + 1)), scheduler.Finished(ref(1<<30+1), scheduler.PhasePassed),
 	}
-	for _, s := range []scheduler.Snapshot{nil, {}, {"a": {Run: 4, Phase: scheduler.PhaseRunning}}, {"a": {Run: 4, Phase: scheduler.PhaseFailed, Want: 5}}} {
+	for _, s := range []scheduler.Snapshot{
+		nil, {}, {"a": {Run: 4, Phase: scheduler.PhaseRunning}}, {"a": {Run: 4, Phase: scheduler.PhaseFailed, Want: 5}}, {"a": {Run: -4, Cancel: -4}},
+	} {
 		for _, e := range events {
 			if diff := cmp.Diff(s, s.Observe(e)); diff != "" {
 				t.Errorf("%v after %+v (-want +got):\n%s", s, e, diff)
 			}
 		}
+	}
+}
+
+// "News that follows on earlier news may leave it out": what the run was started on, and that it was forced, may come with
+// any news of the run, but only once.
+func TestObserveHearsLater(t *testing.T) {
+	run := scheduler.Ref{ID: "b", Run: 2}
+	on := func(n int) []scheduler.Ref { return []scheduler.Ref{{ID: "a", Run: n}} }
+	s := scheduler.Snapshot{"b": {Run: 1, Phase: scheduler.PhasePassed, Basis: on(1), Forced: true}}
+	for _, step := range []struct {
+		e    scheduler.Event
+		want scheduler.Status
+	}{
+		{scheduler.Event{Ref: run, Phase: scheduler.PhaseRunning}, scheduler.Status{Run: 2, Phase: scheduler.PhaseRunning}},
+		{scheduler.Event{Ref: scheduler.Ref{ID: "b", Run: 1}, Phase: scheduler.PhasePassed, Basis: on(1), Forced: true}, scheduler.Status{Run: 2, Phase: scheduler.PhaseRunning}},
+		{scheduler.Event{Ref: run, Phase: scheduler.PhaseRunning, Forced: true}, scheduler.Status{Run: 2, Phase: scheduler.PhaseRunning, Forced: true}},
+		{scheduler.Event{Ref: run, Phase: scheduler.PhaseRunning, Basis: on(2)}, scheduler.Status{Run: 2, Phase: scheduler.PhaseRunning, Forced: true, Basis: on(2)}},
+		{scheduler.Event{Ref: run, Phase: scheduler.PhaseFailed, Basis: on(3)}, scheduler.Status{Run: 2, Phase: scheduler.PhaseFailed, Forced: true, Basis: on(2)}},
+	} {
+		s = s.Observe(step.e)
+		if diff := cmp.Diff(step.want, s["b"]); diff != "" {
+			t.Fatalf("after %s (-want +got):\n%s", step.e, diff)
+		}
+	}
+}
+
+// A basis is kept by ascending ID, of a parent the newest run, and nothing that names no run.
+func TestObserveCleansTheBasis(t *testing.T) {
+	const most = 1<<31 - 1
+	s := scheduler.Snapshot{}.Observe(scheduler.Event{Ref: scheduler.Ref{ID: "z", Run: 1}, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{
+		{ID: "c", Run: most}, {ID: "b", Run: 2}, {ID: "", Run: 1}, {ID: "b", Run: 3}, {ID: "b", Run: 1}, {ID: "a", Run: 0}, {ID: "d", Run: -1}, {ID: "e", Run: most + 1},
+	}})
+	if diff := cmp.Diff([]scheduler.Ref{{ID: "b", Run: 3}, {ID: "c", Run: most}}, s["z"].Basis); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -92,13 +175,33 @@ func TestNames(t *testing.T) {
 		scheduler.VerdictReady.String(), scheduler.Verdict(9).String(), scheduler.OutcomePassed.String(), scheduler.Outcome(9).String(),
 		scheduler.Start.String(), scheduler.Stop.String(), scheduler.ActionKind(9).String(), scheduler.EventKind(9).String(),
 		scheduler.Rerun(scheduler.Ref{ID: "a", Run: 1}).String(),
+		(scheduler.PhaseStopped + 1).String(), (scheduler.VerdictCanceled + 1).String(), (scheduler.EventCancel + 1).String(),
 	}
 	want := []string{
 		"none", "stopped", "Phase(9)", "ready", "Verdict(9)", "passed", "Outcome(9)",
 		"start", "stop", "ActionKind(9)", "EventKind(9)", "rerun a#1",
+		"Phase(6)", "Verdict(6)", "EventKind(4)",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestOverAndFinal(t *testing.T) {
+	var over, final []string
+	for k := range uint8(10) {
+		if p := scheduler.Phase(k); p.Over() {
+			over = append(over, p.String())
+		}
+		if v := scheduler.Verdict(k); v.Final() {
+			final = append(final, v.String())
+		}
+	}
+	if diff := cmp.Diff([]string{"passed", "failed", "canceled", "stopped"}, over); diff != "" {
+		t.Errorf("over (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"passed", "failed", "canceled"}, final); diff != "" {
+		t.Errorf("final (-want +got):\n%s", diff)
 	}
 }
 
@@ -127,6 +230,7 @@ func TestNextStopsRemovedScenariosInOrder(t *testing.T) {
 		want = append(want, "stop "+string(id)+"#2")
 	}
 	s["over"] = scheduler.Status{Run: 2, Phase: scheduler.PhasePassed}
+	s["never"] = scheduler.Status{Phase: scheduler.PhaseRunning} // of no run
 	want = append(want, "start a#1")
 	for range 20 {
 		var got []string

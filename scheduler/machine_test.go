@@ -1,0 +1,253 @@
+package scheduler_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+)
+
+// "Plan always equals Next of its graph and its snapshot": also of snapshots that no history leads to, and after events
+// in no order, of runs that nobody has asked for, on whatever.
+func TestMachineTakesAnything(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := drawGraph(t)
+		id := rapid.SampledFrom([]dag.ID{"a", "b", "c", "d", "e", "f", "g", "h"})
+		run := rapid.IntRange(-1, 4)
+		phase := rapid.SampledFrom([]scheduler.Phase{
+			scheduler.PhaseNone, scheduler.PhaseRunning, scheduler.PhaseRunning, scheduler.PhasePassed, scheduler.PhasePassed,
+			scheduler.PhaseFailed, scheduler.PhaseCanceled, scheduler.PhaseStopped, scheduler.PhaseStopped + 1, 77,
+		})
+		basis := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) scheduler.Ref {
+			return scheduler.Ref{ID: rapid.OneOf(id, id, rapid.Just(dag.ID(""))).Draw(t, "on"), Run: run.Draw(t, "its run")}
+		}), 0, 5)
+		begin := scheduler.Snapshot{}
+		for range rapid.IntRange(0, 8).Draw(t, "known") {
+			begin[id.Draw(t, "id")] = scheduler.Status{
+				Run: run.Draw(t, "run"), Phase: phase.Draw(t, "phase"), Forced: rapid.Bool().Draw(t, "forced"), Basis: basis.Draw(t, "basis"),
+				Want: run.Draw(t, "want"), Force: rapid.Bool().Draw(t, "force"), Cancel: run.Draw(t, "cancel"),
+			}
+		}
+		m := scheduler.NewMachine(g, begin)
+		s := m.Snapshot()
+		checkSame(t, g, s, m)
+		for range rapid.IntRange(0, 12).Draw(t, "events") {
+			if rapid.IntRange(0, 3).Draw(t, "obey") == 0 {
+				s = obeyByIndex(t, g, s, m, phase)
+				checkSame(t, g, s, m)
+				continue
+			}
+			e := scheduler.Event{
+				Kind: scheduler.EventKind(rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3, 4}).Draw(t, "kind")),
+				Ref:  scheduler.Ref{ID: id.Draw(t, "of"), Run: run.Draw(t, "its run")}, Phase: phase.Draw(t, "phase"),
+				Basis: basis.Draw(t, "basis"), Forced: rapid.Bool().Draw(t, "forced"),
+			}
+			given := slices.Clone(e.Basis)
+			_, known := s[e.Ref.ID]
+			_, in := g.Index(e.Ref.ID)
+			if !known && !in && e.Kind != scheduler.EventNews {
+				if m.Observe(e) {
+					t.Fatalf("%s about a stranger is kept", e)
+				}
+				continue
+			}
+			after := s.Observe(e)
+			if changed := m.Observe(e); changed == same(s, after) {
+				t.Fatalf("%s changed something: %t, from %v to %v", e, changed, s, after)
+			}
+			if !slices.Equal(e.Basis, given) {
+				t.Fatalf("the basis of the event became %v, it was %v", e.Basis, given)
+			}
+			s = after
+			checkSame(t, g, s, m)
+		}
+	})
+}
+
+// obeyByIndex starts or finishes one scenario, and tells the machine by index.
+func obeyByIndex(t *rapid.T, g *dag.Graph, s scheduler.Snapshot, m *scheduler.Machine, phase *rapid.Generator[scheduler.Phase]) scheduler.Snapshot {
+	i := rapid.IntRange(0, g.Len()-1).Draw(t, "index")
+	if rapid.Bool().Draw(t, "finish") {
+		end := phase.Draw(t, "end")
+		after := s.Observe(scheduler.Finished(scheduler.Ref{ID: g.ID(i), Run: s[g.ID(i)].Run}, end))
+		if changed := m.FinishedAt(i, end); changed == same(s, after) {
+			t.Fatalf("%s of %s changed something: %t, from %v to %v", end, g.ID(i), changed, s, after)
+		}
+		return after
+	}
+	a := m.ActionAt(i)
+	if changed := m.StartedAt(i); changed != (a.Kind == scheduler.Start) {
+		t.Fatalf("%s changed something: %t", a, changed)
+	}
+	return s.Observe(scheduler.Started(a))
+}
+
+func same(a, b scheduler.Snapshot) bool { return cmp.Equal(a, b, cmpopts.EquateEmpty()) }
+
+// checkSame: a machine knows what a snapshot holds, and says of it what Next and the other functions say.
+func checkSame(t interface{ Fatalf(string, ...any) }, g *dag.Graph, s scheduler.Snapshot, m *scheduler.Machine) {
+	equal := func(what string, want, got any) {
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("%s (-want +got):\n%s\nsnapshot: %+v", what, diff, s)
+		}
+	}
+	equal("the snapshot", s, m.Snapshot())
+	equal("the plan", scheduler.Next(g, s), m.Plan())
+	for i, c := range scheduler.Conclude(g, s) {
+		equal("the conclusion", c, m.Conclusion(g.ID(i)))
+	}
+	for _, id := range []dag.ID{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		equal("the explanation", scheduler.Explain(g, s, id), m.Explain(id))
+		equal("the newest run", s.Newest(id), m.Newest(id))
+	}
+}
+
+// A graph of any size is as good as a small one: with more scenarios than fit in a word, and more parents than are looked
+// through one after the other, which the bases do not name in the order in which they are declared.
+func TestMachineOfManyScenarios(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.SampledFrom([]int{12, 40, 70, 200}).Draw(t, "scenarios")
+		name := func(i int) dag.ID { return dag.ID(fmt.Sprintf("s%03d", i)) }
+		list := make([]dag.Scenario, n)
+		for i := range list {
+			list[i].ID = name(i * 11 % n) // the order of the names is not that of the edges
+			for _, p := range rapid.SliceOfNDistinct(rapid.IntRange(0, max(0, i-1)), 0, min(i, 20), rapid.ID[int]).Draw(t, "parents") {
+				list[i].After = append(list[i].After, dag.Parent{ID: list[p].ID, Condition: rapid.SampledFrom(conditions).Draw(t, "condition")})
+			}
+		}
+		g := mustNew(t, list)
+		m := scheduler.NewMachine(g, nil)
+		s := scheduler.Snapshot{}
+		check := func() {
+			if diff := cmp.Diff(scheduler.Next(g, s), m.Plan()); diff != "" {
+				t.Fatalf("the plan of the machine (-Next +Machine):\n%s\nsnapshot: %+v", diff, s)
+			}
+		}
+		for range rapid.IntRange(1, 8).Draw(t, "waves") {
+			for i, do := range m.Todo() { // everything that is to be done, in one go
+				if do == scheduler.Start {
+					a := m.ActionAt(i)
+					s = s.Observe(scheduler.Started(a))
+					m.Observe(scheduler.Started(a))
+				}
+			}
+			check()
+			for i := range g.Len() {
+				run := scheduler.Ref{ID: g.ID(i), Run: s[g.ID(i)].Run}
+				if s[run.ID].Phase != scheduler.PhaseRunning {
+					continue
+				}
+				e := scheduler.Finished(run, rapid.SampledFrom([]scheduler.Phase{
+					scheduler.PhasePassed, scheduler.PhasePassed, scheduler.PhasePassed, scheduler.PhaseFailed,
+				}).Draw(t, "phase"))
+				s = s.Observe(e)
+				m.Observe(e)
+			}
+			check()
+			make := rapid.SampledFrom([]func(scheduler.Ref) scheduler.Event{scheduler.Rerun, scheduler.Force, scheduler.Cancel}).Draw(t, "request")
+			e := make(s.Newest(g.ID(rapid.IntRange(0, n-1).Draw(t, "of"))))
+			s = s.Observe(e)
+			m.Observe(e)
+			check()
+		}
+		// News of a run on a stranger and on any run of the parents, in any order.
+		i := rapid.IntRange(0, n-1).Draw(t, "stands")
+		e := scheduler.Event{Ref: s.Newest(g.ID(i)), Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{{ID: "stranger", Run: 1}}}
+		e.Ref.Run++
+		for p := range g.Parents(g.ID(i)) {
+			if run := rapid.IntRange(-1, 1).Draw(t, "back") + s[p].Run; run > 0 {
+				e.Basis = append(e.Basis, scheduler.Ref{ID: p, Run: run})
+			}
+		}
+		if another := rapid.IntRange(0, n-1).Draw(t, "and on"); another != i {
+			e.Basis = append(e.Basis, scheduler.Ref{ID: g.ID(another), Run: 1})
+		}
+		e.Basis = rapid.Permutation(e.Basis).Draw(t, "order")
+		s = s.Observe(e)
+		m.Observe(e)
+		check()
+		if diff := cmp.Diff(s, m.Snapshot(), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("the snapshot of the machine (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(scheduler.Next(g, s), scheduler.NewMachine(g, s).Plan()); diff != "" {
+			t.Fatalf("the plan of a machine that begins here (-Next +Machine):\n%s", diff)
+		}
+	})
+}
+
+// "Numbers of runs that the JSON form of a snapshot could not hold are taken as the nearest that it could."
+func TestNewMachineFitsNumbers(t *testing.T) {
+	const most = 1<<31 - 1
+	m := scheduler.NewMachine(graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b"}), scheduler.Snapshot{
+		"a": {Run: -1, Want: most + 1, Cancel: -2},
+		"b": {Run: most + 2, Phase: scheduler.PhasePassed, Want: -3, Cancel: most + 3},
+		"c": {Run: most + 1, Phase: scheduler.PhaseRunning, Want: -1},
+	})
+	want := scheduler.Snapshot{
+		"a": {Want: most},
+		"b": {Run: most, Phase: scheduler.PhasePassed, Cancel: most},
+		"c": {Run: most, Phase: scheduler.PhaseRunning},
+	}
+	if diff := cmp.Diff(want, m.Snapshot(), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What a machine took and what it gave belongs to the caller, to the last element of a basis.
+func TestMachineKeepsItsHandsOff(t *testing.T) {
+	ref := func(id dag.ID, run int) scheduler.Ref { return scheduler.Ref{ID: id, Run: run} }
+	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")}, dag.Scenario{ID: "c", After: dag.After("a")})
+	begin := func() scheduler.Snapshot {
+		return scheduler.Snapshot{
+			"a":    {Run: 1, Phase: scheduler.PhasePassed},
+			"b":    {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1), ref("x", 3)}},
+			"c":    {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1), ref("x", 4)}},
+			"gone": {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1)}},
+		}
+	}
+	spoil := func(s scheduler.Snapshot) {
+		for id, st := range s {
+			for k := range st.Basis {
+				st.Basis[k].Run = 99
+			}
+			_ = append(st.Basis, ref("spoiled", 99))
+			s[id] = scheduler.Status{}
+		}
+	}
+	given := begin()
+	m := scheduler.NewMachine(g, given)
+	spoil(given)
+	first, second := m.Snapshot(), m.Snapshot()
+	spoil(first)
+	for what, got := range map[string]scheduler.Snapshot{"another snapshot": second, "the machine": m.Snapshot()} {
+		if diff := cmp.Diff(begin(), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	third := m.Snapshot()
+	for _, st := range third { // whoever appends to one basis leaves the others alone
+		_ = append(st.Basis, ref("spoiled", 99))
+	}
+	if diff := cmp.Diff(begin(), third); diff != "" {
+		t.Errorf("after appending (-want +got):\n%s", diff)
+	}
+}
+
+// Whoever has heard enough of what is to be done may stop listening.
+func TestMachineTodoEndsEarly(t *testing.T) {
+	m := scheduler.NewMachine(graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b"}), nil)
+	var got []int
+	for i := range m.Todo() {
+		got = append(got, i)
+		break
+	}
+	if !slices.Equal(got, []int{0}) {
+		t.Errorf("got %v", got)
+	}
+}
