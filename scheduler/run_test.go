@@ -811,61 +811,6 @@ func TestRunObserverPanics(t *testing.T) {
 	})
 }
 
-// A step tells exactly what followed from its event, and all steps together what Run returns: the scheduler is told again
-// what it did, and comes to the same conclusions.
-func TestRunTellsAllSteps(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		g := drawGraph(t)
-		ids := slices.Collect(g.All())
-		ends := map[scheduler.Ref]scheduler.Phase{}
-		for _, id := range ids {
-			for run := range 3 {
-				ends[scheduler.Ref{ID: id, Run: run + 1}] = rapid.SampledFrom([]scheduler.Phase{
-					scheduler.PhasePassed, scheduler.PhasePassed, scheduler.PhaseFailed, scheduler.PhaseCanceled,
-				}).Draw(t, "end")
-			}
-		}
-		requests := make(chan scheduler.Event, 8)
-		for range rapid.IntRange(0, 8).Draw(t, "requests") {
-			make := rapid.SampledFrom([]func(scheduler.Ref) scheduler.Event{scheduler.Rerun, scheduler.Force, scheduler.Cancel}).Draw(t, "request")
-			requests <- make(scheduler.Ref{ID: rapid.SampledFrom(ids).Draw(t, "of"), Run: rapid.IntRange(0, 3).Draw(t, "run")})
-		}
-		close(requests)
-		begin := scheduler.Snapshot{"gone": {Run: 1, Phase: scheduler.PhaseRunning}}
-		for _, id := range ids {
-			if rapid.IntRange(0, 2).Draw(t, "known") == 0 {
-				begin[id] = scheduler.Status{Run: 1, Phase: scheduler.Phase(rapid.IntRange(1, 5).Draw(t, "phase"))}
-			}
-		}
-		s, told := begin, make([]scheduler.Conclusion, g.Len())
-		returned, err := scheduler.Run(context.Background(), g, &recorder{ends: ends}, scheduler.Options{
-			Snapshot: begin, Requests: requests, Parallel: rapid.IntRange(1, 4).Draw(t, "parallel"),
-			Observe: func(step scheduler.Step) {
-				s = s.Observe(step.Event)
-				if e := step.Event; e.Phase.Over() != (step.Result.Phase == e.Phase && e.Phase != scheduler.PhaseNone) {
-					t.Errorf("%s with the result %+v", e, step.Result)
-				}
-				var want []scheduler.Change
-				for i, c := range scheduler.Conclude(g, s) {
-					if c != told[i] {
-						want = append(want, scheduler.Change{ID: g.ID(i), From: told[i], To: c})
-					}
-					told[i] = c
-				}
-				if diff := cmp.Diff(want, step.Changes); diff != "" {
-					t.Errorf("what changed with %q (-want +got):\n%s", step.Event, diff)
-				}
-			},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(s, returned); diff != "" {
-			t.Fatalf("the end (-told +returned):\n%s", diff)
-		}
-	})
-}
-
 // Runs that take long keep no other waiting, nor do those that end the goroutine: some here end only when all have begun.
 func TestRunAllAtOnce(t *testing.T) {
 	const n = 300

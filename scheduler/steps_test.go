@@ -106,3 +106,27 @@ func TestMachineRunRefusesASnapshot(t *testing.T) {
 		t.Errorf("%v, %v", err, r.starts)
 	}
 }
+
+// What came of the runs that were stopped is saved although the context is canceled.
+func TestRunSavesWhenCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cause := errors.New("the machine goes down")
+	runner := scheduler.RunnerFunc(func(ctx context.Context, _ scheduler.Task) (scheduler.Result, error) {
+		cancel(cause)
+		<-ctx.Done()
+		return scheduler.Result{}, ctx.Err()
+	})
+	var saved scheduler.Snapshot
+	s, err := scheduler.Run(ctx, graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{
+		Save: func(ctx context.Context, s scheduler.Snapshot) error {
+			saved = s
+			return ctx.Err()
+		},
+	})
+	if !errors.Is(err, cause) || errors.Is(err, context.Canceled) || saved["scan"].Phase != scheduler.PhaseStopped {
+		t.Errorf("%v, saved %+v", err, saved)
+	}
+	if diff := cmp.Diff(s, saved); diff != "" {
+		t.Errorf("saved (-returned +saved):\n%s", diff)
+	}
+}
