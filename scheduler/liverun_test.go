@@ -59,7 +59,7 @@ func TestRunContext(t *testing.T) {
 				})
 				var reason string
 				_, _ = scheduler.Run(ctx, graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{
-					Timeout: func(dag.ID) time.Duration { return test.timeout },
+					Attempts: 1, Timeout: func(dag.ID) time.Duration { return test.timeout },
 					Observe: func(s scheduler.Step) { reason = s.Result.Reason },
 				})
 				deadline, ok := kept.Deadline()

@@ -149,14 +149,15 @@ func TestObserveCleansTheBasis(t *testing.T) {
 // Observe leaves the snapshot as it is, and whoever made an event may change its basis later.
 func TestObserveKeepsItsHandsOff(t *testing.T) {
 	before := scheduler.Snapshot{"a": {Run: 1, Phase: scheduler.PhaseRunning}}
-	basis := []scheduler.Ref{{ID: "c", Run: 1}, {ID: "b", Run: 1}}
-	after := before.Observe(scheduler.Event{Ref: scheduler.Ref{ID: "a", Run: 2}, Phase: scheduler.PhaseRunning, Basis: basis})
-	basis[0].Run, basis[1].Run = 9, 9
-	want := scheduler.Snapshot{"a": {
-		Run: 2, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{{ID: "b", Run: 1}, {ID: "c", Run: 1}},
-	}}
-	if diff := cmp.Diff(want, after); diff != "" {
-		t.Errorf("after (-want +got):\n%s", diff)
+	for _, basis := range [][]scheduler.Ref{{{ID: "c", Run: 1}, {ID: "b", Run: 1}}, {{ID: "b", Run: 1}, {ID: "c", Run: 1}}} {
+		after := before.Observe(scheduler.Event{Ref: scheduler.Ref{ID: "a", Run: 2}, Phase: scheduler.PhaseRunning, Basis: basis})
+		basis[0].Run, basis[1].Run = 9, 9
+		want := scheduler.Snapshot{"a": {
+			Run: 2, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{{ID: "b", Run: 1}, {ID: "c", Run: 1}},
+		}}
+		if diff := cmp.Diff(want, after); diff != "" {
+			t.Errorf("after (-want +got):\n%s", diff)
+		}
 	}
 	if before["a"].Run != 1 {
 		t.Errorf("before: %+v", before)
