@@ -181,18 +181,22 @@ func TestMachineOfManyScenarios(t *testing.T) {
 	})
 }
 
-// "Numbers of runs that the JSON form of a snapshot could not hold are taken as the nearest that it could."
+// "Numbers of runs that the JSON form of a snapshot could not hold are taken as the nearest that it could", and a basis as
+// news of it would be.
 func TestNewMachineFitsNumbers(t *testing.T) {
 	const most = 1<<31 - 1
-	m := scheduler.NewMachine(graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b"}), scheduler.Snapshot{
+	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b"}, dag.Scenario{ID: "d", After: dag.After("b")})
+	m := scheduler.NewMachine(g, scheduler.Snapshot{
 		"a": {Run: -1, Want: most + 1, Cancel: -2},
 		"b": {Run: most + 2, Phase: scheduler.PhasePassed, Want: -3, Cancel: most + 3},
-		"c": {Run: most + 1, Phase: scheduler.PhaseRunning, Want: -1},
+		"c": {Run: most + 1, Phase: scheduler.PhaseRunning, Want: -1, Basis: []scheduler.Ref{{ID: "b", Run: 2}, {ID: "a", Run: 3}, {ID: "x", Run: -1}}},
+		"d": {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{{ID: "b", Run: 1}, {ID: "a", Run: most + 1}, {ID: "b", Run: 2}, {Run: 4}}},
 	})
 	want := scheduler.Snapshot{
 		"a": {Want: most},
 		"b": {Run: most, Phase: scheduler.PhasePassed, Cancel: most},
-		"c": {Run: most, Phase: scheduler.PhaseRunning},
+		"c": {Run: most, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{{ID: "a", Run: 3}, {ID: "b", Run: 2}}},
+		"d": {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{{ID: "b", Run: 2}}},
 	}
 	if diff := cmp.Diff(want, m.Snapshot(), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -202,11 +206,11 @@ func TestNewMachineFitsNumbers(t *testing.T) {
 // What a machine took and what it gave belongs to the caller, to the last element of a basis.
 func TestMachineKeepsItsHandsOff(t *testing.T) {
 	ref := func(id dag.ID, run int) scheduler.Ref { return scheduler.Ref{ID: id, Run: run} }
-	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")}, dag.Scenario{ID: "c", After: dag.After("a")})
+	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")}, dag.Scenario{ID: "c", After: dag.After("a")}, dag.Scenario{ID: "d", After: dag.After("a")})
 	begin := func() scheduler.Snapshot {
 		return scheduler.Snapshot{
 			"a":    {Run: 1, Phase: scheduler.PhasePassed},
-			"b":    {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1), ref("x", 3)}},
+			"b":    {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1)}},
 			"c":    {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1), ref("x", 4)}},
 			"gone": {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1)}},
 		}
@@ -249,5 +253,62 @@ func TestMachineTodoEndsEarly(t *testing.T) {
 	}
 	if !slices.Equal(got, []int{0}) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// "Observe [...] reports whether it changed what is known": the same event once more changes nothing.
+func TestMachineHearsOnce(t *testing.T) {
+	a, gone := scheduler.Ref{ID: "a", Run: 1}, scheduler.Ref{ID: "gone", Run: 1}
+	basis := []scheduler.Ref{{ID: "x", Run: 1}}
+	m := scheduler.NewMachine(graphOf(t, dag.Scenario{ID: "a"}), nil)
+	for _, e := range []scheduler.Event{
+		{Ref: a, Phase: scheduler.PhaseRunning}, {Ref: a, Phase: scheduler.PhaseRunning, Basis: basis},
+		{Ref: a, Phase: scheduler.PhaseRunning, Forced: true}, scheduler.Cancel(a), scheduler.Rerun(a), scheduler.Force(a),
+		scheduler.Finished(a, scheduler.PhaseStopped), scheduler.Cancel(scheduler.Ref{ID: "a", Run: 2}),
+		scheduler.Finished(gone, scheduler.PhaseRunning), scheduler.Cancel(gone), scheduler.Force(gone), scheduler.Finished(gone, scheduler.PhasePassed),
+	} {
+		if once, twice := m.Observe(e), m.Observe(e); !once || twice {
+			t.Errorf("%s changed something: %t, then %t", e, once, twice)
+		}
+	}
+}
+
+// Of a parent only failures are heard, and no start: those below it are canceled for the newest.
+func TestMachineHearsOfFailuresAlone(t *testing.T) {
+	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")}, dag.Scenario{ID: "c", After: dag.After("b")})
+	m := scheduler.NewMachine(g, nil)
+	for run := range 3 {
+		cause := scheduler.Ref{ID: "a", Run: run + 1}
+		m.Observe(scheduler.Finished(cause, scheduler.PhaseFailed))
+		for _, id := range []dag.ID{"b", "c"} {
+			if want := (scheduler.Conclusion{Verdict: scheduler.VerdictCanceled, Cause: cause}); m.Conclusion(id) != want {
+				t.Errorf("%s is %v, want %v", id, m.Conclusion(id), want)
+			}
+		}
+		checkSame(t, g, m.Snapshot(), m)
+	}
+}
+
+// A basis may name a run of a parent of which nothing was heard, or will be.
+func TestMachineStandsOnWhatIsNotKnown(t *testing.T) {
+	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: []dag.Parent{{ID: "a", Condition: dag.Always}}})
+	m := scheduler.NewMachine(g, nil)
+	basis := []scheduler.Ref{{ID: "a", Run: 2}}
+	for _, step := range []struct {
+		e    scheduler.Event
+		want scheduler.Verdict
+	}{
+		{scheduler.Cancel(scheduler.Ref{ID: "a"}), scheduler.VerdictReady},
+		{scheduler.Event{Ref: scheduler.Ref{ID: "b", Run: 1}, Phase: scheduler.PhasePassed, Basis: basis}, scheduler.VerdictPassed},
+		{scheduler.Finished(scheduler.Ref{ID: "a", Run: 1}, scheduler.PhasePassed), scheduler.VerdictReady},
+		{scheduler.Finished(scheduler.Ref{ID: "a", Run: 2}, scheduler.PhasePassed), scheduler.VerdictPassed},
+		{scheduler.Finished(scheduler.Ref{ID: "a", Run: 3}, scheduler.PhasePassed), scheduler.VerdictReady},
+	} {
+		m.Observe(step.e)
+		if got := m.Conclusion("b").Verdict; got != step.want {
+			t.Errorf("after %s b is %s, want %s", step.e, got, step.want)
+		}
+		checkSame(t, g, m.Snapshot(), m)
+		checkSame(t, g, m.Snapshot(), scheduler.NewMachine(g, m.Snapshot()))
 	}
 }

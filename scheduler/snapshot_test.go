@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
@@ -138,11 +139,22 @@ func TestObserveHearsLater(t *testing.T) {
 // A basis is kept by ascending ID, of a parent the newest run, and nothing that names no run.
 func TestObserveCleansTheBasis(t *testing.T) {
 	const most = 1<<31 - 1
-	s := scheduler.Snapshot{}.Observe(scheduler.Event{Ref: scheduler.Ref{ID: "z", Run: 1}, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{
-		{ID: "c", Run: most}, {ID: "b", Run: 2}, {ID: "", Run: 1}, {ID: "b", Run: 3}, {ID: "b", Run: 1}, {ID: "a", Run: 0}, {ID: "d", Run: -1}, {ID: "e", Run: most + 1},
-	}})
-	if diff := cmp.Diff([]scheduler.Ref{{ID: "b", Run: 3}, {ID: "c", Run: most}}, s["z"].Basis); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	for _, test := range []struct{ given, want []scheduler.Ref }{
+		{
+			[]scheduler.Ref{
+				{ID: "c", Run: most}, {ID: "b", Run: 2}, {ID: "", Run: 1}, {ID: "b", Run: 3}, {ID: "b", Run: 1}, {ID: "a", Run: 0},
+				{ID: "d", Run: -1}, {ID: "e", Run: most + 1},
+			},
+			[]scheduler.Ref{{ID: "b", Run: 3}, {ID: "c", Run: most}},
+		},
+		{[]scheduler.Ref{{ID: "b", Run: 1}, {ID: "b", Run: 3}, {ID: "c", Run: 1}}, []scheduler.Ref{{ID: "b", Run: 3}, {ID: "c", Run: 1}}},
+		{[]scheduler.Ref{{ID: "c", Run: 1}, {ID: "b", Run: 3}}, []scheduler.Ref{{ID: "b", Run: 3}, {ID: "c", Run: 1}}},
+		{[]scheduler.Ref{{ID: "b", Run: 0}}, nil},
+	} {
+		s := scheduler.Snapshot{}.Observe(scheduler.Event{Ref: scheduler.Ref{ID: "z", Run: 1}, Phase: scheduler.PhaseRunning, Basis: test.given})
+		if diff := cmp.Diff(test.want, s["z"].Basis, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", test.given, diff)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -129,4 +131,26 @@ func TestRunSavesWhenCanceled(t *testing.T) {
 	if diff := cmp.Diff(s, saved); diff != "" {
 		t.Errorf("saved (-returned +saved):\n%s", diff)
 	}
+}
+
+// What is asked for while the old run winds down starts when that is over.
+func TestRunRestartsWhatWindsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := make(chan scheduler.Event)
+		runner := scheduler.RunnerFunc(func(ctx context.Context, task scheduler.Task) (scheduler.Result, error) {
+			if task.Ref.Run == 2 {
+				return scheduler.Result{Phase: scheduler.PhasePassed}, nil
+			}
+			requests <- scheduler.Cancel(task.Ref)
+			requests <- scheduler.Rerun(task.Ref)
+			close(requests)
+			<-ctx.Done()
+			time.Sleep(time.Second)
+			return scheduler.Result{}, ctx.Err()
+		})
+		s, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{Requests: requests})
+		if err != nil || s["scan"].Run != 2 || s["scan"].Phase != scheduler.PhasePassed {
+			t.Errorf("%v, %+v", err, s)
+		}
+	})
 }
