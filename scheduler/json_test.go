@@ -93,6 +93,12 @@ func TestSnapshotJSONRefuses(t *testing.T) {
 		{"another type", `{"version":1,"scenarios":[{"id":"a","run":"one"}]}`, []string{"cannot unmarshal string"}},
 		{"no fraction", `{"version":1,"scenarios":[{"id":"a","run":1.5}]}`, []string{"cannot unmarshal number 1.5"}},
 		{
+			"a basis that cannot be", `{"version":1,"scenarios":[{"id":"a","on":[0,1,0]},{"id":"b","on":[-1,1]},{"id":"c","on":[0,2147483648]}]}`,
+			[]string{
+				`entry 0, "a": "on" has 3 elements`, `entry 1, "b": "on" names run 1 of entry -1`, `entry 2, "c": "on" names run 2147483648 of entry 0`,
+			},
+		},
+		{
 			"every mistake", `{"version":1,"scenarios":[{"run":-1},{"id":"a","phase":"done","want":2147483648},{"id":"a","cancel":-2},{"id":"b","on":[0]},{"id":"c","on":[7,1]},{"id":"d","on":[0,-1]},{"id":"e","phase":"none"}]}`,
 			[]string{
 				`entry 0: the ID is empty`, `"run" is -1`, `entry 1, "a": "want" is 2147483648; runs are counted from 1 to 2147483647`, `there is a phase, "done", and no run`, `the phase "done" is unknown`,
@@ -136,6 +142,25 @@ func TestSnapshotJSONWritesOnlyWhatItReads(t *testing.T) {
 		var typed *scheduler.SnapshotError
 		if text, err := json.Marshal(s); !errors.As(err, &typed) {
 			t.Errorf("%s: got %s, %v", name, text, err)
+		}
+	}
+}
+
+// What says the same is written alike: with or without scenarios of which nothing was observed, in whatever order a basis is.
+func TestSnapshotJSONSaysItOneWay(t *testing.T) {
+	a, c := scheduler.Ref{ID: "a", Run: 1}, scheduler.Ref{ID: "c", Run: 2}
+	want := `{"version":1,"scenarios":[{"id":"a"},{"id":"b","run":1,"on":[0,1,2,2]},{"id":"c"}]}`
+	for _, s := range []scheduler.Snapshot{
+		{"b": {Run: 1, Basis: []scheduler.Ref{a, c}}},
+		{"b": {Run: 1, Basis: []scheduler.Ref{c, a}}},
+		{"a": {}, "b": {Run: 1, Basis: []scheduler.Ref{c, {ID: "a"}, a}}, "d": {}, "e": {Basis: []scheduler.Ref{}}},
+	} {
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(text)); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", s, diff)
 		}
 	}
 }
