@@ -11,15 +11,17 @@ import (
 // its snapshot. It is not safe for concurrent use; let one goroutine own it.
 //
 // What an event costs grows with the scenarios whose verdict it changes and their edges, not with the graph. Those who
-// drive millions of scenarios walk over [Machine.Todo] and tell what came of it by index, without names:
+// drive millions of scenarios walk over [Machine.Todo] and tell what came of it by index, without names. A whole run in
+// which everything passes at once:
 //
 //	for i, do := range m.Todo() {
-//		if do == scheduler.Start && launch(m.ActionAt(i)) {
+//		if do == scheduler.Start { // Stop is repeated until the run is over
 //			m.StartedAt(i)
+//			m.FinishedAt(i, scheduler.PhasePassed)
 //		}
 //	}
 //
-// It keeps less than 100 bytes for a scenario with three parents, beside the graph.
+// Beside the graph it keeps less than 100 bytes for a scenario with three parents.
 type Machine struct {
 	g     *dag.Graph
 	nodes []node // by index

@@ -176,7 +176,7 @@ func walk(t *testing.T, visit func(path string, file *ast.File)) {
 // The program in the README is the Example of package scheduler, which is run by its tests.
 func TestReadmeShowsTheExample(t *testing.T) {
 	readme := read(t, "README.md")
-	_, code, ok := strings.Cut(readme, "```go\n")
+	_, code, ok := strings.Cut(readme, "```go\npackage main\n")
 	code, _, _ = strings.Cut(code, "```")
 	_, body, found := strings.Cut(code, "func main() {\n")
 	if !ok || !found {
