@@ -73,6 +73,31 @@ func TestFickleScheduler(t *testing.T) {
 	}
 }
 
+// What is told of a scenario that was never in the graph may be forgotten.
+func TestSchedulerThatForgetsStrangers(t *testing.T) {
+	CheckRules(t, func(g *dag.Graph) Scheduler {
+		s := &forgetsStrangers{Machine: scheduler.NewMachine(g, nil), been: map[dag.ID]bool{}}
+		s.SetGraph(g)
+		return s
+	})
+}
+
+type forgetsStrangers struct {
+	*scheduler.Machine
+	been map[dag.ID]bool
+}
+
+func (s *forgetsStrangers) SetGraph(g *dag.Graph) {
+	s.Machine.SetGraph(g)
+	for id := range g.All() {
+		s.been[id] = true
+	}
+}
+
+func (s *forgetsStrangers) Observe(e scheduler.Event) bool {
+	return s.been[e.Ref.ID] && s.Machine.Observe(e)
+}
+
 // Without SetGraph the graph stays.
 func TestSchedulerOfOneGraph(t *testing.T) {
 	type noMore struct{ Scheduler }

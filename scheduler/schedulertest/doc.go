@@ -59,7 +59,9 @@
 //
 // # What it leaves out
 //
-//   - What becomes of a request about a scenario that was never in the graph and comes into it later: that is open.
+//   - What becomes of news of a scenario that was never in the graph, and of a request about one: it may be forgotten, or
+//     kept until the scenario comes into the graph, and a live run may be stopped. News of a scenario that was removed
+//     from the graph is judged.
 //   - Snapshots that no history leads to. A scheduler that can be given one is tested with [Snapshots]: it must come to the
 //     same as scheduler.Next.
 //   - Explanations in words. Verdicts and their causes are judged where a Scheduler tells them.

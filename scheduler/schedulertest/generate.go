@@ -142,7 +142,7 @@ func Histories(g *dag.Graph) *rapid.Generator[[]scheduler.Event] {
 			list = []dag.Scenario{}
 		}
 		var events []scheduler.Event
-		for _, m := range drawn(t).story(list, kinds{odd: true}).moments() {
+		for _, m := range drawn(t).story(list, kinds{odd: true, open: true}).moments() {
 			for _, c := range m.changes {
 				if c.graph == nil {
 					events = append(events, c.event)

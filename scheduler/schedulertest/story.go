@@ -41,33 +41,37 @@ type change struct {
 type world struct {
 	told     *telling
 	stopping map[scheduler.Ref]bool // what a plan stops
+	been     map[dag.ID]bool        // scenarios that are or were in the graph
 	past     []scheduler.Event
 	changes  []change
 	odd      int  // how many things happened that no well-behaved world brings
-	unclear  bool // a request was made about a scenario that nobody knows: it may be kept or not
+	unclear  bool // something was told of a scenario that nobody knows: it may be kept or not
 }
 
 func newWorld() *world {
-	return &world{told: tell(&dag.Graph{}, nil), stopping: map[scheduler.Ref]bool{}}
+	return &world{told: tell(&dag.Graph{}, nil), stopping: map[scheduler.Ref]bool{}, been: map[dag.ID]bool{}}
 }
 
 func (w *world) setGraph(list []dag.Scenario) {
 	w.changes = append(w.changes, change{graph: list})
 	w.told = tell(build(list), w.told.status)
+	for id := range w.told.g.All() {
+		w.been[id] = true
+	}
 }
 
 func (w *world) observe(e scheduler.Event) (changed bool) {
 	if w.isOdd(e) {
 		w.odd++
 	}
-	_, there := w.told.of[e.Ref.ID]
-	_, known := w.told.status[e.Ref.ID]
-	w.unclear = w.unclear || e.Kind != scheduler.EventNews && !there && !known && e.Ref.ID != stranger
 	w.changes = append(w.changes, change{event: e})
 	w.past = append(w.past, e)
 	s, changed := observe(w.told.status, e)
 	if changed {
 		w.told = tell(w.told.g, s)
+	}
+	if changed && !w.been[e.Ref.ID] { // no plan tells whether it was kept, if nothing is live and no graph ever has it
+		w.unclear = w.unclear || e.Ref.ID != stranger || live(s[stranger])
 	}
 	return changed
 }
@@ -140,6 +144,7 @@ type kinds struct {
 	most  int  // scenarios
 	edits bool // changes of the graph
 	odd   bool // late and repeated news, news of what nobody planned, and senseless events
+	open  bool // news of live runs of which the rules leave open what is to be done; such a story is not judged
 }
 
 // stories returns a generator of stories.
@@ -240,7 +245,7 @@ func (w *world) event(c choose, k kinds) (e scheduler.Event, ok bool) {
 		newest := w.newest(oneOf(c, slices.Collect(w.told.g.All())))
 		return requests[kind](newest), true
 	}
-	return oneOf(c, w.lateNews()), true
+	return oneOf(c, w.lateNews(k)), true
 }
 
 var requests = map[string]func(scheduler.Ref) scheduler.Event{
@@ -274,7 +279,7 @@ func (w *world) newest(id dag.ID) scheduler.Ref {
 }
 
 // lateNews returns what was said before, what was never true, and what makes no sense.
-func (w *world) lateNews() (events []scheduler.Event) {
+func (w *world) lateNews(k kinds) (events []scheduler.Event) {
 	for _, e := range w.past {
 		if !e.Forced {
 			events = append(events, e)
@@ -290,8 +295,10 @@ func (w *world) lateNews() (events []scheduler.Event) {
 		events = append(events, scheduler.Finished(next, scheduler.PhaseRunning), scheduler.Finished(next, scheduler.PhaseFailed))
 	}
 	unknown := scheduler.Ref{ID: stranger, Run: 1}
-	events = append(events, scheduler.Finished(unknown, scheduler.PhasePassed), scheduler.Rerun(unknown),
-		scheduler.Finished(unknown, scheduler.PhaseRunning))
+	events = append(events, scheduler.Finished(unknown, scheduler.PhasePassed), scheduler.Rerun(unknown))
+	if k.open {
+		events = append(events, scheduler.Finished(unknown, scheduler.PhaseRunning))
+	}
 	for _, id := range append(slices.Collect(w.told.g.All()), "") {
 		run := w.newest(id)
 		events = append(events, scheduler.Finished(run, scheduler.PhaseNone), scheduler.Finished(run, scheduler.PhaseStopped+1),
