@@ -327,8 +327,8 @@ func (c *checker) play(moments []moment) []answer {
 			for _, change := range m.changes {
 				s = tellChange(s, c.open, change)
 			}
-			a := answer{plan: s.Plan()}
-			a.again = s.Plan()
+			a := answer{plan: copied(s.Plan())}
+			a.again = copied(s.Plan())
 			if s, ok := s.(interface {
 				Conclusion(dag.ID) scheduler.Conclusion
 			}); ok {
@@ -359,13 +359,24 @@ func (c *checker) play(moments []moment) []answer {
 func tellChange(s Scheduler, open func(*dag.Graph) Scheduler, c change) Scheduler {
 	switch {
 	case c.graph == nil:
-		s.Observe(c.event)
+		e := c.event
+		e.Basis = slices.Clone(e.Basis) // the scheduler may do with it what it likes
+		s.Observe(e)
 	case s == nil:
 		s = open(build(c.graph))
 	default:
 		s.(interface{ SetGraph(*dag.Graph) }).SetGraph(build(c.graph))
 	}
 	return s
+}
+
+// copied returns a plan that stays as it is when the scheduler uses its memory again.
+func copied(p scheduler.Plan) scheduler.Plan {
+	p.Actions = slices.Clone(p.Actions)
+	for i := range p.Actions {
+		p.Actions[i].Basis = slices.Clone(p.Actions[i].Basis)
+	}
+	return p
 }
 
 // A recorder keeps what rapid says, instead of failing the test. The report says it in the words of the rules.

@@ -98,6 +98,35 @@ func (s *forgetsStrangers) Observe(e scheduler.Event) bool {
 	return s.been[e.Ref.ID] && s.Machine.Observe(e)
 }
 
+// A scheduler may write into the events that it is told, and into the plans that it made.
+func TestSchedulerThatUsesMemoryAgain(t *testing.T) {
+	CheckRules(t, func(g *dag.Graph) Scheduler { return &thrifty{Machine: scheduler.NewMachine(g, nil)} })
+}
+
+type thrifty struct {
+	*scheduler.Machine
+	actions []scheduler.Action
+	basis   []scheduler.Ref
+}
+
+func (s *thrifty) Observe(e scheduler.Event) bool {
+	changed := s.Machine.Observe(e)
+	clear(e.Basis)
+	return changed
+}
+
+func (s *thrifty) Plan() scheduler.Plan {
+	p := s.Machine.Plan()
+	s.actions, s.basis = append(s.actions[:0], p.Actions...), s.basis[:0]
+	for i, a := range s.actions {
+		at := len(s.basis)
+		s.basis = append(s.basis, a.Basis...)
+		s.actions[i].Basis = s.basis[at:]
+	}
+	p.Actions = s.actions
+	return p
+}
+
 // Without SetGraph the graph stays.
 func TestSchedulerOfOneGraph(t *testing.T) {
 	type noMore struct{ Scheduler }
