@@ -46,7 +46,7 @@ type Subject struct {
 //   - A canceled context stops the run: Run returns an error. Where the context is canceled from the beginning, nothing
 //     is begun (seen by Executions).
 //   - After that, the runner goes on to serve: for the same run and for the next.
-//   - Different scenarios run at the same time.
+//   - Several runs are live at the same time, and a stop ends the one that it is about.
 //   - A run that is asked for again by another Runner over the same world is the same run, live or over (where there is
 //     Again): its work is not begun a second time (seen by Executions).
 //   - One call begins the work of a run once (seen by Executions), and nothing of it stays (seen by Left).
@@ -96,7 +96,9 @@ func (c clause) check(s Subject, patience time.Duration) error {
 	case s.Pass == "" || s.Fail == "" || s.Block == "":
 		return errors.New("schedulertest: Subject.Pass, Fail and Block must all be named")
 	}
-	if err := c.holds(&trial{Subject: s, patience: patience}); err != nil {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel() // no run goes on after a clause that failed
+	if err := c.holds(&trial{Subject: s, ctx: ctx, patience: patience}); err != nil {
 		return err
 	}
 	if s.Left != nil {
@@ -110,6 +112,7 @@ func (c clause) check(s Subject, patience time.Duration) error {
 // A trial is a Subject under test.
 type trial struct {
 	Subject
+	ctx      context.Context // of all calls
 	patience time.Duration
 }
 
@@ -129,7 +132,7 @@ type end struct {
 
 // call calls a runner in a goroutine.
 func (s *trial) call(r scheduler.Runner, task scheduler.Task) *call {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(s.ctx)
 	return s.callWith(ctx, cancel, r, task)
 }
 
@@ -285,7 +288,7 @@ func (s *trial) stops() error {
 }
 
 func (s *trial) canceledBefore() error {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
 	c := s.callWith(ctx, cancel, s.Runner, task(s.Block, 1))
 	if err := s.stop(c); err != nil {
@@ -326,7 +329,22 @@ func (s *trial) severalAtOnce() error {
 			return err
 		}
 	}
-	return nil
+	return s.stopsOne()
+}
+
+// stopsOne stops one of two live runs.
+func (s *trial) stopsOne() error {
+	one, other := s.call(s.Runner, task(s.Block, 4)), s.call(s.Runner, task(s.Block, 5))
+	if err := errors.Join(s.begun(one), s.begun(other), s.stop(one)); err != nil {
+		return err
+	}
+	select {
+	case e := <-other.end:
+		return fmt.Errorf("a stop ends one run: with %s, %s ended, too (%s, error: %v)", one.task.Ref, other.task.Ref,
+			e.result.Phase, e.err)
+	case <-time.After(20 * time.Millisecond): // to end it; if it takes longer, less is tested
+	}
+	return s.stop(other)
 }
 
 func (s *trial) findsOver() error {

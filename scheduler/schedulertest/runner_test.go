@@ -3,6 +3,7 @@ package schedulertest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -131,6 +132,31 @@ func TestRunnerOfAWorldThatRemembers(t *testing.T) {
 	})
 }
 
+// After a clause that failed, no run goes on.
+func TestClauseThatFailsLeavesNoRun(t *testing.T) {
+	for _, c := range clauses {
+		p := newPlace()
+		s := subject(p, scheduler.RunnerFunc(p.work))
+		s.Again = func() scheduler.Runner { return s.Runner }
+		s.Executions = func(run scheduler.Ref) int {
+			if run.ID == "block" {
+				return 0 // nobody sees it begin, so nobody comes to stop it
+			}
+			return min(1, p.executions(run))
+		}
+		err := c.check(s, 50*time.Millisecond)
+		fails := []string{"stops", "serves after a stop", "several at once", "finds a live run"}
+		if (err != nil) != slices.Contains(fails, c.name) {
+			t.Errorf("%s: got the error %v", c.name, err)
+		}
+		for deadline := time.Now().Add(5 * time.Second); len(p.leftovers()) > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %q goes on", c.name, p.leftovers())
+			}
+		}
+	}
+}
+
 // Each of these runners breaks the contract, on purpose.
 func TestWrongRunners(t *testing.T) {
 	type run = func(context.Context, scheduler.Task) (scheduler.Result, error)
@@ -233,6 +259,19 @@ func TestWrongRunners(t *testing.T) {
 			want: map[string]string{
 				"unknown scenario": "nobody knows passed", "task is left as it was": "the runner panicked at pass#1: forced",
 			},
+		},
+		"stops all at once": {
+			open: runner(func(p *place) run {
+				all, stop := context.WithCancel(context.Background())
+				return func(ctx context.Context, t scheduler.Task) (scheduler.Result, error) {
+					if t.Ref.ID == "block" && t.Ref.Run >= 4 {
+						defer context.AfterFunc(ctx, stop)()
+						ctx = all
+					}
+					return p.work(ctx, t)
+				}
+			}),
+			want: map[string]string{"several at once": "with block#4, block#5 ended, too"},
 		},
 		"changes the task": {
 			open: runner(func(p *place) run {
