@@ -34,7 +34,7 @@ func TestRunContext(t *testing.T) {
 		{"times out", time.Minute, 0, wait, context.DeadlineExceeded, context.DeadlineExceeded, "timed out after 1m0s"},
 		{"is stopped", 0, time.Second, wait, context.Canceled, context.Canceled, "stopped"},
 		{"is stopped in time", time.Minute, time.Second, wait, context.Canceled, context.Canceled, "stopped"},
-		{"is stopped, and did not look", 0, time.Second, func(ctx context.Context) error { time.Sleep(2 * time.Second); return wait(ctx) }, context.Canceled, context.Canceled, "stopped"},
+		{"is stopped, and looks later", 0, time.Second, waitLater, context.Canceled, context.Canceled, "stopped"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -89,6 +89,12 @@ func TestRunContext(t *testing.T) {
 func wait(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// waitLater asks for the channel only when it is closed.
+func waitLater(ctx context.Context) error {
+	time.Sleep(time.Minute / 2)
+	return wait(ctx)
 }
 
 // "The default is one minute."

@@ -71,7 +71,9 @@ func TestMachineTakesAnything(t *testing.T) {
 }
 
 // obeyByIndex starts or finishes one scenario, and tells the machine by index.
-func obeyByIndex(t *rapid.T, g *dag.Graph, s scheduler.Snapshot, m *scheduler.Machine, phase *rapid.Generator[scheduler.Phase]) scheduler.Snapshot {
+func obeyByIndex(
+	t *rapid.T, g *dag.Graph, s scheduler.Snapshot, m *scheduler.Machine, phase *rapid.Generator[scheduler.Phase],
+) scheduler.Snapshot {
 	i := rapid.IntRange(0, g.Len()-1).Draw(t, "index")
 	if rapid.Bool().Draw(t, "finish") {
 		end := phase.Draw(t, "end")
@@ -189,8 +191,14 @@ func TestNewMachineFitsNumbers(t *testing.T) {
 	m := scheduler.NewMachine(g, scheduler.Snapshot{
 		"a": {Run: -1, Want: most + 1, Cancel: -2},
 		"b": {Run: most + 2, Phase: scheduler.PhasePassed, Want: -3, Cancel: most + 3},
-		"c": {Run: most + 1, Phase: scheduler.PhaseRunning, Want: -1, Basis: []scheduler.Ref{{ID: "b", Run: 2}, {ID: "a", Run: 3}, {ID: "x", Run: -1}}},
-		"d": {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{{ID: "b", Run: 1}, {ID: "a", Run: most + 1}, {ID: "b", Run: 2}, {Run: 4}}},
+		"c": {
+			Run: most + 1, Phase: scheduler.PhaseRunning, Want: -1,
+			Basis: []scheduler.Ref{{ID: "b", Run: 2}, {ID: "a", Run: 3}, {ID: "x", Run: -1}},
+		},
+		"d": {
+			Run: 1, Phase: scheduler.PhasePassed,
+			Basis: []scheduler.Ref{{ID: "b", Run: 1}, {ID: "a", Run: most + 1}, {ID: "b", Run: 2}, {Run: 4}},
+		},
 	})
 	want := scheduler.Snapshot{
 		"a": {Want: most},
@@ -206,7 +214,10 @@ func TestNewMachineFitsNumbers(t *testing.T) {
 // What a machine took and what it gave belongs to the caller, to the last element of a basis.
 func TestMachineKeepsItsHandsOff(t *testing.T) {
 	ref := func(id dag.ID, run int) scheduler.Ref { return scheduler.Ref{ID: id, Run: run} }
-	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")}, dag.Scenario{ID: "c", After: dag.After("a")}, dag.Scenario{ID: "d", After: dag.After("a")})
+	g := graphOf(t,
+		dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")},
+		dag.Scenario{ID: "c", After: dag.After("a")}, dag.Scenario{ID: "d", After: dag.After("a")},
+	)
 	begin := func() scheduler.Snapshot {
 		return scheduler.Snapshot{
 			"a":    {Run: 1, Phase: scheduler.PhasePassed},
@@ -265,7 +276,8 @@ func TestMachineHearsOnce(t *testing.T) {
 		{Ref: a, Phase: scheduler.PhaseRunning}, {Ref: a, Phase: scheduler.PhaseRunning, Basis: basis},
 		{Ref: a, Phase: scheduler.PhaseRunning, Forced: true}, scheduler.Cancel(a), scheduler.Rerun(a), scheduler.Force(a),
 		scheduler.Finished(a, scheduler.PhaseStopped), scheduler.Cancel(scheduler.Ref{ID: "a", Run: 2}),
-		scheduler.Finished(gone, scheduler.PhaseRunning), scheduler.Cancel(gone), scheduler.Force(gone), scheduler.Finished(gone, scheduler.PhasePassed),
+		scheduler.Finished(gone, scheduler.PhaseRunning), scheduler.Cancel(gone), scheduler.Force(gone),
+		scheduler.Finished(gone, scheduler.PhasePassed),
 	} {
 		if once, twice := m.Observe(e), m.Observe(e); !once || twice {
 			t.Errorf("%s changed something: %t, then %t", e, once, twice)

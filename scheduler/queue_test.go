@@ -40,7 +40,7 @@ func TestRunOrderAcrossPools(t *testing.T) {
 		{"equals", nil, "a#1 b#1 c#1 d#1 e#1 f#1 g#1 unlimited#1"},
 		{"seconds", func(id dag.ID) time.Duration { return time.Duration(id[0]) * time.Second }, "unlimited#1 g#1 f#1 e#1 d#1 c#1 b#1 a#1"},
 		{"halves", func(id dag.ID) time.Duration { return time.Duration(id[0] / 2) }, "unlimited#1 f#1 g#1 d#1 e#1 b#1 c#1 a#1"},
-		{"negative weights count as nothing", func(id dag.ID) time.Duration { return -time.Duration(id[0]) }, "a#1 b#1 c#1 d#1 e#1 f#1 g#1 unlimited#1"},
+		{"negative weights", func(id dag.ID) time.Duration { return -time.Duration(id[0]) }, "a#1 b#1 c#1 d#1 e#1 f#1 g#1 unlimited#1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := &recorder{}
