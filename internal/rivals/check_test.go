@@ -149,3 +149,20 @@ func TestCyclesAtRun(t *testing.T) {
 		})
 	}
 }
+
+// Whether a build holds everything is looked at where the library tells. What the others hold is seen when it runs.
+func TestBuildsAreLookedAt(t *testing.T) {
+	runs := map[string]bool{}
+	for _, e := range entries {
+		runs[e.name] = runs[e.name] || e.work == run
+	}
+	for _, e := range entries {
+		if e.work != build || runs[e.name] {
+			continue
+		}
+		j, err := e.prepare(layered(3), func(int) {})
+		if err != nil || j.size == nil {
+			t.Errorf("%v tells no size, and there is no run of it: %v", e, err)
+		}
+	}
+}

@@ -1,7 +1,7 @@
 // Command rivals measures the same work side by side: done by testdag, by other libraries, and by plain code on flat
 // slices. It is a module of its own, so that nobody but it needs those libraries.
 //
-//	go -C internal/rivals run .           # prints the tables
+//	go -C internal/rivals run .           # prints the tables, and how long it took
 //	go -C internal/rivals run . -write    # puts the first of them in the README
 //
 // # What is measured
@@ -13,13 +13,14 @@
 //
 // Before anything is measured, everybody must do the work right on small graphs of several shapes: every scenario
 // once, parents end before a child begins, a cascade cancels what is below the failed scenario and nothing else, a
-// build holds what it was given. While it is measured, as much of that is looked at again as can be seen without a
-// watch on each function. Tests show that wrong executors are caught.
+// build holds as much as it was given. That is looked at where the library tells how much it holds; of the others the
+// runs show it. While it is measured, as much of that is looked at again as can be seen without a watch on each
+// function. Tests show that wrong executors are caught.
 //
 // Entries take turns at each size, and their best repetition counts, so that what else the machine does hits all alike.
-// Executors that make a goroutine for each scenario have theirs after all the others, because they leave traces.
-// Sizes that a library cannot reach in the time given are left out; how its cost grew tells. So are those known to need
-// more memory than a common machine has.
+// The executors of terraform, dag-go, buildkit and go-workflow have theirs after all the others, because they leave
+// traces in the runtime. Sizes that a library cannot reach in the time given are left out; how its cost grew tells. So
+// are those known to need more memory than a common machine has.
 //
 // # The floors
 //

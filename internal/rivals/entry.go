@@ -55,9 +55,8 @@ type entry struct {
 	// has. 0 is no bound.
 	most int
 
-	// late is for executors with a goroutine or more for each scenario. What the runtime keeps of so many goroutines
-	// changes how often it collects garbage, and so what is in the processor's caches, for all that is measured
-	// afterwards.
+	// late is for executors that leave traces: what the runtime keeps of the goroutines and memory that they took changes
+	// how often it collects garbage, and so what is in the processor's caches, for all that is measured afterwards.
 	late bool
 
 	// blind says which mistakes of a graph a build does not find.

@@ -49,19 +49,13 @@ func drain(m *scheduler.Machine, visit func(index int)) {
 	}
 }
 
-// drainByName does the same with plans and events.
+// drainByName does the same with actions and events, which name scenarios and runs.
 func drainByName(m *scheduler.Machine, visit func(index int)) {
-	for {
-		plan := m.Plan()
-		if len(plan.Actions) == 0 {
-			return
-		}
-		for _, a := range plan.Actions {
-			m.Observe(scheduler.Started(a))
-			i, _ := m.Graph().Index(a.Ref.ID)
-			visit(i)
-			m.Observe(scheduler.Finished(a.Ref, scheduler.PhasePassed))
-		}
+	for i := range m.Todo() {
+		a := m.ActionAt(i)
+		m.Observe(scheduler.Started(a))
+		visit(i)
+		m.Observe(scheduler.Finished(m.Newest(a.Ref.ID), scheduler.PhasePassed))
 	}
 }
 
