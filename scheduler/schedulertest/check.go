@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,14 +50,15 @@ func (p *pure) Observe(e scheduler.Event) bool {
 }
 
 // CheckRules fails the test if a scheduler breaks a rule. It opens schedulers on graphs that it draws, tells them what
-// happens, and holds each plan against the rules, told a second time in this package. The functions given to it may be
-// called from another goroutine than that of the test, one at a time.
+// happens, and holds each plan against the rules, told a second time in this package. What is given to it may be called
+// from another goroutine than that of the test, one call at a time.
 //
 // The report names the broken rule, says what the scheduler planned and what is right, and prints the shortest history
 // found that leads there, in the form of the scripts of package scheduler. A panic is reported in the same way. So is a
-// Plan that does not come back; the goroutine that waits for it is left behind.
+// call that does not come back within 10 seconds. The goroutine that waits for it is left behind; from then on, calls to
+// other schedulers are made beside it.
 //
-// What is drawn differs each time. The flags of rapid say how much (-rapid.checks) and draw the same again
+// What is drawn differs each time: ten stories in each check of rapid, a thousand in the usual hundred. The flags of rapid say how much (-rapid.checks) and draw the same again
 // (-rapid.seed); what failed is tried again first, until its file in testdata/rapid is removed (-rapid.nofailfile makes
 // none).
 func CheckRules(t *testing.T, open func(*dag.Graph) Scheduler) {
@@ -70,7 +72,7 @@ func CheckRules(t *testing.T, open func(*dag.Graph) Scheduler) {
 // A checker holds one kind of scheduler against the rules.
 type checker struct {
 	open     func(*dag.Graph) Scheduler
-	patience time.Duration // how long a scheduler may take for a whole story
+	patience time.Duration // how long a scheduler may take for one call
 
 	edits  bool    // whether schedulers can be given another graph
 	failed *breach // what was found
@@ -311,28 +313,41 @@ type answer struct {
 func (c *checker) play(moments []moment) []answer {
 	var mu sync.Mutex
 	answers := make([]answer, len(moments))
-	done := make(chan struct{})
+	done, returned := make(chan struct{}), false
 	at := 0
+	start := time.Now()
+	var began atomic.Int64 // when the newest call to the scheduler began, counted from start
+	calls := func() { began.Store(int64(time.Since(start))) }
 	go func() {
 		defer close(done)
 		defer func() {
-			if v := recover(); v != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				answers[at].crash = fmt.Sprintf("It panicked: %v\n%s", v, debug.Stack())
+			crash := ""
+			switch v := recover(); {
+			case v != nil:
+				crash = fmt.Sprintf("It panicked: %v\n%s", v, debug.Stack())
+			case !returned:
+				crash = "It ended its goroutine, as t.Fatal and runtime.Goexit do."
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers[at].crash = crash
 		}()
 		var s Scheduler
 		for i, m := range moments {
 			for _, change := range m.changes {
+				calls()
 				s = tellChange(s, c.open, change)
 			}
-			a := answer{plan: copied(s.Plan())}
+			var a answer
+			calls()
+			a.plan = copied(s.Plan())
+			calls()
 			a.again = copied(s.Plan())
 			if s, ok := s.(interface {
 				Conclusion(dag.ID) scheduler.Conclusion
 			}); ok {
 				for id := range m.told.g.All() {
+					calls()
 					a.conclusions = append(a.conclusions, s.Conclusion(id))
 				}
 			}
@@ -341,19 +356,20 @@ func (c *checker) play(moments []moment) []answer {
 			at = min(i+1, len(moments)-1)
 			mu.Unlock()
 		}
+		returned = true
 	}()
-	timer := time.NewTimer(c.patience)
-	defer timer.Stop()
-	select {
-	case <-done:
-		return answers
-	case <-timer.C:
+	for left := c.patience; left > 0; left = c.patience - time.Since(start) + time.Duration(began.Load()) {
+		select {
+		case <-done:
+			return answers
+		case <-time.After(left):
+		}
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	answers = slices.Clone(answers)
-	answers[at] = answer{stuck: true, crash: fmt.Sprintf("It did not come back within %s.", c.patience)}
-	return answers
+	until := slices.Clone(answers) // others may be given later
+	until[at] = answer{stuck: true, crash: fmt.Sprintf("It did not come back within %s.", c.patience)}
+	return until
 }
 
 func tellChange(s Scheduler, open func(*dag.Graph) Scheduler, c change) Scheduler {

@@ -1,8 +1,10 @@
 package schedulertest
 
 import (
+	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/testdag/testdag/dag"
@@ -30,21 +32,98 @@ func FuzzHistories(f *testing.F) {
 // A plan that does not come is reported with the script that leads there.
 func TestPlanThatDoesNotCome(t *testing.T) {
 	defer seeded(t)()
-	over := make(chan struct{})
-	t.Cleanup(func() { close(over) })
-	c := &checker{patience: 100 * time.Millisecond, open: Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
-		for _, st := range s {
-			if st.Phase == scheduler.PhaseFailed {
-				<-over
+	synctest.Test(t, func(t *testing.T) {
+		over := make(chan struct{})
+		defer letGo(over)
+		c := &checker{patience: 10 * time.Second, open: Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+			for _, st := range s {
+				if st.Phase == scheduler.PhaseFailed {
+					<-over
+				}
+			}
+			return scheduler.Next(g, s)
+		})}
+		report := c.check(t)
+		parts := []string{string(ruleEnds), "graph\n", "observe\n", " failed\n----\n", "did not come back within 10s"}
+		for _, part := range parts {
+			if !strings.Contains(report, part) {
+				t.Errorf("%q is not in the report:\n%s", part, report)
 			}
 		}
-		return scheduler.Next(g, s)
-	})}
-	report := c.check(t)
-	parts := []string{string(ruleEnds), "graph\n", "observe\n", " failed\n----\n", "did not come back within 100ms"}
-	for _, part := range parts {
-		if !strings.Contains(report, part) {
-			t.Errorf("%q is not in the report:\n%s", part, report)
+	})
+}
+
+// letGo lets hanging schedulers go on, and waits until all have come back.
+func letGo(over chan struct{}) {
+	close(over)
+	time.Sleep(time.Hour)
+}
+
+// A scheduler may be slow, as long as each call comes back in time.
+func TestSlowScheduler(t *testing.T) {
+	defer seeded(t)()
+	synctest.Test(t, func(t *testing.T) {
+		c := &checker{open: slow, patience: 10 * time.Second}
+		if report := c.check(t); report != "" {
+			t.Error(report)
+		}
+	})
+}
+
+func slow(g *dag.Graph) Scheduler { return sluggish{scheduler.NewMachine(g, nil)} }
+
+type sluggish struct{ *scheduler.Machine }
+
+func (s sluggish) Plan() scheduler.Plan {
+	time.Sleep(4 * time.Second)
+	return s.Machine.Plan()
+}
+
+func (s sluggish) Observe(e scheduler.Event) bool {
+	time.Sleep(4 * time.Second)
+	return s.Machine.Observe(e)
+}
+
+// What is reported of a slow scheduler is what it does wrong, not that it is slow.
+func TestSlowSchedulerThatHangs(t *testing.T) {
+	defer seeded(t)()
+	synctest.Test(t, func(t *testing.T) {
+		over := make(chan struct{})
+		defer letGo(over)
+		c := &checker{patience: 10 * time.Second, open: func(g *dag.Graph) Scheduler { return hanging{slow(g), over} }}
+		b, _ := c.find(t)
+		if b == nil {
+			t.Fatal("nothing found")
+		}
+		block := b.story[len(b.story)-1]
+		last := len(block.events) - 1
+		if !b.hangs() || last < 0 || block.events[last].Phase != scheduler.PhaseFailed {
+			t.Errorf("got the report:\n%s", b.report())
+		}
+	})
+}
+
+type hanging struct {
+	Scheduler
+	over chan struct{}
+}
+
+func (h hanging) Observe(e scheduler.Event) bool {
+	if e.Phase == scheduler.PhaseFailed {
+		<-h.over
+	}
+	return h.Scheduler.Observe(e)
+}
+
+// A scheduler that ends its goroutine is reported.
+func TestSchedulerThatEndsItsGoroutine(t *testing.T) {
+	for name, open := range map[string]func(*dag.Graph) Scheduler{
+		"at once":     func(*dag.Graph) Scheduler { runtime.Goexit(); return nil },
+		"with a plan": Pure(func(*dag.Graph, scheduler.Snapshot) scheduler.Plan { runtime.Goexit(); return scheduler.Plan{} }),
+	} {
+		c := &checker{patience: time.Minute, open: open}
+		if report := c.check(t); !strings.Contains(report, "It ended its goroutine") {
+			t.Errorf("%s: got the report:\n%s", name, report)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 // are the same each time. So what is reported hardly depends on what was drawn.
 func (c *checker) shortest(b *breach) *breach {
 	shortest := c.shorter(b)
-	for seed, found := 0, 0; seed < 160 && found < 4 && b.rule != ruleEnds; seed++ {
+	for seed, found := 0, 0; seed < 160 && found < 4 && !b.hangs(); seed++ {
 		choose := choose(rand.New(rand.NewPCG(uint64(seed), 0)).IntN)
 		k := kinds{most: 3, odd: seed%2 == 1, edits: c.edits && seed%4 >= 2}
 		other := c.judgeInOrder(choose.story(choose.scenarios(k.most), k))
@@ -26,6 +26,9 @@ func (c *checker) shortest(b *breach) *breach {
 			continue
 		}
 		found++
+		if other.hangs() {
+			continue
+		}
 		if other = c.shorter(other); other.cost() < shortest.cost() {
 			shortest = other
 		}
@@ -33,8 +36,23 @@ func (c *checker) shortest(b *breach) *breach {
 	return shortest
 }
 
-// shorter returns the breach with the shortest story that is reached from a breach.
+// shorter returns the breach with the shortest story that is reached from a breach. Only from one that hangs it goes to
+// others that hang: those are looked for in a hurry, so the last one is tried again with all patience.
 func (c *checker) shorter(b *breach) *breach {
+	if !b.hangs() {
+		return c.shorterStill(b)
+	}
+	hurried := *c
+	hurried.patience = min(c.patience, time.Second)
+	if again := c.judge(hurried.shorterStill(b).story); again != nil && again.hangs() {
+		return again
+	}
+	return b
+}
+
+func (b *breach) hangs() bool { return b.rule == ruleEnds }
+
+func (c *checker) shorterStill(b *breach) *breach {
 	judge, hangs := c.judge, 0
 	if b.how == "" {
 		judge = c.judgeInOrder
@@ -49,11 +67,10 @@ again:
 		if simpler == nil {
 			continue
 		}
-		if simpler.rule == ruleEnds {
+		if simpler.hangs() {
 			hangs++
-			c.patience = min(c.patience, time.Second)
 		}
-		if simpler.cost() < cost {
+		if simpler.hangs() == b.hangs() && simpler.cost() < cost {
 			b = simpler
 			goto again
 		}
