@@ -80,16 +80,17 @@ type contender struct {
 	before     float64 // took at that
 }
 
-// enter begins with size n. It is left out if it would take longer than the limit though the cost of a scenario grows
-// no faster than it did: with the same power of the size.
+// enter begins with size n. A rival is left out of it if it would take longer than the limit though the cost of a
+// scenario grows no faster than it did: with the same power of the size, but not with more than its first, since what
+// else the machine does can make a small size look as cheap or as dear as it likes.
 func (c *contender) enter(n int, limit time.Duration) {
 	growth := 1.0
 	if c.took > c.before && c.before > 0 {
 		steps := math.Log(float64(n)/float64(c.n)) / math.Log(float64(c.n)/float64(c.beforeN))
-		growth = math.Pow(c.took/c.before, steps)
+		growth = min(math.Pow(c.took/c.before, steps), float64(n)/float64(c.n))
 	}
 	expected := time.Duration(min(c.took*growth*float64(n), math.MaxInt64/2))
-	c.out = c.out || expected > limit || c.most > 0 && n > c.most
+	c.out = c.out || c.role == rival && expected > limit || c.most > 0 && n > c.most
 	c.n, c.beforeN, c.before = n, c.n, c.took
 	c.best, c.took, c.spent = 0, 0, 0
 }

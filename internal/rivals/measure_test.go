@@ -18,25 +18,30 @@ func rowsOf(list ...entry) []row {
 	return rows
 }
 
-// A size is left out if the cost so far, growing as it grew, makes it too long, or if it is known to be too big. So
-// are all larger ones.
+// A rival is left out of a size if the cost so far, growing as it grew, makes it too long, or if it is known to be too
+// big. So it is of all larger ones. Nobody else is left out.
 func TestEnter(t *testing.T) {
 	for _, test := range []struct {
 		name         string
+		role         role
 		most         int
 		before, took float64
 		out          bool
 	}{
-		{"first", 0, 0, 0, false},
-		{"steady", 0, 1000, 1000, false},
-		{"falling", 0, 5000, 1000, false},
-		{"slow", 0, 11_000, 11_000, true},
-		{"growing", 0, 500, 5000, true},
-		{"growing little", 0, 500, 1000, false},
-		{"known", 500, 1, 1, true},
-		{"known to do", 1000, 1, 1, false},
+		{"first", rival, 0, 0, 0, false},
+		{"steady", rival, 0, 1000, 1000, false},
+		{"falling", rival, 0, 5000, 1000, false},
+		{"slow", rival, 0, 11_000, 11_000, true},
+		{"growing", rival, 0, 500, 5000, true},
+		{"growing little", rival, 0, 500, 1000, false},
+		{"disturbed", rival, 0, 1, 900, false},
+		{"known", rival, 500, 1, 1, true},
+		{"known to do", rival, 1000, 1, 1, false},
+		{"ours", ours, 0, 11_000, 11_000, false},
+		{"floor", floor, 0, 500, 5000, false},
 	} {
-		c := contender{row: row{entry: entry{most: test.most}}, n: 100, beforeN: 10, before: test.before, took: test.took}
+		c := contender{n: 100, beforeN: 10, before: test.before, took: test.took}
+		c.role, c.most = test.role, test.most
 		c.enter(1000, 10*time.Millisecond)
 		if c.out != test.out {
 			t.Errorf("%s: left out %t, want %t", test.name, c.out, test.out)
