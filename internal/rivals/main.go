@@ -1,11 +1,11 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,69 +19,67 @@ func main() {
 	}
 }
 
+// Options are what the flags say.
+type options struct {
+	large, small []int
+	only         string
+	reps         int
+	limit        time.Duration
+	weight       float64
+	write        bool
+	readme       string
+}
+
+func parse(args []string) (o options, err error) {
+	flags := flag.NewFlagSet("rivals", flag.ExitOnError)
+	sizes := flags.String("sizes", "1e3,1e4,1e5,1e6", "`numbers` of scenarios, ascending")
+	others := flags.String("shapes", "1e3,1e4", "the same for other shapes; only the last is told. Empty for none")
+	flags.StringVar(&o.only, "only", "", "a regular `expression` for what to measure, like run/testdag; empty for all")
+	flags.IntVar(&o.reps, "reps", 5, "how many `turns` everybody has")
+	flags.DurationVar(&o.limit, "limit", 10*time.Second, "the `time` above which a size is left out")
+	flags.Float64Var(&o.weight, "memory", 1e6, "the `number` of scenarios of the memory figure; 0 for none")
+	flags.BoolVar(&o.write, "write", false, "put the table in the README instead of printing it")
+	flags.StringVar(&o.readme, "readme", "../../README.md", "the `file` that -write changes")
+	flags.Parse(args)
+	if o.write && o.only != "" {
+		return o, errPartial
+	}
+	if o.large, err = parseSizes(*sizes); err != nil {
+		return o, err
+	}
+	o.small, err = parseSizes(*others)
+	return o, err
+}
+
+var errPartial = errors.New("-write puts the whole table in the README, and -only measures a part of it: give one of them")
+
 // compare is the whole program: it checks, measures, and prints or writes.
 func compare(args []string, out, progress io.Writer) error {
-	flags := flag.NewFlagSet("rivals", flag.ExitOnError)
-	var (
-		sizes  = flags.String("sizes", "1e3,1e4,1e5,1e6", "`numbers` of scenarios, ascending")
-		others = flags.String("shapes", "1e3,1e4", "the same for other shapes; only the last is told. Empty for none")
-		only   = flags.String("only", "", "a regular `expression` for what to measure, like run/testdag; empty for all")
-		reps   = flags.Int("reps", 5, "how many `turns` everybody has")
-		limit  = flags.Duration("limit", 15*time.Second, "the `time` above which a size is left out")
-		weight = flags.Float64("memory", 1e6, "the `number` of scenarios of the memory figure; 0 for none")
-		write  = flags.Bool("write", false, "put the table in the README instead of printing it")
-		readme = flags.String("readme", "../../README.md", "the `file` that -write changes")
-	)
-	flags.Parse(args)
-	large, err := parseSizes(*sizes)
+	begin := time.Now()
+	o, err := parse(args)
 	if err != nil {
 		return err
 	}
-	small, err := parseSizes(*others)
-	if err != nil {
-		return err
-	}
-	wanted, err := regexp.Compile(*only)
-	if err != nil {
-		return err
-	}
-	text, err := os.ReadFile(*readme)
-	if *write && err != nil {
-		return err
-	}
-	if _, err := replaceSection(string(text), ""); *write && err != nil {
-		return fmt.Errorf("%s: %w", *readme, err)
-	}
-
-	r := &report{large: large, small: small, limit: *limit, weight: int(*weight)}
-	if r.weight > 0 {
-		if r.footprint, err = weigh(r.weight); err != nil {
+	if o.write {
+		if _, err := withSection(o.readme, ""); err != nil { // not only when all is measured
 			return err
 		}
 	}
-	for _, e := range entries {
-		if !wanted.MatchString(e.String()) {
-			continue
-		}
-		if err := check(e); err != nil {
-			return fmt.Errorf("not the same work: %w", err)
-		}
-		r.rows = append(r.rows, row{e, map[column]float64{}})
-	}
-	m := &meter{reps: *reps, limit: *limit, progress: progress}
-	if err := r.measure(m); err != nil {
-		return err
-	}
-	if !*write {
-		_, err = io.WriteString(out, r.section()+r.details())
-		return err
-	}
-	changed, err := replaceSection(string(text), r.section())
+	r, err := newReport(o)
 	if err != nil {
 		return err
 	}
-	io.WriteString(out, r.details())
-	return os.WriteFile(*readme, []byte(changed), 0o644)
+	if err := r.measure(&meter{reps: o.reps, limit: o.limit, progress: progress}); err != nil {
+		return err
+	}
+	r.took = time.Since(begin).Round(time.Second)
+	if o.write {
+		err = writeSection(o.readme, r.section())
+	} else {
+		_, err = io.WriteString(out, r.section())
+	}
+	fmt.Fprintf(out, "%s\nThe whole took %v.\n", r.details(), r.took)
+	return err
 }
 
 // parseSizes reads numbers with commas between them.

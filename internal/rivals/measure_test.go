@@ -86,7 +86,7 @@ func TestCompare(t *testing.T) {
 	}
 	for _, want := range []string{
 		"| | 200 |\n|---|--:|\n| **decide**: state machine (floor) | ", "| **testdag** | ", "| **build**: csr, names (floor)",
-		"| | chain of 100 | fan of 100 |", "and a `Machine` ",
+		"| | chain of 100 | fan of 100 |", "A `Machine` takes ", "without its names", "; the whole took ", "\nThe whole took ",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("there is no %q in\n%s", want, out.String())
@@ -108,24 +108,29 @@ func TestWeigh(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	readme := filepath.Join(t.TempDir(), "README.md")
-	args := strings.Fields("-sizes 100 -shapes= -reps 1 -memory 0 -only ^rerun -write -readme " + readme)
-	if err := compare(args, io.Discard, io.Discard); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("without a README: %v", err)
+	fails := func(want error, args ...string) {
+		t.Helper()
+		args = append(args, "-write", "-readme", readme)
+		if err := compare(args, io.Discard, io.Discard); !errors.Is(err, want) {
+			t.Errorf("%v: %v, want %v", args, err, want)
+		}
 	}
-	for _, test := range []struct {
-		text string
-		want error
-	}{{"no markers\n", errNoSection}, {sectionBegin + sectionEnd + "the rest\n", nil}} {
-		if err := os.WriteFile(readme, []byte(test.text), 0o644); err != nil {
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(readme, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := compare(args, io.Discard, io.Discard); !errors.Is(err, test.want) {
-			t.Errorf("README %q: %v, want %v", test.text, err, test.want)
-		}
+	}
+	fails(os.ErrNotExist)
+	write("no markers\n")
+	fails(errNoSection)
+	write(sectionBegin + sectionEnd + "the rest\n")
+	fails(errPartial, "-only", "^rerun")
+	if err := writeSection(readme, "new\n"); err != nil {
+		t.Fatal(err)
 	}
 	written, err := os.ReadFile(readme)
-	text := string(written)
-	if err != nil || !strings.Contains(text, "**rerun wave**") || !strings.HasSuffix(text, "the rest\n") {
-		t.Errorf("%v, written:\n%s", err, text)
+	if want := sectionBegin + "new\n" + sectionEnd + "the rest\n"; err != nil || string(written) != want {
+		t.Errorf("%v, written:\n%s", err, written)
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -10,29 +12,54 @@ import (
 
 // A report is what a run of this program has to tell.
 type report struct {
-	rows   []row
-	large  []int // sizes of layered graphs
-	small  []int // sizes of the other shapes
-	limit  time.Duration
-	weight int // scenarios of the footprint
+	options
+	rows []row
+	took time.Duration
 	footprint
+}
+
+// newReport returns a report with rows for all that is wanted, after checking that it does the same work.
+func newReport(o options) (*report, error) {
+	wanted, err := regexp.Compile(o.only)
+	if err != nil {
+		return nil, err
+	}
+	r := &report{options: o}
+	if o.weight > 0 {
+		if r.footprint, err = weigh(int(o.weight)); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range entries {
+		if !wanted.MatchString(e.String()) {
+			continue
+		}
+		if err := check(e); err != nil {
+			return nil, fmt.Errorf("not the same work: %w", err)
+		}
+		r.rows = append(r.rows, row{e, map[column]float64{}})
+	}
+	return r, nil
 }
 
 // section is what the README quotes.
 func (r *report) section() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Nanoseconds per scenario, best repetition, and how many times the floor that is. Layered random\n"+
-		"graphs with about 3 parents each; everybody was checked to do the same work, and measured in turns. %s,\n"+
-		"%s/%s, %d cores, %s.\n\n",
-		strings.Replace(runtime.Version(), "go", "Go ", 1), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0),
-		time.Now().UTC().Format(time.DateOnly))
+	fmt.Fprintf(&b, "Nanoseconds per scenario, best of up to %d turns, and how many times the floor that is, on layered\n"+
+		"random graphs. Everybody was checked to do the same work.\n\n", r.reps)
 	b.WriteString(table(r.rows, r.layered(), true))
-	fmt.Fprintf(&b, "\n– would take longer than %v, or more memory than a common machine has. † takes a cyclic graph\n"+
-		"without a word. None of the libraries can run a scenario again with what waits for it.\n", r.limit)
+	fmt.Fprintf(&b, `
+– would take longer than %v, or more memory than a common machine has. † finds no cycle when it builds; natessilva/dag
+and go-workflow look for cycles when they run, natessilva/dag for names too. Terraform's cascade is a whole walk, with
+its set-up. No library here can run a scenario again with what waits for it.
+`, r.limit)
 	if r.weight > 0 {
-		fmt.Fprintf(&b, "With %s scenarios, a graph takes %s bytes for each, and a `Machine` %s more; it takes\n%s ns to make.\n",
-			number(float64(r.weight)), number(r.graph), number(max(r.machine, r.ran)), number(r.making))
+		fmt.Fprintf(&b, "\nA `Machine` takes %s bytes for a scenario of three parents, beside the graph, which takes %s without "+
+			"its names.\n", number(max(r.machine, r.ran)), number(r.graph))
 	}
+	fmt.Fprintf(&b, "\n%s, %s/%s, %d processors, %s; the whole took %v.\n",
+		strings.Replace(runtime.Version(), "go", "Go ", 1), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0),
+		time.Now().UTC().Format(time.DateOnly), r.took)
 	return b.String()
 }
 
@@ -44,8 +71,8 @@ func (r *report) details() string {
 		b.WriteString("\nOther shapes:\n\n" + table(r.rows, r.others(), false))
 	}
 	if r.weight > 0 {
-		fmt.Fprintf(&b, "\nBytes per scenario: graph %.1f, new Machine %.1f, Machine after a run of everything %.1f.\n",
-			r.graph, r.machine, r.ran)
+		fmt.Fprintf(&b, "\nBytes per scenario: graph without names %.1f, new Machine %.1f, Machine after a run of everything %.1f.\n"+
+			"A new Machine takes %s ns per scenario.\n", r.graph, r.machine, r.ran, number(r.making))
 	}
 	return b.String()
 }
@@ -58,6 +85,28 @@ const (
 
 var errNoSection = fmt.Errorf("there is no section to replace; put lines %q and %q where the table is to be",
 	sectionBegin, sectionEnd)
+
+// withSection returns the text of a file with another section.
+func withSection(file, section string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	changed, err := replaceSection(string(text), section)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	return changed, nil
+}
+
+// writeSection puts a section in a file as it is now: somebody may have written in it while this program measured.
+func writeSection(file, section string) error {
+	changed, err := withSection(file, section)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(changed), 0o644)
+}
 
 // replaceSection returns the text with another section.
 func replaceSection(text, section string) (string, error) {
