@@ -20,7 +20,7 @@
 //
 // [CheckRules] draws graphs and what happens to them: runs start and finish, in each phase; plans are carried out in part
 // or late; people ask for reruns, force and cancel; somebody cancels past the plan; news is late, repeated, out of order or
-// makes no sense; the graph changes. After each event the scheduler is asked for its plan, twice, and both plans must be
+// makes no sense, brings a basis or force after the run itself, or jumps to run 10; the graph changes. After each event the scheduler is asked for its plan, twice, and both plans must be
 // the right one: each action with its run, its basis and its mark of force, in order, and the outcome. Then the same is
 // told of a graph that was built in another order, and with the news of different scenarios in another order.
 //

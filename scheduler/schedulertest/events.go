@@ -42,8 +42,9 @@ func news(st scheduler.Status, e scheduler.Event) (scheduler.Status, bool) {
 	if run < 1 || run < st.Run || !slices.Contains(phases, e.Phase) {
 		return st, false
 	}
+	basis := sorted(e.Basis)
 	if run > st.Run {
-		st = scheduler.Status{Run: run, Phase: e.Phase, Forced: e.Forced, Basis: sorted(e.Basis),
+		st = scheduler.Status{Run: run, Phase: e.Phase, Forced: e.Forced, Basis: basis,
 			Want: st.Want, Force: st.Force && st.Want > run, Cancel: st.Cancel}
 		return st, true
 	}
@@ -54,8 +55,8 @@ func news(st scheduler.Status, e scheduler.Event) (scheduler.Status, bool) {
 	if e.Forced && !st.Forced {
 		st.Forced, changed = true, true
 	}
-	if len(st.Basis) == 0 && len(e.Basis) > 0 {
-		st.Basis, changed = sorted(e.Basis), true
+	if len(st.Basis) == 0 && len(basis) > 0 {
+		st.Basis, changed = basis, true
 	}
 	return st, changed
 }
@@ -90,10 +91,13 @@ func cancel(st scheduler.Status, run int) (scheduler.Status, bool) {
 	return st, true
 }
 
-// sorted returns a basis by ascending ID, of several runs of one scenario the newest.
+// sorted returns a basis by ascending ID, of several runs of one scenario the newest, without what names no run.
 func sorted(basis []scheduler.Ref) []scheduler.Ref {
 	newest := scheduler.Snapshot{}
 	for _, r := range basis {
+		if r.ID == "" || r.Run < 1 {
+			continue
+		}
 		newest[r.ID] = scheduler.Status{Run: max(r.Run, newest[r.ID].Run)}
 	}
 	var list []scheduler.Ref

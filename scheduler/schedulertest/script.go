@@ -2,6 +2,7 @@ package schedulertest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/testdag/testdag/dag"
@@ -83,7 +84,8 @@ func (s story) script() string {
 func speakable(e scheduler.Event) bool {
 	isNews := e.Kind == scheduler.EventNews && e.Phase > scheduler.PhaseNone && e.Phase <= scheduler.PhaseStopped && !e.Forced
 	isRequest := e.Kind > scheduler.EventNews && e.Kind <= scheduler.EventCancel
-	return e.Ref.ID != "" && e.Ref.Run >= 0 && (isNews || isRequest)
+	isName := func(r scheduler.Ref) bool { return r.ID != "" && r.Run >= 0 }
+	return isName(e.Ref) && (isNews || isRequest) && !slices.ContainsFunc(e.Basis, func(r scheduler.Ref) bool { return !isName(r) })
 }
 
 func scenarioLine(s dag.Scenario) string {

@@ -117,6 +117,9 @@ func (s story) cost() int {
 		}
 		for _, e := range b.events {
 			size += 8 + int(e.Kind) + int(e.Phase) + 2*len(e.Basis) + e.Ref.Run
+			if !speakable(e) {
+				size += 20
+			}
 		}
 	}
 	if !slices.IsSorted(s.ids()) {
@@ -344,6 +347,14 @@ func (s story) plainerEvents(yield func(story) bool) bool {
 			if len(e.Basis) > 0 && !plain(scheduler.Finished(e.Ref, e.Phase)) {
 				return false
 			}
+			if e.Forced && !plain(scheduler.Event{Ref: e.Ref, Phase: e.Phase, Basis: e.Basis}) {
+				return false
+			}
+			for _, basis := range plainerBases(e.Basis) {
+				if !plain(scheduler.Event{Ref: e.Ref, Phase: e.Phase, Forced: e.Forced, Basis: basis}) {
+					return false
+				}
+			}
 			if e.Kind != scheduler.EventNews {
 				if e.Kind > scheduler.EventRerun && !plain(scheduler.Rerun(e.Ref)) {
 					return false
@@ -358,13 +369,24 @@ func (s story) plainerEvents(yield func(story) bool) bool {
 				}
 			}
 			for p := scheduler.PhasePassed; p < e.Phase; p++ {
-				if !plain(scheduler.Event{Ref: e.Ref, Phase: p, Basis: e.Basis}) {
+				if !plain(scheduler.Event{Ref: e.Ref, Phase: p, Forced: e.Forced, Basis: e.Basis}) {
 					return false
 				}
 			}
 		}
 	}
 	return true
+}
+
+// plainerBases returns a basis in order, and with one entry less.
+func plainerBases(basis []scheduler.Ref) (plainer [][]scheduler.Ref) {
+	if tidy := sorted(basis); !slices.Equal(tidy, basis) {
+		plainer = append(plainer, tidy, slices.SortedFunc(slices.Values(basis), byID))
+	}
+	for i := range basis {
+		plainer = append(plainer, without(basis, i))
+	}
+	return plainer
 }
 
 // lowerRuns counts the runs of a scenario from one less on; with the first run, or without it.
@@ -398,7 +420,9 @@ func (s story) mapped(to func(scheduler.Ref) scheduler.Ref) story {
 			for r, ref := range e.Basis {
 				s[i].events[k].Basis[r] = to(ref)
 			}
-			slices.SortFunc(s[i].events[k].Basis, byID)
+			if slices.IsSortedFunc(e.Basis, byID) {
+				slices.SortFunc(s[i].events[k].Basis, byID)
+			}
 		}
 	}
 	return s

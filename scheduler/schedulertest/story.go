@@ -83,6 +83,9 @@ func (w *world) isOdd(e scheduler.Event) bool {
 	if e.Kind != scheduler.EventNews {
 		return e.Ref.Run != max(st.Run, st.Want, st.Cancel)
 	}
+	if !slices.Equal(e.Basis, sorted(e.Basis)) {
+		return true
+	}
 	if e.Phase == scheduler.PhaseStopped && !w.stopping[e.Ref] {
 		return true
 	}
@@ -228,8 +231,15 @@ func (w *world) event(c choose, k kinds) (e scheduler.Event, ok bool) {
 	if len(starts) > 0 && k.odd {
 		choices = append(choices, "missed")
 	}
+	learns, jumps := w.learns(), w.jumps()
+	if len(learns) > 0 && k.odd {
+		choices = append(choices, "learn", "learn")
+	}
 	if k.odd {
 		choices = append(choices, "late")
+	}
+	if len(jumps) > 0 && k.odd && c.oneIn(10) {
+		choices = []string{"jump"}
 	}
 	if len(choices) == 0 {
 		return e, false
@@ -238,7 +248,11 @@ func (w *world) event(c choose, k kinds) (e scheduler.Event, ok bool) {
 	case "end":
 		return w.end(c, oneOf(c, live)), true
 	case "start":
-		return scheduler.Started(oneOf(c, starts)), true
+		return c.untidy(k, scheduler.Started(oneOf(c, starts))), true
+	case "learn":
+		return c.untidy(k, oneOf(c, learns)), true
+	case "jump":
+		return c.untidy(k, oneOf(c, jumps)), true
 	case "missed":
 		return w.end(c, oneOf(c, starts).Ref), true
 	case "rerun", "force", "cancel":
@@ -271,6 +285,52 @@ func (w *world) starts() (list []scheduler.Action) {
 		}
 	}
 	return list
+}
+
+// learns returns news that comes late of what runs were started on, and of force.
+func (w *world) learns() (events []scheduler.Event) {
+	for id := range w.told.g.All() {
+		st, basis := w.told.status[id], w.told.start(id).Basis
+		e := scheduler.Event{Ref: scheduler.Ref{ID: id, Run: st.Run}, Phase: scheduler.PhaseRunning, Basis: basis}
+		if st.Run == 0 || len(basis) == 0 {
+			continue
+		}
+		if len(st.Basis) == 0 {
+			events = append(events, e)
+		}
+		if !st.Forced {
+			e.Forced = true
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+// jumps returns news of runs with a number of two digits, or the last of one.
+func (w *world) jumps() (events []scheduler.Event) {
+	for id := range w.told.g.All() {
+		for run := max(9, w.told.status[id].Run+1); run <= 11; run++ {
+			e := scheduler.Event{Ref: scheduler.Ref{ID: id, Run: run}, Basis: w.told.start(id).Basis}
+			for _, e.Phase = range []scheduler.Phase{scheduler.PhasePassed, scheduler.PhaseFailed, scheduler.PhaseRunning} {
+				events = append(events, e)
+			}
+		}
+	}
+	return events
+}
+
+// untidy writes the basis of some news in another order, with older runs, and with what names no run.
+func (c choose) untidy(k kinds, e scheduler.Event) scheduler.Event {
+	if len(e.Basis) == 0 || !k.odd || !c.oneIn(4) {
+		return e
+	}
+	basis := slices.Clone(e.Basis)
+	for range c(3) {
+		r := oneOf(c, e.Basis)
+		basis = append(basis, oneOf(c, []scheduler.Ref{r, {ID: r.ID, Run: r.Run - 1}, {ID: r.ID, Run: -1}, {Run: 1}}))
+	}
+	e.Basis = shuffled(c, basis)
+	return e
 }
 
 func (w *world) newest(id dag.ID) scheduler.Ref {

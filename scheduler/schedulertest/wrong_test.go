@@ -4,6 +4,7 @@ import (
 	"flag"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -287,6 +288,53 @@ var wrong = map[string]func(*dag.Graph) Scheduler{
 
 	"remembers a plan too long": func(g *dag.Graph) Scheduler { return &stale{Machine: scheduler.NewMachine(g, nil)} },
 
+	"learns no basis late": func(g *dag.Graph) Scheduler {
+		return &picky{scheduler.NewMachine(g, nil), func(e *scheduler.Event, st scheduler.Status) {
+			if e.Ref.Run == st.Run {
+				e.Basis = nil
+			}
+		}}
+	},
+
+	"learns no force late": func(g *dag.Graph) Scheduler {
+		return &picky{scheduler.NewMachine(g, nil), func(e *scheduler.Event, st scheduler.Status) {
+			if e.Ref.Run == st.Run {
+				e.Forced = false
+			}
+		}}
+	},
+
+	"wants a basis in order": func(g *dag.Graph) Scheduler {
+		return &picky{scheduler.NewMachine(g, nil), func(e *scheduler.Event, _ scheduler.Status) {
+			if !slices.IsSortedFunc(e.Basis, byID) {
+				e.Basis = nil
+			}
+		}}
+	},
+
+	"takes the first of several runs in a basis": func(g *dag.Graph) Scheduler {
+		return &picky{scheduler.NewMachine(g, nil), func(e *scheduler.Event, _ scheduler.Status) {
+			e.Basis = slices.CompactFunc(slices.SortedStableFunc(slices.Values(e.Basis), byID),
+				func(a, b scheduler.Ref) bool { return a.ID == b.ID })
+		}}
+	},
+
+	"refuses a basis with what names no run": func(g *dag.Graph) Scheduler {
+		return &picky{scheduler.NewMachine(g, nil), func(e *scheduler.Event, _ scheduler.Status) {
+			if slices.ContainsFunc(e.Basis, func(r scheduler.Ref) bool { return r.ID == "" || r.Run < 1 }) {
+				e.Basis = nil
+			}
+		}}
+	},
+
+	"compares runs as text": func(g *dag.Graph) Scheduler {
+		return &picky{scheduler.NewMachine(g, nil), func(e *scheduler.Event, st scheduler.Status) {
+			if strconv.Itoa(e.Ref.Run) < strconv.Itoa(st.Run) {
+				e.Phase = scheduler.PhaseNone
+			}
+		}}
+	},
+
 	"blames the last parent": func(g *dag.Graph) Scheduler { return &unjust{Machine: scheduler.NewMachine(g, nil)} },
 
 	"panics when a request is about a live run": func(g *dag.Graph) Scheduler {
@@ -378,6 +426,17 @@ func (u *unjust) Conclusion(id dag.ID) scheduler.Conclusion {
 		}
 	}
 	return c
+}
+
+// picky understands events in its own way.
+type picky struct {
+	*scheduler.Machine
+	take func(*scheduler.Event, scheduler.Status)
+}
+
+func (p *picky) Observe(e scheduler.Event) bool {
+	p.take(&e, p.Snapshot()[e.Ref.ID])
+	return p.Machine.Observe(e)
 }
 
 // fragile panics.
