@@ -19,19 +19,23 @@ import (
 // A Scheduler keeps in mind what was observed of a graph, and says what to do now. [scheduler.Machine] is one, and
 // [Pure] makes one of a function.
 //
-// What Observe returns is not looked at. A Scheduler that also has the method SetGraph(*dag.Graph) is tested with
+// What Observe returns is not looked at: return what you like. A Scheduler that also has the method SetGraph(*dag.Graph) is tested with
 // changes of the graph, too; of one that has Conclusion(dag.ID) scheduler.Conclusion, verdicts and their causes are judged
 // as well.
 type Scheduler interface {
-	// Observe takes an event into account.
+	// Observe takes an event into account. What it returns is there so that a *scheduler.Machine is a Scheduler.
 	Observe(scheduler.Event) bool
 
 	// Plan returns what to do now.
 	Plan() scheduler.Plan
 }
 
-// Pure makes a [Scheduler] of a function like [scheduler.Next]: it remembers the graph and a snapshot for it.
+// Pure makes a [Scheduler] of a function like [scheduler.Next]: it remembers the graph and a snapshot for it. Of nil it
+// makes nil, which [CheckRules] reports.
 func Pure(next func(*dag.Graph, scheduler.Snapshot) scheduler.Plan) func(*dag.Graph) Scheduler {
+	if next == nil {
+		return nil
+	}
 	return func(g *dag.Graph) Scheduler { return &pure{next: next, g: g} }
 }
 
@@ -80,12 +84,20 @@ type checker struct {
 
 // check returns a report of what is broken, "" if nothing is.
 func (c *checker) check(t rapid.TB) string {
+	if c.open == nil {
+		return "schedulertest: the function that opens a Scheduler, or the one given to Pure, is nil"
+	}
 	b, advice := c.find(t)
 	if b == nil {
 		return ""
 	}
+	if b.crash == crashNil {
+		return crashNil
+	}
 	return b.report() + advice
 }
+
+const crashNil = "schedulertest: the function that opens a Scheduler returned nil"
 
 // find returns a breach with the shortest story found, or nil; and how to see it again.
 func (c *checker) find(t rapid.TB) (b *breach, advice string) {
@@ -323,6 +335,8 @@ func (c *checker) play(moments []moment) []answer {
 		defer func() {
 			crash := ""
 			switch v := recover(); {
+			case v == crashNil:
+				crash = crashNil
 			case v != nil:
 				crash = fmt.Sprintf("It panicked: %v\n%s", v, debug.Stack())
 			case !returned:
@@ -379,7 +393,9 @@ func tellChange(s Scheduler, open func(*dag.Graph) Scheduler, c change) Schedule
 		e.Basis = slices.Clone(e.Basis) // the scheduler may do with it what it likes
 		s.Observe(e)
 	case s == nil:
-		s = open(build(c.graph))
+		if s = open(build(c.graph)); s == nil {
+			panic(crashNil)
+		}
 	default:
 		s.(interface{ SetGraph(*dag.Graph) }).SetGraph(build(c.graph))
 	}

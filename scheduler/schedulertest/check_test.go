@@ -128,6 +128,37 @@ func TestSchedulerThatEndsItsGoroutine(t *testing.T) {
 	}
 }
 
+// Where there is nothing to test, that is said at once.
+func TestNil(t *testing.T) {
+	for want, open := range map[string]func(*dag.Graph) Scheduler{
+		"or the one given to Pure, is nil":                 Pure(nil),
+		"the function that opens a Scheduler returned nil": func(*dag.Graph) Scheduler { return nil },
+	} {
+		c := &checker{patience: time.Minute, open: open}
+		if report := c.check(t); !strings.HasSuffix(report, want) || strings.Contains(report, "\n") {
+			t.Errorf("got the report %q, want %q", report, want)
+		}
+	}
+}
+
+// A cause that is none is shown.
+func TestCauseOfWhatIsNotCanceled(t *testing.T) {
+	c := &checker{patience: time.Minute, open: func(g *dag.Graph) Scheduler { return accusing{scheduler.NewMachine(g, nil)} }}
+	if report := c.check(t); !strings.Contains(report, "\n# - a ready\n# + a ready (a#7)\n") {
+		t.Errorf("got the report:\n%s", report)
+	}
+}
+
+type accusing struct{ *scheduler.Machine }
+
+func (a accusing) Conclusion(id dag.ID) scheduler.Conclusion {
+	c := a.Machine.Conclusion(id)
+	if c.Verdict == scheduler.VerdictReady {
+		c.Cause = scheduler.Ref{ID: id, Run: 7}
+	}
+	return c
+}
+
 // What a constructor does wrong is reported as well.
 func TestSchedulerThatCannotBeOpened(t *testing.T) {
 	c := &checker{patience: time.Minute, open: func(*dag.Graph) Scheduler { panic("no") }}

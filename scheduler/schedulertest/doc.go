@@ -52,7 +52,8 @@
 //	# + start b#1 on a#1
 //	#   outcome pending
 //
-// It is a script of the kind that stands in scheduler/testdata/rules, and may be kept there. Below each line of hyphens
+// It is a script of the kind that stands in scheduler/testdata/rules, and may be kept there: without the spaces by which go
+// test indents it. Scripts run only in this repository, in the tests of package scheduler. Below each line of hyphens
 // stands what is right: the plan, the verdicts, and the outcome once it is final. At the end of a block the starts of its
 // plan are carried out, unless it says hold. At the end of the script stands what the scheduler planned instead. The
 // script is the shortest that was found; what no well-behaved world brings is in it only where the way without is longer.

@@ -54,9 +54,16 @@ type Subject struct {
 //
 // A call that does not return within a minute is reported; its goroutine is left behind.
 func TestRunner(t *testing.T, open func(t *testing.T) Subject) {
+	if open == nil {
+		t.Fatal("schedulertest: the function that opens a Subject is nil")
+	}
+	var missing error
 	for _, c := range clauses {
 		t.Run(c.name, func(t *testing.T) {
 			s := open(t)
+			if missing = s.missing(); missing != nil {
+				t.Fatal(missing)
+			}
 			if c.needsAgain && s.Again == nil {
 				t.Log("not tested: the Subject has no Again")
 				return
@@ -65,7 +72,21 @@ func TestRunner(t *testing.T, open func(t *testing.T) Subject) {
 				t.Error(err)
 			}
 		})
+		if missing != nil {
+			return // the others would say the same
+		}
 	}
+}
+
+// missing tells what is required and not there.
+func (s Subject) missing() error {
+	switch {
+	case s.Runner == nil:
+		return errors.New("schedulertest: Subject.Runner is nil")
+	case s.Pass == "" || s.Fail == "" || s.Block == "":
+		return errors.New("schedulertest: Subject.Pass, Fail and Block must all be named")
+	}
+	return nil
 }
 
 // A clause is a part of the contract.
@@ -90,12 +111,6 @@ var clauses = []clause{
 
 // check tries a clause, and looks at what is left.
 func (c clause) check(s Subject, patience time.Duration) error {
-	switch {
-	case s.Runner == nil:
-		return errors.New("schedulertest: Subject.Runner is nil")
-	case s.Pass == "" || s.Fail == "" || s.Block == "":
-		return errors.New("schedulertest: Subject.Pass, Fail and Block must all be named")
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel() // no run goes on after a clause that failed
 	if err := c.holds(&trial{Subject: s, ctx: ctx, patience: patience}); err != nil {

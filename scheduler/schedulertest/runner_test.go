@@ -3,6 +3,8 @@ package schedulertest
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -130,6 +132,20 @@ func TestRunnerOfAWorldThatRemembers(t *testing.T) {
 		s.Again = func() scheduler.Runner { return scheduler.RunnerFunc(world.find) }
 		return s
 	})
+}
+
+// A Subject that lacks something is reported once. The test that fails runs in a process of its own.
+func TestSubjectThatLacksSomething(t *testing.T) {
+	if os.Getenv("SCHEDULERTEST_LACKS") != "" {
+		TestRunner(t, func(*testing.T) Subject { return Subject{} })
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSubjectThatLacksSomething$")
+	cmd.Env = append(os.Environ(), "SCHEDULERTEST_LACKS=1")
+	out, err := cmd.CombinedOutput()
+	if n := strings.Count(string(out), "Subject.Runner is nil"); err == nil || n != 1 {
+		t.Errorf("reported %d times (%v):\n%s", n, err, out)
+	}
 }
 
 // After a clause that failed, no run goes on.

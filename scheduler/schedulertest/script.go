@@ -12,11 +12,24 @@ import (
 // report tells a breach to a person: the rule, and a script that leads to it.
 func (b *breach) report() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "The scheduler breaks a rule.\n\n# %s\n%s\n", b.rule, b.story.script())
+	fmt.Fprintf(&text, "The scheduler breaks a rule.\n\n%s%s\n", b.rule.comment(), b.story.script())
 	for line := range strings.Lines(b.mark()) {
 		fmt.Fprintf(&text, "# %s", line)
 	}
 	return text.String()
+}
+
+// comment writes a rule as a comment of a script, in lines that are short enough where go test indents them.
+func (r rule) comment() string {
+	const width = 100
+	text, line := "", "#"
+	for _, word := range strings.Fields(string(r)) {
+		if len(line)+1+len(word) > width {
+			text, line = text+line+"\n", "#"
+		}
+		line += " " + word
+	}
+	return text + line + "\n"
 }
 
 // mark says what is wrong with the plan at the end of the script.
@@ -132,7 +145,7 @@ func verdictLine(g *dag.Graph, conclusions []scheduler.Conclusion) string {
 	verdicts := make([]string, len(conclusions))
 	for i, c := range conclusions {
 		verdicts[i] = fmt.Sprintf("%s %s", g.ID(i), c.Verdict)
-		if c.Verdict == scheduler.VerdictCanceled {
+		if c.Verdict == scheduler.VerdictCanceled || c.Cause != (scheduler.Ref{}) {
 			verdicts[i] += fmt.Sprintf(" (%s)", c.Cause)
 		}
 	}

@@ -465,7 +465,13 @@ func TestWrongSchedulers(t *testing.T) {
 			return "nothing found\n"
 		}
 		b.crash, _, _ = strings.Cut(b.crash, "\n") // without the stack
-		return b.report()
+		report := b.report()
+		for line := range strings.Lines(report) {
+			if len(line) > 112 { // go test indents it by 8
+				t.Errorf("this line of a report is too long: %s", line)
+			}
+		}
+		return report
 	})
 	for name := range wrong {
 		if !seen[name] {
