@@ -35,7 +35,7 @@ func parse(args []string) (o options, err error) {
 	sizes := flags.String("sizes", "1e3,1e4,1e5,1e6", "`numbers` of scenarios, ascending")
 	others := flags.String("shapes", "1e3,1e4", "the same for other shapes; only the last is told. Empty for none")
 	flags.StringVar(&o.only, "only", "", "a regular `expression` for what to measure, like run/testdag; empty for all")
-	flags.IntVar(&o.reps, "reps", 5, "how many `turns` everybody has")
+	flags.IntVar(&o.reps, "reps", 3, "how many `turns` everybody has")
 	flags.DurationVar(&o.limit, "limit", 10*time.Second, "the `time` above which a size is left out")
 	flags.Float64Var(&o.weight, "memory", 1e6, "the `number` of scenarios of the memory figure; 0 for none")
 	flags.BoolVar(&o.write, "write", false, "put the table in the README instead of printing it")
