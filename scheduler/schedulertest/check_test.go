@@ -31,7 +31,7 @@ func FuzzHistories(f *testing.F) {
 
 // A plan that does not come is reported with the script that leads there.
 func TestPlanThatDoesNotCome(t *testing.T) {
-	defer seeded(t)()
+	defer seeded(t, 100)()
 	synctest.Test(t, func(t *testing.T) {
 		over := make(chan struct{})
 		defer letGo(over)
@@ -61,7 +61,7 @@ func letGo(over chan struct{}) {
 
 // A scheduler may be slow, as long as each call comes back in time.
 func TestSlowScheduler(t *testing.T) {
-	defer seeded(t)()
+	defer seeded(t, 100)()
 	synctest.Test(t, func(t *testing.T) {
 		c := &checker{open: slow, patience: 10 * time.Second}
 		if report := c.check(t); report != "" {
@@ -86,7 +86,7 @@ func (s sluggish) Observe(e scheduler.Event) bool {
 
 // What is reported of a slow scheduler is what it does wrong, not that it is slow.
 func TestSlowSchedulerThatHangs(t *testing.T) {
-	defer seeded(t)()
+	defer seeded(t, 100)()
 	synctest.Test(t, func(t *testing.T) {
 		over := make(chan struct{})
 		defer letGo(over)
@@ -169,7 +169,7 @@ func TestSchedulerThatCannotBeOpened(t *testing.T) {
 
 // A scheduler that does not answer the same each time is reported, too.
 func TestFickleScheduler(t *testing.T) {
-	defer seeded(t)()
+	defer seeded(t, 100)()
 	calls := 0
 	c := &checker{patience: time.Minute, open: Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
 		p := scheduler.Next(g, s)
@@ -185,6 +185,7 @@ func TestFickleScheduler(t *testing.T) {
 
 // What is told of a scenario that was never in the graph may be forgotten.
 func TestSchedulerThatForgetsStrangers(t *testing.T) {
+	defer seeded(t, 30)()
 	CheckRules(t, func(g *dag.Graph) Scheduler {
 		s := &forgetsStrangers{Machine: scheduler.NewMachine(g, nil), been: map[dag.ID]bool{}}
 		s.SetGraph(g)
@@ -210,6 +211,7 @@ func (s *forgetsStrangers) Observe(e scheduler.Event) bool {
 
 // A scheduler may write into the events that it is told, and into the plans that it made.
 func TestSchedulerThatUsesMemoryAgain(t *testing.T) {
+	defer seeded(t, 30)()
 	CheckRules(t, func(g *dag.Graph) Scheduler { return &thrifty{Machine: scheduler.NewMachine(g, nil)} })
 }
 
@@ -239,6 +241,7 @@ func (s *thrifty) Plan() scheduler.Plan {
 
 // Without SetGraph the graph stays.
 func TestSchedulerOfOneGraph(t *testing.T) {
+	defer seeded(t, 30)()
 	type noMore struct{ Scheduler }
 	CheckRules(t, func(g *dag.Graph) Scheduler { return noMore{machine(g)} })
 }

@@ -450,7 +450,7 @@ func (f *fragile) Observe(e scheduler.Event) bool {
 }
 
 func TestWrongSchedulers(t *testing.T) {
-	defer seeded(t)()
+	defer seeded(t, 300)()
 	seen := map[string]bool{}
 	datadriven.RunTest(t, "testdata/wrong", func(t *testing.T, d *datadriven.TestData) string {
 		name := d.Input
@@ -480,8 +480,8 @@ func TestWrongSchedulers(t *testing.T) {
 	}
 }
 
-// seeded lets rapid draw the same each time, until the function returned is called.
-func seeded(t *testing.T) func() {
+// seeded lets rapid draw the same each time, for so many checks, until the function returned is called.
+func seeded(t *testing.T, checks int) func() {
 	set := func(name, value string) string {
 		f := flag.Lookup(name)
 		before := f.Value.String()
@@ -490,10 +490,10 @@ func seeded(t *testing.T) func() {
 		}
 		return before
 	}
-	seed, files, checks := set("rapid.seed", "1"), set("rapid.nofailfile", "true"), set("rapid.checks", "300")
+	seed, files, most := set("rapid.seed", "1"), set("rapid.nofailfile", "true"), set("rapid.checks", strconv.Itoa(checks))
 	return func() {
 		set("rapid.seed", seed)
 		set("rapid.nofailfile", files)
-		set("rapid.checks", checks)
+		set("rapid.checks", most)
 	}
 }
