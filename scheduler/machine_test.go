@@ -324,3 +324,33 @@ func TestMachineStandsOnWhatIsNotKnown(t *testing.T) {
 		checkSame(t, g, m.Snapshot(), scheduler.NewMachine(g, m.Snapshot()))
 	}
 }
+
+// What a run stood on is not said of the next, however that is told.
+func TestMachineForgetsWhatTheLastRunStoodOn(t *testing.T) {
+	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")})
+	on := func(run int) []scheduler.Ref { return []scheduler.Ref{{ID: "a", Run: run}} }
+	b := func(run int, basis ...scheduler.Ref) scheduler.Event {
+		return scheduler.Event{Ref: scheduler.Ref{ID: "b", Run: run}, Phase: scheduler.PhasePassed, Basis: basis}
+	}
+	beside := append(on(1), scheduler.Ref{ID: "x", Run: 1})
+	for name, next := range map[string]func(m *scheduler.Machine){
+		"news":           func(m *scheduler.Machine) { m.Observe(b(2, on(2)...)) },
+		"news, then on":  func(m *scheduler.Machine) { m.Observe(b(2)); m.Observe(b(2, on(2)...)) },
+		"on nothing new": func(m *scheduler.Machine) { m.Observe(b(2)); m.Observe(b(3, on(2)...)) },
+		"by index":       func(m *scheduler.Machine) { m.StartedAt(1) },
+	} {
+		m := scheduler.NewMachine(g, nil)
+		for _, e := range []scheduler.Event{
+			scheduler.Finished(on(1)[0], scheduler.PhasePassed), b(1, beside...), scheduler.Finished(on(2)[0], scheduler.PhasePassed),
+		} {
+			m.Observe(e)
+		}
+		if diff := cmp.Diff(beside, m.Snapshot()["b"].Basis); diff != "" {
+			t.Errorf("%s: before (-want +got):\n%s", name, diff)
+		}
+		next(m)
+		if diff := cmp.Diff(on(2), m.Snapshot()["b"].Basis); diff != "" {
+			t.Errorf("%s: after (-want +got):\n%s", name, diff)
+		}
+	}
+}
