@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// A liveRun is a run that the runner is asked to carry out.
+// A liveRun is a run that the runner is asked to carry out. It is used again for another run when it is over; its context
+// is not, since the runner may have kept that.
 type liveRun struct {
-	*runContext
+	ctx      *runContext
 	index    int // of the scenario, or stranger
 	task     Task
 	timeout  time.Duration
+	grace    time.Duration // how long the runner may take to return when it was told to stop
 	result   Result
-	takenUp  bool // it was live before Run
 	stopping bool // the plan said stop
 	over     bool // it was taken in
 }
@@ -26,18 +27,12 @@ const stranger = -1
 // A runContext is the context of one run. It has the values of the context of Run but not its end, and makes nothing
 // before it is asked for: most runs never look at it.
 type runContext struct {
-	*shared
+	context.Context
 	mu    sync.Mutex
 	err   error // why the run was told to stop; context.Canceled when it is over
 	done  chan struct{}
+	begun bool
 	clock *clock // of a run that has a timeout or was told to stop
-}
-
-// What all runs of one call of Run share.
-type shared struct {
-	context.Context
-	grace  time.Duration  // how long a runner may take to return when it was told to stop
-	giveUp func(*liveRun) // is called when it takes longer
 }
 
 type clock struct {
@@ -82,45 +77,15 @@ func (c *runContext) cancel(why error) {
 	}
 }
 
-// begin starts the clock.
-func (r *liveRun) begin() {
-	if r.timeout <= 0 {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err != nil {
-		return
-	}
-	r.clock = &clock{
-		deadline: time.Now().Add(r.timeout),
-		timeout:  time.AfterFunc(r.timeout, func() { r.interrupt(context.DeadlineExceeded) }),
-	}
-}
-
-// interrupt tells the runner to stop, and waits for it no longer than it may take.
-func (r *liveRun) interrupt(why error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err != nil {
-		return
-	}
-	r.cancel(why)
-	if r.clock == nil {
-		r.clock = &clock{}
-	}
-	r.clock.grace = time.AfterFunc(r.grace, func() { r.giveUp(r) })
-}
-
 // end says that the runner returned.
-func (r *liveRun) end() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.clock != nil {
-		r.clock.stop()
+func (c *runContext) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.clock != nil {
+		c.clock.stop()
 	}
-	if r.err == nil {
-		r.cancel(context.Canceled)
+	if c.err == nil {
+		c.cancel(context.Canceled)
 	}
 }
 
@@ -132,13 +97,50 @@ func (c *clock) stop() {
 	}
 }
 
+// begin starts the clock. A runner that takes too long to return is given up.
+func (r *liveRun) begin(giveUp func(*liveRun)) {
+	r.ctx.mu.Lock()
+	defer r.ctx.mu.Unlock()
+	r.ctx.begun = true
+	if r.ctx.err != nil {
+		r.startGrace(giveUp)
+		return
+	}
+	if r.timeout > 0 {
+		r.ctx.clock = &clock{
+			deadline: time.Now().Add(r.timeout),
+			timeout:  time.AfterFunc(r.timeout, func() { r.interrupt(context.DeadlineExceeded, giveUp) }),
+		}
+	}
+}
+
+// interrupt tells the runner to stop. From when it has begun, it may take no longer than its grace.
+func (r *liveRun) interrupt(why error, giveUp func(*liveRun)) {
+	r.ctx.mu.Lock()
+	defer r.ctx.mu.Unlock()
+	if r.ctx.err != nil {
+		return
+	}
+	r.ctx.cancel(why)
+	if r.ctx.begun {
+		r.startGrace(giveUp)
+	}
+}
+
+func (r *liveRun) startGrace(giveUp func(*liveRun)) {
+	if r.ctx.clock == nil {
+		r.ctx.clock = &clock{}
+	}
+	r.ctx.clock.grace = time.AfterFunc(r.grace, func() { giveUp(r) })
+}
+
 // interrupted is the result of a run that was told to stop: its own, if it came to an end of its own all the same.
 func (r *liveRun) interrupted(res Result, err error) Result {
 	if err == nil {
 		return res
 	}
 	res.Phase, res.Reason = PhaseStopped, "stopped"
-	if r.Err() == context.DeadlineExceeded {
+	if r.ctx.Err() == context.DeadlineExceeded {
 		res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("timed out after %s", r.timeout)
 	}
 	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {

@@ -62,11 +62,11 @@ func (e *StuckError) Error() string {
 
 // An executor is one call of Run. One goroutine owns it; those of the crew only call the runner.
 type executor struct {
-	o      Options
-	m      *Machine
-	crew   *crew
-	queue  *queue
-	shared shared
+	o       Options
+	m       *Machine
+	crew    *crew
+	queue   *queue
+	context context.Context // of all runs: they outlive the context of the caller for as long as it takes to stop them
 
 	live      []*liveRun // by index
 	strangers map[dag.ID]*liveRun
@@ -79,6 +79,7 @@ type executor struct {
 	launched []*liveRun   // and for its runs
 	free     []*liveRun   // runs that are over: room for others
 	contexts []runContext // room for the contexts of the next runs
+	refs     []Ref        // room for the bases of the next runs
 }
 
 func newExecutor(ctx context.Context, m *Machine, r Runner, o Options) *executor {
@@ -86,11 +87,11 @@ func newExecutor(ctx context.Context, m *Machine, r Runner, o Options) *executor
 		o:         o,
 		m:         m,
 		queue:     newQueue(m.g, o),
+		context:   context.WithoutCancel(ctx),
 		live:      make([]*liveRun, m.g.Len()),
 		strangers: map[dag.ID]*liveRun{},
 	}
-	e.crew = newCrew(m, func(run *liveRun) Result { return e.attempt(run, r) })
-	e.shared = shared{Context: context.WithoutCancel(ctx), grace: e.o.Grace, giveUp: e.crew.giveUp}
+	e.crew = newCrew(func(run *liveRun) Result { return e.attempt(run, r) })
 	e.m.following, e.m.noting = true, e.o.Observe != nil
 	for i := range e.m.Todo() {
 		e.notice(i)
@@ -114,7 +115,7 @@ func (e *executor) loop(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-e.crew.ready():
+		case <-e.crew.news:
 			e.takeIn()
 		case event, ok := <-requests:
 			if !ok {
@@ -132,7 +133,7 @@ func (e *executor) loop(ctx context.Context) error {
 func (e *executor) shutDown(ctx context.Context) error {
 	e.interrupt()
 	for e.alive > 0 {
-		<-e.crew.ready()
+		<-e.crew.news
 		e.takeIn()
 	}
 	err := e.save(context.WithoutCancel(ctx))
@@ -150,11 +151,11 @@ func (e *executor) interrupt() {
 	}
 	for _, run := range e.live {
 		if run != nil {
-			run.interrupt(context.Canceled)
+			run.interrupt(context.Canceled, e.crew.giveUp)
 		}
 	}
 	for _, run := range e.strangers {
-		run.interrupt(context.Canceled)
+		run.interrupt(context.Canceled, e.crew.giveUp)
 	}
 }
 
@@ -171,15 +172,12 @@ func (e *executor) takeUp() {
 	for i := range e.m.nodes {
 		if n := &e.m.nodes[i]; n.live() {
 			e.queue.use(i, +1)
-			run := e.launch("run taken up", i, Task{Ref: e.m.refAt(i), Basis: e.m.statusAt(i).Basis, Forced: n.forced})
-			run.takenUp = true
-			runs = append(runs, run)
+			runs = append(runs, e.launch("run taken up", i, Task{Ref: e.m.refAt(i), Basis: e.m.statusAt(i).Basis, Forced: n.forced}))
 		}
 	}
 	for id, st := range e.m.strangers {
 		if st.record().live() {
 			run := e.launch("run taken up", stranger, Task{Ref: Ref{id, st.Run}, Basis: slices.Clone(st.Basis), Forced: st.Forced})
-			run.takenUp = true
 			e.stop(run)
 			runs = append(runs, run)
 		}
@@ -204,7 +202,7 @@ func (e *executor) act(ctx context.Context) error {
 	e.stops = e.stops[:0]
 	runs := e.launched[:0]
 	for _, i := range starts {
-		runs = append(runs, e.launch("run started", i, Task{Ref: e.m.refAt(i), Forced: e.m.nodes[i].forced}))
+		runs = append(runs, e.launch("run started", i, Task{Ref: e.m.refAt(i), Basis: e.basis(i), Forced: e.m.nodes[i].forced}))
 	}
 	e.crew.take(runs)
 	e.launched = runs
@@ -226,6 +224,16 @@ func (e *executor) admit() []int {
 	return e.starts
 }
 
+// basis returns what the newest run of the scenario at index i stands on. Room is made for many at once.
+func (e *executor) basis(i int) []Ref {
+	if need := len(e.m.g.ParentsAt(i)); cap(e.refs)-len(e.refs) < need {
+		e.refs = make([]Ref, 0, max(need, 512))
+	}
+	at := len(e.refs)
+	e.refs = e.m.standsOn(i, e.refs)
+	return slices.Clip(e.refs[at:])
+}
+
 // stop stops a run because the plan says so.
 func (e *executor) stop(run *liveRun) {
 	if run.stopping {
@@ -235,7 +243,7 @@ func (e *executor) stop(run *liveRun) {
 	if e.o.Logger != nil {
 		e.o.Logger.Info("run to be stopped", field("run", run.task.Ref))
 	}
-	run.interrupt(context.Canceled)
+	run.interrupt(context.Canceled, e.crew.giveUp)
 }
 
 func (e *executor) save(ctx context.Context) error {
@@ -255,7 +263,7 @@ func (e *executor) launch(why string, i int, t Task) *liveRun {
 		e.o.Logger.Info(why, field("run", t.Ref), text("forced", strconv.FormatBool(t.Forced)))
 	}
 	run := e.room()
-	*run = liveRun{runContext: e.newContext(), index: i, task: t}
+	*run = liveRun{ctx: e.newContext(), index: i, task: t, grace: e.o.Grace}
 	if e.o.Timeout != nil {
 		run.timeout = e.o.Timeout(t.Ref.ID)
 	}
@@ -399,8 +407,8 @@ func (e *executor) tellFirst() {
 func (e *executor) attempt(run *liveRun, r Runner) Result {
 	pause := e.o.Backoff
 	for n := 1; ; n++ {
-		res, err := call(run, r, run.task)
-		if run.Err() != nil {
+		res, err := call(run.ctx, r, run.task)
+		if run.ctx.Err() != nil {
 			return run.interrupted(res, err)
 		}
 		if err == nil {
@@ -415,7 +423,7 @@ func (e *executor) attempt(run *liveRun, r Runner) Result {
 		}
 		select {
 		case <-time.After(pause):
-		case <-run.Done():
+		case <-run.ctx.Done():
 			return run.interrupted(res, err)
 		}
 		pause = min(2*pause, time.Minute)
@@ -435,7 +443,7 @@ func (e *executor) room() *liveRun {
 // release makes room of a run that is over. Its context stays, since the runner may have kept it. A clock may still know
 // the run.
 func (e *executor) release(run *liveRun) {
-	if run.clock == nil {
+	if run.ctx.clock == nil {
 		e.free = append(e.free, run)
 	}
 }
@@ -448,6 +456,6 @@ func (e *executor) newContext() *runContext {
 	}
 	c := &e.contexts[0]
 	e.contexts = e.contexts[1:]
-	c.shared = &e.shared
+	c.Context = e.context
 	return c
 }
