@@ -119,4 +119,6 @@ func (b *board) outcome() Outcome {
 
 func (b *board) conclusionAt(i int) Conclusion { return b.conclusion[i] }
 
+func (b *board) recordAt(i int) *record { return b.status[i].record() }
+
 func (b *board) statusAt(i int) Status { return b.status[i] }

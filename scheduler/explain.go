@@ -18,11 +18,12 @@ func Explain(g *dag.Graph, s Snapshot, id dag.ID) string {
 	return explain(newBoard(g, s), i)
 }
 
-// Judged is a graph to which the rules have been applied.
+// A judged is a graph to which the rules have been applied.
 type judged interface {
 	Graph() *dag.Graph
 	ActionAt(i int) Action
 	conclusionAt(i int) Conclusion
+	recordAt(i int) *record
 	statusAt(i int) Status
 	refAt(i int) Ref
 }
@@ -57,12 +58,12 @@ func explainOpen(j judged, i int) string {
 	var parents []string
 	for _, p := range j.Graph().ParentsAt(i) {
 		at := int(p.Index)
-		st, verdict := j.statusAt(at), j.conclusionAt(at).Verdict
-		switch edge(p.Condition, verdict, st.record().live()) {
+		live, verdict := j.recordAt(at).live(), j.conclusionAt(at).Verdict
+		switch edge(p.Condition, verdict, live) {
 		case edgeMet, edgeBroken:
 			continue
 		}
-		if st.record().live() {
+		if live {
 			parents = append(parents, fmt.Sprintf("%s (%s)", j.refAt(at), liveWord(verdict)))
 		} else {
 			parents = append(parents, fmt.Sprintf("%s (%s)", j.refAt(at).ID, verdict))
@@ -91,7 +92,7 @@ func explainCause(j judged, cause Ref) string {
 	switch {
 	case j.conclusionAt(i).Verdict == VerdictFailed:
 		return "failed"
-	case j.statusAt(i).Cancel == cause.Run:
+	case j.recordAt(i).cancel == cause.Run:
 		return "was canceled by a person"
 	default:
 		return "was canceled from outside"

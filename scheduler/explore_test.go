@@ -347,17 +347,28 @@ func (e *explorer) checkMachine(b *board, s state) {
 	}
 }
 
-// checkStep: what a Machine makes of an event is what it would make of the next state from the beginning, to the last
-// counter.
+// checkStep: what a Machine that was just loaded makes of an event, told by name or by index, is what it would make of the
+// next state from the beginning, to the last counter.
 func (e *explorer) checkStep(from state, event Event, to state) {
 	m := e.load(from)
 	i, ok := m.g.Index(event.Ref.ID)
 	if !ok {
 		return
 	}
-	m.Observe(event)
+	run := m.nodes[i].run
+	switch {
+	case e.steps%2 == 0 && event.Kind == EventNews && event.Phase == PhaseRunning:
+		m.StartedAt(i)
+	case e.steps%2 == 0 && event.Kind == EventNews && event.Ref.Run == run:
+		m.FinishedAt(i, event.Phase)
+	default:
+		m.Observe(event)
+	}
 	var step [mostScenarios]node
+	var basis [mostScenarios * mostScenarios]uint32
 	copy(step[:], m.nodes)
+	copy(basis[:], m.basis)
+	beside := len(m.beside)
 	todo, cut, final, stir := wordOf(m.todo), wordOf(m.cut), m.final, m.stir || !m.look.empty()
 	e.load(to)
 	for k := range m.nodes {
@@ -369,6 +380,9 @@ func (e *explorer) checkStep(from state, event Event, to state) {
 		if x != y {
 			e.fail("%s of %s: the machine comes to %+v, not %+v", event, m.g.ID(i), x, y)
 		}
+	}
+	if !slices.Equal(basis[:len(m.basis)], m.basis) || beside != len(m.beside) {
+		e.fail("%s: the machine has the bases %v and %d, not %v and %d", event, basis[:len(m.basis)], beside, m.basis, len(m.beside))
 	}
 	if todo != wordOf(m.todo) || cut != wordOf(m.cut) || final != m.final || stir {
 		e.fail("%s: the machine has to do %b, cut %b, %+v, not %b, %b, %+v", event, todo, cut, final, wordOf(m.todo), wordOf(m.cut), m.final)
@@ -567,13 +581,6 @@ func (e *explorer) pack(i int, st Status, stopping bool) packed {
 		p |= packed(r.Run) << basisBit(i, scenarioNumber(r.ID))
 	}
 	return p
-}
-
-func bit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // basisBit returns where the run of scenario k stands in the packed status of scenario i.

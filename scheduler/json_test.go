@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -129,12 +130,14 @@ func TestSnapshotJSONRefuses(t *testing.T) {
 
 // What could not be read back is not written.
 func TestSnapshotJSONWritesOnlyWhatItReads(t *testing.T) {
+	tooMany := math.MaxInt32
+	tooMany++ // which is negative where an int has 32 bits
 	for name, s := range map[string]scheduler.Snapshot{
 		"no ID":             {"": {Run: 1}},
 		"not UTF-8":         {"\xff": {Run: 1}},
 		"basis not UTF-8":   {"a": {Run: 1, Basis: []scheduler.Ref{{ID: "\xff", Run: 1}}}},
 		"negative run":      {"a": {Run: -1}},
-		"too many runs":     {"a": {Want: 1 << 31}},
+		"too many runs":     {"a": {Want: tooMany}},
 		"phase without run": {"a": {Phase: scheduler.PhasePassed}},
 		"unknown phase":     {"a": {Run: 1, Phase: 9}},
 		"negative in basis": {"a": {Run: 1, Basis: []scheduler.Ref{{ID: "b", Run: -1}}}},

@@ -50,6 +50,7 @@ func (m *Machine) loadStatus(id dag.ID, st Status) {
 	}
 	st.Basis = slices.Clone(st.Basis)
 	m.strangers[id] = st
+	m.stray += bit(st.record().live())
 }
 
 // fit returns the nearest number of a run that the JSON form of a snapshot can hold.

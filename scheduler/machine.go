@@ -39,6 +39,7 @@ type Machine struct {
 
 	beside    map[int][]Ref     // what else the newest run stands on: scenarios that are not parents, or not any more
 	strangers map[dag.ID]Status // what was observed of scenarios that are not in the graph
+	stray     int               // live runs of those
 
 	// For Run, as long as it goes on.
 	following, noting bool
@@ -80,8 +81,9 @@ type note struct {
 	conclusion Conclusion
 }
 
-// NewMachine returns a Machine that begins with a snapshot, which may be nil. Numbers of runs that the JSON form of a
-// snapshot could not hold are taken as the nearest that it could.
+// NewMachine returns a Machine that begins with a snapshot, which may be nil. What no event could have brought it puts
+// right: bases are sorted and rid of what names no run, and numbers of runs that the JSON form of a snapshot could not hold
+// are taken as the nearest that it could.
 func NewMachine(g *dag.Graph, s Snapshot) *Machine {
 	m := &Machine{g: g}
 	m.lay()
@@ -152,13 +154,15 @@ func (m *Machine) Observe(e Event) (changed bool) {
 }
 
 func (m *Machine) observeStranger(e Event) (changed bool) {
-	st, known := m.strangers[e.Ref.ID]
+	before, known := m.strangers[e.Ref.ID]
 	if !known && e.Kind != EventNews {
 		return false
 	}
-	if st, changed = st.observe(e); !changed {
+	st, changed := before.observe(e)
+	if !changed {
 		return false
 	}
+	m.stray += bit(st.record().live()) - bit(before.record().live())
 	if m.strangers == nil {
 		m.strangers = map[dag.ID]Status{}
 	}
@@ -191,7 +195,8 @@ func (m *Machine) FinishedAt(i int, phase Phase) (changed bool) {
 	return true
 }
 
-// Plan returns what to do now. It takes time for each action.
+// Plan returns what to do now. It takes time for each action, and while a live run is to be stopped of a scenario that is
+// not in the graph, for all scenarios of that kind that were observed.
 func (m *Machine) Plan() Plan {
 	p := Plan{Actions: m.stopStrangers()}
 	for i := range m.Todo() {
@@ -204,7 +209,19 @@ func (m *Machine) Plan() Plan {
 }
 
 // stopStrangers stops the live runs of scenarios that are not in the graph.
-func (m *Machine) stopStrangers() []Action { return stopRemoved(m.g, m.strangers) }
+func (m *Machine) stopStrangers() []Action {
+	if m.stray == 0 {
+		return nil
+	}
+	return stopRemoved(m.g, m.strangers)
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
 
 // Todo returns an iterator over the scenarios of the graph about which something is to be done now, by index in canonical
 // order, and what. Events may be observed meanwhile: it goes on with what is to be done then about scenarios of higher
@@ -269,6 +286,8 @@ func (m *Machine) newest(i int) (basis []Ref) {
 	}
 	return sortByID(basis)
 }
+
+func (m *Machine) recordAt(i int) *record { return &m.nodes[i].record }
 
 func (m *Machine) statusAt(i int) Status {
 	st, _ := m.status(i, nil)

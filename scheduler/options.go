@@ -28,7 +28,7 @@ type Options struct {
 	Parallel int
 
 	// Pool names the pool of a scenario, and Pools limits the runs of a pool that are live at once. A pool that is not in
-	// Pools has no limit of its own. By default all scenarios are in the pool "".
+	// Pools has no limit of its own. Each start takes a look at every limit. By default all scenarios are in the pool "".
 	Pool  func(dag.ID) string
 	Pools map[string]int
 
@@ -50,7 +50,8 @@ type Options struct {
 	Grace time.Duration
 
 	// Save keeps a snapshot. It is called before anything in it is acted upon, so that after a crash Run goes on with the
-	// Snapshot that was saved last. The snapshot belongs to Save. An error ends Run. The default keeps nothing.
+	// Snapshot that was saved last. The snapshot belongs to Save, and is made anew each time, of the whole graph. An error
+	// ends Run, which then calls Save once more with what came of the runs that were live. The default keeps nothing.
 	Save func(context.Context, Snapshot) error
 
 	// Observe is told of each step, by the goroutine that called Run, which waits for it. The default is nobody.

@@ -11,6 +11,8 @@ import (
 // A queue holds the scenarios that may start, and hands out first what has the longest path to the end of the graph, of
 // equals the first in canonical order, as far as the pools have room.
 type queue struct {
+	number    map[string]int32 // of the pools that have a limit
+	of        func(dag.ID) string
 	remaining []int64 // weight of the heaviest path from a scenario to the end, by index
 	pool      []int32 // by index
 	place     []int32 // by index: its place in the order of its pool
@@ -27,15 +29,13 @@ type pool struct {
 func newQueue(g *dag.Graph, o Options) *queue {
 	n := g.Len()
 	q := &queue{pool: make([]int32, n), place: make([]int32, n), pools: []pool{{room: math.MaxInt}}}
-	number := map[string]int32{}
+	q.number, q.of = map[string]int32{}, o.Pool
 	for name, limit := range o.Pools {
-		number[name] = int32(len(q.pools))
+		q.number[name] = int32(len(q.pools))
 		q.pools = append(q.pools, pool{room: limit})
 	}
-	if len(number) > 0 {
-		for i := range n {
-			q.pool[i] = number[o.Pool(g.ID(i))]
-		}
+	for i := range n {
+		q.pool[i] = q.poolOf(g.ID(i))
 	}
 	q.remaining = g.Remaining(func(id dag.ID) int64 { return weight(o, id) })
 	for _, i := range longestFirst(q.remaining) {
@@ -85,8 +85,18 @@ func longestFirst(remaining []int64) []int32 {
 
 func (q *queue) push(i int) { q.pools[q.pool[i]].ready.add(int(q.place[i])) }
 
+func (q *queue) poolOf(id dag.ID) int32 {
+	if len(q.number) == 0 {
+		return 0
+	}
+	return q.number[q.of(id)]
+}
+
 // use counts runs of the scenario at index i as live.
 func (q *queue) use(i, by int) { q.pools[q.pool[i]].room -= by }
+
+// useStranger counts runs of a scenario that is not in the graph as live.
+func (q *queue) useStranger(id dag.ID, by int) { q.pools[q.poolOf(id)].room -= by }
 
 // pop takes out the next scenario, or returns -1. It drops those that are not to be started any more.
 func (q *queue) pop(wanted func(i int) bool) int {

@@ -35,7 +35,7 @@ type Conclusion struct {
 	Cause   Ref
 }
 
-// Facts are all that the rules look at of one scenario: of its record, of its edges, and of what its newest run stands on.
+// The facts are all that the rules look at of one scenario: of its record, of its edges, and of what its newest run stands on.
 // One bit each, and the phase of the newest run above.
 type facts uint16
 

@@ -270,6 +270,7 @@ func (e *executor) launch(why string, i int, t Task) *liveRun {
 	e.alive++
 	if i == stranger {
 		e.strangers[t.Ref.ID] = run
+		e.queue.useStranger(t.Ref.ID, +1)
 		return run
 	}
 	e.live[i] = run
@@ -292,6 +293,7 @@ func (e *executor) finished(f finish) {
 	e.alive--
 	if run.index == stranger {
 		delete(e.strangers, run.task.Ref.ID)
+		e.queue.useStranger(run.task.Ref.ID, -1)
 	} else {
 		e.live[run.index] = nil
 		e.queue.use(run.index, -1)

@@ -21,6 +21,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/internal/shapes"
 	"github.com/testdag/testdag/scheduler"
 )
 
@@ -856,4 +857,117 @@ func TestRunAllAtOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A run that takes long holds nothing up: not what comes of another that began with it, nor what is saved.
+func TestRunHoldsNothingUp(t *testing.T) {
+	for _, parallel := range []int{2, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			g := graphOf(t, dag.Scenario{ID: "build"}, dag.Scenario{ID: "slow"}, dag.Scenario{ID: "deploy", After: dag.After("build")})
+			r := &recorder{takes: map[dag.ID]time.Duration{"slow": time.Hour}}
+			_, err := scheduler.Run(t.Context(), g, r, scheduler.Options{
+				Parallel: parallel,
+				Save: func(_ context.Context, s scheduler.Snapshot) error {
+					if s["slow"].Phase == scheduler.PhaseRunning && time.Since(begin) > 0 {
+						t.Errorf("saved after %s: %v", time.Since(begin), s)
+					}
+					return nil
+				},
+				Observe: func(s scheduler.Step) {
+					if s.Event.Ref.ID == "deploy" && time.Since(begin) > 0 {
+						t.Errorf("%s after %s", s.Event, time.Since(begin))
+					}
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// Whatever the caller does meanwhile, what was admitted begins.
+func TestRunBeginsWhileItSaves(t *testing.T) {
+	const n = 20
+	var begun sync.WaitGroup
+	begun.Add(n)
+	runner := scheduler.RunnerFunc(func(context.Context, scheduler.Task) (scheduler.Result, error) {
+		begun.Done()
+		begun.Wait()
+		return scheduler.Result{Phase: scheduler.PhasePassed}, nil
+	})
+	list := []dag.Scenario{}
+	for i := range n {
+		list = append(list, dag.Scenario{ID: dag.ID(fmt.Sprint(i))})
+	}
+	requests := make(chan scheduler.Event, 1)
+	requests <- scheduler.Cancel(scheduler.Ref{ID: "0", Run: 1})
+	close(requests)
+	saves := 0
+	_, err := scheduler.Run(t.Context(), graphOf(t, list...), runner, scheduler.Options{
+		Parallel: n, Requests: requests,
+		Save: func(context.Context, scheduler.Snapshot) error {
+			if saves++; saves == 2 {
+				begun.Wait()
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A context that a runner kept stays over when other runs go on.
+func TestRunKeptContext(t *testing.T) {
+	var kept []context.Context
+	var called atomic.Int32
+	runner := scheduler.RunnerFunc(func(ctx context.Context, _ scheduler.Task) (scheduler.Result, error) {
+		for i, old := range kept {
+			if old.Err() != context.Canceled {
+				t.Errorf("context %d is %v", i, old.Err())
+			}
+		}
+		kept = append(kept, ctx)
+		context.AfterFunc(ctx, func() { called.Add(1) })
+		inner, cancel := context.WithTimeout(ctx, time.Hour)
+		defer cancel()
+		return scheduler.Result{Phase: scheduler.PhasePassed}, inner.Err()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		if _, err := scheduler.Run(t.Context(), graphOf(t, shapes.Chain(50)...), runner, scheduler.Options{Parallel: 1}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if called.Load() != 50 {
+			t.Errorf("%d functions were called after the ends of 50 runs", called.Load())
+		}
+	})
+}
+
+// A live run of a scenario that is not in the graph any more counts in its pool.
+func TestRunCountsStrangersInPools(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{takes: map[dag.ID]time.Duration{"new": time.Minute}}
+		runner := scheduler.RunnerFunc(func(ctx context.Context, task scheduler.Task) (scheduler.Result, error) {
+			if task.Ref.ID != "old" {
+				return r.Run(ctx, task)
+			}
+			<-ctx.Done()
+			time.Sleep(time.Second)
+			if r.most > 0 {
+				t.Error("new began while old was there")
+			}
+			return scheduler.Result{}, ctx.Err()
+		})
+		_, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "new"}), runner, scheduler.Options{
+			Snapshot: scheduler.Snapshot{"old": {Run: 1, Phase: scheduler.PhaseRunning}},
+			Pool:     func(dag.ID) string { return "one" },
+			Pools:    map[string]int{"one": 1},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -30,7 +30,8 @@ type Runner interface {
 	// or the result, if the run came to its own end all the same, or somebody else canceled it. An error while the context is alive means that the
 	// runner could not tell, and it may be asked again.
 	//
-	// Run is called by several goroutines at once, for different scenarios.
+	// Run is called by several goroutines at once, for different scenarios. The goroutines are used again for other runs:
+	// what is done to one of them, like locking it to a thread, must be undone.
 	Run(ctx context.Context, t Task) (Result, error)
 }
 

@@ -58,17 +58,17 @@ func (f face) edge(c dag.Condition) edgeState {
 	return edge(c, Verdict(f&^faceLive), f&faceLive != 0)
 }
 
-// Steps are what becomes of the edges to the children when a scenario shows another face: one for each condition.
+// The steps are what becomes of the edges to the children when a scenario shows another face: one for each condition.
 type steps struct {
-	by    [dag.Always + 1]step
-	any   bool // an edge changes
-	down  bool // an edge is or was broken
-	cause bool // an edge is broken, and may be for another cause
+	by     [dag.Always + 1]step
+	any    bool // an edge changes
+	down   bool // an edge is or was broken
+	broken bool // an edge is broken
 }
 
 type step struct {
 	open, broken, winding int32
-	cause                 bool // the edge is or was broken
+	down                  bool // the edge is or was broken
 }
 
 func (s *step) add(state edgeState, by int32) {
@@ -98,10 +98,10 @@ func stepsOf(before, after face) (s steps) {
 		was, is := before.edge(dag.Condition(c)), after.edge(dag.Condition(c))
 		s.by[c].add(was, -1)
 		s.by[c].add(is, +1)
-		s.by[c].cause = was >= edgeBroken || is >= edgeBroken
+		s.by[c].down = was >= edgeBroken || is >= edgeBroken
 		s.any = s.any || was != is
-		s.down = s.down || s.by[c].cause
-		s.cause = s.cause || is >= edgeBroken
+		s.down = s.down || s.by[c].down
+		s.broken = s.broken || is >= edgeBroken
 	}
 	return s
 }
@@ -130,7 +130,7 @@ func (m *Machine) conclude(i, run int) {
 	s := &allSteps[was.face][is.face]
 	rerun := run != n.run && n.flags&flagUsed != 0
 	switch {
-	case rerun, s.any && s.down, s.cause && cause:
+	case rerun, s.any && s.down, s.broken && cause:
 		m.tell(i, s, rerun, run)
 	case s.any:
 		m.tellOpen(i, s)
@@ -221,7 +221,7 @@ func (m *Machine) tell(i int, s *steps, rerun bool, before int) {
 			basis := int(m.basis[m.edge[place+k]])
 			child.stale += lacks(basis, newest) - lacks(basis, before)
 		}
-		if child.edges() != seen || step.cause && child.verdict == VerdictCanceled {
+		if child.edges() != seen || step.down && child.verdict == VerdictCanceled {
 			m.lookAt(int(c.Index))
 		}
 	}
