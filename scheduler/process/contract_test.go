@@ -30,8 +30,9 @@ func TestContract(t *testing.T) {
 				"pass":  command("exit 0"),
 				"fail":  command("exit 1"),
 				"block": command("sleep 1000 & sleep 1000"),
+				"other": command("sleep 1000"),
 			})},
-			Pass: "pass", Fail: "fail", Block: "block",
+			Pass: "pass", Fail: "fail", Block: "block", Other: "other",
 			Executions: func(run scheduler.Ref) int {
 				text, err := os.ReadFile(begun)
 				if err != nil && !os.IsNotExist(err) {

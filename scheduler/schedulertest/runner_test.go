@@ -66,7 +66,7 @@ func (p *place) work(ctx context.Context, t scheduler.Task) (scheduler.Result, e
 		return scheduler.Result{Phase: scheduler.PhasePassed}, nil
 	case "fail":
 		return scheduler.Result{Phase: scheduler.PhaseFailed, Reason: "as asked"}, nil
-	case "block":
+	case "block", "other":
 		<-ctx.Done()
 		return scheduler.Result{}, ctx.Err()
 	}
@@ -74,7 +74,7 @@ func (p *place) work(ctx context.Context, t scheduler.Task) (scheduler.Result, e
 }
 
 func subject(p *place, r scheduler.Runner) Subject {
-	return Subject{Runner: r, Pass: "pass", Fail: "fail", Block: "block", Executions: p.executions, Left: p.leftovers}
+	return Subject{Runner: r, Pass: "pass", Fail: "fail", Block: "block", Other: "other", Executions: p.executions, Left: p.leftovers}
 }
 
 func TestRunnerFunc(t *testing.T) {
@@ -280,14 +280,14 @@ func TestWrongRunners(t *testing.T) {
 			open: runner(func(p *place) run {
 				all, stop := context.WithCancel(context.Background())
 				return func(ctx context.Context, t scheduler.Task) (scheduler.Result, error) {
-					if t.Ref.ID == "block" && t.Ref.Run >= 4 {
+					if t.Ref.Run == 4 {
 						defer context.AfterFunc(ctx, stop)()
 						ctx = all
 					}
 					return p.work(ctx, t)
 				}
 			}),
-			want: map[string]string{"several at once": "with block#4, block#5 ended, too"},
+			want: map[string]string{"several at once": "with block#4, other#4 ended, too"},
 		},
 		"changes the task": {
 			open: runner(func(p *place) run {
