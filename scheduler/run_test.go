@@ -961,13 +961,13 @@ func TestRunCountsStrangersInPools(t *testing.T) {
 			}
 			return scheduler.Result{}, ctx.Err()
 		})
-		_, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "new"}), runner, scheduler.Options{
+		s, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "new"}), runner, scheduler.Options{
 			Snapshot: scheduler.Snapshot{"old": {Run: 1, Phase: scheduler.PhaseRunning}},
 			Pool:     func(dag.ID) string { return "one" },
 			Pools:    map[string]int{"one": 1},
 		})
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || s["new"].Phase != scheduler.PhasePassed {
+			t.Fatal(s, err)
 		}
 	})
 }
