@@ -187,3 +187,64 @@ func TestRunTasksAreApart(t *testing.T) {
 		}
 	}
 }
+
+// A run is told to stop once: what the first reason was stays, and its grace counts from then.
+func TestRunIsToldToStopOnce(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		takes  time.Duration // to stop
+		reason string
+		stuck  bool
+	}{
+		{"stops in time", 8 * time.Second, "timed out after 1m0s", false},
+		{"does not", 12 * time.Second, "", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute+5*time.Second)
+				defer cancel()
+				runner := scheduler.RunnerFunc(func(ctx context.Context, _ scheduler.Task) (scheduler.Result, error) {
+					<-ctx.Done()
+					time.Sleep(test.takes)
+					if ctx.Err() != context.DeadlineExceeded {
+						t.Errorf("the context says %v", ctx.Err())
+					}
+					return scheduler.Result{}, ctx.Err()
+				})
+				var reason string
+				_, err := scheduler.Run(ctx, graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{
+					Grace: 10 * time.Second, Timeout: func(dag.ID) time.Duration { return time.Minute },
+					Observe: func(s scheduler.Step) { reason = s.Result.Reason },
+				})
+				var stuck *scheduler.StuckError
+				if errors.As(err, &stuck) != test.stuck || reason != test.reason {
+					t.Errorf("%v, reason %q", err, reason)
+				}
+				time.Sleep(time.Minute) // until the runner has returned in any case
+			})
+		})
+	}
+}
+
+// A run that is told to stop before it begins, as that of a scenario that is not in the graph any more, has its grace too.
+func TestRunGivesUpWhatIsStoppedBeforeItBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runner := scheduler.RunnerFunc(func(ctx context.Context, _ scheduler.Task) (scheduler.Result, error) {
+			time.Sleep(time.Hour)
+			return scheduler.Result{}, ctx.Err()
+		})
+		begin := time.Now()
+		_, err := scheduler.Run(t.Context(), graphOf(t), runner, scheduler.Options{
+			Grace: 10 * time.Second, Snapshot: scheduler.Snapshot{"gone": {Run: 4, Phase: scheduler.PhaseRunning}},
+		})
+		want := &scheduler.StuckError{Runs: []scheduler.Ref{{ID: "gone", Run: 4}}, Grace: 10 * time.Second}
+		var stuck *scheduler.StuckError
+		if !errors.As(err, &stuck) || time.Since(begin) != 10*time.Second {
+			t.Fatalf("%v after %s", err, time.Since(begin))
+		}
+		if diff := cmp.Diff(want, stuck); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		time.Sleep(time.Hour) // until the runner has returned
+	})
+}
