@@ -154,3 +154,29 @@ func TestRunRestartsWhatWindsDown(t *testing.T) {
 		}
 	})
 }
+
+// "In canonical order": what is canceled and what can start, when a parent fails.
+func TestRunTellsChangesInOrder(t *testing.T) {
+	onFinish := []dag.Parent{{ID: "a", Condition: dag.OnFinish}}
+	g := graphOf(t, dag.Scenario{ID: "a"},
+		dag.Scenario{ID: "b", After: dag.After("a")}, dag.Scenario{ID: "c", After: onFinish},
+		dag.Scenario{ID: "d", After: dag.After("a")}, dag.Scenario{ID: "e", After: onFinish},
+	)
+	failed := scheduler.Ref{ID: "a", Run: 1}
+	var changed []dag.ID
+	_, err := scheduler.Run(t.Context(), g, &recorder{ends: map[scheduler.Ref]scheduler.Phase{failed: scheduler.PhaseFailed}}, scheduler.Options{
+		Observe: func(s scheduler.Step) {
+			if s.Event.Ref == failed && s.Event.Phase == scheduler.PhaseFailed {
+				for _, c := range s.Changes {
+					changed = append(changed, c.ID)
+				}
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []dag.ID{"a", "b", "c", "d", "e"}; !slices.Equal(changed, want) {
+		t.Errorf("got %v, want %v", changed, want)
+	}
+}
