@@ -369,7 +369,7 @@ func (e *explorer) checkStep(from state, event Event, to state) {
 	copy(step[:], m.nodes)
 	copy(basis[:], m.basis)
 	beside := len(m.beside)
-	todo, cut, final, stir := wordOf(m.todo), wordOf(m.cut), m.final, m.stir || !m.look.empty()
+	todo, cut, final, stir := wordOf(m.todo), wordOf(m.cut), m.final, m.stir || wordOf(m.look) != 0
 	e.load(to)
 	for k := range m.nodes {
 		x, y := step[k], m.nodes[k]

@@ -65,7 +65,7 @@ func longestFirst(remaining []int64) []int32 {
 		order[i] = int32(i)
 		longest = max(longest, r)
 	}
-	if longest > int64(len(remaining)) || slices.ContainsFunc(remaining, func(r int64) bool { return r < 0 }) {
+	if longest > int64(len(remaining)) {
 		slices.SortStableFunc(order, func(x, y int32) int { return cmp.Compare(remaining[y], remaining[x]) })
 		return order
 	}

@@ -63,8 +63,3 @@ func (s *set) down(at, i int) int {
 	}
 	return i
 }
-
-func (s *set) empty() bool {
-	top := s.levels[len(s.levels)-1]
-	return len(top) == 0 || top[0] == 0
-}
