@@ -354,3 +354,16 @@ func TestMachineForgetsWhatTheLastRunStoodOn(t *testing.T) {
 		}
 	}
 }
+
+// A mark of force without a request, which no history leads to, forces no run: neither by name nor by index.
+func TestMachineForcesOnlyWhatWasAskedFor(t *testing.T) {
+	g := graphOf(t, dag.Scenario{ID: "a"})
+	m := scheduler.NewMachine(g, scheduler.Snapshot{"a": {Force: true}})
+	if a := m.ActionAt(0); a.Kind != scheduler.Start || a.Forced {
+		t.Errorf("the action is %s", a)
+	}
+	m.StartedAt(0)
+	if st := m.Snapshot()["a"]; st.Run != 1 || st.Forced {
+		t.Errorf("started: %+v", st)
+	}
+}
