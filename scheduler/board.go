@@ -1,21 +1,32 @@
 package scheduler
 
-import "github.com/testdag/testdag/dag"
+import (
+	"slices"
+
+	"github.com/testdag/testdag/dag"
+)
 
 // A board applies the rules to a whole graph at once. It holds what they look at and what they conclude, by index.
 type board struct {
 	g          *dag.Graph
-	status     []Status
+	seen       []seen
 	conclusion []Conclusion
 	action     []ActionKind
+}
+
+// A seen is what the rules look at of a [Status]. The board of a large graph takes less time to fill without the rest.
+type seen struct {
+	record
+	basis []Ref
 }
 
 // newBoard applies the rules to every scenario, parents before children.
 func newBoard(g *dag.Graph, s Snapshot) *board {
 	n := g.Len()
-	b := &board{g: g, status: make([]Status, n), conclusion: make([]Conclusion, n), action: make([]ActionKind, n)}
+	b := &board{g: g, seen: make([]seen, n), conclusion: make([]Conclusion, n), action: make([]ActionKind, n)}
 	for i := range n {
-		b.status[i] = s[g.ID(i)]
+		st := s[g.ID(i)]
+		b.seen[i] = seen{*st.record(), st.Basis}
 		b.conclude(i)
 	}
 	return b
@@ -24,7 +35,7 @@ func newBoard(g *dag.Graph, s Snapshot) *board {
 // conclude applies the rules to the scenario at index i. Those of its parents have been applied.
 func (b *board) conclude(i int) {
 	edges, broken := b.edges(i)
-	verdict, do := decide(b.status[i].record().facts() | edges)
+	verdict, do := decide(b.seen[i].facts() | edges)
 	b.conclusion[i], b.action[i] = Conclusion{Verdict: verdict}, do
 	if verdict == VerdictCanceled {
 		b.conclusion[i].Cause = b.cause(i, broken)
@@ -35,15 +46,15 @@ func (b *board) conclude(i int) {
 // order to which the edge is broken, or -1.
 func (b *board) edges(i int) (f facts, broken int) {
 	broken = -1
-	st := &b.status[i]
+	child := &b.seen[i]
 	for _, p := range b.g.ParentsAt(i) {
-		parent := &b.status[p.Index]
-		state := edge(p.Condition, b.conclusion[p.Index].Verdict, parent.record().live())
+		parent := &b.seen[p.Index]
+		state := edge(p.Condition, b.conclusion[p.Index].Verdict, parent.live())
 		f |= state.facts()
 		if broken < 0 && state >= edgeBroken {
 			broken = int(p.Index)
 		}
-		if st.Run > 0 && parent.Run > 0 && !st.standsOn(b.refAt(int(p.Index))) {
+		if child.run > 0 && parent.run > 0 && !child.standsOn(b.refAt(int(p.Index))) {
 			f |= factStale
 		}
 	}
@@ -53,7 +64,7 @@ func (b *board) edges(i int) (f facts, broken int) {
 // cause returns the root cause why the scenario at index i is canceled: its own run that was canceled, or that of the
 // first parent to which the edge is broken, whose own run failed or which was canceled itself.
 func (b *board) cause(i, broken int) Ref {
-	if run, ok := b.status[i].record().canceled(); ok {
+	if run, ok := b.seen[i].canceled(); ok {
 		return Ref{b.g.ID(i), run}
 	}
 	if b.conclusion[broken].Verdict == VerdictCanceled {
@@ -63,7 +74,7 @@ func (b *board) cause(i, broken int) Ref {
 }
 
 // refAt names the newest run of the scenario at index i.
-func (b *board) refAt(i int) Ref { return Ref{b.g.ID(i), b.status[i].Run} }
+func (b *board) refAt(i int) Ref { return Ref{b.g.ID(i), b.seen[i].run} }
 
 func (b *board) plan(s Snapshot) Plan {
 	p := Plan{Actions: stopRemoved(b.g, s), Outcome: b.outcome()}
@@ -83,7 +94,7 @@ func (b *board) Graph() *dag.Graph { return b.g }
 
 // ActionAt returns what to do about the scenario at index i, of kind 0 if that is nothing.
 func (b *board) ActionAt(i int) Action {
-	r := b.status[i].record()
+	r := &b.seen[i].record
 	switch b.action[i] {
 	case 0:
 		return Action{}
@@ -119,6 +130,18 @@ func (b *board) outcome() Outcome {
 
 func (b *board) conclusionAt(i int) Conclusion { return b.conclusion[i] }
 
-func (b *board) recordAt(i int) *record { return b.status[i].record() }
+func (b *board) recordAt(i int) *record { return &b.seen[i].record }
 
-func (b *board) statusAt(i int) Status { return b.status[i] }
+func (b *board) statusAt(i int) Status {
+	seen := &b.seen[i]
+	return Status{
+		Run: seen.run, Phase: seen.phase, Forced: seen.forced, Basis: seen.basis,
+		Want: seen.want, Force: seen.force, Cancel: seen.cancel,
+	}
+}
+
+// standsOn reports whether the basis holds a run.
+func (s *seen) standsOn(r Ref) bool {
+	at, ok := slices.BinarySearchFunc(s.basis, r.ID, compareID)
+	return ok && s.basis[at].Run == r.Run
+}

@@ -31,6 +31,10 @@ type Event struct {
 	Phase  Phase // of news
 	Basis  []Ref // of news: what the run was started on; news that follows on earlier news may leave it out
 	Forced bool  // of news: the run was started although an edge was broken; as Basis
+
+	// Artifacts are, of news, what the run left. All that news of the newest run brings is kept: of more than 64 artifacts
+	// those that come first by URI and digest, so that the order of news does not matter. News may leave them out.
+	Artifacts []Artifact
 }
 
 // Started is the news that the run of a [Start] action was started. Of another action it is no news.
@@ -109,10 +113,16 @@ func (st Status) observe(e Event) (after Status, changed bool) {
 	r := st.record()
 	c := r.observe(&e, len(st.Basis) > 0)
 	if c&changedRun != 0 {
-		st.Basis = nil
+		st.Basis, st.Artifacts = nil, nil
 	}
 	if c&changedBasis != 0 {
 		st.Basis = slices.Clone(e.Basis)
+	}
+	if len(e.Artifacts) > 0 && r.hears(&e) {
+		before := st.Artifacts
+		if st.Artifacts = unite(before, e.Artifacts); !slices.Equal(st.Artifacts, before) {
+			c |= changedArtifacts
+		}
 	}
 	st.Run, st.Want, st.Cancel, st.Phase, st.Forced, st.Force = r.run, r.want, r.cancel, r.phase, r.forced, r.force
 	return st, c != 0

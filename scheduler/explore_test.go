@@ -465,16 +465,16 @@ func (e *explorer) check(b *board, s Snapshot) {
 			e.fail("%s is not in the graph and lives", id)
 		}
 	}
-	for i := range b.status {
-		st, verdict := &b.status[i], b.conclusion[i].Verdict
+	for i := range b.seen {
+		st, verdict := &b.seen[i], b.conclusion[i].Verdict
 		id := b.g.ID(i)
 		if rest && !verdict.Final() {
 			e.fail("at rest %s is %s", id, verdict)
 		}
-		if st.record().live() && verdict == VerdictWaiting && b.action[i] != 0 {
+		if st.live() && verdict == VerdictWaiting && b.action[i] != 0 {
 			e.fail("%s waits, and its live run is not left alone", id)
 		}
-		forced := st.record().asked() && st.Force || st.Forced && !st.record().asked()
+		forced := st.asked() && st.force || st.forced && !st.asked()
 		for _, p := range b.g.ParentsAt(i) {
 			e.checkEdge(b, i, p, forced)
 		}
@@ -487,13 +487,13 @@ func (e *explorer) check(b *board, s Snapshot) {
 }
 
 func (e *explorer) checkEdge(b *board, i int, p dag.Neighbor, forced bool) {
-	st, parent := &b.status[i], &b.status[p.Index]
+	st, parent := &b.seen[i], &b.seen[p.Index]
 	id, pid := b.g.ID(i), b.g.ID(int(p.Index))
 	verdict, above := b.conclusion[i].Verdict, b.conclusion[p.Index].Verdict
 	good := above == VerdictPassed || above == VerdictFailed && p.Condition >= dag.OnFinish || above == VerdictCanceled && p.Condition == dag.Always
 	if b.action[i] == Start {
 		switch {
-		case parent.record().live():
+		case parent.live():
 			e.fail("%s starts while %s is live", id, pid)
 		case !above.Final():
 			e.fail("%s starts while %s is %s", id, pid, above)
@@ -504,8 +504,8 @@ func (e *explorer) checkEdge(b *board, i int, p dag.Neighbor, forced bool) {
 	if above.Final() && !good && !forced && verdict != VerdictCanceled {
 		e.fail("%s is %s although %s is %s (%s)", id, verdict, pid, above, p.Condition)
 	}
-	if (verdict == VerdictPassed || verdict == VerdictFailed) && parent.Run > 0 && !st.standsOn(Ref{pid, parent.Run}) {
-		e.fail("%s is %s and does not stand on %s#%d", id, verdict, pid, parent.Run)
+	if (verdict == VerdictPassed || verdict == VerdictFailed) && parent.run > 0 && !st.standsOn(Ref{pid, parent.run}) {
+		e.fail("%s is %s and does not stand on %s#%d", id, verdict, pid, parent.run)
 	}
 }
 
@@ -523,9 +523,9 @@ func (e *explorer) checkCause(b *board, i int) {
 		e.fail("the cause of %s is %s", b.g.ID(i), c.Cause)
 		return
 	}
-	root := &b.status[at]
-	failed := b.conclusion[at].Verdict == VerdictFailed && root.Phase == PhaseFailed && root.Run == c.Cause.Run
-	run, canceled := root.record().canceled()
+	root := &b.seen[at]
+	failed := b.conclusion[at].Verdict == VerdictFailed && root.phase == PhaseFailed && root.run == c.Cause.Run
+	run, canceled := root.canceled()
 	if !failed && (!canceled || run != c.Cause.Run) {
 		e.fail("the cause of %s is %s, which neither failed nor was canceled", b.g.ID(i), c.Cause)
 	}
@@ -533,7 +533,7 @@ func (e *explorer) checkCause(b *board, i int) {
 
 // checkLateNews: news of an older run, repeated news, and older requests change nothing.
 func (e *explorer) checkLateNews(b *board, i int) {
-	st := b.status[i]
+	st := b.statusAt(i)
 	ref := b.refAt(i)
 	old := Ref{ref.ID, ref.Run - 1}
 	late := []Event{Finished(old, PhaseFailed), Finished(old, PhaseRunning), Finished(ref, PhaseRunning), Finished(ref, st.Phase)}

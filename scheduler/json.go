@@ -39,6 +39,8 @@ type statusJSON struct {
 	Want   int    `json:"want,omitempty"`
 	Force  bool   `json:"force,omitempty"`
 	Cancel int    `json:"cancel,omitempty"`
+
+	Artifacts []Artifact `json:"artifacts,omitempty"`
 }
 
 // A SnapshotError reports JSON that is not a snapshot.
@@ -68,8 +70,9 @@ func (e *SnapshotError) Unwrap() error { return e.Err }
 //		{"id":"build","run":1,"phase":"passed"},
 //		{"id":"scan","run":2,"phase":"failed","on":[0,1],"want":3}]}
 //
-// Scenarios are sorted by ID. "on" is the basis in pairs: the position of the parent in the list, and its run. Whatever
-// is zero is left out; a scenario with the zero Status is left out altogether, unless a basis names it.
+// Scenarios are sorted by ID. "on" is the basis in pairs: the position of the parent in the list, and its run. A run that
+// left something has "artifacts", a list of {"uri":"quay.io/team/app","digest":"sha256:..."}, which is sorted, too.
+// Whatever is zero is left out; a scenario with the zero Status is left out altogether, unless a basis names it.
 func (s Snapshot) MarshalJSON() ([]byte, error) {
 	form := s.form()
 	if err := form.check(); err != nil {
@@ -101,6 +104,7 @@ func (s Snapshot) form() *snapshotJSON {
 			at, _ := slices.BinarySearch(ids, r.ID)
 			e.Basis = append(e.Basis, at, r.Run)
 		}
+		e.Artifacts = sortedArtifacts(st.Artifacts)
 		form.Scenarios[i] = e
 	}
 	return form
@@ -176,6 +180,7 @@ func (e *statusJSON) mistakes(n int) (found []error) {
 	if e.Phase != "" && slices.Index(phaseNames[:], e.Phase) <= 0 {
 		found = append(found, fmt.Errorf("the phase %q is unknown", e.Phase))
 	}
+	found = append(found, checkArtifacts(e.Run, e.Artifacts)...)
 	if len(e.Basis)%2 != 0 {
 		return append(found, fmt.Errorf(`"on" has %d elements, which are not pairs`, len(e.Basis)))
 	}
@@ -197,5 +202,6 @@ func (e *statusJSON) status(all []statusJSON) Status {
 		st.Basis = append(st.Basis, Ref{all[pair[0]].ID, pair[1]})
 	}
 	st.Basis = sortedBasis(st.Basis)
+	st.Artifacts = sortedArtifacts(e.Artifacts)
 	return st
 }

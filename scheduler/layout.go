@@ -43,12 +43,15 @@ func (m *Machine) loadStatus(id dag.ID, st Status) {
 	if i, ok := m.g.Index(id); ok {
 		m.nodes[i].record = *st.record()
 		m.standOn(i, st.Basis)
+		if len(st.Artifacts) > 0 {
+			m.addArtifacts(i, st.Artifacts)
+		}
 		return
 	}
 	if m.strangers == nil {
 		m.strangers = map[dag.ID]Status{}
 	}
-	st.Basis = slices.Clone(st.Basis)
+	st.Basis, st.Artifacts = slices.Clone(st.Basis), unite(nil, st.Artifacts)
 	m.strangers[id] = st
 	m.stray += bit(st.record().live())
 }

@@ -37,9 +37,10 @@ type Machine struct {
 	todo  set  // scenarios about which something is to be done
 	final tally
 
-	beside    map[int][]Ref     // what else the newest run stands on: scenarios that are not parents, or not any more
-	strangers map[dag.ID]Status // what was observed of scenarios that are not in the graph
-	stray     int               // live runs of those
+	beside    map[int][]Ref      // what else the newest run stands on: scenarios that are not parents, or not any more
+	artifacts map[int][]Artifact // what the newest run left, of those that left anything
+	strangers map[dag.ID]Status  // what was observed of scenarios that are not in the graph
+	stray     int                // live runs of those
 
 	// For Run, as long as it goes on.
 	following, noting bool
@@ -67,6 +68,7 @@ type flags uint8
 const (
 	flagBased flags = 1 << iota // the basis of the newest run is known
 	flagUsed                    // a child has a run: its basis counts when this scenario has a new one
+	flagLeft                    // the newest run left artifacts
 )
 
 // A tally counts scenarios by verdict.
@@ -82,7 +84,7 @@ type note struct {
 }
 
 // NewMachine returns a Machine that begins with a snapshot, which may be nil. What no event could have brought it puts
-// right: bases are sorted and rid of what names no run, and numbers of runs that the JSON form of a snapshot could not hold
+// right: bases are sorted and rid of what names no run, artifacts are as news brings them, and numbers of runs that the JSON form of a snapshot could not hold
 // are taken as the nearest that it could.
 func NewMachine(g *dag.Graph, s Snapshot) *Machine {
 	m := &Machine{g: g}
@@ -103,7 +105,7 @@ func (m *Machine) SetGraph(g *dag.Graph) { *m = *NewMachine(g, m.Snapshot()) }
 func (m *Machine) Snapshot() Snapshot {
 	s := make(Snapshot, len(m.nodes)+len(m.strangers))
 	for id, st := range m.strangers {
-		st.Basis = slices.Clone(st.Basis)
+		st.Basis, st.Artifacts = slices.Clone(st.Basis), slices.Clone(st.Artifacts)
 		s[id] = st
 	}
 	room := make([]Ref, 0, len(m.basis))
@@ -140,8 +142,12 @@ func (m *Machine) Observe(e Event) (changed bool) {
 	n := &m.nodes[i]
 	run := n.run
 	c := n.observe(&e, n.flags&flagBased != 0)
+	if c&changedRun != 0 {
+		m.dropArtifacts(i)
+	}
+	more := len(e.Artifacts) > 0 && n.hears(&e) && m.addArtifacts(i, e.Artifacts)
 	if c == 0 {
-		return false
+		return more
 	}
 	switch {
 	case c&changedBasis != 0:
@@ -179,12 +185,14 @@ func (m *Machine) StartedAt(i int) (changed bool) {
 	}
 	run := n.run
 	n.news(n.next(), PhaseRunning, n.asked() && n.force)
+	m.dropArtifacts(i)
 	m.standOnNewest(i)
 	m.settle(i, run)
 	return true
 }
 
-// FinishedAt observes that the newest run of a scenario is over: it is Observe of [Finished]. It panics if i is not in
+// FinishedAt observes that the newest run of a scenario is over: it is Observe of [Finished], for a run that left no
+// artifacts. It panics if i is not in
 // [0, Graph().Len()).
 func (m *Machine) FinishedAt(i int, phase Phase) (changed bool) {
 	n := &m.nodes[i]
@@ -298,6 +306,9 @@ func (m *Machine) statusAt(i int) Status {
 func (m *Machine) status(i int, room []Ref) (Status, []Ref) {
 	n := &m.nodes[i]
 	st := Status{Run: n.run, Phase: n.phase, Forced: n.forced, Want: n.want, Force: n.force, Cancel: n.cancel}
+	if n.flags&flagLeft != 0 {
+		st.Artifacts = slices.Clone(m.artifacts[i])
+	}
 	if n.flags&flagBased == 0 {
 		return st, room
 	}
@@ -321,6 +332,29 @@ func (m *Machine) standsOn(i int, basis []Ref) []Ref {
 	}
 	sortByID(basis[at:])
 	return basis
+}
+
+// addArtifacts notes what else the newest run of the scenario at index i left. It reports whether it is more than was known.
+func (m *Machine) addArtifacts(i int, more []Artifact) bool {
+	known := m.artifacts[i]
+	all := unite(known, more)
+	if slices.Equal(all, known) {
+		return false
+	}
+	if m.artifacts == nil {
+		m.artifacts = map[int][]Artifact{}
+	}
+	m.artifacts[i] = all
+	m.nodes[i].flags |= flagLeft
+	return true
+}
+
+// dropArtifacts drops what the run before the newest of the scenario at index i left.
+func (m *Machine) dropArtifacts(i int) {
+	if n := &m.nodes[i]; n.flags&flagLeft != 0 {
+		n.flags &^= flagLeft
+		delete(m.artifacts, i)
+	}
 }
 
 func (t *tally) outcome() Outcome {

@@ -1,6 +1,6 @@
 package scheduler
 
-// A record is a [Status] without the basis: what was observed of one scenario, and of it alone.
+// A record is a [Status] without the basis and the artifacts: what was observed of one scenario, and of it alone.
 type record struct {
 	run, want, cancel int
 	phase             Phase
@@ -34,9 +34,10 @@ func (r *record) canceled() (run int, ok bool) {
 type change uint8
 
 const (
-	changedRecord change = 1 << iota // the record
-	changedRun                       // there is a newer run, of which no basis is known yet
-	changedBasis                     // the basis became known
+	changedRecord    change = 1 << iota // the record
+	changedRun                          // there is a newer run, of which no basis and no artifact is known yet
+	changedBasis                        // the basis became known
+	changedArtifacts                    // more of what the run left became known
 )
 
 // maxRun bounds the numbers of runs that events may bring. The next run is always accepted, so counting goes on.
@@ -50,7 +51,7 @@ func (r *record) observe(e *Event, based bool) change {
 	switch e.Kind {
 	case EventNews:
 		c := r.news(e.Ref.Run, e.Phase, e.Forced)
-		if len(e.Basis) > 0 && (c&changedRun != 0 || !based && e.Ref.Run > 0 && e.Ref.Run == r.run && e.Phase.known()) {
+		if len(e.Basis) > 0 && (c&changedRun != 0 || !based) && r.hears(e) {
 			c |= changedBasis
 		}
 		return c
@@ -62,6 +63,11 @@ func (r *record) observe(e *Event, based bool) change {
 		return r.withdraw(e.Ref.Run)
 	}
 	return 0
+}
+
+// hears reports whether an event that was observed is news of the newest run.
+func (r *record) hears(e *Event) bool {
+	return e.Kind == EventNews && e.Ref.Run > 0 && e.Ref.Run == r.run && e.Phase.known()
 }
 
 func (r *record) news(run int, phase Phase, forced bool) (c change) {

@@ -337,13 +337,15 @@ func (e *executor) started(i int) {
 
 // ended observes that a run of the scenario at index i is over.
 func (e *executor) ended(i int, run Ref, result Result) {
-	if i == stranger {
-		e.m.Observe(Finished(run, result.Phase))
+	event := Finished(run, result.Phase)
+	event.Artifacts = result.Artifacts
+	if i == stranger || len(event.Artifacts) > 0 {
+		e.m.Observe(event)
 	} else {
 		e.m.FinishedAt(i, result.Phase)
 	}
 	e.changed()
-	e.tell(Finished(run, result.Phase), result)
+	e.tell(event, result)
 }
 
 // changed takes notice of what is newly to be done after an event.

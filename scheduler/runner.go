@@ -19,6 +19,10 @@ type Result struct {
 	Phase  Phase  // PhasePassed, PhaseFailed, or PhaseCanceled if somebody outside stopped it
 	Reason string // why, in a few words for people; may be empty
 	Output []byte // what the run printed, as far as the runner kept it
+
+	// Artifacts are what the run left, in any order, also one that failed or was stopped. Of several attempts, those that
+	// the last one returns count.
+	Artifacts []Artifact
 }
 
 // A Runner carries out runs.

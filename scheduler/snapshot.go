@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/testdag/testdag/dag"
 )
@@ -51,24 +50,22 @@ type Status struct {
 	Forced bool  // that run was started although an edge was broken, on a person's request
 	Basis  []Ref // newest runs of the parents when it was started, by ascending ID; parents without a run are left out
 
+	// Artifacts are what that run left, by ascending URI and digest, each once and at most 64. No rule looks at them.
+	Artifacts []Artifact
+
 	Want   int  // newest run that a person asked for, 0 if none
 	Force  bool // that run is to start although an edge is broken
 	Cancel int  // newest run that a person canceled, 0 if none; it may never have started
 }
 
-// record returns all of it but the basis.
+// record returns all of it but the basis and the artifacts.
 func (st *Status) record() *record {
 	return &record{run: st.Run, want: st.Want, cancel: st.Cancel, phase: st.Phase, forced: st.Forced, force: st.Force}
 }
 
-// standsOn reports whether the basis holds a run.
-func (st *Status) standsOn(r Ref) bool {
-	at, ok := slices.BinarySearchFunc(st.Basis, r.ID, compareID)
-	return ok && st.Basis[at].Run == r.Run
-}
-
 func (st Status) isZero() bool {
-	return st.Run == 0 && st.Phase == PhaseNone && !st.Forced && len(st.Basis) == 0 && st.Want == 0 && !st.Force && st.Cancel == 0
+	return st.Run == 0 && st.Phase == PhaseNone && !st.Forced && len(st.Basis) == 0 && st.Want == 0 && !st.Force && st.Cancel == 0 &&
+		len(st.Artifacts) == 0
 }
 
 // A Snapshot is what has been observed of all scenarios. A scenario that is not in it has the zero Status. Scenarios that
