@@ -16,6 +16,7 @@ func FuzzSnapshotJSON(f *testing.F) {
 	f.Add([]byte(goldenJSON))
 	f.Add([]byte(`{"version":1,"scenarios":[{"id":"a","run":1,"phase":"running","new":{}},{"id":"b","run":2147483647,"phase":"stopped","on":[0,1]}]}`))
 	f.Add([]byte(`{"version":1,"scenarios":[{"id":"build","cancel":1},{"id":"scan","want":3,"force":true}]}`))
+	f.Add([]byte(`{"version":1,"scenarios":[{"id":"scan","run":1,"artifacts":[{"uri":"b","digest":"c"},{"uri":"a","digest":"c"}]}]}`))
 	f.Add([]byte(`{"version":2}`))
 	g, err := dag.New(
 		dag.Scenario{ID: "build"},

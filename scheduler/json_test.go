@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,11 +22,14 @@ const goldenJSON = `{"version":1,"scenarios":[` +
 	`{"id":"build","run":1,"phase":"passed"},` +
 	`{"id":"deploy","run":2,"phase":"stopped","forced":true,"on":[0,1,3,3],"want":3,"force":true},` +
 	`{"id":"lint","cancel":1},` +
-	`{"id":"scan","run":3,"phase":"canceled","on":[0,1]}]}`
+	`{"id":"scan","run":3,"phase":"canceled","on":[0,1],` +
+	`"artifacts":[{"uri":"quay.io/team/app","digest":"sha256:01"},{"uri":"quay.io/team/lib","digest":"sha256:01"}]}]}`
 
 var goldenSnapshot = scheduler.Snapshot{
 	"build": {Run: 1, Phase: scheduler.PhasePassed},
-	"scan":  {Run: 3, Phase: scheduler.PhaseCanceled, Basis: []scheduler.Ref{{ID: "build", Run: 1}}},
+	"scan": {
+		Run: 3, Phase: scheduler.PhaseCanceled, Basis: []scheduler.Ref{{ID: "build", Run: 1}}, Artifacts: []scheduler.Artifact{app1, lib1},
+	},
 	"deploy": {
 		Run: 2, Phase: scheduler.PhaseStopped, Forced: true, Want: 3, Force: true,
 		Basis: []scheduler.Ref{{ID: "build", Run: 1}, {ID: "scan", Run: 3}},
@@ -62,6 +66,12 @@ func TestSnapshotJSONTolerates(t *testing.T) {
 		{"nothing", `{"version":1}`, scheduler.Snapshot{}},
 		{"null", `null`, nil},
 		{"an unsorted basis, a parent twice", `{"version":1,"scenarios":[{"id":"a"},{"id":"b"},{"id":"c","on":[1,1,0,1,0,2]}]}`, scheduler.Snapshot{"c": {Basis: []scheduler.Ref{{ID: "a", Run: 2}, {ID: "b", Run: 1}}}}},
+		{
+			"unsorted artifacts, one twice", `{"version":1,"scenarios":[{"id":"a","run":1,"artifacts":[` +
+				`{"uri":"quay.io/team/lib","digest":"sha256:01"},{"digest":"sha256:01","uri":"quay.io/team/app","size":7},{"uri":"quay.io/team/lib","digest":"sha256:01"}]}]}`,
+			scheduler.Snapshot{"a": {Run: 1, Artifacts: []scheduler.Artifact{app1, lib1}}},
+		},
+		{"no artifacts", `{"version":1,"scenarios":[{"id":"a","run":1,"artifacts":[]},{"id":"b","artifacts":null}]}`, scheduler.Snapshot{"a": {Run: 1}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -97,6 +107,17 @@ func TestSnapshotJSONRefuses(t *testing.T) {
 			"a basis that cannot be", `{"version":1,"scenarios":[{"id":"a","on":[0,1,0]},{"id":"b","on":[-1,1]},{"id":"c","on":[0,2147483648]}]}`,
 			[]string{
 				`entry 0, "a": "on" has 3 elements`, `entry 1, "b": "on" names run 1 of entry -1`, `entry 2, "c": "on" names run 2147483648 of entry 0`,
+			},
+		},
+		{"artifacts that could be read in two ways", `{"version":1,"scenarios":[{"id":"a","run":1,"artifacts":[{"uri":"x","URI":"y","digest":"z"}]}]}`, []string{`key "URI"`}},
+		{
+			"artifacts that cannot be kept", `{"version":1,"scenarios":[{"id":"a","artifacts":[{"uri":"x","digest":"y"}]},` +
+				`{"id":"b","run":1,"artifacts":[{"uri":"x","digest":"y"},{"uri":"x"},{"digest":"y"},{"uri":"` + strings.Repeat("x", 513) + `","digest":"y"}],"on":[1]},` +
+				`{"id":"c","run":1,"artifacts":[` + strings.Repeat(`{"uri":"x","digest":"y"},`, 64) + `{}]}]}`,
+			[]string{
+				`entry 0, "a": there are artifacts, and no run`, `entry 1, "b": "artifacts", element 1: the digest is empty`,
+				`"artifacts", element 2: the URI is empty`, `"artifacts", element 3: the URI has 513 bytes; want at most 512`, `"on" has 1 elements`,
+				`entry 2, "c": "artifacts" has 65 elements; want at most 64`,
 			},
 		},
 		{
@@ -141,6 +162,10 @@ func TestSnapshotJSONWritesOnlyWhatItReads(t *testing.T) {
 		"phase without run": {"a": {Phase: scheduler.PhasePassed}},
 		"unknown phase":     {"a": {Run: 1, Phase: 9}},
 		"negative in basis": {"a": {Run: 1, Basis: []scheduler.Ref{{ID: "b", Run: -1}}}},
+		"left by no run":    {"a": {Artifacts: []scheduler.Artifact{app1}}},
+		"nowhere":           {"a": {Run: 1, Artifacts: []scheduler.Artifact{{Digest: "sha256:01"}}}},
+		"not UTF-8 either":  {"a": {Run: 1, Artifacts: []scheduler.Artifact{{URI: "quay.io/team/app", Digest: "sha256:\xff"}}}},
+		"too many left":     {"a": {Run: 1, Artifacts: many(65)}},
 	} {
 		var typed *scheduler.SnapshotError
 		if text, err := json.Marshal(s); !errors.As(err, &typed) {
@@ -165,6 +190,16 @@ func TestSnapshotJSONSaysItOneWay(t *testing.T) {
 		if diff := cmp.Diff(want, string(text)); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", s, diff)
 		}
+	}
+	backwards := append(many(64), many(2)...)
+	slices.Reverse(backwards)
+	s := scheduler.Snapshot{"a": {Run: 1, Artifacts: backwards}, "b": {Artifacts: []scheduler.Artifact{}}}
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), `"uri"`); n != 64 || !strings.HasPrefix(string(text), `{"version":1,"scenarios":[{"id":"a","run":1,"artifacts":[{"uri":"quay.io/team/00"`) {
+		t.Errorf("%d artifacts in %s", n, text)
 	}
 }
 
@@ -195,8 +230,10 @@ func TestSnapshotJSONRoundTrip(t *testing.T) {
 				}
 			}
 			st.Basis = scheduler.Snapshot{}.Observe(news)[dag.ID(id)].Basis
+			news.Artifacts = drawArtifacts().Draw(t, "left")
+			st.Artifacts = scheduler.Snapshot{}.Observe(news)[dag.ID(id)].Artifacts
 			if st.Run == 0 {
-				st.Phase = scheduler.PhaseNone
+				st.Phase, st.Artifacts = scheduler.PhaseNone, nil
 			}
 			if !cmp.Equal(st, scheduler.Status{}, cmpopts.EquateEmpty()) {
 				s[dag.ID(id)] = st

@@ -27,11 +27,13 @@ func TestMachineTakesAnything(t *testing.T) {
 		basis := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) scheduler.Ref {
 			return scheduler.Ref{ID: rapid.OneOf(id, id, rapid.Just(dag.ID(""))).Draw(t, "on"), Run: run.Draw(t, "its run")}
 		}), 0, 5)
+		artifacts := drawArtifacts()
 		begin := scheduler.Snapshot{}
 		for range rapid.IntRange(0, 8).Draw(t, "known") {
 			begin[id.Draw(t, "id")] = scheduler.Status{
 				Run: run.Draw(t, "run"), Phase: phase.Draw(t, "phase"), Forced: rapid.Bool().Draw(t, "forced"), Basis: basis.Draw(t, "basis"),
 				Want: run.Draw(t, "want"), Force: rapid.Bool().Draw(t, "force"), Cancel: run.Draw(t, "cancel"),
+				Artifacts: artifacts.Draw(t, "left"),
 			}
 		}
 		m := scheduler.NewMachine(g, begin)
@@ -46,9 +48,9 @@ func TestMachineTakesAnything(t *testing.T) {
 			e := scheduler.Event{
 				Kind: scheduler.EventKind(rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3, 4}).Draw(t, "kind")),
 				Ref:  scheduler.Ref{ID: id.Draw(t, "of"), Run: run.Draw(t, "its run")}, Phase: phase.Draw(t, "phase"),
-				Basis: basis.Draw(t, "basis"), Forced: rapid.Bool().Draw(t, "forced"),
+				Basis: basis.Draw(t, "basis"), Forced: rapid.Bool().Draw(t, "forced"), Artifacts: artifacts.Draw(t, "left"),
 			}
-			given := slices.Clone(e.Basis)
+			given, left := slices.Clone(e.Basis), slices.Clone(e.Artifacts)
 			_, known := s[e.Ref.ID]
 			_, in := g.Index(e.Ref.ID)
 			if !known && !in && e.Kind != scheduler.EventNews {
@@ -61,8 +63,8 @@ func TestMachineTakesAnything(t *testing.T) {
 			if changed := m.Observe(e); changed == same(s, after) {
 				t.Fatalf("%s changed something: %t, from %v to %v", e, changed, s, after)
 			}
-			if !slices.Equal(e.Basis, given) {
-				t.Fatalf("the basis of the event became %v, it was %v", e.Basis, given)
+			if !slices.Equal(e.Basis, given) || !slices.Equal(e.Artifacts, left) {
+				t.Fatalf("the event became %+v, it had %v and %v", e, given, left)
 			}
 			s = after
 			checkSame(t, g, s, m)
@@ -223,13 +225,17 @@ func TestMachineKeepsItsHandsOff(t *testing.T) {
 			"a":    {Run: 1, Phase: scheduler.PhasePassed},
 			"b":    {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1)}},
 			"c":    {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1), ref("x", 4)}},
-			"gone": {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1)}},
+			"gone": {Run: 1, Phase: scheduler.PhasePassed, Basis: []scheduler.Ref{ref("a", 1)}, Artifacts: []scheduler.Artifact{app1}},
+			"d":    {Run: 1, Phase: scheduler.PhasePassed, Artifacts: []scheduler.Artifact{app1, lib1}},
 		}
 	}
 	spoil := func(s scheduler.Snapshot) {
 		for id, st := range s {
 			for k := range st.Basis {
 				st.Basis[k].Run = 99
+			}
+			for k := range st.Artifacts {
+				st.Artifacts[k].URI = "spoiled"
 			}
 			_ = append(st.Basis, ref("spoiled", 99))
 			s[id] = scheduler.Status{}

@@ -105,8 +105,11 @@ func (w *world) finish(run scheduler.Ref) {
 		phases[2] = scheduler.PhaseStopped
 	}
 	e := scheduler.Finished(run, rapid.SampledFrom(phases).Draw(w.t, "phase"))
+	if rapid.IntRange(0, 3).Draw(w.t, "leaves something") == 0 {
+		e.Artifacts = drawArtifacts().Draw(w.t, "left")
+	}
 	i, ok := w.g.Index(run.ID)
-	if !ok || !rapid.Bool().Draw(w.t, "by index") {
+	if !ok || len(e.Artifacts) > 0 || !rapid.Bool().Draw(w.t, "by index") {
 		w.observe(e)
 		return
 	}

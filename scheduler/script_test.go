@@ -18,7 +18,7 @@ import (
 //
 //	graph          one scenario a line: verify [optional] after scan, dast on finish, lint always
 //	observe        one event a line: scan#1 passed, rerun scan#1, force scan#1, cancel scan#1,
-//	               scan#1 running on build#1; prints the plan, the verdicts and the outcome once it is final, and
+//	               scan#1 running on build#1, scan#1 passed left quay.io/team/app@sha256:01; prints the plan, the verdicts and the outcome once it is final, and
 //	               then carries out the starts of the plan
 //	observe hold   the same, but carries out nothing
 //	explain        one scenario a line
@@ -87,6 +87,9 @@ func (s *script) plan(t *testing.T, d *datadriven.TestData) scheduler.Plan {
 	plan := scheduler.Next(s.g, s.snapshot)
 	if diff := cmp.Diff(plan, s.machine.Plan()); diff != "" {
 		d.Fatalf(t, "the plan of the machine (-Next +Machine):\n%s", diff)
+	}
+	if known := s.machine.Snapshot(); !same(s.snapshot, known) {
+		d.Fatalf(t, "the snapshot of the machine:\n%s", cmp.Diff(s.snapshot, known, cmpopts.EquateEmpty()))
 	}
 	if again := scheduler.Next(s.g, roundTrip(t, s.snapshot)); !cmp.Equal(plan, again) {
 		d.Fatalf(t, "the plan after JSON:\n%s", cmp.Diff(plan, again))
@@ -160,6 +163,7 @@ func parseGraph(t *testing.T, d *datadriven.TestData) []dag.Scenario {
 }
 
 func parseEvent(t *testing.T, d *datadriven.TestData, line string) scheduler.Event {
+	line, left, _ := strings.Cut(line, " left ")
 	head, basis, _ := strings.Cut(line, " on ")
 	words := strings.Fields(head)
 	if len(words) != 2 {
@@ -178,6 +182,11 @@ func parseEvent(t *testing.T, d *datadriven.TestData, line string) scheduler.Eve
 	for r := range strings.SplitSeq(basis, ",") {
 		if r = strings.TrimSpace(r); r != "" {
 			e.Basis = append(e.Basis, parseRef(t, d, r))
+		}
+	}
+	for a := range strings.SplitSeq(left, ", ") {
+		if uri, digest, ok := strings.Cut(a, "@"); ok {
+			e.Artifacts = append(e.Artifacts, scheduler.Artifact{URI: uri, Digest: digest})
 		}
 	}
 	return e

@@ -43,18 +43,19 @@ func name[T ~uint8](v T, names []string, kind string) string {
 }
 
 // A Status is what has been observed of one scenario: of its newest run, and what people asked for. The zero Status is a
-// scenario that nobody has started.
+// scenario that nobody has started. (The marks stand together so that it takes less room: how long Next takes depends on it.)
 type Status struct {
-	Run    int   // newest run that was started, 0 if none
-	Phase  Phase // phase of that run
-	Forced bool  // that run was started although an edge was broken, on a person's request
-	Basis  []Ref // newest runs of the parents when it was started, by ascending ID; parents without a run are left out
+	Run   int   // newest run that was started, 0 if none
+	Basis []Ref // newest runs of the parents when it was started, by ascending ID; parents without a run are left out
 
 	// Artifacts are what that run left, by ascending URI and digest, each once and at most 64. No rule looks at them.
 	Artifacts []Artifact
 
+	Phase  Phase // phase of that run
+	Forced bool  // that run was started although an edge was broken, on a person's request
+
+	Force  bool // the run asked for is to start although an edge is broken
 	Want   int  // newest run that a person asked for, 0 if none
-	Force  bool // that run is to start although an edge is broken
 	Cancel int  // newest run that a person canceled, 0 if none; it may never have started
 }
 

@@ -165,6 +165,7 @@ func (c *checker) judge(s story) *breach {
 		{ruleBuilt, "The graph was built of the same scenarios in reverse order.", mirrored(moments)},
 		{ruleOrder, "It was told the same scenario by scenario, the last one first, and asked for its plan at the end.",
 			regrouped(moments)},
+		{ruleLeft, "All news also told of an artifact that the run left.", withArtifacts(moments)},
 	} {
 		for i, answer := range c.play(other.moments) {
 			m := other.moments[i]
@@ -296,6 +297,20 @@ func regrouped(moments []moment) []moment {
 	return []moment{last}
 }
 
+// withArtifacts tells with all news of something that the run left.
+func withArtifacts(moments []moment) []moment {
+	moments = slices.Clone(moments)
+	for i := range moments {
+		moments[i].changes = slices.Clone(moments[i].changes)
+		for k, c := range moments[i].changes {
+			if c.graph == nil && c.event.Kind == scheduler.EventNews {
+				moments[i].changes[k].event.Artifacts = someArtifacts[:1+i%2]
+			}
+		}
+	}
+	return moments
+}
+
 // allRequired makes no scenario of a story optional, nil if none is.
 func allRequired(s story) []moment {
 	s = slices.Clone(s)
@@ -390,7 +405,7 @@ func tellChange(s Scheduler, open func(*dag.Graph) Scheduler, c change) Schedule
 	switch {
 	case c.graph == nil:
 		e := c.event
-		e.Basis = slices.Clone(e.Basis) // the scheduler may do with it what it likes
+		e.Basis, e.Artifacts = slices.Clone(e.Basis), slices.Clone(e.Artifacts) // the scheduler may do with it what it likes
 		s.Observe(e)
 	case s == nil:
 		if s = open(build(c.graph)); s == nil {

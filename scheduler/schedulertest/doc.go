@@ -22,7 +22,8 @@
 // or late; people ask for reruns, force and cancel; somebody cancels past the plan; news is late, repeated, out of order or
 // makes no sense, brings a basis or force after the run itself, or jumps to run 10; the graph changes. After each event the scheduler is asked for its plan, twice, and both plans must be
 // the right one: each action with its run, its basis and its mark of force, in order, and the outcome. Then the same is
-// told of a graph that was built in another order, and with the news of different scenarios in another order.
+// told of a graph that was built in another order, with the news of different scenarios in another order, and with what
+// runs left.
 //
 // What is right is told by this package, anew and apart from package scheduler: the file rules.go tells the rules one by
 // one, as plainly as they are written down. It follows from them, and so is tested too, that no scenario has two live

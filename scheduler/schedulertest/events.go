@@ -3,6 +3,8 @@ package schedulertest
 import (
 	"maps"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/testdag/testdag/scheduler"
 )
@@ -34,7 +36,7 @@ func observe(s scheduler.Snapshot, e scheduler.Event) (after scheduler.Snapshot,
 }
 
 // news: of an older run, repeated, or of no phase it changes nothing. A run that is over stays as it ended. What a run
-// stands on, and that it was forced, may be learned later than the run itself.
+// stands on, that it was forced, and what it left may be learned later than the run itself; what it left, bit by bit.
 func news(st scheduler.Status, e scheduler.Event) (scheduler.Status, bool) {
 	run := e.Ref.Run
 	phases := []scheduler.Phase{scheduler.PhaseRunning, scheduler.PhasePassed, scheduler.PhaseFailed,
@@ -42,9 +44,9 @@ func news(st scheduler.Status, e scheduler.Event) (scheduler.Status, bool) {
 	if run < 1 || run < st.Run || !slices.Contains(phases, e.Phase) {
 		return st, false
 	}
-	basis := sorted(e.Basis)
+	basis, artifacts := sorted(e.Basis), kept(e.Artifacts)
 	if run > st.Run {
-		st = scheduler.Status{Run: run, Phase: e.Phase, Forced: e.Forced, Basis: basis,
+		st = scheduler.Status{Run: run, Phase: e.Phase, Forced: e.Forced, Basis: basis, Artifacts: artifacts,
 			Want: st.Want, Force: st.Force && st.Want > run, Cancel: st.Cancel}
 		return st, true
 	}
@@ -57,6 +59,9 @@ func news(st scheduler.Status, e scheduler.Event) (scheduler.Status, bool) {
 	}
 	if len(st.Basis) == 0 && len(basis) > 0 {
 		st.Basis, changed = basis, true
+	}
+	if all := kept(append(slices.Clone(st.Artifacts), artifacts...)); !slices.Equal(all, st.Artifacts) {
+		st.Artifacts, changed = all, true
 	}
 	return st, changed
 }
@@ -89,6 +94,29 @@ func cancel(st scheduler.Status, run int) (scheduler.Status, bool) {
 	}
 	st.Cancel = max(newest, 1)
 	return st, true
+}
+
+// kept returns what is kept of artifacts: by URI and digest, each once, at most 64, without those that are not what they
+// should be.
+func kept(artifacts []scheduler.Artifact) (list []scheduler.Artifact) {
+	for _, a := range artifacts {
+		uri, digest := len(a.URI), len(a.Digest)
+		if uri < 1 || uri > 512 || digest < 1 || digest > 256 || !utf8.ValidString(a.URI) || !utf8.ValidString(a.Digest) {
+			continue
+		}
+		at, found := slices.BinarySearchFunc(list, a, byURI)
+		if !found {
+			list = slices.Insert(list, at, a)
+		}
+	}
+	return list[:min(len(list), 64)]
+}
+
+func byURI(a, b scheduler.Artifact) int {
+	if a.URI != b.URI {
+		return strings.Compare(a.URI, b.URI)
+	}
+	return strings.Compare(a.Digest, b.Digest)
 }
 
 // sorted returns a basis by ascending ID, of several runs of one scenario the newest, without what names no run.

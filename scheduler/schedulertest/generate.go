@@ -95,7 +95,7 @@ func build(list []dag.Scenario) *dag.Graph {
 }
 
 // Snapshots returns a generator of snapshots of a graph: any at all, also those that no history leads to. There may be
-// something in them of a scenario that is not in the graph. A basis is in the form that [scheduler.Status] asks for.
+// something in them of a scenario that is not in the graph. A basis and artifacts are in the form that [scheduler.Status] asks for.
 func Snapshots(g *dag.Graph) *rapid.Generator[scheduler.Snapshot] {
 	return rapid.Custom(func(t *rapid.T) scheduler.Snapshot {
 		s := scheduler.Snapshot{}
@@ -108,6 +108,20 @@ func Snapshots(g *dag.Graph) *rapid.Generator[scheduler.Snapshot] {
 		}
 		return s
 	})
+}
+
+// someArtifacts are what runs leave, in order.
+var someArtifacts = []scheduler.Artifact{
+	{URI: "quay.io/team/app", Digest: "sha256:01"}, {URI: "quay.io/team/app", Digest: "sha256:02"}, {URI: "quay.io/team/lib", Digest: "sha256:01"},
+}
+
+// artifacts chooses what news says that a run left: in any order, some of it twice, some of it nothing that can be kept.
+func (c choose) artifacts() (list []scheduler.Artifact) {
+	all := append([]scheduler.Artifact{{URI: "quay.io/team/app"}, {Digest: "sha256:01"}}, someArtifacts...)
+	for range c(4) {
+		list = append(list, oneOf(c, all))
+	}
+	return list
 }
 
 func (c choose) status(ids []dag.ID) scheduler.Status {
@@ -126,13 +140,16 @@ func (c choose) status(ids []dag.ID) scheduler.Status {
 			st.Basis = append(st.Basis, scheduler.Ref{ID: id, Run: r})
 		}
 	}
+	if st.Run > 0 && c.oneIn(3) {
+		st.Artifacts = kept(c.artifacts())
+	}
 	return st
 }
 
 // Histories returns a generator of what may be observed of a graph, one event after the other, from nothing on: what
 // happens when plans are carried out, in part or late, and runs report whatever they like; requests of people; news that
 // comes late, twice, of runs that nobody heard of before or of scenarios that are not there; and events that make no
-// sense. Many histories end at rest.
+// sense. Some news tells what the run left. Many histories end at rest.
 //
 // What starts in a history is what the rules say.
 func Histories(g *dag.Graph) *rapid.Generator[[]scheduler.Event] {
@@ -142,11 +159,17 @@ func Histories(g *dag.Graph) *rapid.Generator[[]scheduler.Event] {
 			list = []dag.Scenario{}
 		}
 		var events []scheduler.Event
-		for _, m := range drawn(t).story(list, kinds{odd: true, open: true}).moments() {
-			for _, c := range m.changes {
-				if c.graph == nil {
-					events = append(events, c.event)
+		c := drawn(t)
+		for _, m := range c.story(list, kinds{odd: true, open: true}).moments() {
+			for _, change := range m.changes {
+				if change.graph != nil {
+					continue
 				}
+				e := change.event
+				if e.Kind == scheduler.EventNews && c.oneIn(3) {
+					e.Artifacts = c.artifacts()
+				}
+				events = append(events, e)
 			}
 		}
 		return events

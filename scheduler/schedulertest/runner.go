@@ -55,6 +55,7 @@ type Subject struct {
 //     Again): its work is not begun a second time (seen by Executions).
 //   - One call begins the work of a run once (seen by Executions), and nothing of it stays (seen by Left).
 //   - A result is the end of a run: passed, failed, or canceled by somebody else.
+//   - What a result says the run left can be kept, as scheduler.Artifact tells.
 //
 // A call that does not return within a minute is reported; its goroutine is left behind.
 func TestRunner(t *testing.T, open func(t *testing.T) Subject) {
@@ -180,6 +181,9 @@ func (s *trial) wait(c *call) (end, error) {
 		switch phase := e.result.Phase; {
 		case e.panics != "":
 			return e, fmt.Errorf("the runner panicked at %s: %s", c.task.Ref, e.panics)
+		case !canKeep(e.result.Artifacts):
+			return e, fmt.Errorf("what a run left can be kept: at most 64 artifacts with a URI and a digest; %s left %q",
+				c.task.Ref, e.result.Artifacts)
 		case e.err != nil, phase == scheduler.PhasePassed, phase == scheduler.PhaseFailed, phase == scheduler.PhaseCanceled:
 			return e, nil
 		default:
@@ -189,6 +193,15 @@ func (s *trial) wait(c *call) (end, error) {
 	case <-timer.C:
 		return end{}, fmt.Errorf("the call of Run with %s did not return within %s", c.task.Ref, s.patience)
 	}
+}
+
+// canKeep reports whether all artifacts are kept, but for those named twice.
+func canKeep(artifacts []scheduler.Artifact) bool {
+	all := map[scheduler.Artifact]bool{}
+	for _, a := range artifacts {
+		all[a] = true
+	}
+	return len(kept(artifacts)) == len(all)
 }
 
 // ends waits for the end of a call that is to end in a phase.

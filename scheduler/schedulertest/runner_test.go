@@ -276,6 +276,24 @@ func TestWrongRunners(t *testing.T) {
 				"unknown scenario": "nobody knows passed", "task is left as it was": "the runner panicked at pass#1: forced",
 			},
 		},
+		"leaves what cannot be kept": {
+			open: runner(func(p *place) run {
+				return func(ctx context.Context, t scheduler.Task) (scheduler.Result, error) {
+					res, err := p.work(ctx, t)
+					switch t.Ref.ID {
+					case "pass":
+						res.Artifacts = []scheduler.Artifact{someArtifacts[0], {URI: "quay.io/team/app"}}
+					case "fail":
+						res.Artifacts = []scheduler.Artifact{someArtifacts[1], someArtifacts[0], someArtifacts[1]}
+					}
+					return res, err
+				}
+			}),
+			want: map[string]string{
+				"passes":                 `what a run left can be kept: at most 64 artifacts with a URI and a digest; pass#1 left [{"quay.io/team/app" "sha256:01"} {"quay.io/team/app" ""}]`,
+				"task is left as it was": "pass#1 left", "serves after a stop": "pass#1 left", "several at once": "pass#1 left",
+			},
+		},
 		"stops all at once": {
 			open: runner(func(p *place) run {
 				all, stop := context.WithCancel(context.Background())

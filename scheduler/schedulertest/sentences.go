@@ -48,6 +48,7 @@ const (
 	ruleSame  rule = "the plan stays the same where nothing was done or observed"
 	ruleOrder rule = "the plan follows from what was observed: the order of news of different scenarios, and when the plan is " +
 		"asked for, change nothing"
+	ruleLeft  rule = "what a run left is kept, and changes no plan"
 	ruleBuilt rule = "one graph gives one plan, however it was built"
 	ruleTotal rule = "there is no snapshot that is refused"
 	ruleEnds  rule = "there is a plan for every snapshot, without waiting for anything"

@@ -133,6 +133,17 @@ var wrong = map[string]func(*dag.Graph) Scheduler{
 		return &forgetful{m: scheduler.NewMachine(g, nil)}
 	},
 
+	"fails what left something": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
+		s = maps.Clone(s)
+		for id, st := range s {
+			if st.Phase == scheduler.PhasePassed && len(st.Artifacts) > 0 {
+				st.Phase = scheduler.PhaseFailed
+				s[id] = st
+			}
+		}
+		return scheduler.Next(g, s)
+	}),
+
 	"outcome too early": Pure(func(g *dag.Graph, s scheduler.Snapshot) scheduler.Plan {
 		p := scheduler.Next(g, s)
 		for i, c := range scheduler.Conclude(g, s) {
