@@ -1,0 +1,163 @@
+package attest
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Trust says which provenance is believed: who may have built, and with which tasks. The zero Trust believes nothing.
+//
+// In patterns a * stands for any text, also for none and for one with slashes; nothing else has a meaning of its own. It
+// stands after the scheme and the host, since "oci://quay.io*" would match oci://quay.io.example.com too.
+type Trust struct {
+	Builders []string // ids of builders, or patterns of them: "https://tekton.dev/chains/v2"
+
+	// Tasks are the rules that the definition of every task that ran must satisfy: one rule in force that matches it,
+	// and none in force that matches it and denies.
+	Tasks []TaskRule
+}
+
+// A TaskRule trusts definitions of tasks, or denies them.
+type TaskRule struct {
+	Pattern string // of ProvenanceTask.Ref: "oci://quay.io/konflux-ci/tekton-catalog/task-*"
+	Digest  string // if set, only the definition with this digest: "sha256:...", or "sha1:..." of a commit
+	Deny    bool   // no task that matches is trusted, whatever other rules say
+
+	EffectiveOn time.Time // in force from this instant; zero: from ever
+	ExpiresOn   time.Time // in force until before this instant; zero: for ever
+}
+
+// Validate returns every mistake, each a [*FieldError].
+func (t Trust) Validate() error {
+	var c checklist
+	for i, pattern := range t.Builders {
+		c.pattern(fmt.Sprintf("Builders[%d]", i), pattern)
+	}
+	for i, r := range t.Tasks {
+		field := fmt.Sprintf("Tasks[%d]", i)
+		if r.Deny {
+			c.require(field+".Pattern", r.Pattern != "")
+		} else {
+			c.pattern(field+".Pattern", r.Pattern)
+		}
+		if r.Digest != "" && !pinnedDigest.MatchString(r.Digest) {
+			c.add(field+".Digest", fmt.Sprintf("%q is neither sha256 nor sha1 in lower-case hex", r.Digest))
+		}
+		if !r.ExpiresOn.IsZero() && !r.EffectiveOn.Before(r.ExpiresOn) {
+			c.add(field+".ExpiresOn", "not later than EffectiveOn")
+		}
+	}
+	return errors.Join(c...)
+}
+
+// anchored is a pattern whose first * is behind a host, or that has none.
+var anchored = regexp.MustCompile(`^(?:[^*]+|[a-z0-9+]+://[^/*]+/.*)$`)
+
+func (c *checklist) pattern(field, pattern string) {
+	switch {
+	case pattern == "":
+		c.add(field, "required")
+	case !anchored.MatchString(pattern):
+		c.add(field, fmt.Sprintf("%q has a * that is not behind scheme://host/", pattern))
+	}
+}
+
+// An UntrustedError reports a builder or a task that no rule of [Trust] trusts, or that provenance does not say enough
+// about.
+type UntrustedError struct {
+	Builder string         // id, if it is the builder that is not trusted
+	Task    ProvenanceTask // the task that is not trusted, zero if it is the builder or the provenance as a whole
+	Reason  string         // why
+}
+
+func (e *UntrustedError) Error() string {
+	task := e.Task.PipelineTask
+	if task == "" {
+		task = e.Task.Name
+	}
+	switch {
+	case e.Task.Ref != "":
+		return fmt.Sprintf("attest: task %q from %s is not trusted: %s", task, e.Task.Ref, e.Reason)
+	case task != "":
+		return fmt.Sprintf("attest: task %q is not trusted: %s", task, e.Reason)
+	case e.Builder != "":
+		return fmt.Sprintf("attest: builder %q is not trusted: %s", e.Builder, e.Reason)
+	}
+	return "attest: provenance is not trusted: " + e.Reason
+}
+
+// check returns an [*UntrustedError] for the builder and for each task that is not trusted, joined.
+func (t Trust) check(p *Provenance, now time.Time) error {
+	var untrusted []error
+	trusts := func(pattern string) bool { return matches(pattern, p.Builder) }
+	switch {
+	case p.Builder == "":
+		untrusted = append(untrusted, &UntrustedError{Reason: "it names no builder"})
+	case !slices.ContainsFunc(t.Builders, trusts):
+		untrusted = append(untrusted, &UntrustedError{Builder: p.Builder, Reason: "not one of Trust.Builders"})
+	}
+	switch {
+	case len(p.Tasks) == 0:
+		untrusted = append(untrusted, &UntrustedError{Reason: "it lists no task"})
+	case !p.Complete:
+		untrusted = append(untrusted, &UntrustedError{Reason: fmt.Sprintf("build type %q does not list every task", p.BuildType)})
+	}
+	for _, task := range p.Tasks {
+		reason := t.distrust(task, now)
+		if reason != "" && len(untrusted) < mostMistakes {
+			untrusted = append(untrusted, &UntrustedError{Task: task, Reason: reason})
+		}
+	}
+	return errors.Join(untrusted...)
+}
+
+// distrust returns why a task is not trusted, and nothing if it is.
+func (t Trust) distrust(task ProvenanceTask, now time.Time) string {
+	switch {
+	case task.Ref == "":
+		return "nothing says where its definition is from"
+	case task.Digest == "":
+		return "no digest pins its definition"
+	}
+	reason := "not one of Trust.Tasks"
+	for i, r := range t.Tasks {
+		if !matches(r.Pattern, task.Ref) || r.Digest != "" && r.Digest != task.Digest {
+			continue
+		}
+		switch inForce := r.inForce(now); {
+		case inForce && r.Deny:
+			return fmt.Sprintf("Trust.Tasks[%d] denies it", i)
+		case inForce:
+			reason = ""
+		case reason != "" && !r.Deny:
+			reason = fmt.Sprintf("Trust.Tasks[%d], which matches it, is not in force", i)
+		}
+	}
+	return reason
+}
+
+func (r TaskRule) inForce(now time.Time) bool {
+	return !now.Before(r.EffectiveOn) && (r.ExpiresOn.IsZero() || now.Before(r.ExpiresOn))
+}
+
+// matches reports whether text is pattern, in which each * stands for any text. The leftmost place is right for every
+// piece between two stars, so nothing is tried twice.
+func matches(pattern, text string) bool {
+	pieces := strings.Split(pattern, "*")
+	first, rest := pieces[0], pieces[1:]
+	if len(rest) == 0 {
+		return pattern == text
+	}
+	text, ok := strings.CutPrefix(text, first)
+	last := rest[len(rest)-1]
+	for _, piece := range rest[:len(rest)-1] {
+		var found bool
+		_, text, found = strings.Cut(text, piece)
+		ok = ok && found
+	}
+	return ok && strings.HasSuffix(text, last)
+}
