@@ -27,6 +27,13 @@ type Signer interface {
 	Sign(ctx context.Context, payloadType string, payload []byte) (envelope []byte, err error)
 }
 
+// A BundleSigner is a Signer that can wrap what it signs in a sigstore bundle.
+type BundleSigner interface {
+	Signer
+	// SignBundle returns a sigstore bundle v0.3, as JSON, around a DSSE envelope around payload.
+	SignBundle(ctx context.Context, payloadType string, payload []byte) (bundle []byte, err error)
+}
+
 // A Verifier says who vouches for a statement.
 type Verifier interface {
 	// Verify returns the payload that is vouched for, and who vouches. Any error means that nobody does. It must be
@@ -36,8 +43,8 @@ type Verifier interface {
 
 // A Voucher is who vouches for a statement.
 type Voucher struct {
-	Kind string // how: "key"
-	Name string // who: for a key the SHA-256 of its DER form, in hex
+	Kind string // how: "key", "identity", "provenance"
+	Name string // who: for a key the SHA-256 of its DER form, in hex; for a provenance who signed that
 }
 
 // A Candidate is a statement as found at an image, before anybody vouched for it.
@@ -47,26 +54,35 @@ type Candidate struct {
 	MediaType   string            // of Bytes: EnvelopeType, a bundle's, or PayloadType for what nobody signed
 	Bytes       []byte            // as stored; their digest has been checked
 	Annotations map[string]string // of the layer, as the pusher wrote them
+
+	provenance []signedProvenance // what is attached to Manifest, if the verifier wants to know
+	doubts     []error            // why some of that does not count
 }
 
 // Payload returns the statement inside, unverified. Selection and verification both stand on this one strict reading of
 // the envelope: keys given twice or in another case, a payload type other than [PayloadType] and any base64 but the
 // standard one are refused.
-func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultJSON) }
+func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultLimits) }
 
 // Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A
 // statement that nobody signed has none, which is an error.
-func (c Candidate) Envelope() ([]byte, error) { return c.envelope(defaultJSON) }
+func (c Candidate) Envelope() ([]byte, error) { return c.envelope(defaultLimits.json()) }
 
-func (c Candidate) payload(limits strictjson.Limits) ([]byte, error) {
-	if c.MediaType == PayloadType {
-		return c.Bytes, nil
+func (c Candidate) payload(limits Limits) ([]byte, error) {
+	payload := c.Bytes
+	if c.MediaType != PayloadType {
+		envelope, err := c.envelope(limits.json())
+		if err != nil {
+			return nil, err
+		}
+		if payload, err = openEnvelope(envelope, limits); err != nil {
+			return nil, err
+		}
 	}
-	envelope, err := c.envelope(limits)
-	if err != nil {
-		return nil, err
+	if got := int64(len(payload)); got > limits.StatementBytes {
+		return nil, &LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
 	}
-	return openEnvelope(envelope, limits)
+	return payload, nil
 }
 
 func (c Candidate) envelope(limits strictjson.Limits) ([]byte, error) {
@@ -131,10 +147,7 @@ func openBundle(b []byte, limits strictjson.Limits) ([]byte, error) {
 	return nil, &FieldError{"dsseEnvelope", "required"}
 }
 
-// maxSignatures bounds the work that one envelope can ask for.
-const maxSignatures = 32
-
-func openEnvelope(b []byte, limits strictjson.Limits) ([]byte, error) {
+func openEnvelope(b []byte, limits Limits) ([]byte, error) {
 	var e struct {
 		PayloadType string `json:"payloadType"`
 		Payload     string `json:"payload"`
@@ -143,14 +156,14 @@ func openEnvelope(b []byte, limits strictjson.Limits) ([]byte, error) {
 			Sig   string `json:"sig"`
 		} `json:"signatures"`
 	}
-	if err := decode(b, &e, limits); err != nil {
+	if err := decode(b, &e, limits.json()); err != nil {
 		return nil, fmt.Errorf("attest: envelope: %w", err)
 	}
 	if err := checkPayloadType(e.PayloadType); err != nil {
 		return nil, err
 	}
-	if len(e.Signatures) > maxSignatures {
-		return nil, &LimitError{What: "signatures", Limit: maxSignatures, Got: int64(len(e.Signatures))}
+	if len(e.Signatures) > limits.Signatures {
+		return nil, &LimitError{What: "signatures", Limit: int64(limits.Signatures), Got: int64(len(e.Signatures))}
 	}
 	if strings.ContainsAny(e.Payload, "\r\n") {
 		return nil, &FieldError{"payload", "not standard base64"}

@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,7 +34,7 @@ func (e *FieldError) Error() string { return fmt.Sprintf("attest: %s: %s", e.Fie
 
 // A LimitError reports that something is larger than the [Limits] allow.
 type LimitError struct {
-	// What was counted: "manifest bytes", "page bytes", "envelope bytes", "total bytes", "result bytes", "statements",
+	// What was counted: "manifest bytes", "page bytes", "envelope bytes", "statement bytes", "total bytes", "result bytes", "statements",
 	// "pages", "signatures", "view layers", "JSON depth", "JSON values", "total values", "request milliseconds",
 	// "call milliseconds".
 	What  string
@@ -129,8 +130,62 @@ type FutureError struct {
 
 func (e *FutureError) Error() string {
 	return fmt.Sprintf("attest: time %s is later than %s and a skew of %s",
-		e.Time.UTC().Format(time.RFC3339Nano), e.Now.UTC().Format(time.RFC3339Nano), e.Skew)
+		stamp(e.Time), stamp(e.Now), e.Skew)
 }
+
+// A ClockError reports a statement that gives a time outside the run that made it, as the signed provenance has it.
+type ClockError struct {
+	Time              time.Time // the statement's own
+	Started, Finished time.Time // the run's
+	Skew              time.Duration
+}
+
+func (e *ClockError) Error() string {
+	return fmt.Sprintf("attest: time %s is not within the run from %s to %s and a skew of %s",
+		stamp(e.Time), stamp(e.Started), stamp(e.Finished), e.Skew)
+}
+
+// An AgeError reports that the newest evidence of a test is older than [Options.MaxAge]: the test has to run again.
+type AgeError struct {
+	Time   time.Time // of the newest evidence
+	Now    time.Time // this machine's time
+	MaxAge time.Duration
+}
+
+func (e *AgeError) Error() string {
+	return fmt.Sprintf("attest: the newest evidence, of %s, is older than %s", stamp(e.Time), e.MaxAge)
+}
+
+// A MissingError reports that a run is over and its evidence is not there: it was never written, or was deleted.
+type MissingError struct {
+	Expect  Expect
+	Records []v1.Hash // those that are not at the image, or are no evidence of the test
+	Newest  time.Time // of the evidence that is there, zero if there is none
+}
+
+func (e *MissingError) Error() string {
+	run := cmp.Or(e.Expect.Run, "a run of "+e.Expect.Test)
+	switch {
+	case len(e.Records) > 0:
+		return fmt.Sprintf("attest: the evidence of %s is missing: record %s", run, e.Records[0])
+	case e.Expect.NotBefore.IsZero():
+		return fmt.Sprintf("attest: %s is over and left no evidence", run)
+	}
+	return fmt.Sprintf("attest: the evidence of %s is missing: there is none since %s", run, stamp(e.Expect.NotBefore))
+}
+
+// A RollbackError reports that the newest evidence of a test was seen before and is gone.
+type RollbackError struct {
+	Seen   time.Time // of what was seen, by the Checkpoint
+	Gone   []v1.Hash // SHA-256 of the statements that are gone, or no longer count as newest
+	Newest time.Time // of what is there now, zero if there is nothing
+}
+
+func (e *RollbackError) Error() string {
+	return fmt.Sprintf("attest: evidence of %s was seen before and is gone: statement %s", stamp(e.Seen), e.Gone)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 // A ViewError reports that a statement is safely recorded, but that a tag other tools read does not show all statements.
 // The next [Writer.Write] to the image tries again.

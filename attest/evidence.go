@@ -13,16 +13,37 @@ import (
 // A Clock says whose word a time is.
 type Clock string
 
-// ClockPredicate is the time that the statement itself gives: scanFinishedOn, or timestamp. It is as good as who vouches
-// for it.
-const ClockPredicate Clock = "predicate"
+const (
+	// ClockProvenance is when the run ended that made the statement, by a signed provenance: the word of the cluster, in
+	// whole seconds.
+	ClockProvenance Clock = "provenance"
+
+	// ClockPredicate is the time that the statement itself gives: scanFinishedOn, or timestamp. It is as good as who
+	// vouches for it.
+	ClockPredicate Clock = "predicate"
+)
+
+// A Completeness says what shows that nothing newer has been deleted.
+type Completeness string
+
+const (
+	// Unproven: nothing does. What was deleted cannot be seen in what is left.
+	Unproven Completeness = ""
+
+	// Remembered: nothing is gone that the Checkpoint has seen.
+	Remembered Completeness = "checkpoint"
+
+	// Expected: the evidence of every run of the test that was expected is there.
+	Expected Completeness = "expected"
+)
 
 // Evidence is a statement found at an image, with who vouches for it and when it was made.
 //
 // It counts only if Problem is nil. The other fields are filled as far as they can be told, so that the reason can be
 // shown.
 type Evidence struct {
-	Test      Test
+	Test      Test   // its name is that of the task in the signed provenance, if that tells one
+	Declared  string // name that the statement gives itself, if that is another
 	Image     name.Digest
 	Manifest  v1.Hash    // manifest that holds the statement: its record, or cosign's .att manifest if it has no record
 	Statement *Statement // nil if it could not be read
@@ -32,8 +53,17 @@ type Evidence struct {
 	Clock     Clock      // where Time comes from, empty if Time is zero
 	By        Voucher    // who vouches for it, zero if nobody does
 
+	// Provenance is the signed one that is attached to Manifest, trusted or not; nil if there is none, or if the Resolver
+	// was not asked to look, see [ByProvenance].
+	Provenance *Provenance
+
+	// Completeness says whether the newest evidence is known to be the newest that ever was. It is set by
+	// [Resolver.Newest] and [Resolver.Newests].
+	Completeness Completeness
+
 	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a
-	// *FieldError for each mistake in it, a *FutureError, a *VerifyError if nobody vouches for it.
+	// *FieldError for each mistake in it, a *FutureError or *ClockError for its time, a *VerifyError if nobody vouches
+	// for it, an *AgeError, a *MissingError, a *RollbackError.
 	Problem error
 
 	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. Two vulns
@@ -42,6 +72,7 @@ type Evidence struct {
 
 	payload   []byte
 	envelopes []Candidate // every envelope found around payload
+	reading   reading     // of the predicate
 }
 
 // compareAge orders evidence newest first. What has no time may be the newest, so it comes before all.

@@ -154,19 +154,20 @@ func (w *world) repo() *repository {
 // attach puts anything at the image as if it were a statement. change may spoil the manifest.
 func (w *world) attach(b []byte, change func(*v1.Manifest)) v1.Hash {
 	w.t.Helper()
-	raw, err := buildRecord(v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: w.hash(), Size: 1}, Test{}, b, nil)
+	subject := v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: w.hash(), Size: 1}
+	raw, err := buildRecord(draft{subject: subject}, Options{}, b)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	var m v1.Manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		w.t.Fatal(err)
+	}
 	if change != nil {
-		var m v1.Manifest
-		if err := json.Unmarshal(raw, &m); err != nil {
-			w.t.Fatal(err)
-		}
 		change(&m)
-		if raw, err = json.Marshal(m); err != nil {
-			w.t.Fatal(err)
-		}
+	}
+	if raw, err = json.Marshal(m); err != nil {
+		w.t.Fatal(err)
 	}
 	h := describe(raw, "").Digest
 	if err := w.repo().push(context.Background(), recordTag(w.image, h), types.OCIManifestSchema1, raw, layer(b, EnvelopeType)); err != nil {
@@ -207,6 +208,30 @@ func (w *world) all(v Verifier) []Evidence {
 		all = append(all, e)
 	}
 	return all
+}
+
+// records returns the manifests of the record.
+func (w *world) records() []entry {
+	w.t.Helper()
+	l, err := w.repo().list(context.Background(), w.image)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	entries, err := w.repo().entries(context.Background(), refs(l.pointers), memory{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return entries
+}
+
+// hasReferrers reports whether the registry has the referrers API.
+func (w *world) hasReferrers() bool {
+	w.t.Helper()
+	l, err := w.repo().list(context.Background(), w.image)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return l.referrers
 }
 
 // attLayers returns the digests of the statements in cosign's tag.

@@ -14,15 +14,17 @@ import (
 
 // Limits bound what is read from a registry, which may be hostile or broken. A zero field means its default.
 type Limits struct {
-	ManifestBytes int64 // one manifest or index; default 4 MiB, as most registries have it
-	PageBytes     int64 // one page of a list; default 16 MiB, since some registries return all tags at once
-	EnvelopeBytes int64 // one statement with its signatures; default 16 MiB
-	TotalBytes    int64 // all that one call reads; default 256 MiB
-	Statements    int   // statements at one image, other referrers counted in; default 2000
-	Pages         int   // pages of one list; default 1000
-	Depth         int   // nesting of JSON; default 64
-	Values        int   // values in one JSON document; default 262144
-	TotalValues   int64 // values in all statements that one call reads, told by their commas; default 4194304
+	ManifestBytes  int64 // one manifest or index; default 4 MiB, as most registries have it
+	PageBytes      int64 // one page of a list; default 16 MiB, since some registries return all tags at once
+	EnvelopeBytes  int64 // one statement with its signatures; default 16 MiB
+	StatementBytes int64 // one statement without them, predicate and all; default 12 MiB
+	TotalBytes     int64 // all that one call reads; default 256 MiB
+	Statements     int   // statements at one image, other referrers counted in; default 2000
+	Signatures     int   // signatures of one envelope; default 32
+	Pages          int   // pages of one list; default 1000
+	Depth          int   // nesting of JSON; default 64
+	Values         int   // values in one JSON document; default 262144
+	TotalValues    int64 // values in all statements that one call reads, told by their commas; default 4194304
 
 	RequestTime time.Duration // one request, with the further attempts at it; default 1 minute
 	CallTime    time.Duration // one call, its Signer or Verifier included; default 10 minutes
@@ -30,22 +32,27 @@ type Limits struct {
 
 const mib = 1 << 20
 
-// defaultJSON bounds what is decoded without a registry at hand.
-var defaultJSON = Limits{}.withDefaults().json()
+// What bounds that which is decoded without a registry at hand.
+var (
+	defaultLimits = Limits{}.withDefaults()
+	defaultJSON   = defaultLimits.json()
+)
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
-		ManifestBytes: cmp.Or(l.ManifestBytes, 4*mib),
-		PageBytes:     cmp.Or(l.PageBytes, 16*mib),
-		EnvelopeBytes: cmp.Or(l.EnvelopeBytes, 16*mib),
-		TotalBytes:    cmp.Or(l.TotalBytes, 256*mib),
-		Statements:    cmp.Or(l.Statements, 2000),
-		Pages:         cmp.Or(l.Pages, 1000),
-		Depth:         cmp.Or(l.Depth, 64),
-		Values:        cmp.Or(l.Values, 1<<18),
-		TotalValues:   cmp.Or(l.TotalValues, 1<<22),
-		RequestTime:   cmp.Or(l.RequestTime, time.Minute),
-		CallTime:      cmp.Or(l.CallTime, 10*time.Minute),
+		ManifestBytes:  cmp.Or(l.ManifestBytes, 4*mib),
+		PageBytes:      cmp.Or(l.PageBytes, 16*mib),
+		EnvelopeBytes:  cmp.Or(l.EnvelopeBytes, 16*mib),
+		StatementBytes: cmp.Or(l.StatementBytes, 12*mib),
+		TotalBytes:     cmp.Or(l.TotalBytes, 256*mib),
+		Statements:     cmp.Or(l.Statements, 2000),
+		Signatures:     cmp.Or(l.Signatures, 32),
+		Pages:          cmp.Or(l.Pages, 1000),
+		Depth:          cmp.Or(l.Depth, 64),
+		Values:         cmp.Or(l.Values, 1<<18),
+		TotalValues:    cmp.Or(l.TotalValues, 1<<22),
+		RequestTime:    cmp.Or(l.RequestTime, time.Minute),
+		CallTime:       cmp.Or(l.CallTime, 10*time.Minute),
 	}
 }
 
@@ -57,6 +64,8 @@ const (
 	whatValues  = "total values"
 	whatRequest = "request milliseconds"
 	whatCall    = "call milliseconds"
+
+	whatStatements = "statements"
 )
 
 // A budget is what one call may still read. It is safe for concurrent use.
@@ -64,7 +73,16 @@ type budget struct {
 	limit int64
 	spent atomic.Int64
 
-	values atomic.Int64 // of statements, which are kept decoded
+	values     atomic.Int64 // of statements, which are kept decoded
+	statements atomic.Int64
+}
+
+// count counts statements that are about to be fetched.
+func (b *budget) count(n, limit int) error {
+	if got := b.statements.Add(int64(n)); got > int64(limit) {
+		return &LimitError{What: whatStatements, Limit: int64(limit), Got: got}
+	}
+	return nil
 }
 
 // decode counts the values of a statement that is about to be decoded.

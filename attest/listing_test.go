@@ -300,6 +300,7 @@ func TestTimeIsBounded(t *testing.T) {
 	} {
 		for _, part := range []string{"/v2/", "/referrers/", "/blobs/sha256:"} {
 			w := newWorld(t, true)
+			w.opts.InlineBytes = -1 // so that blobs are read
 			k := newKey(t, "k")
 			w.write(k, "scan", outcome(Passed, 0))
 			w.opts.Limits = limits
@@ -330,6 +331,7 @@ func TestErrorsHoldNoAddressOfARedirect(t *testing.T) {
 	defer up.Close()
 	for _, server := range []*httptest.Server{down, up} {
 		w := newWorld(t, true)
+		w.opts.InlineBytes = -1 // so that blobs are read
 		k := newKey(t, "k")
 		w.write(k, "scan", outcome(Passed, 0))
 		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
@@ -354,7 +356,7 @@ func TestEveryStatementOnceHoweverMany(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		read = append(read, Evidence{Statement: &Statement{}, payload: b, envelopes: []Candidate{{}}}, Evidence{}, Evidence{Problem: ErrNotFound})
+		read = append(read, Evidence{Statement: &Statement{}, payload: b, envelopes: []Candidate{{}}}, Evidence{Problem: ErrNotFound})
 	}
 	all, envelopes := merge(read), 0
 	for _, e := range all {
@@ -405,15 +407,15 @@ func TestValuesOfAllStatementsAreCounted(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	for n := range 4 {
-		w.write(k, "scan", outcome(Passed, -time.Duration(n)*time.Hour))
+		w.write(k, fmt.Sprint("scan", n), outcome(Passed, 0))
 	}
 	w.opts.Limits.TotalValues = 20
-	_, err := w.newest(k, testResultOf("scan"))
+	_, err := NewResolver(k, w.opts).Newests(t.Context(), w.image)
 	if l := wantAs[*LimitError](t, err); l.What != "total values" || l.Limit != 20 || l.Got <= 20 {
 		t.Errorf("got %v", l)
 	}
 	w.opts.Limits.TotalValues = 100
-	if _, err := w.newest(k, testResultOf("scan")); err != nil {
+	if _, err := NewResolver(k, w.opts).Newests(t.Context(), w.image); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,12 +1,15 @@
 package attest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"go.uber.org/zap"
 )
 
 // Newest returns the newest evidence of test for image. What is bound to the image is grouped by test, the newest of it
@@ -14,71 +17,235 @@ import (
 // for it, it is returned as it is, with its Problem. So look at both, the error and Evidence.Problem. Evidence whose
 // time cannot be told counts as newest, and of several made at the same instant the worst counts.
 //
+// Annotations of records save reading all of them: what the referrers API says to be of another test, or older, is passed
+// over. They are as good as the statement inside, since they come from its writer and nobody can change them in place;
+// what was read because of them and contradicts them blocks. A registry without that API has only lists that anybody who
+// may push can rewrite, so there everything is read, and with [ByProvenance] too, which takes no task's word.
+//
 // Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*FieldError] if test names nothing
 // that can be found; [*CandidateError], several joined, if anything at the image could not be read that may be a newer
-// statement of the test; and those of [Resolver.All].
+// statement of the test; those of [Resolver.All] and of the Checkpoint.
 func (r *Resolver) Newest(ctx context.Context, image name.Digest, test Test) (Evidence, error) {
-	if err := test.validate(); err != nil {
-		return Evidence{}, err
-	}
-	all, err := r.collect(ctx, image)
+	all, err := r.Newests(ctx, image, test)
 	if err != nil {
 		return Evidence{}, err
 	}
-	of, err := group(all, test)
-	if err != nil {
-		return Evidence{}, err
+	if newest := all[0]; newest.Statement != nil {
+		return newest, nil
 	}
-	if len(of) == 0 {
-		return Evidence{}, fmt.Errorf("attest: %w of %q (%s) for %s", ErrNotFound, test.Name, test.PredicateType, image)
-	}
-	tied := youngest(of)
-	for i := range tied {
-		tied[i] = r.vouch(ctx, tied[i])
-	}
-	if err := ctx.Err(); err != nil {
-		return Evidence{}, fmt.Errorf("attest: verify: %w", err)
-	}
-	slices.SortFunc(tied, compareWorst)
-	worst := tied[0]
-	if len(tied) > 1 {
-		worst.Tied = tied
-	}
-	return worst, nil
+	return Evidence{}, all[0].Problem
 }
 
-// validate refuses a test of which there can be no evidence. That none was found would tell nothing.
-func (t Test) validate() error {
+// Newests is [Resolver.Newest] for several tests in one go: the evidence comes in the order of tests. Of a test without
+// any, and of one that something unreadable may be of, the Evidence holds no Statement, and Problem says what
+// [Resolver.Newest] has as its error.
+//
+// Without tests it returns the newest evidence of every test that is found or expected (see [Resolver.Expecting]), by
+// name and predicate type.
+func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test) ([]Evidence, error) {
+	if err := validate(tests); err != nil {
+		return nil, err
+	}
+	all, err := r.collect(ctx, image, r.ask(tests))
+	if err != nil {
+		return nil, err
+	}
+	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
+	defer done()
+	if len(tests) == 0 {
+		tests = r.testsIn(all)
+	}
+	newest := make([]Evidence, len(tests))
+	slices.SortFunc(all, compareAge)
+	err = parallel(ctx, len(tests), r.opts.Parallel, func(ctx context.Context, i int) (err error) {
+		newest[i], err = r.answer(ctx, image, tests[i], all)
+		return err
+	})
+	return newest, overtime(ctx, err)
+}
+
+// validate refuses tests of which there can be no evidence. That none was found would tell nothing.
+func validate(tests []Test) error {
 	var c checklist
-	c.require("test.Name", t.Name != "")
-	if _, ok := readers[t.PredicateType]; !ok {
-		c.add("test.PredicateType", fmt.Sprintf("%q is not one of VulnsType, TestResultType", t.PredicateType))
+	for _, t := range tests {
+		c.require("test.Name", t.Name != "")
+		if _, ok := readers[t.PredicateType]; !ok {
+			c.add("test.PredicateType", fmt.Sprintf("%q is not one of VulnsType, TestResultType", t.PredicateType))
+		}
 	}
 	return errors.Join(c...)
 }
 
+// testsIn returns the tests that there is evidence of, and the expected ones that there is none of.
+func (r *Resolver) testsIn(all []Evidence) []Test {
+	var tests []Test
+	for _, e := range all {
+		tests = append(tests, e.Test)
+	}
+	for _, x := range r.expect {
+		if !slices.ContainsFunc(tests, func(t Test) bool { return t.Name == x.Test }) {
+			tests = append(tests, Test{Name: x.Test})
+		}
+	}
+	slices.SortFunc(tests, func(a, b Test) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.PredicateType, b.PredicateType))
+	})
+	return slices.Compact(tests)
+}
+
+// answer returns the newest evidence of one test, among all sorted by age. An error is about the call.
+func (r *Resolver) answer(ctx context.Context, image name.Digest, test Test, all []Evidence) (Evidence, error) {
+	of, unreadable := r.group(all, test)
+	if unreadable != nil {
+		return Evidence{Image: image, Test: test, Problem: unreadable}, nil
+	}
+	e := Evidence{Image: image, Test: test}
+	if len(of) > 0 {
+		e = r.newest(ctx, of)
+	} else {
+		e.blame(fmt.Errorf("attest: %w of %q (%s) for %s", ErrNotFound, test.Name, test.PredicateType, image))
+	}
+	if err := ctx.Err(); err != nil {
+		return Evidence{}, fmt.Errorf("attest: verify: %w", err) // a verifier that was cut off has said nothing
+	}
+	r.expected(&e, all)
+	r.age(&e)
+	err := r.remember(ctx, &e)
+	if e.Problem != nil {
+		e.Result = Unknown
+	}
+	return e, err
+}
+
 // group returns the evidence of test. What may be of the test and cannot be read is an error.
-func group(all []Evidence, test Test) ([]Evidence, error) {
+func (r *Resolver) group(all []Evidence, test Test) ([]Evidence, error) {
 	var of []Evidence
 	var errs []error
-	slices.SortFunc(all, compareAge)
 	for _, e := range all {
 		switch {
-		case e.Test == test:
+		case e.Test == test && e.Statement != nil:
 			of = append(of, e)
 		case e.Test == Test{} || e.Test == Test{PredicateType: test.PredicateType}:
 			errs = append(errs, e.Problem)
 		}
 	}
+	if r.opts.UnsafeIgnoreUnverified {
+		return of, nil
+	}
 	return of, errors.Join(errs...)
 }
 
-// youngest returns those that share the latest instant, or all without a time if there are any.
+// newest verifies those that share the latest instant and returns the worst of them.
+func (r *Resolver) newest(ctx context.Context, of []Evidence) Evidence {
+	for {
+		tied := youngest(of)
+		older := of[len(tied):]
+		for i := range tied {
+			tied[i] = r.vouch(ctx, tied[i])
+		}
+		if r.opts.UnsafeIgnoreUnverified && len(older) > 0 {
+			tied = slices.DeleteFunc(tied, r.ignored)
+		}
+		if len(tied) > 0 {
+			return worst(tied)
+		}
+		of = older
+	}
+}
+
+// ignored reports whether evidence is passed over although it may be the newest.
+func (r *Resolver) ignored(e Evidence) bool {
+	if e.By != (Voucher{}) {
+		return false
+	}
+	r.opts.Logger.Warn("ignoring unverified evidence", zap.Stringer("manifest", e.Manifest), zap.String("test", e.Test.Name))
+	return true
+}
+
+func worst(tied []Evidence) Evidence {
+	slices.SortFunc(tied, compareWorst)
+	e := tied[0]
+	if len(tied) > 1 {
+		e.Tied = tied
+	}
+	return e
+}
+
+// youngest returns those that share the latest instant, or all without a time if there are any. They are sorted by age.
 func youngest(of []Evidence) []Evidence {
-	slices.SortFunc(of, compareAge)
 	n := 1
 	for n < len(of) && of[n].Time.Equal(of[0].Time) {
 		n++
 	}
 	return slices.Clone(of[:n])
+}
+
+// age blames evidence that is older than it may be.
+func (r *Resolver) age(e *Evidence) {
+	now, most := r.opts.Now(), r.opts.MaxAge
+	if most > 0 && !e.Time.IsZero() && e.Time.Before(now.Add(-most)) {
+		e.blame(&AgeError{Time: e.Time, Now: now, MaxAge: most})
+	}
+}
+
+// A question says what a call wants to know of an image.
+type question struct {
+	tests    []Test          // none: everything
+	manifest map[string]bool // records that are looked at in any case, by digest
+	everyAge bool            // not only the newest
+	noHints  bool            // annotations are not to be believed
+}
+
+func (r *Resolver) ask(tests []Test) question {
+	q := question{tests: tests, manifest: map[string]bool{}}
+	for _, x := range r.expect {
+		for _, digest := range x.Records {
+			q.manifest[digest.String()] = true
+		}
+	}
+	q.noHints = len(r.provenance) > 0
+	q.everyAge = r.opts.UnsafeIgnoreUnverified
+	return q
+}
+
+// pick returns what may be, or may hold, an answer. It passes over what hints say to be of another test, or older than
+// something else of the same.
+func (q question) pick(l listing, view shownView) (pointers []pointer, layers []lead) {
+	newest := map[Test]time.Time{}
+	note := func(h hints) {
+		if t := (Test{h.test, h.predicateType}); h.complete() && h.created.After(newest[t]) {
+			newest[t] = h.created
+		}
+	}
+	for _, layer := range view.layers {
+		layers = append(layers, lead{view.digest, layer, readHints(layer.Annotations)})
+		note(layers[len(layers)-1].hints)
+	}
+	for _, p := range l.pointers {
+		note(p.hints)
+	}
+	for _, p := range l.pointers {
+		if q.manifest[p.ref] || q.wants(p.hints, newest) {
+			pointers = append(pointers, p)
+		}
+	}
+	layers = slices.DeleteFunc(layers, func(l lead) bool { return !q.wants(l.hints, newest) })
+	return pointers, layers
+}
+
+func (q question) wants(h hints, newest map[Test]time.Time) bool {
+	if q.noHints || h.predicateType == "" {
+		return true
+	}
+	if readers[h.predicateType] == nil {
+		return false
+	}
+	if len(q.tests) == 0 {
+		return q.everyAge || !h.complete() || h.created.Equal(newest[Test{h.test, h.predicateType}])
+	}
+	if !h.complete() {
+		return slices.ContainsFunc(q.tests, func(t Test) bool { return t.PredicateType == h.predicateType })
+	}
+	t := Test{h.test, h.predicateType}
+	return slices.Contains(q.tests, t) && (q.everyAge || h.created.Equal(newest[t]))
 }

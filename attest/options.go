@@ -26,7 +26,8 @@ type Options struct {
 	// Backoff is the wait before the second attempt; each further one is four times longer. Default 250 ms.
 	Backoff time.Duration
 
-	// Parallel is how many requests are in flight at once. Default 32.
+	// Parallel is how many requests are in flight at once. Default 100, which is how many streams RFC 9113 asks a server
+	// to allow at least.
 	Parallel int
 
 	// Limits bound what is read.
@@ -41,8 +42,30 @@ type Options struct {
 	// if such a registry has the API later, and does not list what is older, only a fallback index leads to it.
 	WithoutViews bool
 
-	// Skew is how far a statement's time may be ahead of Now. Default 5 minutes.
+	// Form is how a Writer stores statements. Default FormEnvelope.
+	Form Form
+
+	// InlineBytes is how large an envelope may be for a Writer to put it into the manifest of its record too, which saves
+	// each reader a request. Default 64 KiB; negative for never.
+	InlineBytes int
+
+	// Clocks are those that a Resolver asks for the time of a statement: the first that knows it decides. Default
+	// ClockProvenance, ClockPredicate.
+	Clocks []Clock
+
+	// Skew is how far a statement's time may be ahead of Now, and outside the run that made it. Default 5 minutes.
 	Skew time.Duration
+
+	// MaxAge is how old the newest evidence of a test may be. Default: of any age.
+	MaxAge time.Duration
+
+	// Checkpoint remembers what a Resolver has found to be the newest, so that its deletion is noticed. Default: none.
+	Checkpoint Checkpoint
+
+	// UnsafeIgnoreUnverified lets a Resolver pass over newer statements that nobody vouches for, and over what it cannot
+	// read, as if they were not there. It is for registries where anybody may push. Unsafe: who deletes the signature of
+	// the newest failure brings an older pass back, and so does a signature that is late.
+	UnsafeIgnoreUnverified bool
 
 	// Now is the clock that tells which times are in the future. Default time.Now.
 	Now func() time.Time
@@ -63,8 +86,12 @@ func (o Options) withDefaults() Options {
 	}
 	o.Attempts = cmp.Or(o.Attempts, 3)
 	o.Backoff = cmp.Or(o.Backoff, 250*time.Millisecond)
-	o.Parallel = max(1, cmp.Or(o.Parallel, 32))
+	o.Parallel = max(1, cmp.Or(o.Parallel, 100))
+	o.InlineBytes = cmp.Or(o.InlineBytes, 64<<10)
 	o.Skew = cmp.Or(o.Skew, 5*time.Minute)
+	if o.Clocks == nil {
+		o.Clocks = []Clock{ClockProvenance, ClockPredicate}
+	}
 	o.Limits = o.Limits.withDefaults()
 	return o
 }

@@ -129,9 +129,6 @@ const whatEnvelope = "envelope bytes"
 
 // blob reads a blob, as long as its descriptor says and with the digest that it says.
 func (r *repository) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
-	if limit := r.opts.Limits.EnvelopeBytes; d.Size > limit {
-		return nil, &LimitError{What: whatEnvelope, Limit: limit, Got: d.Size}
-	}
 	digest := d.Digest.String()
 	body, _, err := r.do(ctx, ask{
 		op: "read blob", ref: digest, url: r.url("blobs/" + digest), counts: whatEnvelope, limit: d.Size,
@@ -143,15 +140,35 @@ func (r *repository) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	if got := describe(body, ""); got.Digest != d.Digest || got.Size != d.Size {
-		problem := fmt.Sprintf("%d bytes with digest %s instead of %d bytes", got.Size, got.Digest, d.Size)
-		return nil, &FieldError{"blob " + digest, problem}
+	return body, checkBytes(body, d)
+}
+
+// content returns what a layer holds: its blob, unless the manifest holds it too.
+func (r *repository) content(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+	if limit := r.opts.Limits.EnvelopeBytes; d.Size > limit {
+		return nil, &LimitError{What: whatEnvelope, Limit: limit, Got: d.Size}
 	}
-	return body, nil
+	if len(d.Data) == 0 {
+		return r.blob(ctx, d)
+	}
+	return d.Data, checkBytes(d.Data, d)
+}
+
+// checkBytes compares bytes with what a descriptor says of them.
+func checkBytes(b []byte, d v1.Descriptor) error {
+	got := describe(b, "")
+	if got.Digest == d.Digest && got.Size == d.Size {
+		return nil
+	}
+	problem := fmt.Sprintf("%d bytes with digest %s instead of %d bytes", got.Size, got.Digest, d.Size)
+	return &FieldError{"blob " + d.Digest.String(), problem}
 }
 
 // put writes a manifest under a tag or its digest.
 func (r *repository) put(ctx context.Context, identifier string, media types.MediaType, manifest []byte) error {
+	if limit, got := r.opts.Limits.ManifestBytes, int64(len(manifest)); got > limit {
+		return &LimitError{What: "manifest bytes", Limit: limit, Got: got} // nobody could read it
+	}
 	_, _, err := r.do(ctx, ask{
 		op: "write manifest", ref: identifier, method: http.MethodPut, url: r.url("manifests/" + identifier),
 		header: http.Header{"Content-Type": {string(media)}}, body: manifest,

@@ -284,6 +284,6 @@ func FuzzParseNeverPanics(f *testing.F) {
 		if s, err := ParseStatement(b); (s == nil) == (err == nil) {
 			t.Errorf("statement %v and error %v", s, err)
 		}
-		_, _ = openEnvelope(b, defaultJSON)
+		_, _ = openEnvelope(b, defaultLimits)
 	})
 }

@@ -23,11 +23,11 @@ const maxRounds = 32
 // writes last sees what it has undone.
 func (r *repository) repair(ctx context.Context, image name.Digest, known memory, l listing) error {
 	for range maxRounds {
-		changed, err := r.rebuild(ctx, image, l)
+		changed, err := r.rebuild(ctx, image, known, l)
 		if err != nil || !changed {
 			return err
 		}
-		if l, err = r.list(ctx, image, known); err != nil {
+		if l, err = r.list(ctx, image); err != nil {
 			return &ViewError{Tag: viewTag(image), Err: err}
 		}
 	}
@@ -35,15 +35,15 @@ func (r *repository) repair(ctx context.Context, image name.Digest, known memory
 }
 
 // rebuild adds to each view what it lacks. That one cannot be written does not keep it from the other.
-func (r *repository) rebuild(ctx context.Context, image name.Digest, l listing) (changed bool, err error) {
-	changed, err = r.rebuildAtt(ctx, image, l.entries)
+func (r *repository) rebuild(ctx context.Context, image name.Digest, known memory, l listing) (changed bool, err error) {
+	changed, err = r.rebuildAtt(ctx, image, known, l)
 	if err != nil {
 		err = &ViewError{Tag: viewTag(image), Err: err}
 	}
 	if l.referrers || !l.index {
 		return changed, err
 	}
-	also, indexErr := r.rebuildIndex(ctx, image, l.entries)
+	also, indexErr := r.rebuildIndex(ctx, image, known, l)
 	if indexErr != nil {
 		err = errors.Join(err, &ViewError{Tag: tagBase(image), Err: indexErr})
 	}
@@ -76,8 +76,12 @@ func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v
 // maxViewLayers is how many statements cosign reads from its tag. With one more it reads none.
 const maxViewLayers = 1000
 
-func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, entries []entry) (bool, error) {
+func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, known memory, l listing) (bool, error) {
 	m, _, err := r.att(ctx, image)
+	if err != nil {
+		return false, err
+	}
+	entries, err := r.entries(ctx, notShown(m.Layers, l.pointers), known)
 	if err != nil {
 		return false, err
 	}
@@ -104,6 +108,21 @@ func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, entries 
 	return true, r.push(ctx, viewTag(image), m.MediaType, b, layer(config, types.OCIConfigJSON))
 }
 
+// notShown returns the manifests whose statement may not be among layers. No others need to be read.
+func notShown(layers []v1.Descriptor, pointers []pointer) []string {
+	shown := map[string]bool{}
+	for _, l := range layers {
+		shown[l.Digest.String()] = true
+	}
+	var out []string
+	for _, p := range pointers {
+		if !shown[p.hints.envelope] {
+			out = append(out, p.ref)
+		}
+	}
+	return out
+}
+
 // envelopes returns the layers that cosign's tag can show: it knows signed statements only, and fails as a whole if one
 // is too large.
 func (r *repository) envelopes(entries []entry) []v1.Descriptor {
@@ -113,7 +132,7 @@ func (r *repository) envelopes(entries []entry) []v1.Descriptor {
 			if l.MediaType != EnvelopeType || l.Size > r.opts.Limits.EnvelopeBytes {
 				continue
 			}
-			l.Annotations = attAnnotations(l.Annotations)
+			l.Annotations, l.Data = attAnnotations(l.Annotations), nil
 			out = append(out, l)
 		}
 	}
@@ -138,7 +157,7 @@ func attConfig(layers []v1.Descriptor) ([]byte, error) {
 	return json.Marshal(c)
 }
 
-func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, entries []entry) (bool, error) {
+func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, known memory, l listing) (bool, error) {
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
 	doc, err := r.manifest(ctx, tagBase(image))
 	if err == nil {
@@ -148,6 +167,10 @@ func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, entrie
 		err = errNotIndex
 	}
 	if err != nil && !isNotFound(err) {
+		return false, err
+	}
+	entries, err := r.entries(ctx, refs(l.pointers), known)
+	if err != nil {
 		return false, err
 	}
 	before := len(index.Manifests)

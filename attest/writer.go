@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -24,18 +25,18 @@ type Writer struct {
 	log      *zap.Logger
 }
 
-// NewWriter returns a Writer that signs with s.
+// NewWriter returns a Writer that signs with s, which may be nil for [FormStatement] only.
 func NewWriter(s Signer, opts Options) *Writer {
 	r := newRegistry(opts, transport.PushScope)
 	return &Writer{signer: s, registry: r, log: r.opts.Logger}
 }
 
 // Write states that test had the outcome p on image, signs that, and stores it in the image's repository as a manifest
-// of its own whose subject is the image. When it returns without an error the record has been read back and is listed,
-// and the views show it. The name of the test is written into the predicate, see [Test].
+// of its own whose subject is the image, in the form that Options.Form says. When it returns without an error the record
+// has been read back and is listed, and the views show it. The name of the test is written into the predicate, see [Test].
 //
 // Writing the same statement again leaves one, if the Signer can tell its own signature (see [Signer]) or signs alike
-// each time.
+// each time, or nobody signs.
 //
 // Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [*FutureError], since no [Resolver]
 // would believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A Record that is not zero is
@@ -43,7 +44,7 @@ func NewWriter(s Signer, opts Options) *Writer {
 // any other error that nobody can be sure to find it.
 func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Predicate) (Record, error) {
 	payload, err := encode(image, test, p)
-	if err != nil {
+	if err = errors.Join(err, w.canSign()); err != nil {
 		return Record{}, err
 	}
 	opts := w.registry.opts
@@ -57,35 +58,81 @@ func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Pr
 		return Record{}, err
 	}
 	known := memory{}
-	record, l, err := w.record(ctx, repo, image, Test{test, p.PredicateType()}, payload, known)
+	d := draft{image: image, test: Test{test, p.PredicateType()}, created: p.when(), payload: payload}
+	record, l, err := w.record(ctx, repo, d, known)
 	if err != nil || opts.WithoutViews {
 		return record, err
 	}
 	return record, repo.repair(ctx, image, known, l)
 }
 
-// record returns the record of payload, written before or now, and a list with it.
-func (w *Writer) record(
-	ctx context.Context, repo *repository, image name.Digest, test Test, payload []byte, known memory,
-) (Record, listing, error) {
-	subject, err := repo.subject(ctx, image)
+// Repair brings cosign's .att tag, and the fallback index of a registry without the referrers API, up to the record of
+// image. Each Write does so too: a repair of its own is for readers that may write, and mends what a writer left that was
+// killed, or what a tool undid that rewrites a tag without a look at the record.
+//
+// Errors: [*FieldError], [ErrNoImage], [*RegistryError], [*LimitError], [*ViewError].
+func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
+	if err := checkImage(image); err != nil {
+		return err
+	}
+	ctx, done := within(ctx, whatCall, w.registry.opts.Limits.CallTime)
+	defer done()
+	repo, err := w.registry.repository(ctx, image.Context())
+	if err != nil {
+		return err
+	}
+	l, err := repo.list(ctx, image)
+	if err != nil {
+		return err
+	}
+	return repo.repair(ctx, image, memory{}, l)
+}
+
+// canSign refuses a form that nobody can sign in.
+func (w *Writer) canSign() error {
+	form := w.registry.opts.Form
+	_, bundles := w.signer.(BundleSigner)
+	switch {
+	case !form.valid():
+		return &FieldError{"Options.Form", fmt.Sprintf("%q is not one of FormEnvelope, FormStatement, FormBundle", form)}
+	case form == FormStatement:
+		return nil
+	case w.signer == nil:
+		return &FieldError{"signer", "required"}
+	case form == FormBundle && !bundles:
+		return &FieldError{"signer", fmt.Sprintf("%T is not a BundleSigner", w.signer)}
+	}
+	return nil
+}
+
+// record returns the record of a statement, written before or now, and a list with it.
+func (w *Writer) record(ctx context.Context, repo *repository, d draft, known memory) (Record, listing, error) {
+	var err error
+	if d.subject, err = repo.subject(ctx, d.image); err != nil {
+		return Record{}, listing{}, err
+	}
+	l, err := repo.list(ctx, d.image)
 	if err != nil {
 		return Record{}, listing{}, err
 	}
-	l, err := repo.list(ctx, image, known)
+	record, ok, err := w.find(ctx, repo, d, l, known)
+	if err != nil || ok {
+		return record, l, err
+	}
+	record, err = w.add(ctx, repo, d, l.referrers)
 	if err != nil {
 		return Record{}, listing{}, err
 	}
-	d := draft{image, subject, test, payload}
-	if record, ok := w.find(ctx, repo, d, l); ok {
-		return record, l, nil
-	}
-	record, err := w.add(ctx, repo, d, l.referrers)
-	if err != nil {
-		return Record{}, listing{}, err
-	}
-	l, err = repo.publish(ctx, image, record, known)
+	l, err = repo.publish(ctx, d.image, record, known)
 	return record, l, err // it is stored, listed or not
+}
+
+// checkImage refuses a digest that no statement here is about.
+func checkImage(image name.Digest) error {
+	if h, err := v1.NewHash(image.DigestStr()); err != nil || h.Algorithm != "sha256" {
+		return &FieldError{"image", fmt.Sprintf("%q is not a SHA-256 digest", image.DigestStr())}
+	}
+	return nil
 }
 
 // encode makes the statement's bytes. Equal arguments give equal bytes.
@@ -96,11 +143,10 @@ func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
 	if test == "" {
 		return nil, &FieldError{"test", "required"}
 	}
-	digest, err := v1.NewHash(image.DigestStr())
-	if err != nil || digest.Algorithm != "sha256" {
-		return nil, &FieldError{"image", fmt.Sprintf("%q is not a SHA-256 digest", image.DigestStr())}
+	if err := checkImage(image); err != nil {
+		return nil, err
 	}
-	p, err = p.named(test)
+	p, err := p.named(test)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +159,7 @@ func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
 	}
 	return json.Marshal(Statement{
 		Type:          StatementType,
-		Subject:       []ResourceDescriptor{{Name: image.Context().Name(), Digest: map[string]string{"sha256": digest.Hex}}},
+		Subject:       []ResourceDescriptor{{Name: image.Context().Name(), Digest: map[string]string{"sha256": hexOf(image)}}},
 		PredicateType: p.PredicateType(),
 		Predicate:     predicate,
 	})
@@ -121,12 +167,7 @@ func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
 
 // subject describes the image, which must exist.
 func (r *repository) subject(ctx context.Context, image name.Digest) (v1.Descriptor, error) {
-	doc, err := r.manifest(ctx, image.DigestStr())
-	if isNotFound(err) {
-		return v1.Descriptor{}, &RegistryError{
-			Op: "read manifest", Ref: r.ref(image.DigestStr()), Status: http.StatusNotFound, Err: ErrNoImage,
-		}
-	}
+	doc, err := r.imageManifest(ctx, image)
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
@@ -134,52 +175,79 @@ func (r *repository) subject(ctx context.Context, image name.Digest) (v1.Descrip
 	return v1.Descriptor{MediaType: cmp.Or(m.MediaType, doc.media), Digest: doc.digest, Size: int64(len(doc.bytes))}, nil
 }
 
+// imageManifest reads the manifest of the image itself.
+func (r *repository) imageManifest(ctx context.Context, image name.Digest) (document, error) {
+	doc, err := r.manifest(ctx, image.DigestStr())
+	if isNotFound(err) {
+		err = &RegistryError{Op: "read manifest", Ref: r.ref(image.DigestStr()), Status: http.StatusNotFound, Err: ErrNoImage}
+	}
+	return doc, err
+}
+
 // A draft is a statement that is to be recorded.
 type draft struct {
 	image   name.Digest
 	subject v1.Descriptor
 	test    Test
+	created time.Time
 	payload []byte
 }
 
 // find returns the record that already holds the statement, if the signer vouches for it and the record is just as it
 // would be written. That somebody has put the statement there is not enough: without a good signature it would count for
 // nothing, and a manifest may hold more than it says.
-func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing) (Record, bool) {
+func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing, known memory) (Record, bool, error) {
+	form := w.registry.opts.Form
 	v, ok := w.signer.(Verifier)
-	if !ok {
-		return Record{}, false
+	if !ok && form != FormStatement {
+		return Record{}, false, nil
 	}
 	hint := describe(d.payload, PayloadType).Digest.String()
-	for _, e := range l.entries {
+	var perhaps []string
+	for _, p := range l.pointers {
+		if p.hints.payload == hint || p.hints == (hints{}) {
+			perhaps = append(perhaps, p.ref)
+		}
+	}
+	entries, err := repo.entries(ctx, perhaps, known)
+	if err != nil {
+		return Record{}, false, err
+	}
+	for _, e := range entries {
 		if e.err != nil || e.descriptor.Annotations[AnnotationPayload] != hint || len(e.statements) != 1 {
 			continue
 		}
-		envelope, err := repo.blob(ctx, e.statements[0])
+		stored, err := repo.content(ctx, e.statements[0])
 		if err != nil {
 			continue
 		}
-		own, err := buildRecord(d.subject, d.test, envelope, d.payload)
+		own, err := buildRecord(d, w.registry.opts, stored)
 		if err != nil || !bytes.Equal(own, e.bytes) {
 			continue
 		}
-		c := Candidate{Image: d.image, Manifest: e.descriptor.Digest, MediaType: EnvelopeType, Bytes: envelope}
-		if _, err := verify(ctx, v, c, d.payload); err != nil {
+		c := Candidate{Image: d.image, Manifest: e.descriptor.Digest, MediaType: string(form.mediaType()), Bytes: stored}
+		if form == FormStatement && !bytes.Equal(stored, d.payload) {
 			continue
 		}
+		if form != FormStatement {
+			if _, err := verify(ctx, v, c, d.payload); err != nil {
+				continue
+			}
+		}
 		w.log.Debug("statement is already recorded", zap.Stringer("manifest", e.descriptor.Digest))
-		return newRecord(repo.name, e.bytes), true
+		return newRecord(repo.name, e.bytes), true, nil
 	}
-	return Record{}, false
+	return Record{}, false, nil
 }
 
 // add signs the statement and stores it.
 func (w *Writer) add(ctx context.Context, repo *repository, d draft, referrers bool) (Record, error) {
-	envelope, err := w.sign(ctx, d.payload)
+	form := w.registry.opts.Form
+	stored, err := w.sign(ctx, form, d.payload)
 	if err != nil {
 		return Record{}, err
 	}
-	b, err := buildRecord(d.subject, d.test, envelope, d.payload)
+	b, err := buildRecord(d, w.registry.opts, stored)
 	if err != nil {
 		return Record{}, err
 	}
@@ -189,44 +257,54 @@ func (w *Writer) add(ctx context.Context, repo *repository, d draft, referrers b
 		at = recordTag(d.image, record.Digest)
 	}
 	config := layer([]byte(emptyConfig), emptyConfigType)
-	pushed := repo.push(ctx, at, types.OCIManifestSchema1, b, layer(envelope, EnvelopeType), config)
+	pushed := repo.push(ctx, at, types.OCIManifestSchema1, b, layer(stored, form.mediaType()), config)
 	// What can be read back is stored, even if the answer that said so was lost and the tag cannot be written twice.
-	if err := repo.readBack(ctx, at, record, describe(envelope, EnvelopeType)); err != nil {
+	if err := repo.readBack(ctx, at, record, describe(stored, "")); err != nil {
 		return Record{}, cmp.Or(pushed, err)
 	}
 	return record, nil
 }
 
-// sign returns an envelope that a reader will accept, whatever the signer makes.
-func (w *Writer) sign(ctx context.Context, payload []byte) ([]byte, error) {
+// sign returns the statement in a form that a reader will accept, whatever the signer makes.
+func (w *Writer) sign(ctx context.Context, form Form, payload []byte) ([]byte, error) {
 	limits := w.registry.opts.Limits
-	envelope, err := w.signer.Sign(ctx, PayloadType, payload)
+	stored, err := w.wrap(ctx, form, payload)
 	if err != nil {
 		return nil, fmt.Errorf("attest: sign: %w", overtime(ctx, err))
 	}
-	signed, err := openEnvelope(envelope, limits.json())
+	signed, err := Candidate{MediaType: string(form.mediaType()), Bytes: stored}.payload(limits)
 	if err != nil {
 		return nil, fmt.Errorf("attest: sign: %w", err)
 	}
 	if !bytes.Equal(signed, payload) {
 		return nil, errors.New("attest: sign: the envelope holds another payload")
 	}
-	if got := int64(len(envelope)); got > limits.EnvelopeBytes {
+	if got := int64(len(stored)); got > limits.EnvelopeBytes {
 		return nil, &LimitError{What: whatEnvelope, Limit: limits.EnvelopeBytes, Got: got}
 	}
-	return envelope, nil
+	return stored, nil
+}
+
+func (w *Writer) wrap(ctx context.Context, form Form, payload []byte) ([]byte, error) {
+	switch form {
+	case FormStatement:
+		return payload, nil
+	case FormBundle:
+		return w.signer.(BundleSigner).SignBundle(ctx, PayloadType, payload)
+	}
+	return w.signer.Sign(ctx, PayloadType, payload)
 }
 
 // publish makes sure that a new record is listed, and returns the list. There are registries, and proxies before them,
 // that answer for referrers and list none. With those a record gets the tag, and the views, of a registry without that
 // API.
 func (r *repository) publish(ctx context.Context, image name.Digest, record Record, known memory) (listing, error) {
-	own := parseEntry(document{record.Bytes, types.OCIManifestSchema1, record.Digest}, r.opts.Limits)
+	known[record.Digest.String()] = parseEntry(document{record.Bytes, types.OCIManifestSchema1, record.Digest}, r.opts.Limits)
 	var last error
 	wait := r.opts.Backoff
 	for attempt := 0; ; attempt++ {
-		l, err := r.list(ctx, image, known)
-		if err != nil || l.holds(record.Digest) {
+		l, err := r.list(ctx, image)
+		if err != nil || l.holds(image, record.Digest) {
 			return l, err
 		}
 		if attempt == r.opts.Attempts {
@@ -235,8 +313,8 @@ func (r *repository) publish(ctx context.Context, image name.Digest, record Reco
 		if l.referrers {
 			last = r.put(ctx, recordTag(image, record.Digest), types.OCIManifestSchema1, record.Bytes)
 		}
-		l.referrers, l.entries = false, append(l.entries, own)
-		_, err = r.rebuild(ctx, image, l)
+		l.referrers, l.pointers = false, append(l.pointers, pointer{ref: record.Digest.String()})
+		_, err = r.rebuild(ctx, image, known, l)
 		last = errors.Join(last, err)
 		if err := sleep(ctx, wait); err != nil {
 			return listing{}, registryError("list records", r.name.Name(), overtime(ctx, err))

@@ -2,6 +2,7 @@ package attest
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func TestRecordAsWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		payload, err := openEnvelope(envelope, defaultJSON)
+		payload, err := openEnvelope(envelope, defaultLimits)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,12 +61,12 @@ func TestRecordAsWritten(t *testing.T) {
 			"schemaVersion": 2,
 			"mediaType": "application/vnd.oci.image.manifest.v1+json",
 			"config": {"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
-			"layers": [{"mediaType": "application/vnd.dsse.envelope.v1+json", "size": %d, "digest": %q,
-				"annotations": {"dev.cosignproject.cosign/signature": "", "predicateType": "https://in-toto.io/attestation/test-result/v0.1"}}],
-			"annotations": {"io.github.testdag.envelope": %q, "io.github.testdag.payload": %q, "io.github.testdag.test": "clamav", "predicateType": "https://in-toto.io/attestation/test-result/v0.1"},
+			"layers": [{"mediaType": "application/vnd.dsse.envelope.v1+json", "size": %d, "digest": %q, "data": %q,
+				"annotations": {"dev.cosignproject.cosign/signature": "", "io.github.testdag.test": "clamav", "org.opencontainers.image.created": "2026-03-01T12:00:00Z", "predicateType": "https://in-toto.io/attestation/test-result/v0.1"}}],
+			"annotations": {"io.github.testdag.envelope": %q, "io.github.testdag.payload": %q, "io.github.testdag.test": "clamav", "org.opencontainers.image.created": "2026-03-01T12:00:00Z", "predicateType": "https://in-toto.io/attestation/test-result/v0.1"},
 			"subject": {"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": %d, "digest": %q},
 			"artifactType": "application/vnd.in-toto+json"
-		}`, len(envelope), describe(envelope, "").Digest, describe(envelope, "").Digest, describe(payload, "").Digest, len(subject.bytes), w.image.DigestStr()))
+		}`, len(envelope), describe(envelope, "").Digest, base64.StdEncoding.EncodeToString(envelope), describe(envelope, "").Digest, describe(payload, "").Digest, len(subject.bytes), w.image.DigestStr()))
 		if diff := cmp.Diff(want, string(r.Bytes)); diff != "" {
 			t.Error(diff)
 		}
@@ -84,11 +85,11 @@ func TestWhereTheRecordIsFound(t *testing.T) {
 		return refs
 	}
 	fallback := func(w *world) []string {
-		refs, err := w.repo().fallback(context.Background(), w.image)
+		pointers, err := w.repo().fallback(context.Background(), w.image)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return refs
+		return refs(pointers)
 	}
 	with := newWorld(t, true)
 	with.write(newKey(t, "k"), "scan", outcome(Passed, 0))
@@ -198,9 +199,8 @@ func TestSameStatementTwiceLeavesOne(t *testing.T) {
 		if got := w.attLayers(); len(got) != 2 {
 			t.Errorf("%d statements in the view, want 2", len(got))
 		}
-		l, err := w.repo().list(context.Background(), w.image, memory{})
-		if err != nil || len(l.entries) != 2 {
-			t.Errorf("%d records, %v, want 2", len(l.entries), err)
+		if got := len(w.records()); got != 2 {
+			t.Errorf("%d records, want 2", got)
 		}
 	})
 }
@@ -246,23 +246,20 @@ func sixteenWriters(t *testing.T, w *world) {
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	l, err := w.repo().list(context.Background(), w.image, memory{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	entries := w.records()
 	var envelopes []string
 	for _, h := range digests {
-		i := slices.IndexFunc(l.entries, func(e entry) bool { return e.descriptor.Digest == h })
+		i := slices.IndexFunc(entries, func(e entry) bool { return e.descriptor.Digest == h })
 		if i < 0 {
 			t.Fatalf("record %s is lost", h)
 		}
-		envelopes = append(envelopes, l.entries[i].statements[0].Digest.String())
+		envelopes = append(envelopes, entries[i].statements[0].Digest.String())
 	}
 	slices.Sort(envelopes)
 	if diff := cmp.Diff(envelopes, w.attLayers()); diff != "" {
 		t.Errorf("cosign's view differs from the record: %s", diff)
 	}
-	if l.referrers {
+	if w.hasReferrers() {
 		return
 	}
 	index, err := w.repo().fallback(context.Background(), w.image)
@@ -316,11 +313,7 @@ func TestViewThatCannotBeWritten(t *testing.T) {
 		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != r.Digest || e.Result != Failed {
 			t.Errorf("found %s %s, want the record %s", e.Manifest, e.Result, r.Digest)
 		}
-		l, err := w.repo().list(context.Background(), w.image, memory{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if index, err := w.repo().fallback(context.Background(), w.image); err != nil || l.referrers == (len(index) == 1) {
+		if index, err := w.repo().fallback(context.Background(), w.image); err != nil || w.hasReferrers() == (len(index) == 1) {
 			t.Errorf("the other view holds %v, %v", index, err)
 		}
 	})

@@ -1,0 +1,239 @@
+package attest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// ByProvenance returns a Verifier that believes a statement, signed or not, because of who made it: a SLSA provenance
+// that signer vouches for, attached to the manifest of the statement's record, whose subject is that manifest, and whose
+// builder and tasks are all trusted. Tekton Chains attaches one to what [WriteResults] points it to.
+//
+// Give it to [NewResolver] itself or within [AnyOf]: a Resolver then reads what is attached to each record, and takes
+// time and test from a signed provenance where there is one, trusted or not. It looks at every record for that, since
+// annotations are the word of the task that is being judged.
+func ByProvenance(signer Verifier, trust Trust) Verifier { return &byProvenance{signer, trust} }
+
+type byProvenance struct {
+	signer Verifier
+	trust  Trust
+}
+
+// Verify believes c if one provenance among those that the Resolver found is trusted.
+func (v *byProvenance) Verify(_ context.Context, c Candidate) ([]byte, Voucher, error) {
+	payload, err := c.Payload()
+	if err != nil {
+		return nil, Voucher{}, err
+	}
+	errs := slices.Clone(c.doubts)
+	for _, p := range c.provenance {
+		if p.untrusted == nil {
+			return payload, Voucher{Kind: "provenance", Name: p.by.Name}, nil
+		}
+		errs = append(errs, p.untrusted)
+	}
+	if len(errs) == 0 {
+		errs = append(errs, fmt.Errorf("no provenance is attached to %s", c.Manifest))
+	}
+	return nil, Voucher{}, errors.Join(errs...)
+}
+
+// AnyOf returns a Verifier that believes what any of several believes, and names the first that does.
+func AnyOf(verifiers ...Verifier) Verifier { return anyOf(slices.Clone(verifiers)) }
+
+type anyOf []Verifier
+
+func (v anyOf) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error) {
+	var errs []error
+	for _, one := range v {
+		payload, by, err := one.Verify(ctx, c)
+		if err == nil {
+			return payload, by, nil
+		}
+		errs = append(errs, err)
+	}
+	if len(errs) == 0 {
+		errs = append(errs, errors.New("there is no verifier"))
+	}
+	return nil, Voucher{}, errors.Join(errs...)
+}
+
+// wantProvenance returns the parts of a verifier that need to know what is attached to a record.
+func wantProvenance(v Verifier) []*byProvenance {
+	switch v := v.(type) {
+	case *byProvenance:
+		return []*byProvenance{v}
+	case anyOf:
+		var all []*byProvenance
+		for _, one := range v {
+			all = append(all, wantProvenance(one)...)
+		}
+		return all
+	}
+	return nil
+}
+
+// A signedProvenance is one that a signer vouches for and whose subject is the manifest.
+type signedProvenance struct {
+	*Provenance
+	manifest  v1.Hash // its subject
+	by        Voucher
+	untrusted error // why builder or tasks are not trusted, nil if they are
+}
+
+// bestProvenance returns the provenance that tells of the evidence: a trusted one if there is any, and of several the
+// one that finished first, since what was made once can be handed on by later runs.
+func (e *Evidence) bestProvenance() (signedProvenance, bool) {
+	var all []signedProvenance
+	for _, c := range e.envelopes {
+		all = append(all, c.provenance...)
+	}
+	if len(all) == 0 {
+		return signedProvenance{}, false
+	}
+	return slices.MinFunc(all, func(a, b signedProvenance) int {
+		return cmp.Or(
+			cmp.Compare(btoi(a.untrusted != nil), btoi(b.untrusted != nil)),
+			cmp.Compare(btoi(a.Finished.IsZero()), btoi(b.Finished.IsZero())),
+			a.Finished.Compare(b.Finished),
+			cmp.Compare(a.manifest.Hex, b.manifest.Hex),
+		)
+	}), true
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// addProvenance tells the evidence found in one manifest what vouches for that manifest.
+func (s *search) addProvenance(ctx context.Context, found []Evidence, manifest v1.Hash) error {
+	readable := func(e Evidence) bool { return e.Statement != nil }
+	if len(s.provenance) == 0 || !slices.ContainsFunc(found, readable) {
+		return nil
+	}
+	signed, doubts, err := s.provenances(ctx, manifest)
+	for _, e := range found {
+		for i := range e.envelopes {
+			e.envelopes[i].provenance, e.envelopes[i].doubts = signed, doubts
+		}
+	}
+	return err
+}
+
+// provenances reads what is attached to a manifest. Doubts say why some of it does not count.
+func (s *search) provenances(ctx context.Context, manifest v1.Hash) (signed []signedProvenance, doubts []error, err error) {
+	subject := s.image.Context().Digest(manifest.String())
+	leads, doubts, err := s.attachedTo(ctx, subject)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.repo.budget.count(len(leads), s.opts.Limits.Statements); err != nil {
+		return nil, nil, err
+	}
+	for _, l := range leads {
+		c, err := s.repo.candidate(ctx, subject, l)
+		if err := grave(err); err != nil {
+			return nil, nil, err
+		}
+		if err != nil {
+			doubts = append(doubts, l.unreadable(err))
+			continue
+		}
+		p, err := s.provenanceIn(ctx, c, manifest)
+		if err != nil {
+			doubts = append(doubts, l.unreadable(err))
+		} else if p.Provenance != nil {
+			signed = append(signed, p)
+		}
+	}
+	return signed, doubts, ctx.Err()
+}
+
+// attachedTo returns the layers at a manifest that may be provenance. Chains puts them into cosign's tag, or refers to
+// the manifest with a bundle.
+func (s *search) attachedTo(ctx context.Context, subject name.Digest) (leads []lead, doubts []error, err error) {
+	var pointers []pointer
+	var view shownView
+	err = parallel(ctx, 2, 2, func(ctx context.Context, i int) (err error) {
+		if i == 0 {
+			pointers, err = s.repo.pointersTo(ctx, subject, s.referrers)
+			return err
+		}
+		view, err = s.repo.view(ctx, subject)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if view.broken != nil {
+		doubts = append(doubts, view.broken)
+	}
+	add := func(manifest v1.Hash, layers []v1.Descriptor) {
+		for _, layer := range layers {
+			if mayBeProvenance(readHints(layer.Annotations)) {
+				leads = append(leads, lead{manifest: manifest, layer: layer})
+			}
+		}
+	}
+	add(view.digest, view.layers)
+	for _, p := range pointers {
+		if !mayBeProvenance(p.hints) {
+			continue
+		}
+		e, err := s.repo.entry(ctx, p.ref)
+		if err != nil {
+			return nil, nil, err
+		}
+		if e.err != nil {
+			doubts = append(doubts, &CandidateError{Manifest: e.descriptor.Digest, Err: e.err})
+		}
+		add(e.descriptor.Digest, e.statements)
+	}
+	return leads, doubts, nil
+}
+
+// mayBeProvenance reports whether hints leave it open. What hides behind a wrong one vouches for nothing.
+func mayBeProvenance(h hints) bool {
+	return h.predicateType == "" || h.predicateType == ProvenanceType || h.predicateType == ProvenanceTypeV02
+}
+
+// provenanceIn verifies and reads one candidate. What is no provenance is the zero value.
+func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash) (signedProvenance, error) {
+	payload, err := c.payload(s.opts.Limits)
+	if err != nil {
+		return signedProvenance{}, err
+	}
+	if err := s.repo.budget.decode(payload, s.opts.Limits.TotalValues); err != nil {
+		return signedProvenance{}, err
+	}
+	statement, err := parseStatement(payload, s.opts.Limits.json())
+	if err != nil || !mayBeProvenance(hints{predicateType: statement.PredicateType}) {
+		return signedProvenance{}, err
+	}
+	if !statement.about(manifest.Hex) {
+		return signedProvenance{}, fmt.Errorf("its subjects are not %s", manifest)
+	}
+	var errs []error
+	for _, v := range s.provenance {
+		by, err := verify(ctx, v.signer, c, payload)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p, err := parseProvenance(statement, s.opts.Limits.json())
+		if err != nil {
+			return signedProvenance{}, err
+		}
+		return signedProvenance{p, manifest, by, v.trust.check(p, s.opts.Now())}, nil
+	}
+	return signedProvenance{}, errors.Join(errs...)
+}

@@ -1,0 +1,132 @@
+package attest
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A Checkpoint remembers the newest evidence that was ever seen of each test at an image. A [Resolver] that has one
+// notices when that is gone: the newest of what is left is then older. It must be kept where those who may delete
+// evidence cannot write.
+//
+// Implementations are safe for concurrent use, by several processes too: a Mark that Advance has taken is never lost to
+// another. [CheckpointDir] and [CheckpointRepository] are two.
+type Checkpoint interface {
+	// Seen returns the highest mark of the test at the image, the zero Mark if there is none.
+	Seen(ctx context.Context, image name.Digest, test Test) (Mark, error)
+
+	// Advance keeps the mark, unless a higher one is kept. Of equal times it keeps the statements of both.
+	Advance(ctx context.Context, image name.Digest, test Test, m Mark) error
+}
+
+// A Mark is the newest that was seen of one test.
+type Mark struct {
+	Time       time.Time // of the statements
+	Statements []v1.Hash // SHA-256 of each payload that was newest at that time, in ascending order
+}
+
+// IsZero reports whether nothing was seen.
+func (m Mark) IsZero() bool { return m.Time.IsZero() }
+
+// Merge returns the higher of two marks, and of equal times the statements of both. It is commutative, associative and
+// idempotent, so marks can be gathered in any order.
+func (m Mark) Merge(other Mark) Mark {
+	switch c := m.Time.Compare(other.Time); {
+	case c < 0:
+		return other
+	case c > 0:
+		return m
+	}
+	all := slices.Concat(m.Statements, other.Statements)
+	slices.SortFunc(all, compareHash)
+	return Mark{Time: m.Time, Statements: slices.Compact(all)}
+}
+
+func compareHash(a, b v1.Hash) int { return cmp.Compare(a.String(), b.String()) }
+
+// remember holds the newest evidence of a test against the checkpoint, and moves that on. An error is the checkpoint's.
+func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
+	if r.opts.Checkpoint == nil || e.Test.Name == "" || e.Test.PredicateType == "" {
+		return nil
+	}
+	seen, err := r.opts.Checkpoint.Seen(ctx, e.Image, e.Test)
+	if err != nil {
+		return fmt.Errorf("attest: checkpoint: %w", err)
+	}
+	now := e.mark()
+	if err := seen.rolledBack(*e); err != nil {
+		e.blame(err)
+		return nil
+	}
+	if e.Completeness == Unproven && !seen.IsZero() {
+		e.Completeness = Remembered
+	}
+	if now.IsZero() {
+		return nil
+	}
+	if err := r.opts.Checkpoint.Advance(ctx, e.Image, e.Test, now); err != nil {
+		return fmt.Errorf("attest: checkpoint: %w", err)
+	}
+	return nil
+}
+
+// mark returns what to remember of the evidence: what is vouched for, and not of the future.
+func (e Evidence) mark() Mark {
+	var future *FutureError
+	if errors.As(e.Problem, &future) {
+		return Mark{}
+	}
+	var m Mark
+	for _, tied := range e.tied() {
+		if tied.By != (Voucher{}) {
+			m = m.Merge(Mark{Time: tied.Time, Statements: []v1.Hash{tied.digest()}})
+		}
+	}
+	return m
+}
+
+// tied returns all evidence of the same time, this included.
+func (e Evidence) tied() []Evidence {
+	if e.Statement == nil {
+		return nil
+	}
+	if len(e.Tied) == 0 {
+		return []Evidence{e}
+	}
+	return e.Tied
+}
+
+// digest is that of the statement's bytes.
+func (e Evidence) digest() v1.Hash { return describe(e.payload, "").Digest }
+
+// rolledBack returns a *RollbackError if the mark is not among the newest evidence although nothing newer came.
+func (m Mark) rolledBack(newest Evidence) error {
+	if m.IsZero() || newest.Time.After(m.Time) {
+		return nil
+	}
+	var gone []v1.Hash
+	for _, statement := range m.Statements {
+		there := func(e Evidence) bool { return e.Time.Equal(m.Time) && e.digest() == statement }
+		if !slices.ContainsFunc(newest.tied(), there) {
+			gone = append(gone, statement)
+		}
+	}
+	if len(gone) == 0 && newest.Time.Equal(m.Time) {
+		return nil
+	}
+	return &RollbackError{Seen: m.Time, Gone: gone, Newest: newest.Time}
+}
+
+// markKey names a test at an image, in words that are the same for ever, and the digest of that.
+func markKey(image name.Digest, test Test) (text, hex string) {
+	text = fmt.Sprintf("%s\n%s\n%s\n", image.Name(), test.PredicateType, test.Name)
+	return text, fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+}

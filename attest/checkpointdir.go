@@ -1,0 +1,106 @@
+package attest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// CheckpointDir returns a Checkpoint in a directory, which is made when it is needed. Each test at an image has a folder
+// there, and each statement that was newest a file named by its time and digest. Files are only ever added, and lower
+// ones removed, so several processes can share the directory, and a crash loses nothing that Advance has returned for.
+func CheckpointDir(dir string) Checkpoint { return checkpointDir(dir) }
+
+type checkpointDir string
+
+// markTime is how the name of a file spells a time in UTC, so that names sort as times do.
+const markTime = "20060102T150405.000000000Z"
+
+// Seen reads the names of the files.
+func (c checkpointDir) Seen(_ context.Context, image name.Digest, test Test) (Mark, error) {
+	_, key := markKey(image, test)
+	files, err := os.ReadDir(filepath.Join(string(c), key))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Mark{}, err
+	}
+	var m Mark
+	for _, f := range files {
+		one, err := parseMark(f.Name())
+		if err != nil {
+			return Mark{}, err
+		}
+		m = m.Merge(one)
+	}
+	return m, nil
+}
+
+// Advance adds a file for each statement, and then removes those of lower marks.
+func (c checkpointDir) Advance(ctx context.Context, image name.Digest, test Test, m Mark) error {
+	text, key := markKey(image, test)
+	dir := filepath.Join(string(c), key)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, statement := range m.Statements {
+		if err := touch(filepath.Join(dir, m.Time.UTC().Format(markTime)+"-"+statement.Hex), text); err != nil {
+			return err
+		}
+	}
+	if err := syncDir(dir); err != nil {
+		return err
+	}
+	return c.prune(ctx, dir, image, test)
+}
+
+func (c checkpointDir) prune(ctx context.Context, dir string, image name.Digest, test Test) error {
+	highest, err := c.Seen(ctx, image, test)
+	if err != nil {
+		return err
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if m, err := parseMark(f.Name()); err == nil && m.Time.Before(highest.Time) {
+			_ = os.Remove(filepath.Join(dir, f.Name())) // another process may have done it
+		}
+	}
+	return nil
+}
+
+// touch makes a file. Its name is what counts; the text is for people.
+func touch(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func parseMark(file string) (Mark, error) {
+	at, hex, _ := strings.Cut(file, "-")
+	t, err := time.Parse(markTime, at)
+	digest, hashErr := v1.NewHash("sha256:" + hex)
+	if err = errors.Join(err, hashErr); err != nil {
+		return Mark{}, fmt.Errorf("%q is not the name of a mark: %w", file, err)
+	}
+	return Mark{Time: t, Statements: []v1.Hash{digest}}, nil
+}

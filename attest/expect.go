@@ -1,0 +1,85 @@
+package attest
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/testdag/testdag/scheduler"
+)
+
+// An Expect is a run of a test that is known to be over, so its evidence must be there. Without knowing the runs nobody
+// can see that the newest failure was deleted, or never written.
+//
+// It is met if every record is at the image with evidence of the test, and the newest evidence is not older than
+// NotBefore. A run of which neither is known has left nothing that could be looked for, and is never met.
+type Expect struct {
+	Test      string    // name of the test
+	Run       string    // name of the run, for messages: "scan#2"
+	Records   []v1.Hash // manifests that the run said it left
+	NotBefore time.Time // when the run began; zero if that is not known
+}
+
+// ExpectRuns returns what a snapshot tells of evidence at image: one Expect for each scenario whose newest run passed or
+// failed, by ID, with those of the run's artifacts that are in the image's repository. The ID is taken for the name of
+// the test. Runs that are not over, or were canceled or stopped, leave no evidence, so nothing is expected of them.
+func ExpectRuns(s scheduler.Snapshot, image name.Digest) []Expect {
+	var runs []Expect
+	for id, status := range s {
+		if status.Phase != scheduler.PhasePassed && status.Phase != scheduler.PhaseFailed {
+			continue
+		}
+		x := Expect{Test: string(id), Run: scheduler.Ref{ID: id, Run: status.Run}.String()}
+		for _, a := range status.Artifacts {
+			if digest, err := v1.NewHash(a.Digest); err == nil && a.URI == image.Context().Name() {
+				x.Records = append(x.Records, digest)
+			}
+		}
+		runs = append(runs, x)
+	}
+	slices.SortFunc(runs, func(a, b Expect) int { return cmp.Compare(a.Test, b.Test) })
+	return runs
+}
+
+// expected blames the newest evidence of a test for what is missing of it, and says so if nothing is.
+func (r *Resolver) expected(newest *Evidence, all []Evidence) {
+	var of int
+	var errs []error
+	for _, x := range r.expect {
+		if x.Test == newest.Test.Name {
+			of++
+			errs = append(errs, x.unmet(*newest, all))
+		}
+	}
+	switch err := errors.Join(errs...); {
+	case err != nil:
+		newest.blame(err)
+	case of > 0:
+		newest.Completeness = Expected
+	}
+}
+
+// unmet returns a *MissingError if the evidence of the run is not there.
+func (x Expect) unmet(newest Evidence, all []Evidence) error {
+	var missing []v1.Hash
+	for _, record := range x.Records {
+		if !slices.ContainsFunc(all, func(e Evidence) bool { return e.Test.Name == x.Test && e.in(record) }) {
+			missing = append(missing, record)
+		}
+	}
+	silent := len(x.Records) == 0 && x.NotBefore.IsZero()
+	old := !x.NotBefore.IsZero() && newest.Time.Before(x.NotBefore)
+	if !silent && !old && len(missing) == 0 {
+		return nil
+	}
+	return &MissingError{Expect: x, Records: missing, Newest: newest.Time}
+}
+
+// in reports whether a manifest holds the statement.
+func (e Evidence) in(manifest v1.Hash) bool {
+	return slices.ContainsFunc(e.envelopes, func(c Candidate) bool { return c.Manifest == manifest })
+}

@@ -1,0 +1,66 @@
+package attest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A Platform is an image for one kind of machine, as an image index lists it.
+type Platform struct {
+	Image name.Digest
+	Name  string // "linux/arm64/v8"; empty if the index does not say
+}
+
+// Platforms returns the images that an image index lists, in its order, and nothing for an image that is no index.
+// Evidence is bound to one digest: that of an index says nothing about what it lists, nor the other way round, unless
+// a statement names both as its subjects. So who judges an index asks about it and about each of these. Manifests that
+// build tools list beside the images, as descriptions of them, are left out.
+//
+// Errors: [*FieldError] if image is not a SHA-256 digest, or the index lists something that has none; [ErrNoImage];
+// [*RegistryError]; [*LimitError].
+func (r *Resolver) Platforms(ctx context.Context, image name.Digest) ([]Platform, error) {
+	if err := checkImage(image); err != nil {
+		return nil, err
+	}
+	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
+	defer done()
+	repo, err := r.registry.repository(ctx, image.Context())
+	if err != nil {
+		return nil, err
+	}
+	doc, err := repo.imageManifest(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	m, err := parseManifest(doc.bytes, r.opts.Limits)
+	if err != nil {
+		return nil, registryError("read manifest", repo.ref(image.DigestStr()), err)
+	}
+	var all []Platform
+	for i, d := range m.Manifests {
+		if d.describesAnother() {
+			continue
+		}
+		if h, err := v1.NewHash(d.Digest); err != nil || h.Algorithm != "sha256" {
+			return nil, &FieldError{fmt.Sprintf("manifests[%d].digest", i), fmt.Sprintf("%q is not a SHA-256 digest", d.Digest)}
+		}
+		all = append(all, Platform{Image: image.Context().Digest(d.Digest), Name: d.Platform.String()})
+	}
+	return all, repo.tooMany(len(all))
+}
+
+// describesAnother reports whether a manifest in an index is no image but what BuildKit says of one.
+func (d descriptor) describesAnother() bool {
+	return d.Annotations["vnd.docker.reference.type"] == "attestation-manifest"
+}
+
+func (p *platform) String() string {
+	if p == nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.Join([]string{p.OS, p.Architecture, p.Variant}, "/"), "/")
+}

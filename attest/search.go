@@ -1,0 +1,318 @@
+package attest
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"go.uber.org/zap"
+)
+
+// A search looks for evidence about one image, in one call.
+type search struct {
+	*Resolver
+	repo      *repository
+	image     name.Digest
+	referrers bool // the registry has the referrers API
+
+	mu   sync.Mutex
+	read map[v1.Hash]bool // layers that a record has led to
+}
+
+// collect reads what answers q about image, and whatever is in the way of an answer. It verifies no statement. One
+// statement found in several places, or signed by several, is one piece of evidence.
+func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) ([]Evidence, error) {
+	if err := checkImage(image); err != nil {
+		return nil, err
+	}
+	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
+	defer done()
+	repo, err := r.registry.repository(ctx, image.Context())
+	if err != nil {
+		return nil, err
+	}
+	s := &search{Resolver: r, repo: repo, image: image, read: map[v1.Hash]bool{}}
+	found, err := s.run(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	all := merge(found)
+	for i := range all {
+		r.settle(&all[i])
+	}
+	return all, nil
+}
+
+// run lists everything, picks by q, and reads that: first the records, then what only cosign's view shows.
+func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
+	l, view, err := s.survey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.referrers = l.referrers
+	pointers, layers := q.pick(l, view)
+	found, err := gather(ctx, pointers, s.opts.Parallel, s.record)
+	if err != nil {
+		return nil, err
+	}
+	layers = slices.DeleteFunc(layers, func(l lead) bool { return !s.first(l.layer.Digest) })
+	shown, err := gather(ctx, layers, s.opts.Parallel, s.statement)
+	if view.broken != nil {
+		shown = append(shown, s.unreadable(view.broken))
+	}
+	return append(found, shown...), err
+}
+
+// first reports whether nothing has led to a layer before.
+func (s *search) first(layer v1.Hash) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.read[layer]
+	s.read[layer] = true
+	return !before
+}
+
+// gather calls f for each, at most limit at once, and returns all that it finds.
+func gather[T any](ctx context.Context, from []T, limit int, f func(context.Context, T) ([]Evidence, error)) ([]Evidence, error) {
+	each := make([][]Evidence, len(from))
+	err := parallel(ctx, len(from), limit, func(ctx context.Context, i int) (err error) {
+		each[i], err = f(ctx, from[i])
+		return err
+	})
+	return slices.Concat(each...), err
+}
+
+// A shownView is what cosign's tag holds.
+type shownView struct {
+	digest v1.Hash
+	layers []v1.Descriptor
+	broken *CandidateError // why it could not be read
+}
+
+// survey lists the record of the image, and reads cosign's view beside.
+func (s *search) survey(ctx context.Context) (l listing, view shownView, err error) {
+	err = parallel(ctx, 2, 2, func(ctx context.Context, i int) (err error) {
+		if i == 0 {
+			l, err = s.repo.list(ctx, s.image)
+			return err
+		}
+		view, err = s.repo.view(ctx, s.image)
+		return err
+	})
+	if err == nil {
+		err = s.repo.tooMany(len(view.layers))
+	}
+	return l, view, err
+}
+
+// view reads cosign's tag. That it cannot be read is part of the answer, unless the registry is to blame.
+func (r *repository) view(ctx context.Context, image name.Digest) (shownView, error) {
+	m, digest, err := r.att(ctx, image)
+	if err := grave(err); err != nil {
+		return shownView{}, err
+	}
+	if err != nil {
+		return shownView{broken: asCandidate(digest, err)}, nil
+	}
+	return shownView{digest: digest, layers: m.Layers}, nil
+}
+
+func asCandidate(manifest v1.Hash, err error) *CandidateError {
+	var c *CandidateError
+	if errors.As(err, &c) {
+		return c
+	}
+	return &CandidateError{Manifest: manifest, Err: err}
+}
+
+// record reads the statements in one manifest, and who else vouches for it.
+func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
+	e, err := s.repo.entry(ctx, p.ref)
+	if err != nil {
+		return nil, err
+	}
+	if listed := readHints(e.descriptor.Annotations); e.err == nil && p.hints != (hints{}) && p.hints != listed {
+		e.err = &FieldError{"annotations", "the registry lists others than the manifest has"}
+	}
+	if e.err != nil {
+		return []Evidence{s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: e.err})}, nil
+	}
+	if err := s.repo.budget.count(len(e.statements), s.opts.Limits.Statements); err != nil {
+		return nil, err
+	}
+	var found []Evidence
+	for _, layer := range e.statements {
+		s.first(layer.Digest)
+		statement, err := s.statement(ctx, lead{e.descriptor.Digest, layer, p.hints})
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, statement...)
+	}
+	return found, s.addProvenance(ctx, found, e.descriptor.Digest)
+}
+
+func (s *search) unreadable(err *CandidateError) Evidence {
+	return Evidence{Image: s.image, Manifest: err.Manifest, Problem: err}
+}
+
+// A lead is a layer that should be a statement.
+type lead struct {
+	manifest v1.Hash
+	layer    v1.Descriptor
+	hints    hints // that led to it
+}
+
+func (l lead) unreadable(err error) *CandidateError {
+	return &CandidateError{Manifest: l.manifest, Envelope: l.layer.Digest, Err: err}
+}
+
+// candidate fetches a layer. An error that is not grave is about the layer alone.
+func (r *repository) candidate(ctx context.Context, image name.Digest, l lead) (Candidate, error) {
+	b, err := r.content(ctx, l.layer)
+	media := string(l.layer.MediaType)
+	return Candidate{
+		Image: image, Manifest: l.manifest, MediaType: cmp.Or(formOf(media), media),
+		Bytes: b, Annotations: l.layer.Annotations,
+	}, err
+}
+
+// statement fetches and reads one candidate. It returns nothing if that is not evidence about the image.
+func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
+	c, err := s.repo.candidate(ctx, s.image, l)
+	if err != nil {
+		return []Evidence{s.unreadable(l.unreadable(err))}, grave(err)
+	}
+	payload, err := c.payload(s.opts.Limits)
+	if errors.Is(err, errNoStatement) {
+		return nil, nil
+	}
+	if err != nil {
+		return []Evidence{s.unreadable(l.unreadable(err))}, nil
+	}
+	if err := s.repo.budget.decode(payload, s.opts.Limits.TotalValues); err != nil {
+		return nil, err
+	}
+	statement, err := parseStatement(payload, s.opts.Limits.json())
+	if err != nil {
+		return []Evidence{s.unreadable(l.unreadable(err))}, nil
+	}
+	understand, ok := readers[statement.PredicateType]
+	if !ok || !statement.about(hexOf(s.image)) {
+		s.opts.Logger.Debug("not evidence about the image",
+			zap.Stringer("manifest", l.manifest), zap.String("predicateType", statement.PredicateType))
+		return nil, nil
+	}
+	r := understand(statement.Predicate, s.opts.Limits.json())
+	if err := l.hints.contradicted(statement.PredicateType, r); err != nil {
+		return []Evidence{s.unreadable(l.unreadable(err))}, nil
+	}
+	return []Evidence{{
+		Test: Test{r.test, statement.PredicateType}, Image: s.image, Manifest: l.manifest, Statement: statement,
+		payload: payload, envelopes: []Candidate{c}, reading: r,
+	}}, nil
+}
+
+// contradicted says where the hints that led to a statement are wrong, if they say of which test it is and when it was
+// made. Others may have been passed over because of them.
+func (h hints) contradicted(predicateType string, r reading) error {
+	if !h.complete() {
+		return nil
+	}
+	var c checklist
+	if h.predicateType != predicateType {
+		c.add("annotations."+AnnotationPredicateType, fmt.Sprintf("%q, and the statement says %q", h.predicateType, predicateType))
+	}
+	if h.test != r.test {
+		c.add("annotations."+AnnotationTest, fmt.Sprintf("%q, and the statement says %q", h.test, r.test))
+	}
+	if !h.created.Equal(r.time) {
+		c.add("annotations."+AnnotationCreated, fmt.Sprintf("%s, and the statement says %s", h.created, r.time))
+	}
+	return errors.Join(c...)
+}
+
+// merge makes equal statements one, with all the envelopes that were found around it.
+func merge(read []Evidence) []Evidence {
+	var all []Evidence
+	at := map[[sha256.Size]byte]int{} // by the statement's bytes
+	for _, e := range read {
+		sum := sha256.Sum256(e.payload)
+		if i, ok := at[sum]; ok && e.payload != nil {
+			all[i].envelopes = append(all[i].envelopes, e.envelopes...)
+			continue
+		}
+		if e.payload != nil {
+			at[sum] = len(all)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// settle says of which test the evidence is and when it was made, and what is wrong so far.
+func (r *Resolver) settle(e *Evidence) {
+	if e.Statement == nil {
+		return // it could not be read
+	}
+	e.Predicate, e.Problem = e.reading.predicate, e.reading.problem
+	r.identify(e)
+	r.date(e)
+	if e.Test.Name == "" {
+		err := &CandidateError{Manifest: e.Manifest, Err: errors.New("it does not say which test it is of")}
+		e.Problem = errors.Join(err, e.Problem)
+	}
+}
+
+// identify takes the name of the test from the signed provenance, if there is one that tells which task it was.
+func (r *Resolver) identify(e *Evidence) {
+	p, ok := e.bestProvenance()
+	if !ok {
+		return
+	}
+	e.Provenance = p.Provenance
+	task, ok := p.TaskOf(p.manifest)
+	if !ok || task.Name == "" || task.Name == e.Test.Name {
+		return
+	}
+	e.Declared, e.Test.Name = e.Test.Name, task.Name
+	r.opts.Logger.Info("the statement is of another test than it says", zap.Stringer("manifest", e.Manifest),
+		zap.String("declared", e.Declared), zap.String("task", task.Name))
+}
+
+// date tells the time by the first clock that knows it, and judges it.
+func (r *Resolver) date(e *Evidence) {
+	own := e.reading.time
+	for _, clock := range r.opts.Clocks {
+		t := own
+		if clock == ClockProvenance {
+			t = e.finished()
+		}
+		if !t.IsZero() {
+			e.Time, e.Clock = t, clock
+			break
+		}
+	}
+	now, skew := r.opts.Now(), r.opts.Skew
+	if e.Time.After(now.Add(skew)) {
+		e.blame(&FutureError{Time: e.Time, Now: now, Skew: skew})
+	}
+	if p := e.Provenance; p != nil && !own.IsZero() && (own.Before(p.Started.Add(-skew)) || own.After(p.Finished.Add(skew))) {
+		e.blame(&ClockError{Time: own, Started: p.Started, Finished: p.Finished, Skew: skew})
+	}
+}
+
+// finished is the time of the provenance, zero if there is none.
+func (e *Evidence) finished() time.Time {
+	if e.Provenance == nil {
+		return time.Time{}
+	}
+	return e.Provenance.Finished
+}
