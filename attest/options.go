@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"go.uber.org/zap"
 )
 
@@ -16,7 +15,8 @@ type Options struct {
 	// to.
 	Keychain authn.Keychain
 
-	// Transport carries requests. Default: remote.DefaultTransport.
+	// Transport carries requests. Default: remote.DefaultTransport with a guard, so that a registry cannot redirect a
+	// read into this machine's own network.
 	Transport http.RoundTripper
 
 	// Attempts is how often a request is made when the answer is transient: 408, 429, 5xx or a broken connection.
@@ -71,12 +71,14 @@ type Options struct {
 	Now func() time.Time
 }
 
+const defaultParallel = 100
+
 func (o Options) withDefaults() Options {
 	if o.Keychain == nil {
 		o.Keychain = authn.DefaultKeychain
 	}
 	if o.Transport == nil {
-		o.Transport = remote.DefaultTransport
+		o.Transport = defaultTransport()
 	}
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
@@ -86,7 +88,7 @@ func (o Options) withDefaults() Options {
 	}
 	o.Attempts = cmp.Or(o.Attempts, 3)
 	o.Backoff = cmp.Or(o.Backoff, 250*time.Millisecond)
-	o.Parallel = max(1, cmp.Or(o.Parallel, 100))
+	o.Parallel = max(1, cmp.Or(o.Parallel, defaultParallel))
 	o.InlineBytes = cmp.Or(o.InlineBytes, 64<<10)
 	o.Skew = cmp.Or(o.Skew, 5*time.Minute)
 	if o.Clocks == nil {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -62,37 +61,6 @@ func (r *registry) connect(ctx context.Context, repo name.Repository) (http.Roun
 		return nil, err
 	}
 	return transport.NewWithContext(ctx, repo.Registry, auth, r.opts.Transport, []string{repo.Scope(r.scope)})
-}
-
-// checkRedirect keeps a registry from redirecting reads to addresses inside this machine's own network, or from https to
-// http. It sees names, not what they resolve to, and neither uploads nor token servers pass it: against a registry that
-// means harm, let Options.Transport refuse addresses where it dials.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	first, host := via[0].URL, strings.ToLower(strings.TrimSuffix(req.URL.Hostname(), "."))
-	switch {
-	case len(via) >= 5:
-		return errors.New("too many redirects")
-	case first.Scheme == "https" && req.URL.Scheme != "https":
-		return errors.New("redirected from https to http")
-	case req.URL.Hostname() != first.Hostname() && isInside(host):
-		return fmt.Errorf("redirected to %s", host)
-	}
-	return nil
-}
-
-// sharedSpace is RFC 6598's, which is as private as others.
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
-
-// numeric matches hosts that resolvers take for an IPv4 address in another spelling, such as 0x7f.1.
-var numeric = regexp.MustCompile(`(^|\.)(0x[0-9a-f]*|[0-9]+)$`)
-
-func isInside(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return host == "localhost" || strings.HasSuffix(host, ".localhost") || numeric.MatchString(host)
-	}
-	ip = ip.Unmap()
-	return !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip)
 }
 
 var manifestTypes = strings.Join([]string{
