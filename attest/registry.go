@@ -265,7 +265,12 @@ var errNoList = errors.New("no such list")
 // answer to the first request can tell: once there was a page, whatever goes wrong is an error.
 func (r *repository) pages(ctx context.Context, a ask, lacks func(error) bool, visit func([]byte) error) error {
 	a.counts, a.limit = "page bytes", r.opts.Limits.PageBytes
+	seen := map[string]bool{}
 	for page := 1; a.url != nil; page++ {
+		if seen[a.url.String()] {
+			return registryError(a.op, r.ref(a.ref), errors.New("the pages go round in a circle"))
+		}
+		seen[a.url.String()] = true
 		if limit := r.opts.Limits.Pages; page > limit {
 			return &LimitError{What: "pages", Limit: int64(limit), Got: int64(page)}
 		}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -49,11 +50,11 @@ func Decode(data []byte, v any, limits Limits) error {
 	if !utf8.Valid(data) {
 		return errors.New("not valid UTF-8")
 	}
-	s := scanner{dec: json.NewDecoder(bytes.NewReader(data)), limits: limits}
+	s := scanner{data: data, limits: limits}
 	if err := s.value(reflect.TypeOf(v), 0); err != nil {
 		return within("$", err)
 	}
-	if _, err := s.dec.Token(); !errors.Is(err, io.EOF) {
+	if s.space(); s.at < len(data) {
 		return errors.New("more than one JSON value")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -61,74 +62,187 @@ func Decode(data []byte, v any, limits Limits) error {
 	return dec.Decode(v)
 }
 
-// A scanner walks over tokens and, beside them, over the Go type that they will be decoded into. A nil type means free
-// form.
+// A scanner walks over a document and, beside it, over the Go type that it will be decoded into. A nil type means free
+// form. It takes no offence at bad syntax as long as it finds its way, since encoding/json reads the document after it.
 type scanner struct {
-	dec    *json.Decoder
+	data   []byte
+	at     int // index of the next byte
 	limits Limits
-	values int // seen so far
+	values int      // seen so far
+	keys   []string // of the objects that it is in, outermost first
 }
 
+var errSyntax = errors.New("malformed JSON")
+
 func (s *scanner) value(t reflect.Type, depth int) error {
-	token, err := s.dec.Token()
-	if err != nil {
-		return noEOF(err)
-	}
 	if s.values++; s.values > s.limits.Values {
 		return &LimitError{What: "values", Limit: s.limits.Values}
 	}
-	delim, ok := token.(json.Delim)
-	if !ok {
-		return nil
+	s.space()
+	switch c := s.peek(); c {
+	case 0:
+		return io.ErrUnexpectedEOF
+	case '{', '[':
+		if depth >= s.limits.Depth {
+			return &LimitError{What: "depth", Limit: s.limits.Depth}
+		}
+		s.at++
+		if c == '[' {
+			return s.list(elem(t), depth+1)
+		}
+		return s.object(t, depth+1)
+	case '"':
+		_, err := s.text()
+		return err
 	}
-	if depth >= s.limits.Depth {
-		return &LimitError{What: "depth", Limit: s.limits.Depth}
-	}
-	if delim == '[' {
-		return s.list(elem(t), depth+1)
-	}
-	return s.object(t, depth+1)
+	return s.word()
 }
 
 func (s *scanner) list(t reflect.Type, depth int) error {
-	for i := 0; s.dec.More(); i++ {
+	if s.took(']') {
+		return nil
+	}
+	for i := 0; ; i++ {
 		if err := s.value(t, depth); err != nil {
 			return within(fmt.Sprintf("[%d]", i), err)
 		}
+		if s.took(']') {
+			return nil
+		}
+		if !s.took(',') {
+			return s.unexpected()
+		}
 	}
-	_, err := s.dec.Token()
-	return noEOF(err)
 }
 
 func (s *scanner) object(t reflect.Type, depth int) error {
+	if s.took('}') {
+		return nil
+	}
 	known, each := children(t)
-	seen := map[string]bool{}
-	for s.dec.More() {
-		token, err := s.dec.Token()
+	first := len(s.keys)
+	var many map[string]bool // the keys, once a look at each other one would take long
+	for {
+		key, err := s.key()
 		if err != nil {
-			return noEOF(err)
+			return err
 		}
-		key, ok := token.(string)
-		if !ok {
-			return errors.New("key is not a string")
+		if many == nil && len(s.keys)-first >= 16 {
+			many = map[string]bool{}
+			for _, k := range s.keys[first:] {
+				many[k] = true
+			}
 		}
-		if seen[key] {
+		if many[key] || many == nil && slices.Contains(s.keys[first:], key) {
 			return &KeyError{Key: key, Problem: "given twice"}
 		}
-		seen[key] = true
-		if name, ok := variant(known, key); ok {
-			return &KeyError{Key: key, Problem: fmt.Sprintf("differs from %q in case only", name)}
+		if s.keys = append(s.keys, key); many != nil {
+			many[key] = true
 		}
-		next := each
-		if known != nil {
-			next = known[key]
+		next, err := child(known, each, key)
+		if err != nil {
+			return err
 		}
 		if err := s.value(next, depth); err != nil {
 			return within("."+key, err)
 		}
+		if s.took('}') {
+			s.keys = s.keys[:first]
+			return nil
+		}
+		if !s.took(',') {
+			return s.unexpected()
+		}
 	}
-	_, err := s.dec.Token()
-	return noEOF(err)
+}
+
+// child returns what the value of a key is decoded into.
+func child(known map[string]reflect.Type, each reflect.Type, key string) (reflect.Type, error) {
+	if known == nil {
+		return each, nil
+	}
+	if name, ok := variant(known, key); ok {
+		return nil, &KeyError{Key: key, Problem: fmt.Sprintf("differs from %q in case only", name)}
+	}
+	return known[key], nil
+}
+
+// key reads a key and the colon behind it.
+func (s *scanner) key() (string, error) {
+	s.space()
+	if s.peek() != '"' {
+		return "", s.unexpected()
+	}
+	raw, err := s.text()
+	if err != nil {
+		return "", err
+	}
+	if !s.took(':') {
+		return "", s.unexpected()
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	var key string
+	return key, json.Unmarshal(raw, &key)
+}
+
+// text passes over a string and returns it with its quotes.
+func (s *scanner) text() ([]byte, error) {
+	for i := s.at + 1; i < len(s.data); i++ {
+		switch s.data[i] {
+		case '\\':
+			i++
+		case '"':
+			raw := s.data[s.at : i+1]
+			s.at = i + 1
+			return raw, nil
+		}
+	}
+	return nil, io.ErrUnexpectedEOF
+}
+
+// word passes over a number, true, false or null.
+func (s *scanner) word() error {
+	begin := s.at
+	for s.at < len(s.data) && strings.IndexByte(" \t\r\n,]}:[{\"", s.data[s.at]) < 0 {
+		s.at++
+	}
+	if s.at == begin {
+		return errSyntax
+	}
+	return nil
+}
+
+func (s *scanner) space() {
+	for s.at < len(s.data) && strings.IndexByte(" \t\r\n", s.data[s.at]) >= 0 {
+		s.at++
+	}
+}
+
+// peek returns the next byte, 0 at the end.
+func (s *scanner) peek() byte {
+	if s.at >= len(s.data) {
+		return 0
+	}
+	return s.data[s.at]
+}
+
+// took passes over c, with space before it, if c is next.
+func (s *scanner) took(c byte) bool {
+	s.space()
+	if s.peek() != c {
+		return false
+	}
+	s.at++
+	return true
+}
+
+func (s *scanner) unexpected() error {
+	if s.at >= len(s.data) {
+		return io.ErrUnexpectedEOF
+	}
+	return errSyntax
 }
 
 // within says one step more about where err happened.
@@ -217,12 +331,4 @@ func plain(t reflect.Type) reflect.Type {
 		return nil
 	}
 	return t
-}
-
-// noEOF says that an input which ends too early is an error and not an end.
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -1,10 +1,12 @@
 package strictjson
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -132,13 +134,59 @@ func TestDecodeAgreesWithEncodingJSON(t *testing.T) {
 	})
 }
 
-func FuzzDecodeNeverPanics(f *testing.F) {
-	for _, s := range []string{`{}`, `[`, `{"list":[{"uri":null}]}`, `{"name":{"a":[1,2,{"b":null}]}}`, `nul`, `{1:2}`, `{"a":}`, `{"a" 1}`} {
+// A key given twice is found wherever encoding/json's own tokens show it, and nowhere else.
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{
+		`{}`, `[`, `{"list":[{"uri":null}]}`, `{"name":{"a":[1,2,{"b":null}]}}`, `nul`, `{1:2}`, `{"a":}`, `{"a" 1}`,
+		`{"a":1,"\u0061":2}`, `{"a":{"a":{"a":1}},"b":[{"a":1},{"a":2}]}`, `{"\ud800":1,"\ud801":2}`, ` [1e9 , true,"\""] `,
+		`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1,"m":1,"n":1,"o":1,"p":1,"q":1,"c":1}`,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if Decode(b, new(outer), limits) == nil && !json.Valid(b) {
 			t.Errorf("accepted invalid JSON %q", b)
 		}
+		if !json.Valid(b) || !utf8.Valid(b) {
+			return
+		}
+		var twice *KeyError
+		err := Decode(b, new(any), Limits{Depth: 1000, Values: 1 << 20})
+		if errors.As(err, &twice) != hasTwice(t, b) || err != nil && twice == nil {
+			t.Errorf("%q: got %v", b, err)
+		}
 	})
+}
+
+// hasTwice reports whether an object in valid JSON has a key twice, by encoding/json's tokens.
+func hasTwice(t *testing.T, b []byte) bool {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(b))
+	var walk func() bool
+	walk = func() bool {
+		token, err := dec.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, seen := false, map[any]bool{}
+		for token == json.Delim('{') && dec.More() {
+			key, err := dec.Token()
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || seen[key]
+			seen[key] = true
+			found = walk() || found
+		}
+		for token == json.Delim('[') && dec.More() {
+			found = walk() || found
+		}
+		if token == json.Delim('{') || token == json.Delim('[') {
+			if _, err := dec.Token(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return found
+	}
+	return walk()
 }
