@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	"pgregory.net/rapid"
 
 	"github.com/testdag/testdag/dag"
@@ -199,10 +201,11 @@ func TestRunKeepsArtifacts(t *testing.T) {
 		}
 		return scheduler.Result{Phase: scheduler.PhasePassed}, nil
 	})
+	core, logs := observer.New(zap.WarnLevel)
 	var saved []byte
 	told := map[string][]scheduler.Artifact{}
 	s, err := scheduler.Run(t.Context(), g, runner, scheduler.Options{
-		Parallel: 3, Requests: requests,
+		Parallel: 3, Requests: requests, Logger: zap.New(core),
 		Snapshot: scheduler.Snapshot{"gone": {Run: 1, Phase: scheduler.PhaseRunning}},
 		Save: func(_ context.Context, s scheduler.Snapshot) (err error) {
 			saved, err = json.Marshal(s)
@@ -231,6 +234,11 @@ func TestRunKeepsArtifacts(t *testing.T) {
 	var read scheduler.Snapshot
 	if err := json.Unmarshal(saved, &read); err != nil || !same(want, read) {
 		t.Errorf("saved, %v (-want +got):\n%s", err, cmp.Diff(want, read, cmpopts.EquateEmpty()))
+	}
+	refused := logs.FilterMessage("not all artifacts are kept").FilterField(zap.Stringer("run", scheduler.Ref{ID: "scan", Run: 1})).
+		FilterField(zap.String("error", `"artifacts", element 2: the URI is empty`))
+	if refused.Len() != 1 || logs.Len() != 1 {
+		t.Errorf("logged %v", logs.All())
 	}
 	wantTold := map[string][]scheduler.Artifact{
 		"build#1 passed": nil, "scan#1 failed": {lib1, app1, {}}, "slow#1 stopped": {app2}, "gone#1 stopped": {app2},

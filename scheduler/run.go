@@ -307,6 +307,9 @@ func (e *executor) finished(f finish) {
 	}
 	if e.o.Logger != nil {
 		e.o.Logger.Info("run over", field("run", run.task.Ref), field("phase", run.result.Phase), text("reason", run.result.Reason))
+		if err := errors.Join(checkArtifacts(run.task.Ref.Run, run.result.Artifacts)...); err != nil {
+			e.o.Logger.Warn("not all artifacts are kept", field("run", run.task.Ref), text("error", err.Error()))
+		}
 	}
 	e.ended(run.index, run.task.Ref, run.result)
 	e.release(run)

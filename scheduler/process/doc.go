@@ -16,6 +16,8 @@
 //   - TESTDAG_RUN is the number of the run, counted from 1.
 //   - TESTDAG_BASIS names the runs of the parents that the run stands on, by ascending ID, with a space between:
 //     "build#1 lint#2". It is empty where there are none. IDs that have spaces in them cannot be told apart in it.
+//   - TESTDAG_RESULTS is a directory, empty and of this run alone, where the command may say what it left. It is made
+//     where this program keeps temporary files, and removed when the run is over.
 //
 // Standard input is empty. Standard output and standard error go the same way, in the order in which they were written.
 //
@@ -30,6 +32,25 @@
 //
 // The reason of a run that failed says which of these it was. It quotes no output, since reasons are logged and output
 // may hold secrets.
+//
+// # What a run left
+//
+// A command that puts evidence on an image says so in TESTDAG_RESULTS, in files named as a Tekton task names its results
+// for Chains: ARTIFACT_URI and ARTIFACT_DIGEST with a repository and a digest, or ARTIFACT_OUTPUTS, and whatever ends
+// so, with both as JSON. attest.WriteResults writes them; so does a shell:
+//
+//	echo quay.io/team/app >$TESTDAG_RESULTS/ARTIFACT_URI
+//	echo sha256:...       >$TESTDAG_RESULTS/ARTIFACT_DIGEST
+//	echo '{"uri": "quay.io/team/app", "digest": "sha256:..."}' >$TESTDAG_RESULTS/SBOM_ARTIFACT_OUTPUTS
+//
+// They are read when the run is over, however it ended, and become the Artifacts of its result: each once, and of a
+// repository with its registry, but without scheme, tag and digest. At most 64 files of at most 4096 bytes are read;
+// files of other names are left alone, as are links that lead out of the directory.
+//
+// What cannot be read changes no verdict, since that is the test's: a command that exits with 0 has passed. But its
+// reason names each file and what is wrong with it. Whoever asks for the evidence then finds that some is missing.
+//
+// Where the directory cannot be made, Run returns an error, and the scheduler asks again.
 //
 // # Nothing is left behind
 //
@@ -55,7 +76,7 @@
 //     again, whether or not the old one still works. Commands should therefore make sure of what they do by
 //     TESTDAG_SCENARIO and TESTDAG_RUN: name after them what they create, and take what is there already. (Linux can
 //     signal a child when its parent dies, but means the thread that started it, which in Go may end at any time, and
-//     reaches no grandchildren.)
+//     reaches no grandchildren.) Its directory for results lives on, too.
 //   - A program that waits for children it did not start, as with wait4 and -1, takes away ends of commands. It breaks
 //     this package as it breaks os/exec.
 //   - There are no terminals, no limits of time, memory or processors: time is limited by scheduler.Options.Timeout.

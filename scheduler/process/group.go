@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// dontWait opens a pipe without waiting for who writes into it.
+const dontWait = syscall.O_NONBLOCK
+
 // carryOut starts cmd and returns when it has ended, nothing of its group is left and out has all that the group wrote.
 // It reports whether cmd was told to stop before it ended. Where cmd was not started, cmd.Process is nil; where it
 // cannot be told how it ended, cmd.ProcessState is; the error says why.

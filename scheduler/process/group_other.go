@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// dontWait is of use on Unix only.
+const dontWait = 0
+
 // carryOut starts cmd, waits for it and reports whether it was stopped before it ended. Where cmd was not started,
 // cmd.Process is nil; where it cannot be told how it ended, cmd.ProcessState is; the error says why.
 func carryOut(

@@ -88,9 +88,38 @@ func (r Runner) Run(ctx context.Context, t scheduler.Task) (scheduler.Result, er
 	if r.Output != nil {
 		out.live = r.Output(t)
 	}
-	cmd := c.prepare(t)
+	dir, err := newResults()
+	if err != nil {
+		return scheduler.Result{}, err
+	}
+	defer removeResults(dir, log)
+	cmd := c.prepare(t, dir)
 	stopped, err := carryOut(ctx, cmd, out, r.Grace, log)
-	return conclude(ctx, cmd, out.kept(), stopped, err)
+	result, err := conclude(ctx, cmd, out.kept(), stopped, err)
+	if cmd.Process != nil {
+		addResults(&result, dir, log)
+	}
+	return result, err
+}
+
+// addResults adds to a result what the command says it left. What the command says of the test stays, whatever it left.
+func addResults(result *scheduler.Result, dir string, log runLog) {
+	artifacts, err := readResults(dir)
+	result.Artifacts = artifacts
+	if err == nil {
+		return
+	}
+	log.warn("results cannot be read", "error", err)
+	if result.Reason != "" {
+		result.Reason += "; "
+	}
+	result.Reason += "results: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+}
+
+func removeResults(dir string, log runLog) {
+	if err := os.RemoveAll(dir); err != nil {
+		log.warn("results are left behind", "error", err)
+	}
 }
 
 // complete returns the runner with defaults filled in.
@@ -125,7 +154,7 @@ func (c Command) badDir() error {
 }
 
 // prepare returns the command with its environment. What names the run comes last, so that nothing hides it.
-func (c Command) prepare(t scheduler.Task) *exec.Cmd {
+func (c Command) prepare(t scheduler.Task, results string) *exec.Cmd {
 	basis := make([]string, len(t.Basis))
 	for i, ref := range t.Basis {
 		basis[i] = ref.String()
@@ -136,7 +165,8 @@ func (c Command) prepare(t scheduler.Task) *exec.Cmd {
 	cmd.Env = append(cmd.Env,
 		"TESTDAG_SCENARIO="+string(t.Ref.ID),
 		"TESTDAG_RUN="+strconv.Itoa(t.Ref.Run),
-		"TESTDAG_BASIS="+strings.Join(basis, " "))
+		"TESTDAG_BASIS="+strings.Join(basis, " "),
+		"TESTDAG_RESULTS="+results)
 	return cmd
 }
 
