@@ -18,7 +18,14 @@ import (
 // Give it to [NewResolver] itself or within [AnyOf]: a Resolver then reads what is attached to each record, and takes
 // time and test from a signed provenance where there is one, trusted or not. It looks at every record for that, since
 // annotations are the word of the task that is being judged.
-func ByProvenance(signer Verifier, trust Trust) Verifier { return &byProvenance{signer, trust} }
+//
+// Errors: [*FieldError] for each mistake in trust.
+func ByProvenance(signer Verifier, trust Trust) (Verifier, error) {
+	if err := trust.Validate(); err != nil {
+		return nil, err
+	}
+	return &byProvenance{signer, trust}, nil
+}
 
 type byProvenance struct {
 	signer Verifier

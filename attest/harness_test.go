@@ -13,6 +13,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -35,6 +36,8 @@ type world struct {
 	opts  Options
 	inner http.Handler // the registry itself
 
+	referrers bool // it has the referrers API
+
 	mu       sync.Mutex
 	requests []string                                          // "GET /v2/app/manifests/..."
 	fault    func(w http.ResponseWriter, r *http.Request) bool // true if it has answered
@@ -45,7 +48,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t testing.TB, referrers bool) *world {
 	t.Helper()
-	w := &world{t: t, inner: registrypkg.New(registrypkg.Logger(log.New(io.Discard, "", 0)), registrypkg.WithReferrersSupport(referrers))}
+	w := &world{t: t, referrers: referrers, inner: registrypkg.New(registrypkg.Logger(log.New(io.Discard, "", 0)), registrypkg.WithReferrersSupport(referrers))}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		w.requests = append(w.requests, r.Method+" "+r.URL.Path)
@@ -224,16 +227,6 @@ func (w *world) records() []entry {
 	return entries
 }
 
-// hasReferrers reports whether the registry has the referrers API.
-func (w *world) hasReferrers() bool {
-	w.t.Helper()
-	l, err := w.repo().list(context.Background(), w.image)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return l.referrers
-}
-
 // attLayers returns the digests of the statements in cosign's tag.
 func (w *world) attLayers() []string {
 	w.t.Helper()
@@ -386,4 +379,97 @@ func compact(s string) string {
 		panic(err)
 	}
 	return b.String()
+}
+
+// chains is a Trust in what the recordings in testdata/provenance say.
+var chains = Trust{
+	Builders: []string{"https://tekton.dev/chains/v2"},
+	Tasks:    []TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}},
+}
+
+// byChains believes a key's provenance by those rules.
+func byChains(t testing.TB, k *key) Verifier {
+	t.Helper()
+	v, err := ByProvenance(k, chains)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// provenanceFor is what Chains writes about the record of a clamav-scan that ran for two minutes until noon plus d.
+func provenanceFor(t testing.TB, record v1.Hash, d time.Duration) []byte {
+	t.Helper()
+	b, err := os.ReadFile("testdata/provenance/taskrun-v1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(b), coffee.Hex, record.Hex)
+	for _, minutes := range []int{-2, 0} {
+		at := noon.Add(time.Duration(minutes) * time.Minute)
+		text = strings.ReplaceAll(text, at.Format(time.RFC3339), "@"+at.Add(d).Format(time.RFC3339))
+	}
+	return []byte(strings.ReplaceAll(text, `"@`, `"`))
+}
+
+// provenance attaches a provenance to a manifest as Chains does: in cosign's tag.
+func (w *world) provenance(k *key, at v1.Hash, payload []byte) {
+	w.t.Helper()
+	envelope := w.sign(k, payload)
+	l := describe(envelope, EnvelopeType)
+	l.Annotations = map[string]string{annotationSignature: ""}
+	b, err := json.Marshal(v1.Manifest{
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1,
+		Config: describe([]byte(emptyConfig), emptyConfigType), Layers: []v1.Descriptor{l},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	tag := viewTag(w.image.Context().Digest(at.String()))
+	err = w.repo().push(context.Background(), tag, types.OCIManifestSchema1, b, layer(envelope, EnvelopeType), layer([]byte(emptyConfig), emptyConfigType))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// unsigned writes a statement in the form that Conforma reads.
+func (w *world) unsigned(test string, p Predicate) Record {
+	w.t.Helper()
+	opts := w.opts
+	opts.Form = FormStatement
+	r, err := NewWriter(nil, opts).Write(context.Background(), w.image, test, p)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// remove deletes a manifest, as somebody may who can, and what leads to it.
+func (w *world) remove(r Record) {
+	w.t.Helper()
+	for _, ref := range []string{recordTag(w.image, r.Digest), r.Digest.String(), viewTag(w.image), tagBase(w.image)} {
+		req := httptest.NewRequest(http.MethodDelete, "/v2/"+w.image.Context().RepositoryStr()+"/manifests/"+ref, nil)
+		w.inner.ServeHTTP(httptest.NewRecorder(), req)
+	}
+}
+
+// stock puts an envelope where stock cosign does: into its tag alone.
+func (w *world) stock(envelope []byte) {
+	w.t.Helper()
+	m, _, err := w.repo().att(context.Background(), w.image)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l := describe(envelope, EnvelopeType)
+	l.Annotations = map[string]string{annotationSignature: "", AnnotationPredicateType: TestResultType}
+	m.Layers = append(m.Layers, l)
+	m.Config = describe([]byte(emptyConfig), emptyConfigType)
+	b, err := json.Marshal(m)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	err = w.repo().push(context.Background(), viewTag(w.image), types.OCIManifestSchema1, b, layer(envelope, EnvelopeType), layer([]byte(emptyConfig), emptyConfigType))
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }

@@ -304,9 +304,16 @@ func (r *Resolver) date(e *Evidence) {
 	if e.Time.After(now.Add(skew)) {
 		e.blame(&FutureError{Time: e.Time, Now: now, Skew: skew})
 	}
-	if p := e.Provenance; p != nil && !own.IsZero() && (own.Before(p.Started.Add(-skew)) || own.After(p.Finished.Add(skew))) {
+	if p := e.Provenance; p != nil && !own.IsZero() && !p.covers(own, skew) {
 		e.blame(&ClockError{Time: own, Started: p.Started, Finished: p.Finished, Skew: skew})
 	}
+}
+
+// covers reports whether a time can be within the run. What the provenance does not say excludes nothing.
+func (p *Provenance) covers(t time.Time, skew time.Duration) bool {
+	early := !p.Started.IsZero() && t.Before(p.Started.Add(-skew))
+	late := !p.Finished.IsZero() && t.After(p.Finished.Add(skew))
+	return !early && !late
 }
 
 // finished is the time of the provenance, zero if there is none.

@@ -259,7 +259,7 @@ func sixteenWriters(t *testing.T, w *world) {
 	if diff := cmp.Diff(envelopes, w.attLayers()); diff != "" {
 		t.Errorf("cosign's view differs from the record: %s", diff)
 	}
-	if w.hasReferrers() {
+	if w.referrers {
 		return
 	}
 	index, err := w.repo().fallback(context.Background(), w.image)
@@ -313,7 +313,7 @@ func TestViewThatCannotBeWritten(t *testing.T) {
 		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != r.Digest || e.Result != Failed {
 			t.Errorf("found %s %s, want the record %s", e.Manifest, e.Result, r.Digest)
 		}
-		if index, err := w.repo().fallback(context.Background(), w.image); err != nil || w.hasReferrers() == (len(index) == 1) {
+		if index, err := w.repo().fallback(context.Background(), w.image); err != nil || w.referrers == (len(index) == 1) {
 			t.Errorf("the other view holds %v, %v", index, err)
 		}
 	})
