@@ -103,6 +103,15 @@ var attacks = []attack{{
 	ask:    byProvenanceOnly,
 	answer: "time 2026-03-01T10:00:00Z is not within the run from 2026-03-01T11:58:00Z to 2026-03-01T12:00:00Z",
 }, {
+	name: "the provenance of the newest failure deleted", test: "clamav-scan",
+	do: func(w *world, ours, _ *key) {
+		passed := w.unsigned("clamav-scan", outcome(Passed, -time.Hour))
+		w.provenance(ours, passed.Digest, provenanceFor(w.t, passed.Digest, -time.Hour))
+		w.unsigned("clamav-scan", outcome(Failed, 0))
+	},
+	ask:    byProvenanceOnly,
+	answer: "no provenance is attached to sha256:",
+}, {
 	name: "future date",
 	do: func(w *world, ours, _ *key) {
 		w.write(ours, "scan", outcome(Failed, 0))

@@ -182,7 +182,11 @@ type RollbackError struct {
 }
 
 func (e *RollbackError) Error() string {
-	return fmt.Sprintf("attest: evidence of %s was seen before and is gone: statement %s", stamp(e.Seen), e.Gone)
+	text := fmt.Sprintf("attest: evidence of %s was seen before and is gone", stamp(e.Seen))
+	if len(e.Gone) > 0 {
+		text += ": statement " + e.Gone[0].String()
+	}
+	return text
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -1,0 +1,226 @@
+package attest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"pgregory.net/rapid"
+)
+
+// eachCheckpoint runs a test with every implementation. Each call of open stands for another process.
+func eachCheckpoint(t *testing.T, f func(t *testing.T, open func() Checkpoint)) {
+	t.Helper()
+	t.Run("directory", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "marks")
+		f(t, func() Checkpoint { return CheckpointDir(dir) })
+	})
+	eachRegistry(t, func(t *testing.T, w *world) {
+		repo, err := name.NewRepository(w.image.Context().RegistryStr() + "/gate/marks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(t, func() Checkpoint { return CheckpointRepository(repo, w.opts) })
+	})
+}
+
+var someImage = name.MustParseReference("registry.example.com/team/app").Context().Digest(coffee.String())
+
+func markAt(d time.Duration, statements ...string) Mark {
+	m := Mark{Time: noon.Add(d)}
+	for _, s := range statements {
+		m = m.Merge(Mark{Time: m.Time, Statements: []v1.Hash{describe([]byte(s), "").Digest}})
+	}
+	return m
+}
+
+func TestCheckpointKeepsTheHighestMark(t *testing.T) {
+	eachCheckpoint(t, func(t *testing.T, open func() Checkpoint) {
+		scan, other := testResultOf("scan"), testResultOf("other")
+		see := func(test Test, want Mark) {
+			t.Helper()
+			got, err := open().Seen(t.Context(), someImage, test)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		}
+		see(scan, Mark{})
+		for _, m := range []Mark{markAt(0, "a"), markAt(-time.Hour, "b"), markAt(0, "c"), markAt(0, "a")} {
+			if err := open().Advance(t.Context(), someImage, scan, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		see(scan, markAt(0, "a", "c"))
+		see(other, Mark{})
+		if err := open().Advance(t.Context(), someImage, scan, markAt(time.Nanosecond, "d")); err != nil {
+			t.Fatal(err)
+		}
+		see(scan, markAt(time.Nanosecond, "d"))
+	})
+}
+
+// Processes that advance at the same time do not undo each other.
+func TestCheckpointLosesNoMark(t *testing.T) {
+	eachCheckpoint(t, func(t *testing.T, open func() Checkpoint) {
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		want := Mark{}
+		for i := range 16 {
+			wg.Go(func() {
+				m := markAt(time.Duration(i/4)*time.Second, fmt.Sprint(i))
+				if err := open().Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				want = want.Merge(m)
+			})
+		}
+		wg.Wait()
+		got, err := open().Seen(t.Context(), someImage, testResultOf("scan"))
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	})
+}
+
+// Marks can be merged in any order, as often as one likes.
+func TestMarksMerge(t *testing.T) {
+	marks := rapid.Custom(func(t *rapid.T) Mark {
+		m := markAt(time.Duration(rapid.IntRange(0, 2).Draw(t, "seconds"))*time.Second, rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 3).Draw(t, "statements")...)
+		return rapid.SampledFrom([]Mark{m, {}}).Draw(t, "mark")
+	})
+	equal := func(t *rapid.T, law string, a, b Mark) {
+		if len(a.Statements)+len(b.Statements) == 0 {
+			a.Statements, b.Statements = nil, nil
+		}
+		if diff := cmp.Diff(a, b); diff != "" {
+			t.Fatalf("%s: %s", law, diff)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b, c := marks.Draw(t, "a"), marks.Draw(t, "b"), marks.Draw(t, "c")
+		equal(t, "commutative", a.Merge(b), b.Merge(a))
+		equal(t, "associative", a.Merge(b).Merge(c), a.Merge(b.Merge(c)))
+		equal(t, "idempotent", a.Merge(a).Merge(b), a.Merge(b))
+		if a.Merge(b).Time.Before(a.Time) {
+			t.Fatal("went back")
+		}
+	})
+}
+
+// What is not a mark in the directory is an error: it may be one that is damaged.
+func TestDamagedMarkIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	c := CheckpointDir(dir)
+	if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(0, "a")); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if want := someImage.Name() + "\n" + TestResultType + "\nscan\n"; err != nil || string(text) != want {
+		t.Errorf("it says %q, %v", text, err)
+	}
+	if err := os.Rename(files[0], files[0]+"x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Seen(t.Context(), someImage, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), "is not the name of a mark") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A checkpoint that cannot be asked or moved on is an error, not a missing mark.
+func TestCheckpointThatFails(t *testing.T) {
+	for _, c := range []brokenCheckpoint{{seen: errors.New("no seen")}, {advance: errors.New("no advance")}} {
+		w := newWorld(t, true)
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, 0))
+		w.opts.Checkpoint = c
+		if _, err := w.newest(k, testResultOf("scan")); !errors.Is(err, errors.Join(c.seen, c.advance)) && !strings.Contains(fmt.Sprint(err), "checkpoint: no ") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+type brokenCheckpoint struct{ seen, advance error }
+
+func (c brokenCheckpoint) Seen(context.Context, name.Digest, Test) (Mark, error) { return Mark{}, c.seen }
+
+func (c brokenCheckpoint) Advance(context.Context, name.Digest, Test, Mark) error { return c.advance }
+
+func TestCheckpointIsMovedOnByWhatIsBelieved(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
+		w.opts.Checkpoint = CheckpointDir(t.TempDir())
+		seen := func() time.Time {
+			t.Helper()
+			m, err := w.opts.Checkpoint.Seen(t.Context(), w.image, testResultOf("scan"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m.Time
+		}
+		first := w.write(ours, "scan", outcome(Failed, -time.Hour))
+		if e := w.mustNewest(ours, testResultOf("scan")); e.Completeness != Unproven || e.Problem != nil {
+			t.Errorf("at first: %q, %v", e.Completeness, e.Problem)
+		}
+		if e := w.mustNewest(ours, testResultOf("scan")); e.Completeness != Remembered || e.Problem != nil {
+			t.Errorf("again: %q, %v", e.Completeness, e.Problem)
+		}
+		w.write(theirs, "scan", outcome(Passed, 0)) // is not believed, so it must not be waited for
+		if e := w.mustNewest(ours, testResultOf("scan")); e.Problem == nil || !seen().Equal(noon.Add(-time.Hour)) {
+			t.Errorf("foreign: %v, mark at %s", e.Problem, seen())
+		}
+		w.write(ours, "scan", outcome(Passed, time.Second))
+		w.remove(first) // something newer came, so it may go
+		if e := w.mustNewest(ours, testResultOf("scan")); e.Problem != nil || e.Result != Passed || !seen().Equal(noon.Add(time.Second)) {
+			t.Errorf("newer: %v, mark at %s", e.Problem, seen())
+		}
+	})
+}
+
+// Of two of the same instant one is deleted. The other is as new, and still something is gone.
+func TestOneOfTiedDeleted(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.opts.Checkpoint = CheckpointDir(t.TempDir())
+		w.write(k, "scan", outcome(Passed, 0))
+		failed := w.write(k, "scan", outcome(Failed, 0))
+		w.mustNewest(k, testResultOf("scan"))
+		w.remove(failed)
+		e := w.mustNewest(k, testResultOf("scan"))
+		if r := wantAs[*RollbackError](t, e.Problem); len(r.Gone) != 1 || e.Result != Unknown {
+			t.Errorf("got %+v, result %q", r, e.Result)
+		}
+	})
+}
+
+// With everything deleted there is no evidence, and the checkpoint says that there was.
+func TestEverythingDeleted(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.opts.Checkpoint = CheckpointDir(t.TempDir())
+	r := w.write(k, "scan", outcome(Failed, 0))
+	w.mustNewest(k, testResultOf("scan"))
+	w.remove(r)
+	_, err := w.newest(k, testResultOf("scan"))
+	wantAs[*RollbackError](t, err)
+	if !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+}
