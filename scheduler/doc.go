@@ -42,6 +42,9 @@
 // of what it waits for: waiting, ready, running, passed, failed, canceled. Verdicts are never stored, so cancellation by
 // a failed parent ends by itself when the parent passes, and nothing that was observed is ever overwritten.
 //
+// What a run left, such as a statement about an image, is an [Artifact]. It is observed with the run and kept with the
+// newest one, for whoever judges the evidence on the image; no rule looks at it.
+//
 // # What callers promise
 //
 //   - Outside objects are named after the run, so that starting a run twice finds the first.

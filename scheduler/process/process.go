@@ -96,9 +96,7 @@ func (r Runner) Run(ctx context.Context, t scheduler.Task) (scheduler.Result, er
 	cmd := c.prepare(t, dir)
 	stopped, err := carryOut(ctx, cmd, out, r.Grace, log)
 	result, err := conclude(ctx, cmd, out.kept(), stopped, err)
-	if cmd.Process != nil {
-		addResults(&result, dir, log)
-	}
+	addResults(&result, dir, log)
 	return result, err
 }
 

@@ -97,6 +97,7 @@ func TestResults(t *testing.T) {
 		},
 		{"without end", "ln -s /dev/zero $TESTDAG_RESULTS/ARTIFACT_OUTPUTS", passes("ARTIFACT_OUTPUTS: path escapes from parent")},
 		{"a link out", "ln -s ../../../../../etc/passwd $TESTDAG_RESULTS/ARTIFACT_OUTPUTS", passes("ARTIFACT_OUTPUTS: path escapes from parent")},
+		{"a digest that is no file", write("ARTIFACT_URI", app1.URI) + "mkdir $TESTDAG_RESULTS/ARTIFACT_DIGEST", passes("ARTIFACT_URI and ARTIFACT_DIGEST: it is not a file")},
 		{"a pipe", "mkfifo $TESTDAG_RESULTS/ARTIFACT_OUTPUTS", passes("ARTIFACT_OUTPUTS: it is not a file")},
 		{"a directory", "mkdir $TESTDAG_RESULTS/ARTIFACT_OUTPUTS", passes("ARTIFACT_OUTPUTS: it is not a file")},
 		{
