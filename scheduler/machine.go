@@ -84,8 +84,8 @@ type note struct {
 }
 
 // NewMachine returns a Machine that begins with a snapshot, which may be nil. What no event could have brought it puts
-// right: bases are sorted and rid of what names no run, artifacts are as news brings them, and numbers of runs that the JSON form of a snapshot could not hold
-// are taken as the nearest that it could.
+// right: bases are sorted and rid of what names no run, artifacts are as news brings them, and numbers of runs that the JSON
+// form of a snapshot could not hold are taken as the nearest that it could.
 func NewMachine(g *dag.Graph, s Snapshot) *Machine {
 	m := &Machine{g: g}
 	m.lay()
@@ -191,9 +191,8 @@ func (m *Machine) StartedAt(i int) (changed bool) {
 	return true
 }
 
-// FinishedAt observes that the newest run of a scenario is over: it is Observe of [Finished], for a run that left no
-// artifacts. It panics if i is not in
-// [0, Graph().Len()).
+// FinishedAt observes that the newest run of a scenario is over: it is Observe of [Finished], and says nothing of artifacts.
+// It panics if i is not in [0, Graph().Len()).
 func (m *Machine) FinishedAt(i int, phase Phase) (changed bool) {
 	n := &m.nodes[i]
 	if n.news(n.run, phase, false) == 0 {

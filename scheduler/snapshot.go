@@ -43,7 +43,9 @@ func name[T ~uint8](v T, names []string, kind string) string {
 }
 
 // A Status is what has been observed of one scenario: of its newest run, and what people asked for. The zero Status is a
-// scenario that nobody has started. (The marks stand together so that it takes less room: how long Next takes depends on it.)
+// scenario that nobody has started.
+//
+// The marks stand beside each other to save room: how long [Next] takes for a large graph depends on it.
 type Status struct {
 	Run   int   // newest run that was started, 0 if none
 	Basis []Ref // newest runs of the parents when it was started, by ascending ID; parents without a run are left out
