@@ -1,0 +1,160 @@
+package chains
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	testresult "github.com/in-toto/attestation/go/predicates/test_result/v0"
+	vulns "github.com/in-toto/attestation/go/predicates/vulns/v02"
+	intoto "github.com/in-toto/attestation/go/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// written has attest write a predicate, and returns the statement that is in the registry.
+func (b *bench) written(p attest.Predicate) []byte {
+	b.t.Helper()
+	signer, err := taskSigner()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	record, err := attest.NewWriter(signer, attest.Options{}).Write(b.t.Context(), b.image, testName, p)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	img, err := remote.Image(record.Repository.Digest(record.Digest.String()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	layers, err := img.Layers()
+	if err != nil || len(layers) != 1 {
+		b.t.Fatalf("layers %v, %v", layers, err)
+	}
+	var e struct{ Payload string }
+	if err := json.Unmarshal(content(b.t, layers[0]), &e); err != nil {
+		b.t.Fatal(err)
+	}
+	payload, err := base64.StdEncoding.DecodeString(e.Payload)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return payload
+}
+
+// predicate has in-toto's own types read the statement, and its predicate into p.
+func (b *bench) predicate(payload []byte, predicateType string, p proto.Message) {
+	b.t.Helper()
+	var s intoto.Statement
+	if err := protojson.Unmarshal(payload, &s); err != nil { // strictly: the statement has no fields of ours
+		b.t.Fatal(err)
+	}
+	if err := s.Validate(); err != nil {
+		b.t.Error(err)
+	}
+	if s.Type != intoto.StatementTypeUri || s.PredicateType != predicateType {
+		b.t.Errorf("got type %s, predicate type %s", s.Type, s.PredicateType)
+	}
+	if len(s.Subject) != 1 || s.Subject[0].Name != b.image.Context().Name() || "sha256:"+s.Subject[0].Digest["sha256"] != b.image.DigestStr() {
+		b.t.Errorf("got subjects %v", s.Subject)
+	}
+	var raw struct{ Predicate json.RawMessage }
+	if err := json.Unmarshal(payload, &raw); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(raw.Predicate, p); err != nil { // timestamp and TestField are unknown
+		b.t.Fatal(err)
+	}
+}
+
+func TestInTotoReadsVulns(t *testing.T) {
+	b := newBench(t, cosignKey)
+	end := finished.Add(1500 * time.Millisecond)
+	empty := attest.Vulns{
+		Scanner: attest.Scanner{
+			URI: "pkg:github/aquasecurity/trivy@v0.69.0", Version: "0.69.0",
+			DB:     attest.ScannerDB{URI: "https://example.com/db", Version: "2", LastUpdate: started.Time},
+			Result: []attest.Finding{},
+		},
+		Metadata: attest.ScanMetadata{StartedOn: started.Time, FinishedOn: end},
+	}
+	full := empty
+	full.Scanner.Result = []attest.Finding{
+		{ID: "CVE-2026-1", Severity: []attest.Severity{{Method: "nvd", Score: "high"}, {Method: "cvss_score", Score: "5.2"}},
+			Annotations: []map[string]any{{"fixed": "1.2"}, {"package": "zlib"}}},
+		{ID: "GHSA-x", Severity: []attest.Severity{}},
+	}
+	for name, want := range map[string]attest.Vulns{"nothing found": empty, "findings": full} {
+		t.Run(name, func(t *testing.T) {
+			var p vulns.Vulns
+			b.predicate(b.written(want), attest.VulnsType, &p)
+			s, m := p.GetScanner(), p.GetMetadata()
+			got := attest.Vulns{
+				Scanner: attest.Scanner{
+					URI: s.GetUri(), Version: s.GetVersion(), Result: []attest.Finding{},
+					DB: attest.ScannerDB{URI: s.GetDb().GetUri(), Version: s.GetDb().GetVersion(), LastUpdate: s.GetDb().GetLastUpdate().AsTime()},
+				},
+				Metadata: attest.ScanMetadata{StartedOn: m.GetScanStartedOn().AsTime(), FinishedOn: m.GetScanFinishedOn().AsTime()},
+			}
+			for _, r := range s.GetResult() {
+				f := attest.Finding{ID: r.GetId(), Severity: []attest.Severity{}}
+				for _, severity := range r.GetSeverity() {
+					f.Severity = append(f.Severity, attest.Severity{Method: severity.GetMethod(), Score: severity.GetScore()})
+				}
+				for _, a := range r.GetAnnotations() {
+					f.Annotations = append(f.Annotations, a.AsMap())
+				}
+				got.Scanner.Result = append(got.Scanner.Result, f)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestInTotoReadsTestResults(t *testing.T) {
+	b := newBench(t, cosignKey)
+	for _, result := range []attest.Result{attest.Passed, attest.Warned, attest.Failed} {
+		want := attest.TestResult{
+			Result: result, URL: "https://example.com/run/1", PassedTests: []string{"a"}, WarnedTests: []string{"b", "c"},
+			Configuration: []attest.ResourceDescriptor{
+				{Name: testName, URI: "https://example.com/scan.yaml", Digest: map[string]string{"sha256": bundleHex}, MediaType: "text/yaml"},
+				{Name: "more", Content: []byte("x"), DownloadLocation: "https://example.com/more", Annotations: map[string]any{"k": "v"}},
+			},
+		}
+		if result == attest.Failed {
+			want.FailedTests = []string{"d"}
+		}
+		timed := want
+		timed.Timestamp, timed.Successes, timed.Warnings = finished.Time, 1, 2
+		var p testresult.TestResult
+		b.predicate(b.written(timed), attest.TestResultType, &p)
+		got := attest.TestResult{
+			Result: attest.Result(p.GetResult()), URL: p.GetUrl(),
+			PassedTests: p.GetPassedTests(), WarnedTests: p.GetWarnedTests(), FailedTests: p.GetFailedTests(),
+		}
+		for _, c := range p.GetConfiguration() {
+			got.Configuration = append(got.Configuration, descriptor(c))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func descriptor(d *intoto.ResourceDescriptor) attest.ResourceDescriptor {
+	out := attest.ResourceDescriptor{
+		Name: d.GetName(), URI: d.GetUri(), Digest: d.GetDigest(), Content: d.GetContent(),
+		DownloadLocation: d.GetDownloadLocation(), MediaType: d.GetMediaType(),
+	}
+	if d.Annotations != nil {
+		out.Annotations = d.GetAnnotations().AsMap()
+	}
+	return out
+}
