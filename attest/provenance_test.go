@@ -275,6 +275,7 @@ func TestRefOfATask(t *testing.T) {
 		{"git, resolved with a slash", gitRef(git+"/", "main", "scan.yaml") + "," + configSource("git+"+git+"/", lintDigest, "scan.yaml"), "git+" + git + ".git//scan.yaml", lintDigest},
 		{"git, resolved to another commit", gitRef(git, commit, "scan.yaml") + "," + configSource("git+"+git, "sha1:"+strings.Repeat("0", 40), "scan.yaml"), "", ""},
 		{"git, resolved to another file", gitRef(git, commit, "scan.yaml") + "," + configSource("git+"+git, lintDigest, "other.yaml"), "", ""},
+		{"git by branch, resolved with the file", `"ref":{"resolver":"git","params":[{"name":"url","value":"` + git + `"}]},` + configSource("git+"+git, lintDigest, "scan.yaml"), "git+" + git + ".git//scan.yaml", lintDigest},
 		{"git with gitCommit", configSource("git+"+git, "gitCommit:"+commit, "scan.yaml"), "git+" + git + ".git//scan.yaml", lintDigest},
 		{"git by ssh", gitRef("git@example.com:org/tasks.git", commit, "scan.yaml"), "git+git@example.com:org/tasks.git//scan.yaml", lintDigest},
 		{"git without URL", gitRef("", commit, "scan.yaml"), "", ""},
@@ -392,7 +393,12 @@ func TestContentsShareALimit(t *testing.T) {
 	if _, err := parseProvenance(build(5), limits); err != nil {
 		t.Error(err)
 	}
-	_, err := parseProvenance(build(7), limits)
+	_, err := parseProvenance(statementWith(ProvenanceType, `{"buildDefinition":{"buildType":"https://tekton.dev/chains/v2/slsa-tekton","externalParameters":{"runSpec":{"pipelineRef":{}}},"resolvedDependencies":[`+
+		content("", "", strings.Repeat("[", 65))+`]}}`), limits)
+	if l := wantAs[*LimitError](t, err); l.What != "JSON depth" {
+		t.Errorf("got %+v", l)
+	}
+	_, err = parseProvenance(build(7), limits)
 	if l := wantAs[*LimitError](t, err); l.What != "JSON values" || l.Limit != 500 || l.Got <= 500 {
 		t.Errorf("got %+v", l)
 	}
@@ -433,6 +439,78 @@ func TestKindOfRunInV1(t *testing.T) {
 	}
 }
 
+// content is a task of a PipelineRun as build type slsa-tekton has it.
+func content(uri, digest, run string) string {
+	algorithm, hex, _ := strings.Cut(digest, ":")
+	return fmt.Sprintf(`{"name":"pipelineTask","uri":%q,"digest":{%q:%q},"content":%q}`, uri, algorithm, hex, base64.StdEncoding.EncodeToString([]byte(run)))
+}
+
+// pipelineV1 is the provenance of a PipelineRun with the given dependencies, as JSON.
+func pipelineV1(t testing.TB, buildType string, dependencies ...string) *Provenance {
+	t.Helper()
+	p, err := ParseProvenance(statementWith(ProvenanceType, fmt.Sprintf(
+		`{"buildDefinition":{"buildType":%q,"externalParameters":{"runSpec":{"pipelineRef":{}}},"resolvedDependencies":[%s]}}`,
+		buildType, strings.Join(dependencies, ","))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// As long as one task may be missing, no task is known to have made anything.
+func TestTasksAreCompleteInFullOnly(t *testing.T) {
+	made := content("quay.io/a/b", clamavDigest, `{"status":{"results":[{"name":"ARTIFACT_DIGEST","value":"`+coffee.String()+`"}]}}`)
+	for _, tt := range []struct {
+		buildType    string
+		dependencies []string
+		want         bool
+	}{
+		{"https://tekton.dev/chains/v2/slsa-tekton", []string{made}, true},
+		{"https://tekton.dev/chains/v2/slsa-tekton", []string{made, `{"name":"pipelineTask","uri":"quay.io/c/d"}`}, false},
+		{"https://tekton.dev/chains/v2/slsa", []string{made}, false},
+		{"https://tekton.dev/chains/v2/slsa", nil, false},
+	} {
+		p := pipelineV1(t, tt.buildType, tt.dependencies...)
+		if _, ok := p.TaskOf(coffee); p.Complete != tt.want || ok != tt.want {
+			t.Errorf("%s with %s: %+v, made by a known task: %t", tt.buildType, tt.dependencies, p, ok)
+		}
+	}
+}
+
+// What the dependency says was resolved counts. The path inside comes from the run, if both mean the same repository.
+func TestTaskInFull(t *testing.T) {
+	run := func(uri string) string {
+		return `{"status":{"conditions":[{"type":"Ready","status":"False"},{"type":"Succeeded","status":"Unknown"}],"provenance":{"refSource":{"uri":"` + uri + `","entryPoint":"scan.yaml"}}}}`
+	}
+	p := pipelineV1(t, "https://tekton.dev/chains/v2/slsa-tekton",
+		content("git+https://example.com/x", lintDigest, run("git+https://example.com/x")),
+		content("git+https://example.com/x", lintDigest, run("git+https://example.com/y")),
+		content("", "", run("git+https://example.com/y")))
+	want := []task{
+		{Ref: "git+https://example.com/x.git//scan.yaml", Digest: lintDigest, Status: "Running"},
+		{Ref: "git+https://example.com/x.git", Digest: lintDigest, Status: "Running"},
+		{Status: "Running"},
+	}
+	if diff := cmp.Diff(want, tasksOf(p)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A TaskRun of v1 has its path beside its definition.
+func TestPathOfATaskRun(t *testing.T) {
+	for repository, want := range map[string]string{"git+https://example.com/x": "//scan.yaml", "git+https://example.com/y": ""} {
+		p, err := ParseProvenance(statementWith(ProvenanceType, `{"buildDefinition":{"buildType":"https://tekton.dev/chains/v2/slsa",
+			"externalParameters":{"runSpec":{"taskRef":{"resolver":"git"}},"buildConfigSource":{"repository":"`+repository+`","path":"scan.yaml"}},
+			"resolvedDependencies":[{"name":"task","uri":"git+https://example.com/x","digest":{"sha1":"48df630394794f28142224295851a45eea5c63ae"}}]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]task{{Ref: "git+https://example.com/x.git" + want, Digest: lintDigest}}, tasksOf(p)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 // Of two definitions nobody knows which one ran.
 func TestTaskRunWithTwoDefinitions(t *testing.T) {
 	p, err := ParseProvenance(statementWith(ProvenanceType, `{"buildDefinition":{"buildType":"https://tekton.dev/chains/v2/slsa",
@@ -467,7 +545,8 @@ func TestTaskOf(t *testing.T) {
 		{"nobody", []string{other}, ""},
 		{"the only task, which names nothing", []string{named("a", "")}, ""},
 		{"two tasks", []string{named("a", text("IMAGE_DIGEST", digest)), named("b", object("ARTIFACT_OUTPUTS", digest))}, ""},
-		{"digest among other results", []string{named("a", text("IMAGES_PROCESSED", digest)+","+text("REPORTS", digest))}, ""},
+		{"images by line", []string{other, named("a", text("IMAGES", "quay.io/x@sha256:"+someHex+"\nquay.io/team/app@"+digest))}, "a"},
+		{"digest among other results", []string{named("a", text("IMAGES_PROCESSED", "x@"+digest)+","+text("REPORTS", digest))}, ""},
 		{"object that is text", []string{named("a", text("ARTIFACT_OUTPUTS", `{"digest":"`+digest+`"}`))}, ""},
 		{"object with a key in another case", []string{named("a", `{"name":"ARTIFACT_OUTPUTS","value":{"Digest":"`+digest+`"}}`)}, ""},
 		{"part of a digest", []string{named("a", text("IMAGES", "quay.io/team/app@"+digest+"00"))}, ""},

@@ -165,6 +165,22 @@ func TestMatches(t *testing.T) {
 	})
 }
 
+func TestMatchesInOrder(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, text string
+		want          bool
+	}{
+		{"a*b", "ab", true}, {"a*b", "axb", true}, {"a*b", "axbx", false}, {"a*b", "xab", false},
+		{"a*", "a/b:c", true}, {"*a", "ba", true}, {"*a", "ab", false}, {"*", "", true}, {"", "", true}, {"", "a", false},
+		{"a*a", "a", false}, {"ab*bc", "abc", false}, {"a*b*c", "a-c-b-c", true}, {"a*b*c", "a-c-b", false}, {"a**b", "ab", true},
+		{"a", "ab", false}, {"a.b", "axb", false}, {"[ab]", "a", false}, {"a?", "ab", false},
+	} {
+		if got := matches(tt.pattern, tt.text); got != tt.want {
+			t.Errorf("matches(%q, %q) is %t", tt.pattern, tt.text, got)
+		}
+	}
+}
+
 // What grows with every star in a naive matcher takes no time here.
 func TestMatchesManyStars(t *testing.T) {
 	if matches(strings.Repeat("a*", 10000)+"b", strings.Repeat("a", 100000)) {
