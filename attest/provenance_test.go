@@ -545,7 +545,7 @@ func TestTaskOf(t *testing.T) {
 		{"nobody", []string{other}, ""},
 		{"the only task, which names nothing", []string{named("a", "")}, ""},
 		{"two tasks", []string{named("a", text("IMAGE_DIGEST", digest)), named("b", object("ARTIFACT_OUTPUTS", digest))}, ""},
-		{"images by line", []string{other, named("a", text("IMAGES", "quay.io/x@sha256:"+someHex+"\nquay.io/team/app@"+digest))}, "a"},
+		{"images by line", []string{other, named("a", text("IMAGES", "quay.io/team/app@"+digest+"\nquay.io/x@sha256:"+someHex))}, "a"},
 		{"digest among other results", []string{named("a", text("IMAGES_PROCESSED", "x@"+digest)+","+text("REPORTS", digest))}, ""},
 		{"object that is text", []string{named("a", text("ARTIFACT_OUTPUTS", `{"digest":"`+digest+`"}`))}, ""},
 		{"object with a key in another case", []string{named("a", `{"name":"ARTIFACT_OUTPUTS","value":{"Digest":"`+digest+`"}}`)}, ""},
