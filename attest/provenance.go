@@ -43,7 +43,8 @@ type Provenance struct {
 	Finished  time.Time            // as signed, in whole seconds; zero if absent
 
 	// Tasks is what ran, in the order of the provenance: one for a TaskRun. Chains leaves out what did not run to an
-	// end, and custom tasks.
+	// end, custom tasks, and in v0.2 also a task with a step whose name begins with "unnamed-", which whoever writes the
+	// pipeline chooses.
 	Tasks []ProvenanceTask
 
 	// Complete says that the format lists every task. That of a PipelineRun with build type .../chains/v2/slsa does not:
