@@ -338,3 +338,77 @@ func TestProvenanceOfARecordIsNoEvidenceAboutTheImage(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A statement that nobody signed counts once Chains has signed provenance of its record, if the tasks are trusted and all
+// are known, and not before.
+func TestResolverBelievesBecauseOfChains(t *testing.T) {
+	tasks := []attest.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/*"}, {Pattern: "git+https://example.com/org/*"}}
+	for _, f := range allFormats {
+		t.Run(f.String(), func(t *testing.T) {
+			b := newBench(t, cosignKey)
+			b.record = b.attestUnsigned()
+			test := attest.Test{Name: testName, PredicateType: attest.TestResultType}
+			if e := b.newest(tasks, test); e.Problem == nil || e.Result != attest.Unknown {
+				t.Fatalf("believed before Chains signed: %+v", e)
+			}
+			b.sign(f, pipelineRun(clamav(results(t, b.record)), lint()))
+			e := b.newest(tasks, test)
+			if f.buildType == buildTypeSLSA {
+				if e.Problem == nil {
+					t.Error("believed although tasks may be missing")
+				}
+				return
+			}
+			if e.Problem != nil || e.Result != attest.Passed || e.Manifest != b.record.Digest || e.By.Kind != "provenance" {
+				t.Fatalf("got %+v", e)
+			}
+			if e.Clock != attest.ClockProvenance || !e.Time.Equal(finished.Time) {
+				t.Errorf("time %s by %s", e.Time, e.Clock)
+			}
+			if e := b.newest(tasks[:1], test); e.Problem == nil || e.Result != attest.Unknown {
+				t.Errorf("believed although the lint task is not trusted: %+v", e)
+			}
+		})
+	}
+}
+
+// attestUnsigned replaces the bench's image by one whose only statement is unsigned.
+func (b *bench) attestUnsigned() attest.Record {
+	b.t.Helper()
+	img, err := mutate.Config(empty.Image, v1.Config{Labels: map[string]string{"unsigned": "yes"}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	h, err := img.Digest()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.image = b.image.Context().Digest(h.String())
+	if err := remote.Write(b.image, img); err != nil {
+		b.t.Fatal(err)
+	}
+	record, err := attest.NewWriter(nil, attest.Options{Form: attest.FormStatement}).Write(b.t.Context(), b.image, testName,
+		attest.TestResult{Result: attest.Passed, Timestamp: finished.Time})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return record
+}
+
+// newest is the newest evidence for who believes Chains, its builder and tasks.
+func (b *bench) newest(tasks []attest.TaskRule, test attest.Test) attest.Evidence {
+	b.t.Helper()
+	key, err := cosign.LoadVerifier(b.public)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	verifier, err := attest.ByProvenance(key, attest.Trust{Builders: []string{builder}, Tasks: tasks})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	e, err := attest.NewResolver(verifier, attest.Options{}).Newest(b.t.Context(), b.image, test)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return e
+}
