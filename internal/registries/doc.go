@@ -1,0 +1,24 @@
+// Package registries holds tests of what attest promises, against registries that people run: go-containerregistry's own
+// with and without the referrers API, Debian's docker-registry, and CNCF distribution. It is a module of its own, so that
+// a registry's dependencies never reach users of the library.
+//
+//	go -C internal/registries test -v .     # what is lost, beside stock cosign, as a table
+//	go -C internal/registries run ./costs   # what reading costs, beside stock cosign, as a table
+//
+// # What is tested
+//
+// Sixteen writers write to one image at once, again and again. What each was told is written must be found in the record,
+// with every view hidden from the reader, and stock cosign must verify it in the image's .att tag. The same with a delay
+// in each request, and with writers that are processes and get killed at random moments: then what they said must be
+// there, and one more writer must bring the .att tag up to the record. At last the registries that collect garbage
+// delete everything untagged, and nothing of ours may be gone.
+//
+// Stock cosign's own way, to append to .att, is tried beside it, at the same time scale, on the same registries. How much
+// of it is left is reported, and nothing is asked of it.
+//
+// # What it needs
+//
+// Distribution is built from its module, which takes a minute the first time. The docker-registry command comes from
+// Debian's package of that name and must be in PATH. Without it the tests that need it are skipped, unless
+// TESTDAG_REQUIRE_REGISTRIES is 1: then they fail.
+package registries

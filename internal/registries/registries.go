@@ -1,0 +1,85 @@
+package registries
+
+import (
+	"context"
+	"crypto"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/sigstore/cosign/v2/pkg/cosign"
+	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// NewTransport returns a transport that keeps as many connections as there are requests at once. Those of 16 writers are
+// more than the default keeps, and a connection for each request would be what is measured.
+func NewTransport() *http.Transport {
+	t := remote.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 1024
+	return t
+}
+
+// PushImage puts an image into repo, under a tag, so that no registry takes it for garbage. Images differ by tag.
+func PushImage(ctx context.Context, repo name.Repository, tag string) (name.Digest, error) {
+	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
+	img, err := mutate.Config(img, v1.Config{Labels: map[string]string{"name": tag}})
+	if err != nil {
+		return name.Digest{}, err
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		return name.Digest{}, err
+	}
+	return repo.Digest(digest.String()), remote.Write(repo.Tag(tag), img, remote.WithContext(ctx))
+}
+
+// Statement returns an in-toto statement that test passed on image, for those that write without attest.
+func Statement(image name.Digest, test string, finished time.Time) ([]byte, error) {
+	digest, err := v1.NewHash(image.DigestStr())
+	if err != nil {
+		return nil, err
+	}
+	predicate, err := json.Marshal(attest.TestResult{
+		Result:        attest.Passed,
+		Configuration: []attest.ResourceDescriptor{{Name: test}},
+		Timestamp:     finished.UTC(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(attest.Statement{
+		Type:          attest.StatementType,
+		Subject:       []attest.ResourceDescriptor{{Name: image.Context().Name(), Digest: map[string]string{"sha256": digest.Hex}}},
+		PredicateType: attest.TestResultType,
+		Predicate:     predicate,
+	})
+}
+
+// Checks returns what stock cosign needs to verify attestations with a public key, as its command does it with
+// --key and --insecure-ignore-tlog.
+func Checks(publicPEM []byte, opts ...ociremote.Option) (*cosign.CheckOpts, error) {
+	public, err := cryptoutils.UnmarshalPEMToPublicKey(publicPEM)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := signature.LoadVerifier(public, crypto.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	return &cosign.CheckOpts{
+		SigVerifier:        verifier,
+		ClaimVerifier:      cosign.IntotoSubjectClaimVerifier,
+		IgnoreTlog:         true,
+		RegistryClientOpts: opts,
+	}, nil
+}
