@@ -160,22 +160,20 @@ type death struct {
 // tag that stock cosign reads up to the record.
 func TestKilledWritersLoseNothing(t *testing.T) {
 	var rows []death
-	for _, kind := range kinds {
-		t.Run(kind.name, func(t *testing.T) {
-			b := newBench(t, kind.start(t), 0)
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
-			random := rand.New(rand.NewPCG(seed, 0))
-			sum := death{registry: kind.name}
-			for i := range *kills {
-				d := b.kill(b.push(fmt.Sprintf("killed-%d", i)), random)
-				sum.kills += d.kills
-				sum.said, sum.record = sum.said+d.said, sum.record+d.record
-				sum.view, sum.repair = sum.view+d.view, sum.repair+d.repair
-			}
-			rows = append(rows, sum)
-		})
-	}
+	each(t, func(t *testing.T, k kind) {
+		b := newBench(t, k.start(t), 0)
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 0))
+		sum := death{registry: k.name}
+		for i := range *kills {
+			d := b.kill(b.push(fmt.Sprintf("killed-%d", i)), random)
+			sum.kills += d.kills
+			sum.said, sum.record = sum.said+d.said, sum.record+d.record
+			sum.view, sum.repair = sum.view+d.view, sum.repair+d.repair
+		}
+		rows = append(rows, sum)
+	})
 	var text strings.Builder
 	text.WriteString("| registry | killed | said to be written | in the record | in .att | in .att after one more writer |\n" +
 		"|---|--:|--:|--:|--:|--:|\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -63,6 +64,27 @@ func Statement(image name.Digest, test string, finished time.Time) ([]byte, erro
 		PredicateType: attest.TestResultType,
 		Predicate:     predicate,
 	})
+}
+
+// Outcome returns what a DSSE envelope around a test-result says, for those that read with stock cosign, which verifies
+// envelopes and leaves it to its user to look inside.
+func Outcome(envelope []byte) (attest.TestResult, error) {
+	var e struct{ Payload []byte }
+	if err := json.Unmarshal(envelope, &e); err != nil {
+		return attest.TestResult{}, err
+	}
+	statement, err := attest.ParseStatement(e.Payload)
+	if err != nil {
+		return attest.TestResult{}, err
+	}
+	var r attest.TestResult
+	if err := json.Unmarshal(statement.Predicate, &r); err != nil {
+		return attest.TestResult{}, err
+	}
+	if len(r.Configuration) == 0 {
+		return attest.TestResult{}, errors.New("it does not say which test it is of")
+	}
+	return r, nil
 }
 
 // Checks returns what stock cosign needs to verify attestations with a public key, as its command does it with

@@ -21,23 +21,42 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 )
 
-// A server is a registry that runs, at a loopback address.
-type server struct {
-	host   string
-	binary string // empty if it runs in this process
-	config string // file
-	stop   func()
+// A kind is a registry that is tried.
+type kind struct {
+	name      string
+	referrers bool                      // it has the referrers API
+	binary    func(t *testing.T) string // nil if it runs in this process
 }
 
-// kinds are the registries that are tried.
-var kinds = []struct {
-	name  string
-	start func(t *testing.T) *server
-}{
-	{"go-containerregistry, referrers API", func(t *testing.T) *server { return inMemory(t, true) }},
-	{"go-containerregistry", func(t *testing.T) *server { return inMemory(t, false) }},
-	{"docker-registry", func(t *testing.T) *server { return onDisk(t, docker(t)) }},
-	{"distribution", func(t *testing.T) *server { return onDisk(t, distribution(t)) }},
+var kinds = []kind{
+	{"go-containerregistry, referrers API", true, nil},
+	{"go-containerregistry", false, nil},
+	{"docker-registry", false, docker},
+	{"distribution", false, distribution},
+}
+
+// start starts a registry that stops when the test ends.
+func (k kind) start(t *testing.T) *server {
+	if k.binary == nil {
+		return inMemory(t, k.referrers)
+	}
+	return onDisk(t, k.binary(t))
+}
+
+// each runs a test on each kind of registry.
+func each(t *testing.T, f func(t *testing.T, k kind)) {
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) { f(t, k) })
+	}
+}
+
+// A server is a registry that runs, at a loopback address.
+type server struct {
+	host string
+
+	// What runs as a command has these too.
+	binary, config string
+	stop           func()
 }
 
 func inMemory(t *testing.T, referrers bool) *server {
@@ -46,7 +65,7 @@ func inMemory(t *testing.T, referrers bool) *server {
 	s.Config.ErrorLog = quiet
 	s.Start()
 	t.Cleanup(s.Close)
-	return &server{host: s.Listener.Addr().String(), stop: s.Close}
+	return &server{host: s.Listener.Addr().String()}
 }
 
 // docker returns the path of Debian's docker-registry command.
@@ -154,14 +173,13 @@ func (s *server) await(ended <-chan struct{}) error {
 }
 
 // collectGarbage stops the registry, has it delete all that no tag leads to, and starts it anew.
-func (s *server) collectGarbage(t *testing.T) string {
+func (s *server) collectGarbage(t *testing.T) {
 	s.stop()
 	out, err := exec.Command(s.binary, "garbage-collect", "--delete-untagged=true", s.config).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	s.start(t)
-	return string(out)
 }
 
 func (s *server) repository(t *testing.T, path string) name.Repository {
