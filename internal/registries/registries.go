@@ -15,7 +15,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
+	"github.com/sigstore/cosign/v2/pkg/oci"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
+	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
 
@@ -64,6 +66,12 @@ func Statement(image name.Digest, test string, finished time.Time) ([]byte, erro
 		PredicateType: attest.TestResultType,
 		Predicate:     predicate,
 	})
+}
+
+// StockAttestation returns an envelope with a test-result in the form in which cosign attest adds it to an .att tag.
+func StockAttestation(envelope []byte) (oci.Signature, error) {
+	return static.NewAttestation(envelope, static.WithLayerMediaType(attest.EnvelopeType),
+		static.WithAnnotations(map[string]string{attest.AnnotationPredicateType: attest.TestResultType}))
 }
 
 // Outcome returns what a DSSE envelope around a test-result says, for those that read with stock cosign, which verifies

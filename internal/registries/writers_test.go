@@ -18,7 +18,6 @@ import (
 	sigstore "github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
-	"github.com/sigstore/cosign/v2/pkg/oci/static"
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
@@ -104,8 +103,7 @@ func (b bench) append(image name.Digest, test string) error {
 	if err != nil {
 		return err
 	}
-	statement, err := static.NewAttestation(envelope, static.WithLayerMediaType(attest.EnvelopeType),
-		static.WithAnnotations(map[string]string{attest.AnnotationPredicateType: attest.TestResultType}))
+	statement, err := StockAttestation(envelope)
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,9 @@
 // Stock cosign has no question for that: it verifies everything, and its user looks for the newest. Before anything is
 // measured everybody must give the same answer, and those who read everything must have verified everything.
 //
-// The statements are there three times: as records, in the .att tag, and as sigstore bundles at the same image in another
-// repository, since bundles at an image keep cosign from its .att tag. Requests are counted, and delayed, by a handler
-// before the registry, so they are the same for all. Connections are kept for everybody.
+// The same statements are there as attest writes them, records and an .att tag that shows them, and in another repository
+// as stock cosign does: in an .att tag, and as sigstore bundles. Requests are counted, and delayed, by a handler before the
+// registry, so that it is the same for all. Connections are kept for everybody.
 //
 // The median of several turns counts. What would take longer than the limit, as its cost at the size before tells, is
 // left out.
@@ -48,8 +48,9 @@ type options struct {
 	readme string
 }
 
-func parse(args []string) (o options, err error) {
+func parse(args []string, usage io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("costs", flag.ContinueOnError)
+	flags.SetOutput(usage)
 	sizes := flags.String("sizes", "1,10,100,1000", "`numbers` of statements, ascending; cosign reads 1000 at most")
 	delays := flags.String("delays", "0,20ms", "`times` that are added to each request")
 	flags.IntVar(&o.turns, "turns", 5, "how `often` each is measured")
@@ -98,7 +99,7 @@ func parseList[T any](text string, parse func(string) (T, error)) ([]T, error) {
 
 // compare is the whole program: it fills a registry, checks, measures, and prints or writes.
 func compare(ctx context.Context, args []string, out, progress io.Writer) error {
-	o, err := parse(args)
+	o, err := parse(args, progress)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	}

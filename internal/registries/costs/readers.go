@@ -40,11 +40,14 @@ type reader struct {
 }
 
 var readers = []reader{
-	{"stock cosign, `.att`", true, func(ctx context.Context, s *stage, from shelf) (answer, error) {
+	{"stock cosign, its `.att`", true, func(ctx context.Context, s *stage, from shelf) (answer, error) {
+		return s.stock(ctx, from.stock, false)
+	}},
+	{"stock cosign, `.att` of `attest`", true, func(ctx context.Context, s *stage, from shelf) (answer, error) {
 		return s.stock(ctx, from.image, false)
 	}},
 	{"stock cosign, bundles", true, func(ctx context.Context, s *stage, from shelf) (answer, error) {
-		return s.stock(ctx, from.bundled, true)
+		return s.stock(ctx, from.stock, true)
 	}},
 	{"`attest`, everything", true, everything},
 	{"`attest`, newest of each test", false, newestOfEach},
@@ -88,14 +91,13 @@ func everything(ctx context.Context, s *stage, from shelf) (a answer, err error)
 }
 
 func newestOfEach(ctx context.Context, s *stage, from shelf) (a answer, err error) {
-	r := s.resolver()
-	for _, test := range from.tests() {
-		e, err := r.Newest(ctx, from.image, test)
+	newest, err := s.resolver().Newests(ctx, from.image, from.tests()...)
+	for _, e := range newest {
 		if err := a.believe(e, err); err != nil {
 			return a, err
 		}
 	}
-	return a, nil
+	return a, err
 }
 
 func (s *stage) resolver() *attest.Resolver {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/sigstore/cosign/v2/pkg/cosign/bundle"
+	"github.com/sigstore/cosign/v2/pkg/oci"
+	"github.com/sigstore/cosign/v2/pkg/oci/empty"
+	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
@@ -90,9 +94,9 @@ func timeOf(i int) time.Time {
 
 // A shelf is an image with statements.
 type shelf struct {
-	size    int
-	image   name.Digest // with records, and with the .att tag
-	bundled name.Digest // the same image in another repository, with bundles
+	size  int
+	image name.Digest // with what attest writes: records, and the .att tag that shows them
+	stock name.Digest // the same image in another repository, with what stock cosign writes: an .att tag, and bundles
 }
 
 // tests are those that there are statements of.
@@ -111,13 +115,16 @@ func (s *stage) fill(ctx context.Context, size int) (shelf, error) {
 	if err != nil {
 		return shelf{}, err
 	}
-	bundled, err := s.push(ctx, "team/bundles", tag)
+	stock, err := s.push(ctx, "team/stock", tag)
 	if err != nil {
 		return shelf{}, err
 	}
-	all := shelf{size, image, bundled}
+	all := shelf{size, image, stock}
 	if err := s.record(ctx, all); err != nil {
 		return shelf{}, fmt.Errorf("records: %w", err)
+	}
+	if err := s.append(ctx, all); err != nil {
+		return shelf{}, fmt.Errorf(".att: %w", err)
 	}
 	if err := s.bundle(ctx, all); err != nil {
 		return shelf{}, fmt.Errorf("bundles: %w", err)
@@ -145,7 +152,7 @@ func (s *stage) record(ctx context.Context, all shelf) error {
 		if err != nil {
 			return err
 		}
-		if err := s.attach(ctx, first, envelope, testOf(i)); err != nil {
+		if err := s.attach(ctx, first, envelope, i); err != nil {
 			return err
 		}
 	}
@@ -168,36 +175,47 @@ func (s *stage) envelope(ctx context.Context, image name.Digest, i int) ([]byte,
 	return s.signer.Sign(ctx, attest.PayloadType, payload)
 }
 
-// attach stores a record that is like another one, but for its statement.
-func (s *stage) attach(ctx context.Context, like attest.Record, envelope []byte, test string) error {
-	var m v1.Manifest
-	if err := json.Unmarshal(like.Bytes, &m); err != nil {
-		return err
-	}
-	if len(m.Layers) != 1 {
-		return errors.New("a record has no longer one layer")
-	}
-	payload, err := (attest.Candidate{MediaType: attest.EnvelopeType, Bytes: envelope}).Payload()
+// attach stores the i-th statement in a record like another one.
+func (s *stage) attach(ctx context.Context, like attest.Record, envelope []byte, i int) error {
+	b, err := alike(like.Bytes, envelope, i)
 	if err != nil {
 		return err
 	}
-	layer := static.NewLayer(envelope, m.Layers[0].MediaType)
-	m.Layers[0].Digest, _ = layer.Digest() // in memory, it does not fail
-	m.Layers[0].Size = int64(len(envelope))
-	said, _ := static.NewLayer(payload, attest.PayloadType).Digest()
-	m.Annotations[attest.AnnotationTest] = test
-	m.Annotations[attest.AnnotationEnvelope] = m.Layers[0].Digest.String()
-	m.Annotations[attest.AnnotationPayload] = said.String()
-	b, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	digest, _ := static.NewLayer(b, types.OCIManifestSchema1).Digest()
+	digest := digestOf(b)
 	opts := s.remote(ctx)
-	if err := remote.WriteLayer(like.Repository, layer, opts...); err != nil {
+	if err := remote.WriteLayer(like.Repository, static.NewLayer(envelope, attest.EnvelopeType), opts...); err != nil {
 		return err
 	}
 	return remote.Put(like.Repository.Digest(digest.String()), rawManifest(b), opts...)
+}
+
+// alike returns the record of the i-th statement, made after that of another one.
+func alike(record, envelope []byte, i int) ([]byte, error) {
+	var m v1.Manifest
+	if err := json.Unmarshal(record, &m); err != nil {
+		return nil, err
+	}
+	payload, err := (attest.Candidate{MediaType: attest.EnvelopeType, Bytes: envelope}).Payload()
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Layers) != 1 || m.Layers[0].Data == nil {
+		return nil, errors.New("a record is no longer one layer, which is in the manifest too")
+	}
+	layer := &m.Layers[0]
+	layer.Digest, layer.Size, layer.Data = digestOf(envelope), int64(len(envelope)), envelope
+	for _, annotations := range []map[string]string{m.Annotations, layer.Annotations} {
+		annotations[attest.AnnotationTest] = testOf(i)
+		annotations[attest.AnnotationCreated] = timeOf(i).Format(time.RFC3339Nano)
+	}
+	m.Annotations[attest.AnnotationEnvelope] = layer.Digest.String()
+	m.Annotations[attest.AnnotationPayload] = digestOf(payload).String()
+	return json.Marshal(m)
+}
+
+func digestOf(b []byte) v1.Hash {
+	digest, _, _ := v1.SHA256(bytes.NewReader(b)) // reading from memory does not fail
+	return digest
 }
 
 // A rawManifest is pushed as it is.
@@ -211,6 +229,31 @@ func (rawManifest) MediaType() (types.MediaType, error) { return types.OCIManife
 
 func (s *stage) remote(ctx context.Context) []remote.Option {
 	return []remote.Option{remote.WithTransport(s.transport), remote.WithContext(ctx)}
+}
+
+// append stores the statements in an .att tag, with cosign's code, but all at once.
+func (s *stage) append(ctx context.Context, all shelf) error {
+	var statements []oci.Signature
+	for i := range all.size {
+		envelope, err := s.envelope(ctx, all.image, i)
+		if err != nil {
+			return err
+		}
+		statement, err := registries.StockAttestation(envelope)
+		if err != nil {
+			return err
+		}
+		statements = append(statements, statement)
+	}
+	att, err := mutate.AppendSignatures(empty.Signatures(), false, statements...)
+	if err != nil {
+		return err
+	}
+	tag, err := ociremote.AttestationTag(all.stock)
+	if err != nil {
+		return err
+	}
+	return remote.Write(tag, att, s.remote(ctx)...)
 }
 
 // bundle stores the statements as bundles, as cosign does it.
@@ -232,7 +275,7 @@ func (s *stage) bundle(ctx context.Context, all shelf) error {
 		if err != nil {
 			return err
 		}
-		err = ociremote.WriteAttestationNewBundleFormat(all.bundled, b, attest.TestResultType, ociremote.WithRemoteOptions(s.remote(ctx)...))
+		err = ociremote.WriteAttestationNewBundleFormat(all.stock, b, attest.TestResultType, ociremote.WithRemoteOptions(s.remote(ctx)...))
 		if err != nil {
 			return err
 		}
