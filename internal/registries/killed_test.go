@@ -117,7 +117,7 @@ func (p *process) killAfter(d time.Duration) (said []string, err error) {
 
 // killedWriters has processes write to one image, kills each at a moment of its own, and returns what they said was
 // written.
-func (b bench) killedWriters(image name.Digest, random *rand.Rand) set {
+func (b bench) killedWriters(image name.Digest) set {
 	b.Helper()
 	var all []*process
 	for i := range writers {
@@ -132,7 +132,7 @@ func (b bench) killedWriters(image name.Digest, random *rand.Rand) set {
 	said, mu := set{}, sync.Mutex{}
 	var wg sync.WaitGroup
 	for _, p := range all {
-		life := time.Duration(random.Int64N(int64(longest)))
+		life := rand.N(longest)
 		wg.Go(func() {
 			tests, err := p.killAfter(life)
 			if err != nil {
@@ -162,12 +162,9 @@ func TestKilledWritersLoseNothing(t *testing.T) {
 	var rows []death
 	each(t, func(t *testing.T, k kind) {
 		b := newBench(t, k.start(t), 0)
-		seed := rand.Uint64()
-		t.Logf("seed %d", seed)
-		random := rand.New(rand.NewPCG(seed, 0))
 		sum := death{registry: k.name}
 		for i := range *kills {
-			d := b.kill(b.push(fmt.Sprintf("killed-%d", i)), random)
+			d := b.kill(b.push(fmt.Sprintf("killed-%d", i)))
 			sum.kills += d.kills
 			sum.said, sum.record = sum.said+d.said, sum.record+d.record
 			sum.view, sum.repair = sum.view+d.view, sum.repair+d.repair
@@ -184,9 +181,9 @@ func TestKilledWritersLoseNothing(t *testing.T) {
 	t.Logf("\n%s", &text)
 }
 
-func (b bench) kill(image name.Digest, random *rand.Rand) death {
+func (b bench) kill(image name.Digest) death {
 	b.Helper()
-	said := b.killedWriters(image, random)
+	said := b.killedWriters(image)
 	record, view := b.recorded(image), b.shown(image)
 	for test := range said {
 		if !record[test] {
