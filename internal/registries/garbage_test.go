@@ -21,7 +21,8 @@ func TestGarbageCollectionDeletesNothing(t *testing.T) {
 			b := newBench(t, s, 0)
 			image, other := b.push("app"), b.push("other")
 			b.untag(other.Context().Tag("other"), image)
-			all := b.atOnce(b.write, image)
+			all := everyone()
+			b.same("written", all, b.atOnce(b.write, image))
 			s.collectGarbage(t)
 			if b.exists(other) {
 				t.Error("an image without a tag is still there, so no garbage was collected")

@@ -145,6 +145,15 @@ func (b bench) atOnce(write func(name.Digest, string) error, image name.Digest) 
 
 func testName(i int) string { return fmt.Sprintf("scan-%02d", i) }
 
+// everyone returns the tests that all writers together write.
+func everyone() set {
+	all := set{}
+	for i := range writers {
+		all[testName(i)] = true
+	}
+	return all
+}
+
 // A set holds names of tests.
 type set map[string]bool
 
@@ -223,10 +232,7 @@ func TestConcurrentWritersLoseNothing(t *testing.T) {
 
 // contend has ours and stock cosign write in so many rounds, each to an image of its own, and fills in the row.
 func (b bench) contend(r row, rounds int) row {
-	all := set{}
-	for i := range writers {
-		all[testName(i)] = true
-	}
+	all := everyone()
 	for i := range rounds {
 		image := b.push(fmt.Sprintf("ours-%v-%d", r.delay, i))
 		begin := time.Now()
