@@ -12,10 +12,15 @@ import (
 // section is what the README quotes.
 func (m *meter) section() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "To find and verify the newest statement of each of %d tests: requests, and milliseconds, the median of up to %d turns. "+
-		"The\nregistry is go-containerregistry's, with the referrers API, in memory.\n\n", tests, m.turns)
+	fmt.Fprintf(&b, `To find and verify the newest statement of each of %d tests: requests, and milliseconds, the median of up to %d turns.
+The registry is go-containerregistry's, with the referrers API, in memory.
+
+`, tests, m.turns)
 	b.WriteString(m.table())
-	fmt.Fprintf(&b, "\n– would take longer than %v. Stock cosign has no way to ask for the newest, so it verifies everything.\n", m.limit)
+	fmt.Fprintf(&b, `
+– would take longer than %v. Stock cosign has no way to ask for the newest, so it verifies everything. Where a registry
+has no referrers API, `+"`attest`"+` reads everything too.
+`, m.limit)
 	fmt.Fprintf(&b, "\n%s, %s/%s, %d processors, %s; the whole took %v.\n",
 		strings.Replace(runtime.Version(), "go", "Go ", 1), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0),
 		time.Now().UTC().Format(time.DateOnly), time.Since(m.begin).Round(time.Second))
