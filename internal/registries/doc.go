@@ -13,8 +13,8 @@
 // there, and one more writer must bring the .att tag up to the record. At last the registries that collect garbage
 // delete everything untagged, and nothing of ours may be gone.
 //
-// Stock cosign's own way, to append to .att, is tried beside it, at the same time scale, on the same registries. How much
-// of it is left is reported, and nothing is asked of it.
+// Stock cosign's own way, to append to .att, is tried beside it on the same registries. How much of it is left is reported,
+// and nothing is asked of it.
 //
 // # What it needs
 //
