@@ -433,3 +433,30 @@ func TestMistakesAreBounded(t *testing.T) {
 		t.Error(last)
 	}
 }
+
+// docker-registry and distribution list a tag a moment before they can read it. Who reads in that moment must not take
+// the statement for one that is broken.
+func TestTagThatIsListedBeforeItCanBeRead(t *testing.T) {
+	w := newWorld(t, false)
+	w.opts.WithoutViews = true
+	k := newKey(t, "k")
+	r := w.write(k, "scan", outcome(Passed, 0))
+	missing := 0
+	w.answers(http.StatusNotFound, func(req *http.Request) bool {
+		if !strings.HasSuffix(req.URL.Path, recordTag(w.image, r.Digest)) {
+			return false
+		}
+		missing++
+		return missing < 3
+	})
+	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Manifest != r.Digest {
+		t.Errorf("got %+v", e)
+	}
+
+	// One that cannot be read for longer blocks, as before.
+	w.answers(http.StatusNotFound, func(req *http.Request) bool {
+		return strings.HasSuffix(req.URL.Path, recordTag(w.image, r.Digest))
+	})
+	_, err := w.newest(k, testResultOf("scan"))
+	wantAs[*CandidateError](t, err)
+}

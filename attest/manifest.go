@@ -59,7 +59,7 @@ func (r *repository) entry(ctx context.Context, ref string) (entry, error) {
 	if err != nil && !tagged {
 		return entry{err: &FieldError{"manifests", err.Error()}}, nil
 	}
-	doc, err := r.manifest(ctx, ref)
+	doc, err := r.listed(ctx, ref, tagged)
 	if err != nil {
 		return entry{descriptor: v1.Descriptor{Digest: digest}, err: err}, grave(err)
 	}
@@ -68,6 +68,22 @@ func (r *repository) entry(ctx context.Context, ref string) (entry, error) {
 		e.err = &FieldError{"tag " + ref, fmt.Sprintf("was moved to %s", doc.digest)}
 	}
 	return e, nil
+}
+
+// listed reads a manifest that a list names. Registries list a tag a moment before they can read it, so what has a tag of
+// its own and is not found is asked for again.
+func (r *repository) listed(ctx context.Context, ref string, tagged bool) (document, error) {
+	wait := r.opts.Backoff
+	for attempt := 1; ; attempt++ {
+		doc, err := r.manifest(ctx, ref)
+		if !tagged || !isNotFound(err) || attempt >= r.opts.Attempts {
+			return doc, err
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return document{}, registryError("read manifest", r.ref(ref), overtime(ctx, err))
+		}
+		wait *= 4
+	}
 }
 
 // grave returns err if it is about the registry or this call, nil if it is about the one thing that was asked for.
