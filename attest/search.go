@@ -29,7 +29,7 @@ type search struct {
 // collect reads what answers q about image, and whatever is in the way of an answer. It verifies no statement. One
 // statement found in several places, or signed by several, is one piece of evidence.
 func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) ([]Evidence, error) {
-	if err := checkImage(image); err != nil {
+	if err := errors.Join(checkImage(image), checkClocks(r.opts.Clocks)); err != nil {
 		return nil, err
 	}
 	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
@@ -48,6 +48,16 @@ func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) (
 		r.settle(&all[i])
 	}
 	return all, nil
+}
+
+func checkClocks(clocks []Clock) error {
+	var c checklist
+	for i, clock := range clocks {
+		if clock != ClockProvenance && clock != ClockPredicate {
+			c.add(fmt.Sprintf("Options.Clocks[%d]", i), fmt.Sprintf("%q is not one of ClockProvenance, ClockPredicate", clock))
+		}
+	}
+	return errors.Join(c...)
 }
 
 // run lists everything, picks by q, and reads that: first the records, then what only cosign's view shows.

@@ -1,0 +1,248 @@
+package attest
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A bundler signs bundles too.
+type bundler struct{ *key }
+
+func (b bundler) SignBundle(ctx context.Context, payloadType string, payload []byte) ([]byte, error) {
+	envelope, err := b.Sign(ctx, payloadType, payload)
+	return fmt.Appendf(nil, `{"mediaType":%q,"dsseEnvelope":%s}`, BundleType, envelope), err
+}
+
+func (b bundler) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error) {
+	envelope, err := c.Envelope()
+	if err != nil {
+		return nil, Voucher{}, err
+	}
+	c.MediaType, c.Bytes = EnvelopeType, envelope
+	return b.key.Verify(ctx, c)
+}
+
+// Each form is found again, in the layers and with the annotations that other readers look for, and once only.
+func TestForms(t *testing.T) {
+	for _, tt := range []struct {
+		form                    Form
+		artifactType, mediaType string
+		inView                  int
+		annotations             map[string]string // beside those of every form
+	}{
+		{FormEnvelope, "application/vnd.in-toto+json", "application/vnd.dsse.envelope.v1+json", 1, nil},
+		{FormStatement, "application/vnd.in-toto+json", "application/vnd.in-toto+json", 0, nil},
+		{FormBundle, "application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle.v0.3+json", 0,
+			map[string]string{"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": TestResultType}},
+	} {
+		t.Run(string(tt.form), func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				k := bundler{newKey(t, "k")}
+				k.salted = true // so that a second one would show
+				w.opts.Form = tt.form
+				r := w.write(k, "scan", outcome(Failed, 0))
+				if again := w.write(k, "scan", outcome(Failed, 0)); again.Digest != r.Digest {
+					t.Errorf("written twice: %s and %s", r.Digest, again.Digest)
+				}
+				var m struct {
+					ArtifactType string
+					Annotations  map[string]string
+					Layers       []v1.Descriptor
+				}
+				if err := json.Unmarshal(r.Bytes, &m); err != nil {
+					t.Fatal(err)
+				}
+				if m.ArtifactType != tt.artifactType || string(m.Layers[0].MediaType) != tt.mediaType {
+					t.Errorf("artifact type %s, layer %s", m.ArtifactType, m.Layers[0].MediaType)
+				}
+				for k, v := range tt.annotations {
+					if m.Annotations[k] != v {
+						t.Errorf("annotation %s is %q, want %q", k, m.Annotations[k], v)
+					}
+				}
+				if got := len(w.attLayers()); got != tt.inView {
+					t.Errorf("%d in cosign's tag, want %d", got, tt.inView)
+				}
+				e := w.mustNewest(k, testResultOf("scan"))
+				if e.Manifest != r.Digest || (e.Problem == nil) != (tt.form != FormStatement) {
+					t.Errorf("found in %s: %v", e.Manifest, e.Problem)
+				}
+				if tt.form == FormStatement && !strings.Contains(fmt.Sprint(e.Problem), "nobody vouches") {
+					t.Errorf("an unsigned statement: %v", e.Problem)
+				}
+			})
+		})
+	}
+}
+
+// Writing says at once all that is wrong with how it is set up.
+func TestFormsThatCannotBeWritten(t *testing.T) {
+	w := newWorld(t, true)
+	for _, tt := range []struct {
+		name   string
+		form   Form
+		signer Signer
+		fields []string
+	}{
+		{"nobody signs", FormEnvelope, nil, []string{"signer"}},
+		{"a key that makes no bundles", FormBundle, newKey(t, "k"), []string{"signer"}},
+		{"a form that is none", "jws", newKey(t, "k"), []string{"Options.Form"}},
+	} {
+		w.opts.Form = tt.form
+		_, err := NewWriter(tt.signer, w.opts).Write(t.Context(), w.image, "", outcome(Passed, 0))
+		wantField(t, err, append([]string{"test"}, tt.fields...)...)
+	}
+}
+
+// What is small is in the manifest too, so that one request reads it; what is large is not.
+func TestInline(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.opts.InlineBytes = 2000
+		small := w.write(k, "small", outcome(Passed, 0))
+		p := outcome(Passed, 0)
+		p.URL = strings.Repeat("x", 2000)
+		large := w.write(k, "large", p)
+		for _, tt := range []struct {
+			test   string
+			record Record
+			inline bool
+		}{{"small", small, true}, {"large", large, false}} {
+			var m v1.Manifest
+			if err := json.Unmarshal(tt.record.Bytes, &m); err != nil {
+				t.Fatal(err)
+			}
+			if (m.Layers[0].Data != nil) != tt.inline {
+				t.Errorf("%s has %d bytes inline", tt.test, len(m.Layers[0].Data))
+			}
+			if _, err := w.repo().blob(t.Context(), m.Layers[0]); err != nil {
+				t.Errorf("%s: the blob must be there all the same: %v", tt.test, err)
+			}
+			if e := w.mustNewest(k, testResultOf(tt.test)); e.Problem != nil {
+				t.Error(e.Problem)
+			}
+		}
+		m, _, err := w.repo().att(t.Context(), w.image)
+		if err != nil || len(m.Layers) != 2 || m.Layers[0].Data != nil || m.Layers[1].Data != nil {
+			t.Errorf("cosign's tag: %v, %d layers, with data", err, len(m.Layers))
+		}
+	})
+}
+
+// Repair does for the views what a writer would have done that was killed.
+func TestRepair(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.opts.WithoutViews = true
+		w.write(k, "a", outcome(Passed, 0))
+		w.write(k, "b", outcome(Passed, 0))
+		if got := len(w.attLayers()); got != 0 {
+			t.Fatalf("%d in the view", got)
+		}
+		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.image); err != nil {
+			t.Fatal(err)
+		}
+		index, err := w.repo().fallback(t.Context(), w.image)
+		if err != nil || len(w.attLayers()) != 2 || !w.referrers && len(index) != 2 {
+			t.Errorf("%d in cosign's tag, %d in the index, %v", len(w.attLayers()), len(index), err)
+		}
+		w.requests = nil
+		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.image); err != nil || w.count("PUT", "") > 0 {
+			t.Errorf("%v, wrote again: %q", err, w.requests)
+		}
+		nowhere := w.image.Context().Registry.Repo("no", "where").Digest(w.image.DigestStr())
+		if err := NewWriter(nil, w.opts).Repair(t.Context(), nowhere); err == nil && !w.referrers {
+			t.Error("repaired what is not there")
+		}
+	})
+}
+
+// Repositories with immutable tags refuse the second write of a view. The record is there all the same.
+func TestImmutableTags(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		written := map[string]bool{}
+		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") || strings.Contains(r.URL.Path, "sha256:") {
+				return false
+			}
+			if before := written[r.URL.Path]; before {
+				rw.WriteHeader(http.StatusConflict)
+				return true
+			}
+			written[r.URL.Path] = true
+			return false
+		})
+		w.write(k, "scan", outcome(Passed, -time.Hour))
+		second, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+		if view := wantAs[*ViewError](t, err); second.Digest == (v1.Hash{}) || view.Tag != viewTag(w.image) {
+			t.Errorf("record %s, %v", second.Digest, err)
+		}
+		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != second.Digest || e.Result != Failed {
+			t.Errorf("found %s in %s", e.Result, e.Manifest)
+		}
+		w.opts.WithoutViews = true
+		if _, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, time.Second)); err != nil {
+			t.Errorf("without views: %v", err)
+		}
+	})
+}
+
+// A view is never written larger than registries and readers take it.
+func TestViewIsNoLargerThanAManifestMayBe(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.opts.InlineBytes = -1
+		w.opts.Limits.ManifestBytes = 2400
+		var last error
+		for i := range 8 {
+			_, last = NewWriter(k, w.opts).Write(t.Context(), w.image, fmt.Sprint("t", i), outcome(Passed, 0))
+			if last != nil {
+				break
+			}
+		}
+		wantAs[*ViewError](t, last)
+		if l := wantAs[*LimitError](t, last); l.What != "manifest bytes" || l.Limit != 2400 {
+			t.Errorf("got %v", l)
+		}
+		for i, e := range w.all(k) {
+			if e.Problem != nil {
+				t.Errorf("%d: %v", i, e.Problem)
+			}
+		}
+	})
+}
+
+// A bundle's envelope is the one that counts, strictly read.
+func TestBundleIsReadStrictly(t *testing.T) {
+	payload := base64.StdEncoding.EncodeToString([]byte(`{}`))
+	good := `{"payloadType":"application/vnd.in-toto+json","payload":"` + payload + `","signatures":[]}`
+	c := Candidate{MediaType: BundleType, Bytes: []byte(`{"dsseEnvelope":` + good + `,"verificationMaterial":{}}`)}
+	if got, err := c.Payload(); err != nil || string(got) != `{}` {
+		t.Errorf("got %s, %v", got, err)
+	}
+	c.Bytes = []byte(`{"dsseEnvelope":` + good + `,"dsseEnvelope":` + good + `}`)
+	if _, err := c.Payload(); err == nil || !strings.Contains(err.Error(), "given twice") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestStatementBytesAreBounded(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "scan", outcome(Passed, 0))
+	w.opts.Limits.StatementBytes = 100
+	_, err := w.newest(k, testResultOf("scan"))
+	if diff := cmp.Diff("statement bytes", wantAs[*LimitError](t, err).What); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,407 @@
+package attest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"pgregory.net/rapid"
+)
+
+// gets returns what was read by digest since the last call, without the image and lists.
+func (w *world) gets() (manifests, blobs int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.requests {
+		switch {
+		case strings.HasPrefix(r, "GET") && strings.Contains(r, "/manifests/sha256:"), strings.Contains(r, ".att."):
+			manifests++
+		case strings.HasPrefix(r, "GET") && strings.Contains(r, "/blobs/"):
+			blobs++
+		}
+	}
+	w.requests = nil
+	return manifests, blobs
+}
+
+// What annotations show to be older, or of another test, is not read; neither is what is read twice.
+func TestNewestReadsNoMoreThanItMust(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		for i := range 12 {
+			w.write(k, fmt.Sprint("test-", i%3), outcome(Passed, -time.Duration(i)*time.Minute))
+		}
+		w.write(k, "test-0", vulns(0))
+		r := NewResolver(k, w.opts)
+		w.gets()
+		for _, tt := range []struct {
+			name  string
+			tests []Test
+			want  int // manifests
+		}{
+			{"one", []Test{testResultOf("test-1")}, 1},
+			{"three", []Test{testResultOf("test-0"), testResultOf("test-1"), testResultOf("test-2")}, 3},
+			{"the newest of all", nil, 4},
+			{"what is not there", []Test{testResultOf("test-3")}, 0},
+		} {
+			if _, err := r.Newests(t.Context(), w.image, tt.tests...); err != nil {
+				t.Fatal(err)
+			}
+			if !w.referrers {
+				tt.want = 13 // its lists can be rewritten, so nothing they say is believed
+			}
+			if manifests, blobs := w.gets(); manifests != tt.want || blobs != 0 {
+				t.Errorf("%s: read %d manifests and %d blobs, want %d and none", tt.name, manifests, blobs, tt.want)
+			}
+		}
+		if got := len(w.all(k)); got != 13 {
+			t.Errorf("found %d of 13", got)
+		}
+		if manifests, blobs := w.gets(); manifests != 13 || blobs != 0 {
+			t.Errorf("all: read %d manifests and %d blobs", manifests, blobs)
+		}
+	})
+}
+
+// However statements are written and annotated, by whom and in which order, passing over some of them by annotations
+// gives the same answer as reading everything.
+func TestAnnotationsChangeNoAnswer(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t, rapid.Bool().Draw(rt, "referrers API"))
+		ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
+		for i := range rapid.IntRange(1, 6).Draw(rt, "statements") {
+			label := fmt.Sprint(i)
+			k := rapid.SampledFrom([]*key{ours, ours, theirs}).Draw(rt, "key"+label)
+			test := rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "test"+label)
+			at := time.Duration(rapid.IntRange(-3, 0).Draw(rt, "time"+label)) * time.Second
+			p := outcome(rapid.SampledFrom([]Result{Passed, Failed}).Draw(rt, "result"+label), at)
+			switch rapid.SampledFrom([]string{"record", "cosign", "other"}).Draw(rt, "where"+label) {
+			case "record":
+				w.write(k, test, p)
+			case "cosign":
+				payload, err := encode(w.image, test, p)
+				if err != nil {
+					rt.Fatal(err)
+				}
+				w.stock(w.sign(k, payload))
+			case "other":
+				payload, err := encode(w.image, test, p)
+				if err != nil {
+					rt.Fatal(err)
+				}
+				w.attach(w.sign(k, payload), nil)
+			}
+		}
+		r := NewResolver(ours, w.opts)
+		for _, test := range []Test{testResultOf("a"), testResultOf("b")} {
+			few, err := r.Newest(t.Context(), w.image, test)
+			every, everyErr := newestOfAll(r, w, test)
+			if diff := cmp.Diff(answerOf(every, everyErr), answerOf(few, err)); diff != "" || every.Manifest != few.Manifest && every.Tied == nil && !errors.Is(err, ErrNotFound) {
+				rt.Fatalf("%s: %s (in %s, want %s)", test.Name, diff, few.Manifest, every.Manifest)
+			}
+		}
+	})
+}
+
+func newestOfAll(r *Resolver, w *world, test Test) (Evidence, error) {
+	all, err := r.collect(context.Background(), w.image, question{everyAge: true, noHints: true})
+	if err != nil {
+		return Evidence{}, err
+	}
+	slices.SortFunc(all, compareAge)
+	e, err := r.answer(context.Background(), w.image, test, all)
+	if err == nil && e.Statement == nil {
+		err, e = e.Problem, Evidence{}
+	}
+	return e, err
+}
+
+// Each annotation that led to a statement must be true.
+func TestAnnotationsThatLieBlock(t *testing.T) {
+	for _, tt := range []struct{ annotation, lie string }{
+		{AnnotationTest, "scan"},
+		{AnnotationPredicateType, TestResultType},
+		{AnnotationCreated, "2026-03-01T12:00:00.1Z"},
+	} {
+		w := newWorld(t, true)
+		k := newKey(t, "k")
+		other := outcome(Passed, 0)
+		payload, err := encode(w.image, "scan", other)
+		if tt.annotation == AnnotationTest {
+			payload, err = encode(w.image, "other", other)
+		}
+		if tt.annotation == AnnotationPredicateType {
+			payload, err = encode(w.image, "scan", vulns(0))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.attach(w.sign(k, payload), func(m *v1.Manifest) {
+			m.Annotations = map[string]string{
+				AnnotationTest: "scan", AnnotationPredicateType: TestResultType, AnnotationCreated: "2026-03-01T12:00:00Z",
+			}
+			m.Annotations[tt.annotation] = tt.lie
+		})
+		_, err = w.newest(k, testResultOf("scan"))
+		wantField(t, wantAs[*CandidateError](t, err), "annotations."+tt.annotation)
+	}
+}
+
+// What other tools annotate is no hint about time: they write there when they pushed.
+func TestAnnotationsOfOthers(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, -time.Hour))
+		payload := w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
+		w.attach(w.sign(k, payload), func(m *v1.Manifest) {
+			m.Annotations = map[string]string{annotationBundleType: TestResultType, AnnotationCreated: "2020-01-01T00:00:00Z"}
+		})
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+			t.Errorf("got %s, %v", e.Result, e.Problem)
+		}
+	})
+}
+
+func TestNewestsOfWhatCannotBeRead(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, 0))
+		w.attach([]byte(`{`), nil)
+		all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image)
+		if err != nil || len(all) != 2 {
+			t.Fatalf("got %d, %v", len(all), err)
+		}
+		for _, e := range all {
+			wantAs[*CandidateError](t, e.Problem)
+			if e.Statement != nil || e.Result != Unknown {
+				t.Errorf("got %+v", e)
+			}
+		}
+		w.opts.UnsafeIgnoreUnverified = true
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Passed || e.Problem != nil {
+			t.Errorf("ignored: %s, %v", e.Result, e.Problem)
+		}
+	})
+}
+
+// Ignoring the unverified goes back to the newest that is verified, and no further.
+func TestUnsafeIgnoreUnverified(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
+		w.opts.UnsafeIgnoreUnverified = true
+		w.write(theirs, "scan", outcome(Passed, -time.Hour))
+		if e := w.mustNewest(ours, testResultOf("scan")); e.Problem == nil {
+			t.Error("nobody vouches for the only one")
+		}
+		w.write(ours, "scan", outcome(Passed, -3*time.Hour))
+		w.write(ours, "scan", outcome(Failed, -2*time.Hour))
+		w.write(theirs, "scan", outcome(Passed, -time.Minute))
+		w.attach(w.sign(theirs, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2027-01-01T00:00:00Z"}`)), nil)
+		if e := w.mustNewest(ours, testResultOf("scan")); e.Result != Failed || !e.Time.Equal(noon.Add(-2*time.Hour)) || e.Problem != nil {
+			t.Errorf("got %s of %s, %v", e.Result, e.Time, e.Problem)
+		}
+		w.attach(w.sign(ours, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2027-01-01T00:00:00Z"}`)), nil)
+		if e := w.mustNewest(ours, testResultOf("scan")); e.Result != Unknown {
+			t.Errorf("a verified one of the future: %s", e.Result)
+		}
+	})
+}
+
+func TestMaxAge(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "scan", outcome(Passed, -time.Hour))
+	w.opts.MaxAge = time.Hour
+	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Passed {
+		t.Errorf("just as old as it may be: %v", e.Problem)
+	}
+	w.opts.MaxAge = time.Hour - 1
+	e := w.mustNewest(k, testResultOf("scan"))
+	if age := wantAs[*AgeError](t, e.Problem); !age.Time.Equal(noon.Add(-time.Hour)) || e.Result != Unknown {
+		t.Errorf("got %v, %s", age, e.Result)
+	}
+}
+
+// The first clock that knows the time decides, and the answer says which it was.
+func TestClocks(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	r := w.unsigned("clamav-scan", outcome(Passed, -time.Minute))
+	w.provenance(k, r.Digest, provenanceFor(t, r.Digest, 0))
+	for _, tt := range []struct {
+		clocks []Clock
+		want   Clock
+		at     time.Time
+	}{
+		{nil, ClockProvenance, noon},
+		{[]Clock{ClockPredicate, ClockProvenance}, ClockPredicate, noon.Add(-time.Minute)},
+		{[]Clock{ClockPredicate}, ClockPredicate, noon.Add(-time.Minute)},
+	} {
+		w.opts.Clocks = tt.clocks
+		e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan"))
+		if e.Clock != tt.want || !e.Time.Equal(tt.at) || e.Problem != nil || e.By != (Voucher{"provenance", "k"}) || e.Provenance == nil {
+			t.Errorf("%v: %s by %s, %v, by %v", tt.clocks, e.Time, e.Clock, e.Problem, e.By)
+		}
+	}
+	w.opts.Clocks = []Clock{"sundial"}
+	_, err := w.newest(k, testResultOf("clamav-scan"))
+	wantField(t, err, "Options.Clocks[0]")
+}
+
+// A signature may stand in for a provenance; both are asked, and the first that vouches is named.
+func TestAnyOf(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours, builder := newKey(t, "ours"), newKey(t, "builder")
+		v := AnyOf(ours, byChains(t, builder))
+		w.write(ours, "clamav-scan", outcome(Passed, -time.Hour))
+		if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil || e.By.Kind != "key" || e.Clock != ClockPredicate {
+			t.Errorf("signed: %v, %v, %s", e.Problem, e.By, e.Clock)
+		}
+		r := w.unsigned("clamav-scan", outcome(Failed, 0))
+		w.provenance(builder, r.Digest, provenanceFor(t, r.Digest, 0))
+		if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil || e.By != (Voucher{"provenance", "builder"}) || e.Result != Failed {
+			t.Errorf("by provenance: %v, %v, %s", e.Problem, e.By, e.Result)
+		}
+		if e := w.mustNewest(AnyOf(), testResultOf("clamav-scan")); e.Problem == nil {
+			t.Error("nobody is anybody")
+		}
+	})
+}
+
+// Of several provenances the trusted one that finished first says when the statement was made: what was made once can
+// be handed on by later runs.
+func TestFirstTrustedProvenanceDates(t *testing.T) {
+	finished := func(d time.Duration, untrusted error) signedProvenance {
+		return signedProvenance{Provenance: &Provenance{Finished: noon.Add(d)}, untrusted: untrusted}
+	}
+	no := errors.New("untrusted")
+	early, late := finished(-time.Hour, nil), finished(0, nil)
+	first, undated := finished(-2*time.Hour, no), signedProvenance{Provenance: &Provenance{}}
+	for _, tt := range []struct {
+		have []signedProvenance
+		want signedProvenance
+	}{
+		{[]signedProvenance{late, early}, early},
+		{[]signedProvenance{first, late}, late},
+		{[]signedProvenance{undated, late}, late},
+		{[]signedProvenance{first}, first},
+	} {
+		var e Evidence
+		for _, p := range tt.have {
+			e.envelopes = append(e.envelopes, Candidate{provenance: []signedProvenance{p}})
+		}
+		if got, ok := e.bestProvenance(); !ok || got.Provenance != tt.want.Provenance {
+			t.Errorf("got %+v, want %+v", got, tt.want)
+		}
+	}
+}
+
+// Chains' bundles refer to the record instead of being in cosign's tag; what else is there does no harm.
+func TestProvenanceInABundle(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		r := w.unsigned("clamav-scan", outcome(Passed, 0))
+		image := w.image
+		w.image = image.Context().Digest(r.Digest.String())
+		w.attach(w.sign(k, provenanceFor(t, r.Digest, 0)), func(m *v1.Manifest) { m.Annotations = nil })
+		w.attach([]byte("an SBOM"), func(m *v1.Manifest) {
+			m.Layers[0].Annotations = map[string]string{AnnotationPredicateType: "https://spdx.dev/Document"}
+		})
+		if !w.referrers {
+			w.index()
+		}
+		w.image = image
+		if e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan")); e.Problem != nil || e.Clock != ClockProvenance {
+			t.Errorf("got %v by %s", e.Problem, e.Clock)
+		}
+	})
+}
+
+// index puts what has a tag of its own into the fallback index.
+func (w *world) index() {
+	w.t.Helper()
+	l, err := w.repo().list(context.Background(), w.image)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.repo().rebuildIndex(context.Background(), w.image, memory{}, l); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestByProvenanceRefusesBadTrust(t *testing.T) {
+	_, err := ByProvenance(newKey(t, "k"), Trust{Builders: []string{""}, Tasks: []TaskRule{{Pattern: "oci://*"}}})
+	wantField(t, err, "Builders[0]", "Tasks[0].Pattern")
+}
+
+func TestPlatforms(t *testing.T) {
+	w := newWorld(t, true)
+	arm, amd := w.push(w.image.Context(), "arm"), w.push(w.image.Context(), "amd")
+	index := func(manifests string) string {
+		b := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[` + manifests + `]}`)
+		w.retag(describe(b, "").Digest.String(), types.OCIImageIndex, b)
+		return describe(b, "").Digest.String()
+	}
+	both := index(fmt.Sprintf(`{"digest":%q,"platform":{"os":"linux","architecture":"arm64","variant":"v8"}},{"digest":%q,"platform":{"os":"linux","architecture":"amd64"}},
+		{"digest":%q,"platform":{"os":"unknown","architecture":"unknown"},"annotations":{"vnd.docker.reference.type":"attestation-manifest"}},{"digest":%q}`,
+		arm.DigestStr(), amd.DigestStr(), coffee, coffee))
+	r, repo := NewResolver(newKey(t, "k"), w.opts), w.image.Context()
+	got, err := r.Platforms(t.Context(), repo.Digest(both))
+	want := []Platform{{arm, "linux/arm64/v8"}, {amd, "linux/amd64"}, {repo.Digest(coffee.String()), ""}}
+	same := cmp.Comparer(func(a, b Platform) bool { return a.Name == b.Name && a.Image.Name() == b.Image.Name() })
+	if diff := cmp.Diff(want, got, same); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if got, err := r.Platforms(t.Context(), w.image); err != nil || got != nil {
+		t.Errorf("an image is no index: %v, %v", got, err)
+	}
+	if _, err := r.Platforms(t.Context(), repo.Digest(coffee.String())); !errors.Is(err, ErrNoImage) {
+		t.Errorf("got %v", err)
+	}
+	bad := `{"manifests":[{"digest":"sha256:x"}]}`
+	digest := describe([]byte(bad), "").Digest.String()
+	w.serves("/manifests/"+digest, types.OCIImageIndex, bad)
+	_, err = r.Platforms(t.Context(), repo.Digest(digest))
+	wantField(t, err, "manifests[0].digest")
+}
+
+// Evidence of an index says nothing of what it lists, nor the other way round.
+func TestEvidenceIsBoundToOneDigest(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		b, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{
+			{MediaType: types.OCIManifestSchema1, Digest: w.hash(), Size: 1, Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest := describe(b, "").Digest.String()
+		w.retag(digest, types.OCIImageIndex, b)
+		index := w.image.Context().Digest(digest)
+		if _, err := NewWriter(k, w.opts).Write(t.Context(), index, "scan", outcome(Passed, 0)); err != nil {
+			t.Fatal(err)
+		}
+		w.write(k, "scan", outcome(Failed, 0))
+		r := NewResolver(k, w.opts)
+		platforms, err := r.Platforms(t.Context(), index)
+		if err != nil || len(platforms) != 1 {
+			t.Fatal(platforms, err)
+		}
+		whole, err := r.Newest(t.Context(), index, testResultOf("scan"))
+		if err != nil || whole.Result != Passed || whole.Image != index {
+			t.Errorf("index: %s, %v", whole.Result, err)
+		}
+		one, err := r.Newest(t.Context(), platforms[0].Image, testResultOf("scan"))
+		if err != nil || one.Result != Failed || one.Image.DigestStr() != w.image.DigestStr() {
+			t.Errorf("platform: %s, %v", one.Result, err)
+		}
+	})
+}
