@@ -159,7 +159,9 @@ func TestCheckpointThatFails(t *testing.T) {
 
 type brokenCheckpoint struct{ seen, advance error }
 
-func (c brokenCheckpoint) Seen(context.Context, name.Digest, Test) (Mark, error) { return Mark{}, c.seen }
+func (c brokenCheckpoint) Seen(context.Context, name.Digest, Test) (Mark, error) {
+	return Mark{}, c.seen
+}
 
 func (c brokenCheckpoint) Advance(context.Context, name.Digest, Test, Mark) error { return c.advance }
 

@@ -50,7 +50,7 @@ func (c checkpointDir) Advance(ctx context.Context, image name.Digest, test Test
 		return err
 	}
 	for _, statement := range m.Statements {
-		if err := touch(filepath.Join(dir, m.Time.UTC().Format(markTime)+"-"+statement.Hex), text); err != nil {
+		if err := touch(filepath.Join(dir, markFile(m.Time, statement)), text); err != nil {
 			return err
 		}
 	}
@@ -93,6 +93,10 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+func markFile(at time.Time, statement v1.Hash) string {
+	return at.UTC().Format(markTime) + "-" + statement.Hex
 }
 
 func parseMark(file string) (Mark, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // CheckpointRepository returns a Checkpoint in a repository of a registry, best another one than the images are in, with
@@ -93,19 +96,29 @@ func (r *repository) mark(ctx context.Context, ref string) (Mark, error) {
 	if err != nil || m.ArtifactType != markType || len(m.Layers) != 1 {
 		return Mark{}, err
 	}
-	var stored storedMark
-	if err := decode(m.Layers[0].Data, &stored, r.opts.Limits.json()); err != nil {
+	mark, err := parseStoredMark(m.Layers[0].Data, r.opts.Limits.json())
+	if err != nil {
 		return Mark{}, registryError("read manifest", r.ref(ref), err)
 	}
-	out := Mark{Time: stored.Time}
-	for _, s := range stored.Statements {
+	return mark, nil
+}
+
+func parseStoredMark(b []byte, limits strictjson.Limits) (Mark, error) {
+	var stored storedMark
+	if err := decode(b, &stored, limits); err != nil {
+		return Mark{}, err
+	}
+	var c checklist
+	c.require("time", !stored.Time.IsZero())
+	m := Mark{Time: stored.Time}
+	for i, s := range stored.Statements {
 		digest, err := v1.NewHash(s)
 		if err != nil {
-			return Mark{}, registryError("read manifest", r.ref(ref), err)
+			c.add(fmt.Sprintf("statements[%d]", i), err.Error())
 		}
-		out.Statements = append(out.Statements, digest)
+		m.Statements = append(m.Statements, digest)
 	}
-	return out, nil
+	return m, errors.Join(c...)
 }
 
 // Advance stores the mark, if it is not below what is there.

@@ -99,10 +99,14 @@ type CandidateError struct {
 }
 
 func (e *CandidateError) Error() string {
-	if e.Envelope == (v1.Hash{}) {
-		return fmt.Sprintf("attest: unreadable statement in manifest %s: %s", e.Manifest, cause(e.Err))
+	text := "attest: unreadable statement"
+	if e.Envelope != (v1.Hash{}) {
+		text += " " + e.Envelope.String()
 	}
-	return fmt.Sprintf("attest: unreadable statement %s in manifest %s: %s", e.Envelope, e.Manifest, cause(e.Err))
+	if e.Manifest != (v1.Hash{}) {
+		text += " in manifest " + e.Manifest.String()
+	}
+	return text + ": " + cause(e.Err)
 }
 
 // Unwrap returns the cause.

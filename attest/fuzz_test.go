@@ -1,0 +1,156 @@
+package attest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// seed adds JSON of each kind that is read, and what is nearly that.
+func seed(f *testing.F) {
+	f.Helper()
+	for _, s := range []string{
+		`{}`, `[`, `null`, `{"layers":null}`, `{"manifests":[],"layers":[]}`,
+		`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"` + someHex + `"}}],"predicateType":"p","predicate":{}}`,
+		`{"scanner":{"uri":"x","result":[{"severity":[null]}]},"configuration":[null]}`,
+		`{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[{"sig":"eA=="}]}`,
+		`{"mediaType":"` + BundleType + `","dsseEnvelope":{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[]}}`,
+		`{"messageSignature":{}}`,
+		`{"artifactType":"application/vnd.in-toto+json","layers":[{"mediaType":"application/vnd.dsse.envelope.v1+json","digest":"sha256:` + someHex + `","size":2,"data":"e30="}]}`,
+		`{"manifests":[{"digest":"sha256:` + someHex + `","annotations":{"predicateType":"p","io.github.testdag.test":"t","org.opencontainers.image.created":"2026-03-01T12:00:00Z"}}]}`,
+		`{"name":"x","tags":["sha256-` + someHex + `.att.0123"]}`, `{"tags":null}`,
+	} {
+		f.Add([]byte(s))
+	}
+	recordings, err := filepath.Glob("testdata/provenance/*.json")
+	if err != nil || len(recordings) == 0 {
+		f.Fatal(recordings, err)
+	}
+	for _, path := range recordings {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+}
+
+// FuzzStatement reads bytes as each of the things that a signature may be over.
+func FuzzStatement(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, read := range readers {
+			r := read(b, defaultJSON)
+			if r.predicate == nil && r.problem == nil {
+				t.Errorf("neither predicate nor problem for %q", b)
+			}
+			if r.problem == nil && (r.test == "" && r.predicate.PredicateType() == TestResultType || r.time.IsZero()) {
+				t.Errorf("no problem, and test %q at %s for %q", r.test, r.time, b)
+			}
+		}
+		s, err := ParseStatement(b)
+		if (s == nil) == (err == nil) {
+			t.Errorf("statement %v and error %v", s, err)
+		}
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseStatement(again); err != nil {
+			t.Errorf("written again it is refused: %v (%s)", err, again)
+		}
+	})
+}
+
+// FuzzEnvelope reads bytes as envelope and as bundle. What is accepted has one payload, whoever decodes it.
+func FuzzEnvelope(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, media := range []string{EnvelopeType, BundleType, PayloadType, ""} {
+			c := Candidate{MediaType: media, Bytes: b}
+			payload, err := c.Payload()
+			if err != nil || media == PayloadType {
+				continue
+			}
+			envelope, err := c.Envelope()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var loose struct{ PayloadType, Payload string }
+			if err := json.Unmarshal(envelope, &loose); err != nil {
+				t.Fatal(err)
+			}
+			decoded, err := base64.StdEncoding.DecodeString(loose.Payload)
+			if err != nil || !bytes.Equal(decoded, payload) || loose.PayloadType != PayloadType {
+				t.Errorf("another reader sees %q of type %q, %v, we see %q", decoded, loose.PayloadType, err, payload)
+			}
+		}
+	})
+}
+
+// FuzzManifest reads bytes as what registries list and serve.
+func FuzzManifest(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := parseManifest(b, defaultLimits)
+		if err == nil && (m.Layers == nil) == (m.Manifests == nil) {
+			t.Errorf("both or neither: %q", b)
+		}
+		for _, d := range append(m.Manifests, m.Layers...) {
+			if h := readHints(d.Annotations); h.complete() && (h.created.IsZero() || h.test == "" || h.predicateType == "") {
+				t.Errorf("hints %+v of %q", h, b)
+			}
+			_ = d.Platform.String()
+		}
+		if e := parseEntry(document{bytes: b}, defaultLimits); e.err == nil && err != nil {
+			t.Errorf("entry of %q although %v", b, err)
+		}
+		if tags, err := parseTags(b, defaultLimits); err == nil {
+			_ = unlisted(tags, []pointer{{ref: "sha256:" + someHex}})
+		}
+		if mark, err := parseStoredMark(b, defaultJSON); err == nil && len(mark.Statements) > 0 && mark.Time.IsZero() {
+			t.Errorf("mark without a time: %q", b)
+		}
+	})
+}
+
+// FuzzNextLink reads text as a Link header. What has no next page must not hide one.
+func FuzzNextLink(f *testing.F) {
+	for _, s := range []string{
+		`</v2/x?n=1>; rel="next"`, `<a>; rel=first, <b>; rel=next`, `<a>;rel="prev next"; title="x, <y>; rel=next"`, `<a`, `rel=next`, `<a>; rel=next, <b>; rel=next`, `,,`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		next, err := nextLink(header)
+		if err == nil && next != "" && !strings.Contains(header, "<"+next+">") {
+			t.Errorf("%q is not in %q", next, header)
+		}
+		if err == nil && next == "" && strings.Contains(header, "; rel=next,") && !strings.Contains(header, `"`) {
+			t.Errorf("missed the next page in %q", header)
+		}
+	})
+}
+
+// FuzzMark reads text as the name of a mark's file.
+func FuzzMark(f *testing.F) {
+	f.Add("20260301T120000.000000000Z-" + someHex)
+	f.Add("20260301T120000Z-")
+	f.Fuzz(func(t *testing.T, file string) {
+		m, err := parseMark(file)
+		if err != nil {
+			return
+		}
+		if again := markFile(m.Time, m.Statements[0]); !strings.EqualFold(again, file) && len(file) == len(again) {
+			t.Errorf("%q is %s, whose name is %q", file, m.Time.Format(time.RFC3339Nano), again)
+		}
+	})
+}
