@@ -2,6 +2,7 @@ package attest
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -69,6 +70,43 @@ func TestCheckpointKeepsTheHighestMark(t *testing.T) {
 		}
 		see(scan, markAt(time.Nanosecond, "d"))
 	})
+}
+
+// The form of a mark outlives a release.
+func TestMarkAsWritten(t *testing.T) {
+	w := newWorld(t, true)
+	repo := w.image.Context()
+	m := markAt(time.Nanosecond, "a")
+	if err := CheckpointRepository(repo, w.opts).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
+		t.Fatal(err)
+	}
+	subject := describe([]byte(someImage.Name()+"\n"+TestResultType+"\nscan\n"), "")
+	l, err := w.repo().list(t.Context(), repo.Digest(subject.Digest.String()))
+	if err != nil || len(l.pointers) != 1 {
+		t.Fatal(l, err)
+	}
+	mark := fmt.Sprintf(`{"image":%q,"test":"scan","predicateType":%q,"time":"2026-03-01T12:00:00.000000001Z","statements":[%q]}`,
+		someImage.Name(), TestResultType, describe([]byte("a"), "").Digest)
+	want := compact(fmt.Sprintf(`{
+		"schemaVersion": 2,
+		"mediaType": "application/vnd.oci.image.manifest.v1+json",
+		"config": {"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
+		"layers": [{"mediaType": "application/vnd.testdag.checkpoint.v1+json", "size": %d, "digest": %q, "data": %q}],
+		"annotations": {"io.github.testdag.test": "scan", "org.opencontainers.image.created": "2026-03-01T12:00:00.000000001Z", "predicateType": "https://in-toto.io/attestation/test-result/v0.1"},
+		"subject": {"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": %d, "digest": %q},
+		"artifactType": "application/vnd.testdag.checkpoint.v1+json"
+	}`, len(mark), describe([]byte(mark), "").Digest, base64.StdEncoding.EncodeToString([]byte(mark)), subject.Size, subject.Digest))
+	if diff := cmp.Diff(want, string(w.get(l.pointers[0].ref).bytes)); diff != "" {
+		t.Error(diff)
+	}
+	dir := t.TempDir()
+	if err := CheckpointDir(dir).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, subject.Digest.Hex, "20260301T120000.000000001Z-"+m.Statements[0].Hex)
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
 }
 
 // Processes that advance at the same time do not undo each other.

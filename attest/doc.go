@@ -14,20 +14,20 @@
 //		// not passed, and the error or the problem says why
 //	}
 //
-// Signers and verifiers that use cosign's keys are in attest/cosign, with an example that runs. This package does not
-// import cosign.
+// Signers and verifiers that use cosign's keys and identities are in attest/cosign, with an example that runs. This
+// package does not import cosign.
 //
 // # Writing
 //
 // A [Statement] says of an image, known by its digest, what a [Predicate] holds: [Vulns] what a scanner found,
-// [TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer that holds the signed
-// envelope, and with the image as its subject: its [Record]. No two writers touch the same object, so none loses what
+// [TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer that holds it in one of
+// the [Form]s, and with the image as its subject: its [Record]. No two writers touch the same object, so none loses what
 // another wrote. [WriteResults] points Tekton Chains to a record.
 //
 // What many writers share is only derived from the records: cosign's tag sha256-<image>.att, which cosign
 // verify-attestation reads, and the fallback index of registries without the referrers API. A writer adds whatever is
 // missing there, its own or not, and looks again until nothing is. Less formally: the records are the truth, the tags
-// are a shop window, and whoever passes tidies it.
+// are a shop window, and whoever passes tidies it. [Writer.Repair] is for those who only pass.
 //
 // # Reading
 //
@@ -41,24 +41,40 @@
 //   - What could not be listed, to the last page, is an error. An empty answer means that everything was read and nothing
 //     was there.
 //   - Times are compared as instants. Of several statements of the same instant the worst counts.
-//   - Annotations, and the media types that a registry serves things as, are hints, and nothing is decided by them.
+//   - Annotations save requests and decide nothing else, see [Resolver.Newest]. Media types that a registry serves things
+//     as decide nothing at all.
 //   - Bytes are checked against their digests, and tags of records against what they name. Each envelope and statement is
 //     decoded once, strictly.
 //   - Reading is bounded in bytes, values, number, depth and time, see [Limits], and ends when the context does.
 //
-// Whoever may add to the repository can therefore block a test, but cannot make it pass. Whoever may delete from it can,
-// see below. A tag that is moved or overwritten is as good as deleted: that the tag of a record was moved is seen, but
-// what other tools wrote, and only the fallback index or cosign's tag leads to, is gone with it. About what there is the
-// registry itself is believed.
+// # Who vouches
+//
+// A [Verifier] says who stands behind a statement: the holder of a key or an identity that signed it, or, with
+// [ByProvenance], the builder that ran the task which made it. Tekton Chains signs a SLSA provenance whose subject is the
+// manifest of a record, and [Trust] says which builders and which definitions of tasks are good for that. A signed
+// provenance also tells when the statement was made and of which test it is, with a better word than the statement's own:
+// what a task says about itself is then only reported, as [Evidence.Declared].
+//
+// # What deletion can do
+//
+// Whoever may add to the repository can block a test, but cannot make it pass. Whoever may delete from it can: that the
+// newest failure is gone cannot be seen in what is left. A tag that is moved or overwritten is as good as deleted: that
+// the tag of a record was moved is seen, but what other tools wrote, and only the fallback index or cosign's tag leads to,
+// is gone with it. About what there is the registry itself is believed.
+//
+// Two things outside the repository help, and [Evidence.Completeness] says whether they did. [Expect] names runs that are
+// known to be over, as [ExpectRuns] takes them from a scheduler's snapshot, so that evidence which is missing is seen,
+// also if it was never written. A [Checkpoint] remembers the newest that was ever seen, so that its deletion is.
 //
 // # What stays
 //
-// Manifests, tags, annotations and predicates outlive a release: what one version writes later ones read. The format of
-// a record is pinned by a test.
+// Manifests, tags, annotations, predicates and marks outlive a release: what one version writes later ones read. The
+// formats are pinned by tests.
 //
 // # What it leaves out
 //
-// Whether vulnerabilities are bad enough to stop a release is for a policy to say. That the newest failure has been
-// deleted cannot be seen in what is left. Statements in sigstore bundles are read but never written, since a bundle at
-// an image makes cosign ignore its .att tag. The time is that of the predicate, so it is as good as the signer's word.
+// Whether vulnerabilities are bad enough to stop a release is for a policy to say. Without provenance the time is that of
+// the predicate, so it is as good as the signer's word. The time that a transparency log or a timestamp authority gives is
+// no clock here. A registry that lists a tag and can never serve it blocks the image until the tag is gone, since it may
+// have been the newest failure.
 package attest
