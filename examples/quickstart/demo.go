@@ -24,6 +24,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/dag/dagfile"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/process"
@@ -154,7 +155,7 @@ func (d *demonstration) tell(ctx context.Context) error {
 	s.verdicts(snapshot)
 
 	s.heading("The evidence of dast-tests on the image, newest first")
-	if err := d.evidence(ctx); err != nil {
+	if err := d.evidence(ctx, snapshot); err != nil {
 		return err
 	}
 	if scheduler.Next(s.g, snapshot).Outcome != scheduler.OutcomePassed {
@@ -179,12 +180,14 @@ func (d *demonstration) run(ctx context.Context, from scheduler.Snapshot) (sched
 	return scheduler.Run(ctx, d.file.Graph, runner, scheduler.Options{Snapshot: from, Parallel: d.parallel, Observe: d.story.step})
 }
 
-// evidence tells what the image carries for dast-tests, and which of it decides.
-func (d *demonstration) evidence(ctx context.Context) error {
+// evidence tells what the image carries for dast-tests, and which of it decides. The runs in the snapshot say what must be
+// there.
+func (d *demonstration) evidence(ctx context.Context, snapshot scheduler.Snapshot) error {
 	resolver, err := openResolver(d.dir)
 	if err != nil {
 		return err
 	}
+	resolver = resolver.Expecting(attest.ExpectRuns(snapshot, d.image)...)
 	newest, err := resolver.Newest(ctx, d.image, dastTests)
 	if err != nil {
 		return err
@@ -202,6 +205,9 @@ func (d *demonstration) evidence(ctx context.Context) error {
 		}
 		fmt.Fprintf(d.story.out, "%s  %s  %.19s…  %s, signed by %s %.19s…\n",
 			mark, e.Time.Format(time.RFC3339Nano), e.Manifest, findings(e), e.By.Kind, e.By.Name)
+	}
+	if newest.Completeness == attest.Expected {
+		fmt.Fprintf(d.story.out, "\n  %s told which record it left, and that is the newest: none was deleted since\n", snapshot.Newest(dag.ID(dastTests.Name)))
 	}
 	return judge(newest)
 }

@@ -54,6 +54,7 @@ func TestStory(t *testing.T) {
 		`outcome: passed\n`,
 		`decides  \S+  sha256:\S+  nothing critical, signed by key \S+\n`,
 		`older    \S+  sha256:\S+  1 critical: CVE-2021-44228, signed by key \S+\n$`,
+		`dast-tests#2 told which record it left, and that is the newest`,
 	} {
 		at := regexp.MustCompile(want).FindStringIndex(rest)
 		if at == nil {
