@@ -53,8 +53,8 @@ func TestStory(t *testing.T) {
 		`e2e-test#1 passed: every layer is what its digest says\n`,
 		`outcome: passed\n`,
 		`decides  \S+  sha256:\S+  nothing critical, signed by key \S+\n`,
-		`older    \S+  sha256:\S+  1 critical: CVE-2021-44228, signed by key \S+\n$`,
-		`dast-tests#2 told which record it left, and that is the newest`,
+		`older    \S+  sha256:\S+  1 critical: CVE-2021-44228, signed by key \S+\n\n`,
+		`dast-tests#2 told which record it left, and that is the newest: none was deleted since\n$`,
 	} {
 		at := regexp.MustCompile(want).FindStringIndex(rest)
 		if at == nil {
