@@ -219,6 +219,7 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 	if err != nil {
 		return signedProvenance{}, err
 	}
+	c.decoded = payload
 	if err := s.repo.budget.decode(payload, s.opts.Limits.TotalValues); err != nil {
 		return signedProvenance{}, err
 	}

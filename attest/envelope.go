@@ -55,6 +55,7 @@ type Candidate struct {
 	Bytes       []byte            // as stored; their digest has been checked
 	Annotations map[string]string // of the layer, as the pusher wrote them
 
+	decoded    []byte             // what Payload returns, if it was read before
 	provenance []signedProvenance // what is attached to Manifest, if the verifier wants to know
 	doubts     []error            // why some of that does not count
 }
@@ -69,6 +70,9 @@ func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultLimits) }
 func (c Candidate) Envelope() ([]byte, error) { return c.envelope(defaultLimits.json()) }
 
 func (c Candidate) payload(limits Limits) ([]byte, error) {
+	if c.decoded != nil {
+		return c.decoded, nil
+	}
 	payload := c.Bytes
 	if c.MediaType != PayloadType {
 		envelope, err := c.envelope(limits.json())

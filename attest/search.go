@@ -210,6 +210,7 @@ func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
 	if err := s.repo.budget.decode(payload, s.opts.Limits.TotalValues); err != nil {
 		return nil, err
 	}
+	c.decoded = payload
 	statement, err := parseStatement(payload, s.opts.Limits.json())
 	if err != nil {
 		return []Evidence{s.unreadable(l.unreadable(err))}, nil
