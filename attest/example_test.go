@@ -1,14 +1,19 @@
 package attest_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/scheduler"
 )
 
 // Every mistake is told at once, each by its field.
@@ -42,4 +47,38 @@ func ExampleWriteResults() {
 	// quay.io/team/app
 	// sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a
 	// {"uri":"quay.io/team/app","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","isBuildArtifact":"true"}
+}
+
+// A gate for images whose tests ran as Tekton tasks. The statements need no signature: Chains signed the runs that made
+// them. What the scheduler knows of the runs shows whether evidence is missing, and what was seen once must not be gone.
+func ExampleByProvenance() {
+	gate := func(ctx context.Context, image name.Digest, runs scheduler.Snapshot, chainsPublicKey []byte) error {
+		chains, err := cosign.LoadVerifier(chainsPublicKey)
+		if err != nil {
+			return err
+		}
+		verifier, err := attest.ByProvenance(chains, attest.Trust{
+			Builders: []string{"https://tekton.dev/chains/v2"},
+			Tasks:    []attest.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}},
+		})
+		if err != nil {
+			return err
+		}
+		resolver := attest.NewResolver(verifier, attest.Options{
+			MaxAge:     30 * 24 * time.Hour,
+			Checkpoint: attest.CheckpointDir("/var/lib/gate"),
+		}).Expecting(attest.ExpectRuns(runs, image)...)
+		newest, err := resolver.Newests(ctx, image,
+			attest.Test{Name: "clamav-scan", PredicateType: attest.TestResultType},
+			attest.Test{Name: "e2e-test", PredicateType: attest.TestResultType})
+		for _, e := range newest {
+			if e.Result != attest.Passed {
+				err = errors.Join(err, fmt.Errorf("%s: %s", e.Test.Name, e.Result), e.Problem)
+			}
+		}
+		return err
+	}
+	fmt.Println(gate(context.Background(), name.Digest{}, nil, []byte("no key")))
+	// Output:
+	// attest: load public key: PEM decoding failed
 }
