@@ -93,6 +93,25 @@ var attacks = []attack{{
 	ask:    byProvenanceOnly,
 	answer: `FAILED at 2026-03-01T12:00:00Z by provenance, declared "another"`,
 }, {
+	name: "the newest failure handed on by a task of another test",
+	do: func(w *world, ours, _ *key) {
+		passedBefore(w, ours)
+		failed := w.write(ours, "scan", outcome(Failed, 0))
+		w.provenance(ours, failed.Digest, provenanceFor(w.t, failed.Digest, 0)) // it is trusted, and names its input
+	},
+	ask:    byKeyOrProvenance,
+	answer: `a statement that calls itself "scan" was made by the task "clamav-scan"`,
+}, {
+	name: "the newest failure handed on by a task that is not trusted",
+	do: func(w *world, ours, _ *key) {
+		passedBefore(w, ours)
+		failed := w.write(ours, "scan", outcome(Failed, 0))
+		payload := bytes.ReplaceAll(provenanceFor(w.t, failed.Digest, 0), []byte("quay.io/konflux-ci/"), []byte("quay.io/mallory/"))
+		w.provenance(ours, failed.Digest, payload)
+	},
+	ask:    byKeyOrProvenance,
+	answer: "FAILED at 2026-03-01T12:00:00Z by provenance, completeness unproven",
+}, {
 	name: "backdated rerun", test: "clamav-scan",
 	do: func(w *world, ours, _ *key) {
 		passed := w.unsigned("clamav-scan", outcome(Passed, -time.Hour))
@@ -370,6 +389,12 @@ var attacks = []attack{{
 func byProvenanceOnly(w *world, r *Resolver) *Resolver {
 	w.t.Helper()
 	return NewResolver(byChains(w.t, r.verifier.(*key)), w.opts)
+}
+
+// byKeyOrProvenance asks with a verifier that also believes what ours signed itself.
+func byKeyOrProvenance(w *world, r *Resolver) *Resolver {
+	w.t.Helper()
+	return NewResolver(AnyOf(r.verifier, byChains(w.t, r.verifier.(*key))), w.opts)
 }
 
 // answerOf tells an answer in a line.

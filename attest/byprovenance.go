@@ -15,9 +15,9 @@ import (
 // that signer vouches for, attached to the manifest of the statement's record, whose subject is that manifest, and whose
 // builder and tasks are all trusted. Tekton Chains attaches one to what [WriteResults] points it to.
 //
-// Give it to [NewResolver] itself or within [AnyOf]: a Resolver then reads what is attached to each record, and takes
-// time and test from a signed provenance where there is one, trusted or not. It looks at every record for that, since
-// annotations are the word of the task that is being judged.
+// Give it to [NewResolver] itself or within [AnyOf]: a Resolver then reads what is attached to each record, and takes the
+// time from a signed provenance where there is one, and the name of the test from a trusted one. It looks at every record
+// for that, since annotations are the word of the task that is being judged.
 //
 // Errors: [*FieldError] for each mistake in trust.
 func ByProvenance(signer Verifier, trust Trust) (Verifier, error) {

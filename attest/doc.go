@@ -52,8 +52,8 @@
 // A [Verifier] says who stands behind a statement: the holder of a key or an identity that signed it, or, with
 // [ByProvenance], the builder that ran the task which made it. Tekton Chains signs a SLSA provenance whose subject is the
 // manifest of a record, and [Trust] says which builders and which definitions of tasks are good for that. A signed
-// provenance also tells when the statement was made and of which test it is, with a better word than the statement's own:
-// what a task says about itself is then only reported, as [Evidence.Declared].
+// provenance also tells when the statement was made, and a trusted one of which test it is, with a better word than the
+// statement's own: what that says is then only reported, as [Evidence.Declared].
 //
 // # What deletion can do
 //

@@ -137,6 +137,17 @@ func (e *FutureError) Error() string {
 		stamp(e.Time), stamp(e.Now), e.Skew)
 }
 
+// A NameError reports a statement that says it is of one test although a trusted provenance says that the task of another
+// made it. It counts for the other, and for the one that it claims nothing is certain.
+type NameError struct {
+	Declared string // by the statement
+	Task     string // by the provenance
+}
+
+func (e *NameError) Error() string {
+	return fmt.Sprintf("attest: a statement that calls itself %q was made by the task %q", e.Declared, e.Task)
+}
+
 // A ClockError reports a statement that gives a time outside the run that made it, as the signed provenance has it.
 type ClockError struct {
 	Time              time.Time // the statement's own

@@ -42,7 +42,7 @@ const (
 // It counts only if Problem is nil. The other fields are filled as far as they can be told, so that the reason can be
 // shown.
 type Evidence struct {
-	Test      Test   // its name is that of the task in the signed provenance, if that tells one
+	Test      Test   // its name is that of the task in a trusted provenance, if that tells one
 	Declared  string // name that the statement gives itself, if that is another
 	Image     name.Digest
 	Manifest  v1.Hash    // manifest that holds the statement: its record, or cosign's .att manifest if it has no record
@@ -62,8 +62,8 @@ type Evidence struct {
 	Completeness Completeness
 
 	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a
-	// *FieldError for each mistake in it, a *FutureError or *ClockError for its time, a *VerifyError if nobody vouches
-	// for it, an *AgeError, a *MissingError, a *RollbackError.
+	// *FieldError for each mistake in it, a *FutureError or *ClockError for its time, a *NameError if it was asked for by
+	// its Declared name, a *VerifyError if nobody vouches for it, an *AgeError, a *MissingError, a *RollbackError.
 	Problem error
 
 	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. Two vulns

@@ -81,6 +81,9 @@ func (r *Resolver) testsIn(all []Evidence) []Test {
 	var tests []Test
 	for _, e := range all {
 		tests = append(tests, e.Test)
+		if e.Declared != "" {
+			tests = append(tests, Test{e.Declared, e.Test.PredicateType})
+		}
 	}
 	for _, x := range r.expect {
 		if !slices.ContainsFunc(tests, func(t Test) bool { return t.Name == x.Test }) {
@@ -117,13 +120,18 @@ func (r *Resolver) answer(ctx context.Context, image name.Digest, test Test, all
 	return e, err
 }
 
-// group returns the evidence of test. What may be of the test and cannot be read is an error.
+// group returns the evidence of test, sorted by age. What only says that it is of the test is there too, with a problem:
+// otherwise whoever can have a provenance made for the newest failure could make it one of another test. What may be of
+// the test and cannot be read is an error.
 func (r *Resolver) group(all []Evidence, test Test) ([]Evidence, error) {
 	var of []Evidence
 	var errs []error
 	for _, e := range all {
 		switch {
 		case e.Test == test && e.Statement != nil:
+			of = append(of, e)
+		case e.Declared != "" && test == Test{e.Declared, e.Test.PredicateType}:
+			e.blame(&NameError{Declared: e.Declared, Task: e.Test.Name})
 			of = append(of, e)
 		case e.Test == Test{} || e.Test == Test{PredicateType: test.PredicateType}:
 			errs = append(errs, e.Problem)

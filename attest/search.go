@@ -282,7 +282,8 @@ func (r *Resolver) settle(e *Evidence) {
 	}
 }
 
-// identify takes the name of the test from the signed provenance, if there is one that tells which task it was.
+// identify takes the name of the test from the provenance, if that is trusted and tells which task it was. What a task
+// calls itself that is not trusted is worth no more than what the statement says.
 func (r *Resolver) identify(e *Evidence) {
 	p, ok := e.bestProvenance()
 	if !ok {
@@ -290,7 +291,7 @@ func (r *Resolver) identify(e *Evidence) {
 	}
 	e.Provenance = p.Provenance
 	task, ok := p.TaskOf(p.manifest)
-	if !ok || task.Name == "" || task.Name == e.Test.Name {
+	if !ok || p.untrusted != nil || task.Name == "" || task.Name == e.Test.Name {
 		return
 	}
 	e.Declared, e.Test.Name = e.Test.Name, task.Name
