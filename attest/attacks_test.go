@@ -122,6 +122,17 @@ var attacks = []attack{{
 	ask:    byProvenanceOnly,
 	answer: "time 2026-03-01T10:00:00Z is not within the run from 2026-03-01T11:58:00Z to 2026-03-01T12:00:00Z",
 }, {
+	name: "postdated pass", test: "clamav-scan",
+	do: func(w *world, ours, _ *key) {
+		w.opts.Clocks = []Clock{ClockPredicate}
+		failed := w.unsigned("clamav-scan", outcome(Failed, -time.Minute))
+		w.provenance(ours, failed.Digest, provenanceFor(w.t, failed.Digest, -time.Minute))
+		passed := w.unsigned("clamav-scan", outcome(Passed, 0))
+		w.provenance(ours, passed.Digest, provenanceFor(w.t, passed.Digest, -time.Hour))
+	},
+	ask:    byProvenanceOnly,
+	answer: "time 2026-03-01T12:00:00Z is not within the run from 2026-03-01T10:58:00Z to 2026-03-01T11:00:00Z",
+}, {
 	name: "the provenance of the newest failure deleted", test: "clamav-scan",
 	do: func(w *world, ours, _ *key) {
 		passed := w.unsigned("clamav-scan", outcome(Passed, -time.Hour))

@@ -337,6 +337,39 @@ func (w *world) index() {
 	}
 }
 
+// A trusted task without a name leaves the statement its own.
+func TestProvenanceOfATaskWithoutAName(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	r := w.unsigned("mine", outcome(Passed, 0))
+	payload := strings.ReplaceAll(string(provenanceFor(t, r.Digest, 0)), `"clamav-scan"`, `"a[b]"`)
+	w.provenance(k, r.Digest, []byte(payload))
+	if e := w.mustNewest(byChains(t, k), testResultOf("mine")); e.Problem != nil || e.Declared != "" || e.Provenance == nil {
+		t.Errorf("declared %q, %v", e.Declared, e.Problem)
+	}
+}
+
+// Statements are counted wherever they are: one manifest may hold many.
+func TestStatementsInOneManifestAreCounted(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		for i := range 3 {
+			w.attach(w.sign(k, w.statementOf(TestResultType, fmt.Sprintf(`{"n":%d}`, i))), func(m *v1.Manifest) {
+				m.Layers = append(m.Layers, m.Layers[0])
+			})
+		}
+		w.opts.Limits.Statements = 6
+		if _, err := NewResolver(k, w.opts).Newests(t.Context(), w.image); err != nil {
+			t.Error(err)
+		}
+		w.opts.Limits.Statements = 5
+		_, err := NewResolver(k, w.opts).Newests(t.Context(), w.image)
+		if l := wantAs[*LimitError](t, err); l.What != "statements" || l.Limit != 5 || l.Got != 6 {
+			t.Errorf("got %v", l)
+		}
+	})
+}
+
 func TestByProvenanceRefusesBadTrust(t *testing.T) {
 	_, err := ByProvenance(newKey(t, "k"), Trust{Builders: []string{""}, Tasks: []TaskRule{{Pattern: "oci://*"}}})
 	wantField(t, err, "Builders[0]", "Tasks[0].Pattern")
