@@ -264,3 +264,62 @@ func TestEverythingDeleted(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Old marks do not pile up in a directory, and are not read from a repository.
+func TestOldMarksCostNothing(t *testing.T) {
+	dir := t.TempDir()
+	w := newWorld(t, true)
+	inDir, inRepo := CheckpointDir(dir), CheckpointRepository(w.image.Context(), w.opts)
+	for i := range 5 {
+		m := markAt(time.Duration(i)*time.Second, fmt.Sprint(i))
+		if err := errors.Join(inDir.Advance(t.Context(), someImage, testResultOf("scan"), m), inRepo.Advance(t.Context(), someImage, testResultOf("scan"), m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files, err := filepath.Glob(filepath.Join(dir, "*", "*")); err != nil || len(files) != 1 {
+		t.Errorf("files %q, %v", files, err)
+	}
+	w.gets()
+	if _, err := inRepo.Seen(t.Context(), someImage, testResultOf("scan")); err != nil {
+		t.Fatal(err)
+	}
+	if manifests, blobs := w.gets(); manifests != 1 || blobs != 0 {
+		t.Errorf("read %d manifests and %d blobs", manifests, blobs)
+	}
+}
+
+func TestRolledBack(t *testing.T) {
+	at := func(d time.Duration, payload string) Evidence {
+		return Evidence{Time: noon.Add(d), payload: []byte(payload), Statement: &Statement{}}
+	}
+	tied := at(0, "a")
+	tied.Tied = []Evidence{at(0, "a"), at(0, "b")}
+	for _, tt := range []struct {
+		name   string
+		seen   Mark
+		newest Evidence
+		gone   int // statements; -1 if nothing is wrong
+	}{
+		{"nothing was seen", Mark{}, at(0, "a"), -1},
+		{"something newer came", markAt(0, "a"), at(1, "b"), -1},
+		{"the same", markAt(0, "a"), at(0, "a"), -1},
+		{"one more of the same time", markAt(0, "a"), tied, -1},
+		{"another of the same time", markAt(0, "a"), at(0, "b"), 1},
+		{"one of two is gone", markAt(0, "a", "c"), tied, 1},
+		{"older", markAt(0, "a"), at(-1, "b"), 1},
+		{"the same, but what dated it is gone", markAt(0, "a"), at(-1, "a"), 1},
+		{"nothing is left", markAt(0, "a"), Evidence{}, 1},
+		{"a mark without statements", Mark{Time: noon}, at(-1, "a"), 0},
+	} {
+		err := tt.seen.rolledBack(tt.newest)
+		if tt.gone < 0 {
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			continue
+		}
+		if r := wantAs[*RollbackError](t, err); len(r.Gone) != tt.gone {
+			t.Errorf("%s: %v", tt.name, r.Gone)
+		}
+	}
+}

@@ -50,21 +50,20 @@ type hints struct {
 	envelope, payload string
 }
 
-// complete reports whether the hints say of which test the statement is, and when it was made.
+// complete reports whether the hints say of which test the statement is, and when it was made. Without a test it was not
+// a Writer of ours, and others give the time when they pushed.
 func (h hints) complete() bool { return h.predicateType != "" && h.test != "" && !h.created.IsZero() }
 
 func readHints(annotations map[string]string) hints {
 	h := hints{
 		predicateType: annotations[AnnotationPredicateType],
 		test:          annotations[AnnotationTest],
+		created:       parseTime(annotations[AnnotationCreated]).UTC(), // so that == compares instants
 		envelope:      annotations[AnnotationEnvelope],
 		payload:       annotations[AnnotationPayload],
 	}
 	if h.predicateType == "" {
 		h.predicateType = annotations[annotationBundleType]
-	}
-	if h.test != "" { // others write there when they pushed
-		h.created = parseTime(annotations[AnnotationCreated])
 	}
 	return h
 }

@@ -155,6 +155,42 @@ func TestAnnotationsThatLieBlock(t *testing.T) {
 	}
 }
 
+// A list that says two things about one manifest says nothing. Lists that anybody may rewrite say nothing anyway.
+func TestHintsThatContradictEachOther(t *testing.T) {
+	a, b := hints{test: "a"}, hints{test: "b"}
+	got := unionOfPointers([]pointer{{"1", a}, {"2", a}, {"2", b}, {"3", a}, {"3", a}, {"4", hints{}}, {"4", a}}, []pointer{{ref: "1"}, {ref: "5"}})
+	want := []pointer{{"1", a}, {"2", hints{}}, {"3", a}, {"4", hints{}}, {"5", hints{}}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointer{}, hints{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The same annotations are the same hints, however they spell a time.
+func TestHintsAreComparable(t *testing.T) {
+	annotations := map[string]string{AnnotationTest: "scan", AnnotationPredicateType: VulnsType, AnnotationCreated: "2026-03-01T14:00:00+02:00"}
+	h := readHints(annotations)
+	if h != readHints(annotations) || !h.complete() || !h.created.Equal(noon) {
+		t.Errorf("got %+v", h)
+	}
+}
+
+func TestRunCoversATime(t *testing.T) {
+	run := &Provenance{Started: noon, Finished: noon.Add(time.Minute)}
+	for _, tt := range []struct {
+		p    *Provenance
+		at   time.Duration
+		want bool
+	}{
+		{run, -time.Second, true}, {run, -time.Second - 1, false}, {run, 61 * time.Second, true}, {run, 61*time.Second + 1, false},
+		{&Provenance{Started: noon}, time.Hour, true}, {&Provenance{Started: noon}, -time.Hour, false},
+		{&Provenance{Finished: noon}, -time.Hour, true}, {&Provenance{Finished: noon}, time.Hour, false},
+	} {
+		if got := tt.p.covers(noon.Add(tt.at), time.Second); got != tt.want {
+			t.Errorf("%s to %s covers noon and %s: %t", tt.p.Started, tt.p.Finished, tt.at, got)
+		}
+	}
+}
+
 // What other tools annotate is no hint about time: they write there when they pushed.
 func TestAnnotationsOfOthers(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
