@@ -286,6 +286,11 @@ func TestOldMarksCostNothing(t *testing.T) {
 	if manifests, blobs := w.gets(); manifests != 1 || blobs != 0 {
 		t.Errorf("read %d manifests and %d blobs", manifests, blobs)
 	}
+	for _, m := range []Mark{markAt(4*time.Second, "4"), markAt(0, "0")} {
+		if err := inRepo.Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil || w.count("PUT", "") > 0 {
+			t.Errorf("%v, and wrote %q", err, w.requests)
+		}
+	}
 }
 
 func TestRolledBack(t *testing.T) {
