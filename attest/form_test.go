@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // A bundler signs bundles too.
@@ -81,6 +82,53 @@ func TestForms(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A manifest that says it holds our statement, and holds another, is not our record.
+func TestForeignStatementUnderOurName(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		w.opts.Form = FormStatement
+		ours, err := encode(w.image, "scan", outcome(Failed, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := encode(w.image, "scan", outcome(Passed, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := draft{image: w.image, test: testResultOf("scan"), created: noon, payload: ours}
+		if d.subject, err = w.repo().subject(t.Context(), w.image); err != nil {
+			t.Fatal(err)
+		}
+		forged, err := buildRecord(d, w.opts.withDefaults(), theirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := describe(forged, "").Digest
+		if err := w.repo().push(t.Context(), recordTag(w.image, h), types.OCIManifestSchema1, forged, layer(theirs, PayloadType)); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.unsigned("scan", outcome(Failed, 0)); r.Digest == h {
+			t.Error("a foreign statement was taken for ours")
+		}
+	})
+}
+
+// Where lists can be believed a writer reads no record but its own.
+func TestWriteReadsNoOtherRecord(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	for i := range 5 {
+		w.write(k, fmt.Sprint("t", i), outcome(Passed, 0))
+	}
+	w.gets()
+	r := w.write(k, "scan", outcome(Passed, 0))
+	for _, request := range w.requests {
+		if strings.HasPrefix(request, "GET") && strings.Contains(request, "/manifests/sha256:") &&
+			!strings.HasSuffix(request, r.Digest.String()) && !strings.HasSuffix(request, w.image.DigestStr()) {
+			t.Errorf("it made the request %s", request)
+		}
 	}
 }
 

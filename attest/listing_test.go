@@ -460,3 +460,16 @@ func TestTagThatIsListedBeforeItCanBeRead(t *testing.T) {
 	_, err := w.newest(k, testResultOf("scan"))
 	wantAs[*CandidateError](t, err)
 }
+
+// What is listed must be a digest. A tag in its place is not followed.
+func TestListedTagIsNoDigest(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "scan", outcome(Passed, 0))
+	w.serves("/referrers/", types.OCIImageIndex, `{"manifests":[{"digest":"latest"}]}`)
+	_, err := w.newest(k, testResultOf("scan"))
+	wantField(t, wantAs[*CandidateError](t, err), "manifests")
+	if w.count("GET", "latest") > 0 {
+		t.Error("the tag was read")
+	}
+}
