@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -404,6 +405,55 @@ func TestStatementsInOneManifestAreCounted(t *testing.T) {
 			t.Errorf("got %v", l)
 		}
 	})
+}
+
+// That a provenance cannot be fetched says nothing about who vouches.
+func TestProvenanceThatCannotBeFetched(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		r := w.unsigned("clamav-scan", outcome(Passed, 0))
+		w.provenance(k, r.Digest, provenanceFor(t, r.Digest, 0))
+		w.answers(http.StatusForbidden, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blobs/") })
+		_, err := w.newest(byChains(t, k), testResultOf("clamav-scan"))
+		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusForbidden {
+			t.Errorf("got %v", err)
+		}
+		w.answers(http.StatusNotFound, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blobs/") })
+		e, err := w.newest(byChains(t, k), testResultOf("clamav-scan"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantAs[*CandidateError](t, wantAs[*VerifyError](t, e.Problem))
+	})
+}
+
+// What is attached to records is counted with the rest, and of what says that it is no provenance nothing is read.
+func TestAttachmentsAreBounded(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	r := w.unsigned("clamav-scan", outcome(Passed, 0))
+	image := w.image
+	w.image = image.Context().Digest(r.Digest.String())
+	for i := range 3 {
+		w.attach(w.sign(k, fmt.Appendf(provenanceFor(t, r.Digest, 0), "%*s", i, "")), func(m *v1.Manifest) { m.Annotations = nil })
+		w.attach(fmt.Appendf(nil, "SBOM %d", i), func(m *v1.Manifest) {
+			m.Annotations = map[string]string{AnnotationPredicateType: "https://spdx.dev/Document"}
+		})
+	}
+	w.image = image
+	w.opts.Limits.Statements = 6
+	w.gets()
+	if e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan")); e.Problem != nil {
+		t.Error(e.Problem)
+	}
+	if manifests, _ := w.gets(); manifests != 1+3 {
+		t.Errorf("read %d manifests, want the record and three", manifests)
+	}
+	w.opts.Limits.Statements = 3
+	_, err := w.newest(byChains(t, k), testResultOf("clamav-scan"))
+	if l := wantAs[*LimitError](t, err); l.What != "statements" {
+		t.Errorf("got %v", l)
+	}
 }
 
 func TestByProvenanceRefusesBadTrust(t *testing.T) {
