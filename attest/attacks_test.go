@@ -110,7 +110,7 @@ var attacks = []attack{{
 		w.provenance(ours, failed.Digest, payload)
 	},
 	ask:    byKeyOrProvenance,
-	answer: "FAILED at 2026-03-01T12:00:00Z by provenance, completeness unproven",
+	answer: "FAILED at 2026-03-01T12:00:00Z by predicate, completeness unproven",
 }, {
 	name: "backdated rerun", test: "clamav-scan",
 	do: func(w *world, ours, _ *key) {

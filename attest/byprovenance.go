@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -15,13 +16,16 @@ import (
 // that signer vouches for, attached to the manifest of the statement's record, whose subject is that manifest, and whose
 // builder and tasks are all trusted. Tekton Chains attaches one to what [WriteResults] points it to.
 //
-// Give it to [NewResolver] itself or within [AnyOf]: a Resolver then reads what is attached to each record, and takes the
-// time from a signed provenance where there is one, and the name of the test from a trusted one. It looks at every record
-// for that, since annotations are the word of the task that is being judged.
+// Give it to [NewResolver] itself or within [AnyOf]: a Resolver then reads what is attached to each record, and takes time
+// and test from a trusted provenance where there is one. It looks at every record for that, since annotations are the word
+// of the task that is being judged. A provenance that is not trusted is only shown, in [Evidence.Provenance]: anybody who
+// may run a task can have one signed.
 //
-// Errors: [*FieldError] for each mistake in trust.
+// Errors: [*FieldError] for each mistake in trust, and for a signer that is nil.
 func ByProvenance(signer Verifier, trust Trust) (Verifier, error) {
-	if err := trust.Validate(); err != nil {
+	var c checklist
+	c.require("signer", signer != nil)
+	if err := errors.Join(errors.Join(c...), trust.Validate()); err != nil {
 		return nil, err
 	}
 	return &byProvenance{signer, trust}, nil
@@ -40,6 +44,9 @@ func (v *byProvenance) Verify(_ context.Context, c Candidate) ([]byte, Voucher, 
 	}
 	errs := slices.Clone(c.doubts)
 	for _, p := range c.provenance {
+		if p.believer != v {
+			continue
+		}
 		if p.untrusted == nil {
 			return payload, Voucher{Kind: "provenance", Name: p.by.Name}, nil
 		}
@@ -52,7 +59,9 @@ func (v *byProvenance) Verify(_ context.Context, c Candidate) ([]byte, Voucher, 
 }
 
 // AnyOf returns a Verifier that believes what any of several believes, and names the first that does.
-func AnyOf(verifiers ...Verifier) Verifier { return anyOf(slices.Clone(verifiers)) }
+func AnyOf(verifiers ...Verifier) Verifier {
+	return anyOf(slices.DeleteFunc(slices.Clone(verifiers), func(v Verifier) bool { return v == nil }))
+}
 
 type anyOf []Verifier
 
@@ -89,9 +98,10 @@ func wantProvenance(v Verifier) []*byProvenance {
 // A signedProvenance is one that a signer vouches for and whose subject is the manifest.
 type signedProvenance struct {
 	*Provenance
-	manifest  v1.Hash // its subject
+	manifest  v1.Hash       // its subject
+	believer  *byProvenance // whose signer and trust these are
 	by        Voucher
-	untrusted error // why builder or tasks are not trusted, nil if they are
+	untrusted error // why builder or tasks are not trusted, or are not known to have made it; nil if all is well
 }
 
 // bestProvenance returns the provenance that tells of the evidence: a trusted one if there is any, and of several the
@@ -155,12 +165,11 @@ func (s *search) provenances(ctx context.Context, manifest v1.Hash) (signed []si
 			doubts = append(doubts, l.unreadable(err))
 			continue
 		}
-		p, err := s.provenanceIn(ctx, c, manifest)
+		found, err := s.provenanceIn(ctx, c, manifest)
 		if err != nil {
 			doubts = append(doubts, l.unreadable(err))
-		} else if p.Provenance != nil {
-			signed = append(signed, p)
 		}
+		signed = append(signed, found...)
 	}
 	return signed, doubts, ctx.Err()
 }
@@ -213,23 +222,25 @@ func mayBeProvenance(h hints) bool {
 	return h.predicateType == "" || h.predicateType == ProvenanceType || h.predicateType == ProvenanceTypeV02
 }
 
-// provenanceIn verifies and reads one candidate. What is no provenance is the zero value.
-func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash) (signedProvenance, error) {
+// provenanceIn verifies and reads one candidate, for each verifier that wants provenance. It returns nothing for what is
+// none, and an error if nobody vouches for it.
+func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash) ([]signedProvenance, error) {
 	payload, err := c.payload(s.opts.Limits)
 	if err != nil {
-		return signedProvenance{}, err
+		return nil, err
 	}
 	c.decoded = payload
 	if err := s.repo.budget.decode(payload, s.opts.Limits.TotalValues); err != nil {
-		return signedProvenance{}, err
+		return nil, err
 	}
 	statement, err := parseStatement(payload, s.opts.Limits.json())
 	if err != nil || !mayBeProvenance(hints{predicateType: statement.PredicateType}) {
-		return signedProvenance{}, err
+		return nil, err
 	}
 	if !statement.about(manifest.Hex) {
-		return signedProvenance{}, fmt.Errorf("its subjects are not %s", manifest)
+		return nil, fmt.Errorf("its subjects are not %s", manifest)
 	}
+	var signed []signedProvenance
 	var errs []error
 	for _, v := range s.provenance {
 		by, err := verify(ctx, v.signer, c, payload)
@@ -239,9 +250,22 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 		}
 		p, err := parseProvenance(statement, s.opts.Limits.json())
 		if err != nil {
-			return signedProvenance{}, err
+			return nil, err
 		}
-		return signedProvenance{p, manifest, by, v.trust.check(p, s.opts.Now())}, nil
+		signed = append(signed, signedProvenance{p, manifest, v, by, v.distrust(p, manifest, s.opts.Now())})
 	}
-	return signedProvenance{}, errors.Join(errs...)
+	if len(signed) == 0 {
+		return nil, errors.Join(errs...)
+	}
+	return signed, nil
+}
+
+// distrust says why a provenance does not stand for a manifest. That the manifest is a subject is not enough: whoever
+// writes a pipeline can put any digest into its results. One of the tasks must have named it.
+func (v *byProvenance) distrust(p *Provenance, manifest v1.Hash, now time.Time) error {
+	err := v.trust.check(p, now)
+	if _, ok := p.TaskOf(manifest); !ok {
+		err = errors.Join(err, &UntrustedError{Reason: "it does not tell which task made " + manifest.String()})
+	}
+	return err
 }

@@ -50,6 +50,10 @@ func (m Mark) Merge(other Mark) Mark {
 	return Mark{Time: m.Time, Statements: slices.Compact(all)}
 }
 
+func (m Mark) equal(other Mark) bool {
+	return m.Time.Equal(other.Time) && slices.Equal(m.Statements, other.Statements)
+}
+
 func compareHash(a, b v1.Hash) int { return cmp.Compare(a.String(), b.String()) }
 
 // remember holds the newest evidence of a test against the checkpoint, and moves that on. An error is the checkpoint's.
@@ -61,7 +65,6 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
 	if err != nil {
 		return fmt.Errorf("attest: checkpoint: %w", err)
 	}
-	now := e.mark()
 	if err := seen.rolledBack(*e); err != nil {
 		e.blame(err)
 		return nil
@@ -69,10 +72,11 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
 	if e.Completeness == Unproven && !seen.IsZero() {
 		e.Completeness = Remembered
 	}
-	if now.IsZero() {
+	next := seen.Merge(e.mark())
+	if next.equal(seen) {
 		return nil
 	}
-	if err := r.opts.Checkpoint.Advance(ctx, e.Image, e.Test, now); err != nil {
+	if err := r.opts.Checkpoint.Advance(ctx, e.Image, e.Test, next); err != nil {
 		return fmt.Errorf("attest: checkpoint: %w", err)
 	}
 	return nil
@@ -114,12 +118,12 @@ func (m Mark) rolledBack(newest Evidence) error {
 	}
 	var gone []v1.Hash
 	for _, statement := range m.Statements {
-		there := func(e Evidence) bool { return e.Time.Equal(m.Time) && e.digest() == statement }
+		there := func(e Evidence) bool { return e.digest() == statement } // whichever clock decides by now
 		if !slices.ContainsFunc(newest.tied(), there) {
 			gone = append(gone, statement)
 		}
 	}
-	if len(gone) == 0 && newest.Time.Equal(m.Time) {
+	if len(gone) == 0 && len(m.Statements) > 0 {
 		return nil
 	}
 	return &RollbackError{Seen: m.Time, Gone: gone, Newest: newest.Time}

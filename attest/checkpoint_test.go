@@ -312,7 +312,7 @@ func TestRolledBack(t *testing.T) {
 		{"another of the same time", markAt(0, "a"), at(0, "b"), 1},
 		{"one of two is gone", markAt(0, "a", "c"), tied, 1},
 		{"older", markAt(0, "a"), at(-1, "b"), 1},
-		{"the same, but what dated it is gone", markAt(0, "a"), at(-1, "a"), 1},
+		{"the same, dated by another clock", markAt(0, "a"), at(-1, "a"), -1},
 		{"nothing is left", markAt(0, "a"), Evidence{}, 1},
 		{"a mark without statements", Mark{Time: noon}, at(-1, "a"), 0},
 	} {

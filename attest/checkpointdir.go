@@ -33,6 +33,9 @@ func (c checkpointDir) Seen(_ context.Context, image name.Digest, test Test) (Ma
 	}
 	var m Mark
 	for _, f := range files {
+		if strings.HasPrefix(f.Name(), ".") {
+			continue // file systems keep things of their own there
+		}
 		one, err := parseMark(f.Name())
 		if err != nil {
 			return Mark{}, err
@@ -54,8 +57,10 @@ func (c checkpointDir) Advance(ctx context.Context, image name.Digest, test Test
 			return err
 		}
 	}
-	if err := syncDir(dir); err != nil {
-		return err
+	for _, d := range []string{dir, string(c), filepath.Dir(string(c))} { // the folders may be new, too
+		if err := syncDir(d); err != nil {
+			return err
+		}
 	}
 	return c.prune(ctx, dir, image, test)
 }

@@ -12,13 +12,15 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"go.uber.org/zap"
 
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // CheckpointRepository returns a Checkpoint in a repository of a registry, best another one than the images are in, with
 // other credentials. Each mark is an immutable manifest, kept as records are (see [Record]): its subject is the digest of
-// the names of image and test. So writers do not undo each other here either.
+// the names of image and test. So writers do not undo each other here either. Lower marks are deleted where the registry
+// allows that; where it does not, Limits.Statements is how many marks one test at one image can have.
 func CheckpointRepository(repo name.Repository, opts Options) Checkpoint {
 	return &checkpointRepository{repo, newRegistry(opts, transport.PushScope)}
 }
@@ -40,7 +42,7 @@ type storedMark struct {
 	Statements    []string  `json:"statements"`
 }
 
-// Seen reads the highest marks.
+// Seen reads the highest marks. One that is deleted in between was not the highest any more, so it looks again.
 func (c *checkpointRepository) Seen(ctx context.Context, image name.Digest, test Test) (Mark, error) {
 	ctx, done := within(ctx, whatCall, c.registry.opts.Limits.CallTime)
 	defer done()
@@ -48,14 +50,28 @@ func (c *checkpointRepository) Seen(ctx context.Context, image name.Digest, test
 	if err != nil {
 		return Mark{}, err
 	}
-	l, err := repo.list(ctx, c.subject(image, test))
+	wait := repo.opts.Backoff
+	for attempt := 1; ; attempt++ {
+		m, err := repo.seen(ctx, c.subject(image, test))
+		if !isNotFound(err) || attempt >= repo.opts.Attempts {
+			return m, err
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return Mark{}, registryError("read manifest", repo.name.Name(), overtime(ctx, err))
+		}
+		wait *= 4
+	}
+}
+
+func (r *repository) seen(ctx context.Context, subject name.Digest) (Mark, error) {
+	l, err := r.list(ctx, subject)
 	if errors.Is(err, ErrNoImage) {
 		return Mark{}, nil // the repository is made with the first mark
 	}
 	if err != nil {
 		return Mark{}, err
 	}
-	return repo.highest(ctx, l.pointers)
+	return r.highest(ctx, l.pointers)
 }
 
 // subject is what marks refer to. No such manifest needs to exist.
@@ -64,43 +80,55 @@ func (c *checkpointRepository) subject(image name.Digest, test Test) name.Digest
 	return c.name.Digest("sha256:" + key)
 }
 
-// highest returns the highest of the marks, and reads no more of them than it must.
+// highest returns the highest of the marks, and reads no more of them than it must: a mark that annotations say to be
+// higher must be there, and be as high.
 func (r *repository) highest(ctx context.Context, pointers []pointer) (Mark, error) {
 	var newest time.Time
 	for _, p := range pointers {
-		if p.hints.created.After(newest) {
+		if p.hints.complete() && p.hints.created.After(newest) {
 			newest = p.hints.created
 		}
 	}
-	var m Mark
-	for _, p := range pointers {
-		if p.hints.complete() && p.hints.created.Before(newest) {
-			continue
-		}
-		one, err := r.mark(ctx, p.ref)
-		if err != nil {
-			return Mark{}, err
-		}
-		m = m.Merge(one)
+	pointers = slices.DeleteFunc(slices.Clone(pointers), func(p pointer) bool {
+		return p.hints.complete() && p.hints.created.Before(newest)
+	})
+	marks := make([]Mark, len(pointers))
+	err := parallel(ctx, len(pointers), r.opts.Parallel, func(ctx context.Context, i int) (err error) {
+		marks[i], err = r.mark(ctx, pointers[i])
+		return err
+	})
+	var highest Mark
+	for _, m := range marks {
+		highest = highest.Merge(m)
 	}
-	return m, nil
+	return highest, err
 }
 
-// mark reads one mark. What is none is the zero Mark.
-func (r *repository) mark(ctx context.Context, ref string) (Mark, error) {
-	doc, err := r.manifest(ctx, ref)
+// mark reads one mark.
+func (r *repository) mark(ctx context.Context, p pointer) (Mark, error) {
+	doc, err := r.manifest(ctx, p.ref)
 	if err != nil {
 		return Mark{}, err
 	}
-	m, err := parseManifest(doc.bytes, r.opts.Limits)
-	if err != nil || m.ArtifactType != markType || len(m.Layers) != 1 {
-		return Mark{}, err
+	mark, err := parseMarkManifest(doc.bytes, r.opts.Limits)
+	if err == nil && p.hints.complete() && !mark.Time.Equal(p.hints.created) {
+		err = &FieldError{"annotations." + AnnotationCreated, fmt.Sprintf("%s, and the mark says %s", p.hints.created, mark.Time)}
 	}
-	mark, err := parseStoredMark(m.Layers[0].Data, r.opts.Limits.json())
 	if err != nil {
-		return Mark{}, registryError("read manifest", r.ref(ref), err)
+		return Mark{}, registryError("read manifest", r.ref(p.ref), err)
 	}
 	return mark, nil
+}
+
+func parseMarkManifest(b []byte, limits Limits) (Mark, error) {
+	m, err := parseManifest(b, limits)
+	if err != nil {
+		return Mark{}, err
+	}
+	if m.ArtifactType != markType || len(m.Layers) != 1 {
+		return Mark{}, &FieldError{"artifactType", fmt.Sprintf("%q with %d layers is no mark", m.ArtifactType, len(m.Layers))}
+	}
+	return parseStoredMark(m.Layers[0].Data, limits.json())
 }
 
 func parseStoredMark(b []byte, limits strictjson.Limits) (Mark, error) {
@@ -127,7 +155,7 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	if err != nil {
 		return err
 	}
-	if merged := m.Merge(seen); merged.Time.Equal(seen.Time) && slices.Equal(merged.Statements, seen.Statements) {
+	if m.Merge(seen).equal(seen) {
 		return nil
 	}
 	ctx, done := within(ctx, whatCall, c.registry.opts.Limits.CallTime)
@@ -148,8 +176,32 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	if err != nil {
 		return err
 	}
-	_, err = repo.publish(ctx, subject, record, memory{})
-	return err
+	l, err := repo.publish(ctx, subject, record, memory{})
+	if err != nil {
+		// A higher mark of somebody else may have taken its place, and pruned it.
+		if seen, seenErr := repo.seen(ctx, subject); seenErr == nil && m.Merge(seen).equal(seen) {
+			return nil
+		}
+		return err
+	}
+	repo.prune(ctx, subject, l.pointers, m)
+	return nil
+}
+
+// prune deletes lower marks, where the registry lets it. What stays does no harm.
+func (r *repository) prune(ctx context.Context, subject name.Digest, pointers []pointer, highest Mark) {
+	_ = parallel(ctx, len(pointers), r.opts.Parallel, func(ctx context.Context, i int) error {
+		mark, err := r.mark(ctx, pointers[i])
+		if err != nil || !mark.Time.Before(highest.Time) {
+			return nil
+		}
+		err = r.remove(ctx, pointers[i].ref)
+		if digest, hashErr := v1.NewHash(pointers[i].ref); hashErr == nil {
+			err = errors.Join(r.remove(ctx, recordTag(subject, digest)), err)
+		}
+		r.opts.Logger.Debug("deleted a lower mark", zap.String("manifest", pointers[i].ref), zap.Error(err))
+		return nil
+	})
 }
 
 func buildMark(subject, image name.Digest, test Test, m Mark) (manifest, blob []byte, err error) {

@@ -36,8 +36,8 @@ type BundleSigner interface {
 
 // A Verifier says who vouches for a statement.
 type Verifier interface {
-	// Verify returns the payload that is vouched for, and who vouches. Any error means that nobody does. It must be
-	// safe for concurrent use, and must bind the statement to c.Image as its own rules demand.
+	// Verify returns the payload that is vouched for, and who vouches, which must have a Kind. Any error means that nobody
+	// does. It must be safe for concurrent use, and must bind the statement to c.Image as its own rules demand.
 	Verify(ctx context.Context, c Candidate) (payload []byte, by Voucher, err error)
 }
 
@@ -201,6 +201,9 @@ func verify(ctx context.Context, v Verifier, c Candidate, payload []byte) (Vouch
 	}
 	if !bytes.Equal(got, payload) {
 		return Voucher{}, errors.New("the verifier vouches for another payload")
+	}
+	if by.Kind == "" {
+		return Voucher{}, errors.New("the verifier does not say how it knows who vouches")
 	}
 	return by, nil
 }

@@ -49,7 +49,7 @@ func (e *LimitError) Error() string {
 // A RegistryError reports that a registry did not do what it was asked.
 type RegistryError struct {
 	// Op is what was asked: "connect", "list referrers", "list tags", "list records", "read manifest", "read blob",
-	// "read back", "write blob", "write manifest".
+	// "read back", "write blob", "write manifest", "delete manifest".
 	Op     string
 	Ref    string // repository, tag or digest it was asked about
 	Status int    // HTTP status of the answer, 0 if there was none
@@ -206,15 +206,15 @@ func (e *RollbackError) Error() string {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// A ViewError reports that a statement is safely recorded, but that a tag other tools read does not show all statements.
-// The next [Writer.Write] to the image tries again.
+// A ViewError reports that statements are safely recorded, but that a tag other tools read does not show all of them. The
+// next [Writer.Write] or [Writer.Repair] tries again.
 type ViewError struct {
 	Tag string // the view
 	Err error  // why
 }
 
 func (e *ViewError) Error() string {
-	return fmt.Sprintf("attest: the record is written but view %s is incomplete: %s", e.Tag, cause(e.Err))
+	return fmt.Sprintf("attest: view %s does not show all of the record: %s", e.Tag, cause(e.Err))
 }
 
 // Unwrap returns the cause.

@@ -14,8 +14,8 @@ import (
 type Clock string
 
 const (
-	// ClockProvenance is when the run ended that made the statement, by a signed provenance: the word of the cluster, in
-	// whole seconds.
+	// ClockProvenance is when the run ended that made the statement, by a signed and trusted provenance: the word of the
+	// cluster, in whole seconds.
 	ClockProvenance Clock = "provenance"
 
 	// ClockPredicate is the time that the statement itself gives: scanFinishedOn, or timestamp. It is as good as who
@@ -30,10 +30,11 @@ const (
 	// Unproven: nothing does. What was deleted cannot be seen in what is left.
 	Unproven Completeness = ""
 
-	// Remembered: nothing is gone that the Checkpoint has seen.
+	// Remembered: the newest that the Checkpoint has seen is there, or something newer is. What was never seen may have
+	// been deleted.
 	Remembered Completeness = "checkpoint"
 
-	// Expected: the evidence of every run of the test that was expected is there.
+	// Expected: the evidence of every run of the test that was expected is there, and is not newer than this.
 	Expected Completeness = "expected"
 )
 
@@ -57,8 +58,8 @@ type Evidence struct {
 	// was not asked to look, see [ByProvenance].
 	Provenance *Provenance
 
-	// Completeness says whether the newest evidence is known to be the newest that ever was. It is set by
-	// [Resolver.Newest] and [Resolver.Newests].
+	// Completeness says what is known of newer evidence that may have been deleted. It is set by [Resolver.Newest] and
+	// [Resolver.Newests].
 	Completeness Completeness
 
 	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a
@@ -73,6 +74,7 @@ type Evidence struct {
 	payload   []byte
 	envelopes []Candidate // every envelope found around payload
 	reading   reading     // of the predicate
+	made      bool        // Provenance is trusted, so it decides test and time
 }
 
 // compareAge orders evidence newest first. What has no time may be the newest, so it comes before all.

@@ -16,7 +16,8 @@ import (
 // can see that the newest failure was deleted, or never written.
 //
 // It is met if every record is at the image with evidence of the test, and the newest evidence is not older than
-// NotBefore. A run of which neither is known has left nothing that could be looked for, and is never met.
+// NotBefore. A run of which neither is known has left nothing that could be looked for, and is never met. Of a test with
+// predicates of two types, records say something about the types that they are of.
 type Expect struct {
 	Test      string    // name of the test
 	Run       string    // name of the run, for messages: "scan#2"
@@ -47,27 +48,38 @@ func ExpectRuns(s scheduler.Snapshot, image name.Digest) []Expect {
 
 // expected blames the newest evidence of a test for what is missing of it, and says so if nothing is.
 func (r *Resolver) expected(newest *Evidence, all []Evidence) {
-	var of int
 	var errs []error
+	var shown bool
 	for _, x := range r.expect {
 		if x.Test == newest.Test.Name {
-			of++
 			errs = append(errs, x.unmet(*newest, all))
+			shown = shown || x.shows(*newest, all)
 		}
 	}
-	switch err := errors.Join(errs...); {
-	case err != nil:
+	if err := errors.Join(errs...); err != nil {
 		newest.blame(err)
-	case of > 0:
+	} else if shown {
 		newest.Completeness = Expected
 	}
 }
 
-// unmet returns a *MissingError if the evidence of the run is not there.
+// shows reports whether the run says anything about this type of predicate: a run may leave several.
+func (x Expect) shows(newest Evidence, all []Evidence) bool {
+	return !x.NotBefore.IsZero() || slices.ContainsFunc(x.Records, func(record v1.Hash) bool {
+		return slices.ContainsFunc(all, func(e Evidence) bool { return e.Test == newest.Test && e.in(record) })
+	})
+}
+
+// unmet returns a *MissingError if the evidence of the run is not there. Evidence that was passed over for older one is
+// as good as not there.
 func (x Expect) unmet(newest Evidence, all []Evidence) error {
 	var missing []v1.Hash
 	for _, record := range x.Records {
-		if !slices.ContainsFunc(all, func(e Evidence) bool { return e.Test.Name == x.Test && e.in(record) }) {
+		counts := func(e Evidence) bool {
+			passedOver := e.Test == newest.Test && e.Time.After(newest.Time)
+			return e.Test.Name == x.Test && e.in(record) && !passedOver
+		}
+		if !slices.ContainsFunc(all, counts) {
 			missing = append(missing, record)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -208,7 +209,7 @@ func TestRepair(t *testing.T) {
 			t.Errorf("%v, wrote again: %q", err, w.requests)
 		}
 		nowhere := w.image.Context().Registry.Repo("no", "where").Digest(w.image.DigestStr())
-		if err := NewWriter(nil, w.opts).Repair(t.Context(), nowhere); err == nil && !w.referrers {
+		if err := NewWriter(nil, w.opts).Repair(t.Context(), nowhere); !errors.Is(err, ErrNoImage) {
 			t.Error("repaired what is not there")
 		}
 	})

@@ -24,7 +24,7 @@ type Limits struct {
 	Pages          int   // pages of one list; default 1000
 	Depth          int   // nesting of JSON; default 64
 	Values         int   // values in one JSON document; default 262144
-	TotalValues    int64 // values in all statements that one call reads, told by their commas; default 4194304
+	TotalValues    int64 // values in all manifests and statements that one call reads, told by their commas; default 4194304
 
 	RequestTime time.Duration // one request, with the further attempts at it; default 1 minute
 	CallTime    time.Duration // one call, its Signer or Verifier included; default 10 minutes

@@ -125,7 +125,7 @@ func unless(err, expected error) error {
 
 func (r *repository) tooMany(statements int) error {
 	if limit := r.opts.Limits.Statements; statements > limit {
-		return &LimitError{What: "statements", Limit: int64(limit), Got: int64(statements)}
+		return &LimitError{What: whatStatements, Limit: int64(limit), Got: int64(statements)}
 	}
 	return nil
 }

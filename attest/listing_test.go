@@ -414,7 +414,7 @@ func TestValuesOfAllStatementsAreCounted(t *testing.T) {
 	if l := wantAs[*LimitError](t, err); l.What != "total values" || l.Limit != 20 || l.Got <= 20 {
 		t.Errorf("got %v", l)
 	}
-	w.opts.Limits.TotalValues = 100
+	w.opts.Limits.TotalValues = 200
 	if _, err := NewResolver(k, w.opts).Newests(t.Context(), w.image); err != nil {
 		t.Error(err)
 	}

@@ -63,6 +63,9 @@ func (r *repository) entry(ctx context.Context, ref string) (entry, error) {
 	if err != nil {
 		return entry{descriptor: v1.Descriptor{Digest: digest}, err: err}, grave(err)
 	}
+	if err := r.budget.decode(doc.bytes, r.opts.Limits.TotalValues); err != nil {
+		return entry{}, err
+	}
 	e := parseEntry(doc, r.opts.Limits)
 	if tagged && !strings.HasPrefix(doc.digest.Hex, short) {
 		e.err = &FieldError{"tag " + ref, fmt.Sprintf("was moved to %s", doc.digest)}
@@ -163,7 +166,7 @@ func (m manifest) statements(limit int) ([]v1.Descriptor, error) {
 			return nil, &FieldError{"layers", err.Error()}
 		}
 		if len(out) == limit {
-			return nil, &LimitError{What: "statements", Limit: int64(limit), Got: int64(limit) + 1}
+			return nil, &LimitError{What: whatStatements, Limit: int64(limit), Got: int64(limit) + 1}
 		}
 		media := types.MediaType(l.MediaType)
 		out = append(out, v1.Descriptor{MediaType: media, Digest: digest, Size: l.Size, Annotations: l.Annotations, Data: l.Data})

@@ -41,17 +41,18 @@ func (r *Resolver) Newest(ctx context.Context, image name.Digest, test Test) (Ev
 // [Resolver.Newest] has as its error.
 //
 // Without tests it returns the newest evidence of every test that is found or expected (see [Resolver.Expecting]), by
-// name and predicate type.
+// name and predicate type. A test of which everything was deleted is not among them, Checkpoint or not: whoever knows
+// which tests there must be names them.
 func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test) ([]Evidence, error) {
 	if err := validate(tests); err != nil {
 		return nil, err
 	}
+	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
+	defer done()
 	all, err := r.collect(ctx, image, r.ask(tests))
 	if err != nil {
 		return nil, err
 	}
-	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
-	defer done()
 	if len(tests) == 0 {
 		tests = r.testsIn(all)
 	}
@@ -80,6 +81,9 @@ func validate(tests []Test) error {
 func (r *Resolver) testsIn(all []Evidence) []Test {
 	var tests []Test
 	for _, e := range all {
+		if e.Statement == nil && r.opts.UnsafeIgnoreUnverified {
+			continue
+		}
 		tests = append(tests, e.Test)
 		if e.Declared != "" {
 			tests = append(tests, Test{e.Declared, e.Test.PredicateType})
@@ -147,17 +151,20 @@ func (r *Resolver) group(all []Evidence, test Test) ([]Evidence, error) {
 func (r *Resolver) newest(ctx context.Context, of []Evidence) Evidence {
 	for {
 		tied := youngest(of)
-		older := of[len(tied):]
+		of = of[len(tied):]
 		for i := range tied {
 			tied[i] = r.vouch(ctx, tied[i])
 		}
-		if r.opts.UnsafeIgnoreUnverified && len(older) > 0 {
-			tied = slices.DeleteFunc(tied, r.ignored)
-		}
-		if len(tied) > 0 {
+		if !r.opts.UnsafeIgnoreUnverified {
 			return worst(tied)
 		}
-		of = older
+		verified := slices.DeleteFunc(slices.Clone(tied), r.ignored)
+		switch {
+		case len(verified) > 0:
+			return worst(verified)
+		case len(of) == 0:
+			return worst(tied) // there is nothing to pass them over for
+		}
 	}
 }
 
@@ -216,28 +223,26 @@ func (r *Resolver) ask(tests []Test) question {
 	return q
 }
 
-// pick returns what may be, or may hold, an answer. It passes over what hints say to be of another test, or older than
-// something else of the same.
+// pick returns what may be, or may hold, an answer. It passes over what hints say to be of another test, or older than a
+// record of the same. A record that others were passed over for must hold what it promises, see search.record; cosign's
+// view, which anybody may rewrite, is nothing to pass over a record for.
 func (q question) pick(l listing, view shownView) (pointers []pointer, layers []lead) {
 	newest := map[Test]time.Time{}
-	note := func(h hints) {
-		if t := (Test{h.test, h.predicateType}); h.complete() && h.created.After(newest[t]) {
-			newest[t] = h.created
-		}
-	}
-	for _, layer := range view.layers {
-		layers = append(layers, lead{view.digest, layer, readHints(layer.Annotations)})
-		note(layers[len(layers)-1].hints)
-	}
 	for _, p := range l.pointers {
-		note(p.hints)
+		if t := (Test{p.hints.test, p.hints.predicateType}); p.hints.complete() && p.hints.created.After(newest[t]) {
+			newest[t] = p.hints.created
+		}
 	}
 	for _, p := range l.pointers {
 		if q.manifest[p.ref] || q.wants(p.hints, newest) {
 			pointers = append(pointers, p)
 		}
 	}
-	layers = slices.DeleteFunc(layers, func(l lead) bool { return !q.wants(l.hints, newest) })
+	for _, layer := range view.layers {
+		if h := readHints(layer.Annotations); q.wants(h, newest) {
+			layers = append(layers, lead{view.digest, layer, h})
+		}
+	}
 	return pointers, layers
 }
 
@@ -249,11 +254,11 @@ func (q question) wants(h hints, newest map[Test]time.Time) bool {
 		return false
 	}
 	if len(q.tests) == 0 {
-		return q.everyAge || !h.complete() || h.created.Equal(newest[Test{h.test, h.predicateType}])
+		return q.everyAge || !h.complete() || !h.created.Before(newest[Test{h.test, h.predicateType}])
 	}
 	if !h.complete() {
 		return slices.ContainsFunc(q.tests, func(t Test) bool { return t.PredicateType == h.predicateType })
 	}
 	t := Test{h.test, h.predicateType}
-	return slices.Contains(q.tests, t) && (q.everyAge || h.created.Equal(newest[t]))
+	return slices.Contains(q.tests, t) && (q.everyAge || !h.created.Before(newest[t]))
 }

@@ -36,10 +36,10 @@ type Options struct {
 	// Logger hears of repairs and of what is passed over, never of payloads or credentials. Default: none.
 	Logger *zap.Logger
 
-	// WithoutViews keeps a Writer from updating the tags that other tools read: cosign's .att tag, and the fallback
-	// index of registries without the referrers API; unless the registry answers for referrers and lists none, since then
-	// only they lead to the record. The record, which a Resolver reads, is complete without them. But
-	// if such a registry has the API later, and does not list what is older, only a fallback index leads to it.
+	// WithoutViews keeps a Writer from updating the tags that other tools read: cosign's .att tag, and the fallback index
+	// of registries without the referrers API. A Resolver does without them. But if such a registry has the API later, and
+	// does not list what is older, only a fallback index leads to that. Where a registry answers for referrers and then
+	// does not list the record, the tags are written all the same, since only they lead to it.
 	WithoutViews bool
 
 	// Form is how a Writer stores statements. Default FormEnvelope.
@@ -91,7 +91,7 @@ func (o Options) withDefaults() Options {
 	o.Parallel = max(1, cmp.Or(o.Parallel, defaultParallel))
 	o.InlineBytes = cmp.Or(o.InlineBytes, 64<<10)
 	o.Skew = cmp.Or(o.Skew, 5*time.Minute)
-	if o.Clocks == nil {
+	if len(o.Clocks) == 0 {
 		o.Clocks = []Clock{ClockProvenance, ClockPredicate}
 	}
 	o.Limits = o.Limits.withDefaults()

@@ -62,5 +62,5 @@ func (p *platform) String() string {
 	if p == nil {
 		return ""
 	}
-	return strings.TrimSuffix(strings.Join([]string{p.OS, p.Architecture, p.Variant}, "/"), "/")
+	return strings.TrimRight(strings.Join([]string{p.OS, p.Architecture, p.Variant}, "/"), "/")
 }

@@ -11,7 +11,7 @@ import (
 
 // A Test is what evidence is grouped by.
 type Test struct {
-	// Name of a test-result is configuration[0].name. A vulns predicate has no name of its own: ours is the extension
+	// Name of a test-result is configuration[0].name, unless a trusted provenance gives another. A vulns predicate has no name of its own: ours is the extension
 	// field named by TestField, and without that field the scanner.uri.
 	Name          string
 	PredicateType string // VulnsType or TestResultType

@@ -69,10 +69,7 @@ func buildRecord(d draft, opts Options, stored []byte) ([]byte, error) {
 	case FormBundle:
 		annotations[annotationBundleContent], annotations[annotationBundleType] = "dsse-envelope", d.test.PredicateType
 	}
-	if len(stored) <= opts.InlineBytes {
-		layer.Data = stored
-	}
-	return json.Marshal(v1.Manifest{
+	m := v1.Manifest{
 		SchemaVersion: 2,
 		MediaType:     types.OCIManifestSchema1,
 		ArtifactType:  form.artifactType(),
@@ -80,7 +77,17 @@ func buildRecord(d draft, opts Options, stored []byte) ([]byte, error) {
 		Layers:        []v1.Descriptor{layer},
 		Subject:       &d.subject,
 		Annotations:   annotations,
-	})
+	}
+	if len(stored) > opts.InlineBytes {
+		return json.Marshal(m)
+	}
+	m.Layers[0].Data = stored
+	b, err := json.Marshal(m)
+	if err == nil && int64(len(b)) > opts.Limits.ManifestBytes {
+		m.Layers[0].Data = nil
+		b, err = json.Marshal(m)
+	}
+	return b, err
 }
 
 func describe(b []byte, media types.MediaType) v1.Descriptor {

@@ -41,6 +41,7 @@ type repository struct {
 	opts   Options
 	client *http.Client
 	budget *budget
+	slots  chan struct{} // holds as many as there are requests in flight
 }
 
 // repository connects to repo. Credentials are looked up each time, since many live for minutes only.
@@ -52,7 +53,10 @@ func (r *registry) repository(ctx context.Context, repo name.Repository) (*repos
 		return nil, registryError("connect", repo.Name(), overtime(ctx, err))
 	}
 	client := &http.Client{Transport: rt, CheckRedirect: checkRedirect}
-	return &repository{name: repo, opts: r.opts, client: client, budget: &budget{limit: r.opts.Limits.TotalBytes}}, nil
+	return &repository{
+		name: repo, opts: r.opts, client: client,
+		budget: &budget{limit: r.opts.Limits.TotalBytes}, slots: make(chan struct{}, r.opts.Parallel),
+	}, nil
 }
 
 func (r *registry) connect(ctx context.Context, repo name.Repository) (http.RoundTripper, error) {
@@ -145,6 +149,15 @@ func (r *repository) put(ctx context.Context, identifier string, media types.Med
 	return err
 }
 
+// remove deletes a manifest, or a tag.
+func (r *repository) remove(ctx context.Context, identifier string) error {
+	_, _, err := r.do(ctx, ask{
+		op: "delete manifest", ref: identifier, method: http.MethodDelete, url: r.url("manifests/" + identifier),
+		counts: "manifest bytes", limit: r.opts.Limits.ManifestBytes,
+	})
+	return err
+}
+
 // upload writes blobs, with a pusher of its own, since a pusher that has once failed remembers it.
 func (r *repository) upload(ctx context.Context, blobs ...v1.Layer) error {
 	pusher, err := remote.NewPusher(remote.WithAuthFromKeychain(r.opts.Keychain), remote.WithTransport(r.opts.Transport),
@@ -184,6 +197,12 @@ type ask struct {
 func (r *repository) do(ctx context.Context, a ask) ([]byte, http.Header, error) {
 	ctx, done := within(ctx, whatRequest, r.opts.Limits.RequestTime)
 	defer done()
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return nil, nil, registryError(a.op, r.ref(a.ref), overtime(ctx, ctx.Err()))
+	}
 	body, header, err := r.exchange(ctx, a)
 	if err != nil {
 		return nil, nil, registryError(a.op, r.ref(a.ref), overtime(ctx, err))

@@ -40,13 +40,16 @@ func (r *Resolver) Expecting(runs ...Expect) *Resolver {
 // and statements of predicate types other than [Vulns] and [TestResult], are left out.
 //
 // An error ends the iteration: [ErrNoImage] if there is not even a repository; [*RegistryError] if anything could not be
-// listed or fetched, [*LimitError], [*FieldError] if image is not a SHA-256 digest, or the end of ctx. Every walk reads
-// the registry anew.
+// listed or fetched, [*LimitError], [*FieldError] if image is not a SHA-256 digest or the Resolver was made without a
+// verifier or with a clock that is none, or the end of ctx. Every walk reads the registry anew.
+// Options.UnsafeIgnoreUnverified changes nothing here.
 func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidence, error] {
 	return func(yield func(Evidence, error) bool) {
-		all, err := r.collect(ctx, image, question{everyAge: true, noHints: len(r.provenance) > 0})
+		call, done := within(ctx, whatCall, r.opts.Limits.CallTime)
+		defer done()
+		all, err := r.collect(call, image, question{everyAge: true, noHints: len(r.provenance) > 0})
 		if err == nil {
-			err = r.vouchAll(ctx, all)
+			err = r.vouchAll(call, all)
 		}
 		if err != nil {
 			yield(Evidence{}, err)
@@ -67,8 +70,6 @@ func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidenc
 
 // vouchAll asks the verifier about each.
 func (r *Resolver) vouchAll(ctx context.Context, all []Evidence) error {
-	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
-	defer done()
 	err := parallel(ctx, len(all), runtime.GOMAXPROCS(0), func(ctx context.Context, i int) error {
 		all[i] = r.vouch(ctx, all[i])
 		return nil

@@ -29,11 +29,9 @@ type search struct {
 // collect reads what answers q about image, and whatever is in the way of an answer. It verifies no statement. One
 // statement found in several places, or signed by several, is one piece of evidence.
 func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) ([]Evidence, error) {
-	if err := errors.Join(checkImage(image), checkClocks(r.opts.Clocks)); err != nil {
+	if err := errors.Join(checkImage(image), r.check()); err != nil {
 		return nil, err
 	}
-	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
-	defer done()
 	repo, err := r.registry.repository(ctx, image.Context())
 	if err != nil {
 		return nil, err
@@ -50,9 +48,11 @@ func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) (
 	return all, nil
 }
 
-func checkClocks(clocks []Clock) error {
+// check says what is wrong with how the Resolver was made.
+func (r *Resolver) check() error {
 	var c checklist
-	for i, clock := range clocks {
+	c.require("verifier", r.verifier != nil)
+	for i, clock := range r.opts.Clocks {
 		if clock != ClockProvenance && clock != ClockPredicate {
 			c.add(fmt.Sprintf("Options.Clocks[%d]", i), fmt.Sprintf("%q is not one of ClockProvenance, ClockPredicate", clock))
 		}
@@ -73,11 +73,23 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 		return nil, err
 	}
 	layers = slices.DeleteFunc(layers, func(l lead) bool { return !s.first(l.layer.Digest) })
-	shown, err := gather(ctx, layers, s.opts.Parallel, s.statement)
+	shown, err := gather(ctx, layers, s.opts.Parallel, s.shown)
 	if view.broken != nil {
 		shown = append(shown, s.unreadable(view.broken))
 	}
 	return append(found, shown...), err
+}
+
+// shown reads a statement that cosign's view shows.
+func (s *search) shown(ctx context.Context, l lead) ([]Evidence, error) {
+	found, err := s.statement(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.hints.broken(found); err != nil {
+		found = append(found, s.unreadable(l.unreadable(err)))
+	}
+	return found, nil
 }
 
 // first reports whether nothing has led to a layer before.
@@ -166,6 +178,9 @@ func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
 		}
 		found = append(found, statement...)
 	}
+	if err := p.hints.broken(found); err != nil {
+		found = append(found, s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: err}))
+	}
 	return found, s.addProvenance(ctx, found, e.descriptor.Digest)
 }
 
@@ -231,6 +246,14 @@ func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
 	}}, nil
 }
 
+// broken returns an error if hints promise evidence and there is none. Others were passed over because of the promise.
+func (h hints) broken(found []Evidence) error {
+	if !h.complete() || readers[h.predicateType] == nil || len(found) > 0 {
+		return nil
+	}
+	return &FieldError{"annotations", "they promise a statement that is not there"}
+}
+
 // contradicted says where the hints that led to a statement are wrong, if they say of which test it is and when it was
 // made. Others may have been passed over because of them.
 func (h hints) contradicted(predicateType string, r reading) error {
@@ -282,16 +305,17 @@ func (r *Resolver) settle(e *Evidence) {
 	}
 }
 
-// identify takes the name of the test from the provenance, if that is trusted and tells which task it was. What a task
-// calls itself that is not trusted is worth no more than what the statement says.
+// identify takes the name of the test from the provenance, if that is trusted. Anybody who may run a task can have a
+// provenance signed about any record; it must neither turn evidence into that of another test nor give it another time.
 func (r *Resolver) identify(e *Evidence) {
 	p, ok := e.bestProvenance()
 	if !ok {
 		return
 	}
 	e.Provenance = p.Provenance
-	task, ok := p.TaskOf(p.manifest)
-	if !ok || p.untrusted != nil || task.Name == "" || task.Name == e.Test.Name {
+	e.made = p.untrusted == nil
+	task, _ := p.TaskOf(p.manifest)
+	if !e.made || task.Name == "" || task.Name == e.Test.Name {
 		return
 	}
 	e.Declared, e.Test.Name = e.Test.Name, task.Name
@@ -316,7 +340,10 @@ func (r *Resolver) date(e *Evidence) {
 	if e.Time.After(now.Add(skew)) {
 		e.blame(&FutureError{Time: e.Time, Now: now, Skew: skew})
 	}
-	if p := e.Provenance; p != nil && !own.IsZero() && !p.covers(own, skew) {
+	if e.Time.IsZero() && e.Problem == nil {
+		e.blame(&FieldError{"Options.Clocks", "none of them knows the time of the statement"})
+	}
+	if p := e.Provenance; e.made && !own.IsZero() && !p.covers(own, skew) {
 		e.blame(&ClockError{Time: own, Started: p.Started, Finished: p.Finished, Skew: skew})
 	}
 }
@@ -328,9 +355,9 @@ func (p *Provenance) covers(t time.Time, skew time.Duration) bool {
 	return !early && !late
 }
 
-// finished is the time of the provenance, zero if there is none.
+// finished is the time of a trusted provenance, zero if there is none.
 func (e *Evidence) finished() time.Time {
-	if e.Provenance == nil {
+	if !e.made {
 		return time.Time{}
 	}
 	return e.Provenance.Finished

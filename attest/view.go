@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -139,12 +141,32 @@ func (r *repository) envelopes(entries []entry) []v1.Descriptor {
 	return out
 }
 
+// maxAnnotation is how long an annotation may be for a view to show it: a chain of certificates is.
+const maxAnnotation = 16 << 10
+
+// shortAnnotations returns those annotations that a view can show without growing too large for everybody: those that
+// somebody is known to read.
+func shortAnnotations(annotations map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range annotations {
+		if len(v) <= maxAnnotation && (slices.Contains(ourAnnotations, k) || strings.HasPrefix(k, "dev.sigstore.")) {
+			out[k] = v
+		}
+		if len(out) == 2*len(ourAnnotations) {
+			break
+		}
+	}
+	return out
+}
+
+var ourAnnotations = []string{
+	AnnotationPredicateType, AnnotationTest, AnnotationCreated, AnnotationEnvelope, AnnotationPayload, annotationSignature,
+}
+
 // attAnnotations adds the one without which cosign does not read a layer.
 func attAnnotations(annotations map[string]string) map[string]string {
-	out := map[string]string{annotationSignature: ""}
-	for k, v := range annotations {
-		out[k] = v
-	}
+	out := shortAnnotations(annotations)
+	out[annotationSignature] = ""
 	return out
 }
 
@@ -176,8 +198,9 @@ func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, known 
 	before := len(index.Manifests)
 	var record []v1.Descriptor
 	for _, e := range entries {
-		if e.err == nil {
-			record = append(record, e.descriptor)
+		if d := e.descriptor; e.err == nil {
+			d.Annotations = shortAnnotations(d.Annotations)
+			record = append(record, d)
 		}
 	}
 	index.MediaType = cmp.Or(index.MediaType, types.OCIImageIndex)

@@ -81,6 +81,9 @@ func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
 	if err != nil {
 		return err
 	}
+	if _, err := repo.imageManifest(ctx, image); err != nil {
+		return err
+	}
 	l, err := repo.list(ctx, image)
 	if err != nil {
 		return err

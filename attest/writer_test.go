@@ -168,7 +168,11 @@ func TestViewLayersCarryWhatCosignDemands(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		bare := w.sign(k, w.statementOf(TestResultType, `{"configuration":[{"name":"bare"}]}`))
-		w.attach(bare, func(m *v1.Manifest) { m.Layers[0].Annotations = map[string]string{"kept": "yes"} })
+		w.attach(bare, func(m *v1.Manifest) {
+			m.Layers[0].Annotations = map[string]string{
+				"dev.sigstore.cosign/bundle": "kept", "dev.sigstore.cosign/chain": strings.Repeat("x", 16<<10+1), "unknown": "dropped",
+			}
+		})
 		w.write(k, "scan", outcome(Passed, 0))
 		view, _, err := w.repo().att(context.Background(), w.image)
 		if err != nil {
@@ -178,7 +182,7 @@ func TestViewLayersCarryWhatCosignDemands(t *testing.T) {
 		if i < 0 {
 			t.Fatal("it is not in the view")
 		}
-		if diff := cmp.Diff(map[string]string{"kept": "yes", annotationSignature: ""}, view.Layers[i].Annotations); diff != "" {
+		if diff := cmp.Diff(map[string]string{"dev.sigstore.cosign/bundle": "kept", annotationSignature: ""}, view.Layers[i].Annotations); diff != "" {
 			t.Error(diff)
 		}
 	})
