@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -16,7 +21,6 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
-	"github.com/sigstore/sigstore/pkg/signature/dsse"
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
 	"github.com/testdag/testdag/attest"
@@ -32,34 +36,6 @@ func GenerateKey(password []byte) (private, public []byte, err error) {
 	return keys.PrivateBytes, keys.PublicBytes, nil
 }
 
-// LoadSigner returns a Signer that signs with a private key as cosign stores it: PEM, encrypted with password. It is an
-// [attest.Verifier] for its own key too, so a Writer knows its own statements again.
-func LoadSigner(pem, password []byte) (attest.Signer, error) {
-	private, err := cosign.LoadPrivateKey(pem, password, nil)
-	if err != nil {
-		return nil, fmt.Errorf("attest: load private key: %w", err)
-	}
-	public, err := private.PublicKey()
-	if err != nil {
-		return nil, fmt.Errorf("attest: load private key: %w", err)
-	}
-	own, err := newVerifier(public, private)
-	if err != nil {
-		return nil, err
-	}
-	return &signer{verifier: own, private: private}, nil
-}
-
-type signer struct {
-	*verifier
-	private signature.Signer
-}
-
-// Sign returns payload in a DSSE envelope with one signature.
-func (s *signer) Sign(ctx context.Context, payloadType string, payload []byte) ([]byte, error) {
-	return dsse.WrapSigner(s.private, payloadType).SignMessage(bytes.NewReader(payload), options.WithContext(ctx))
-}
-
 // LoadVerifier returns a Verifier that believes what was signed with the private key of a public one, given as PEM. The
 // transparency log is not asked: a signature then counts whenever it was made, also after the key was stolen.
 func LoadVerifier(publicPEM []byte) (attest.Verifier, error) {
@@ -67,17 +43,21 @@ func LoadVerifier(publicPEM []byte) (attest.Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("attest: load public key: %w", err)
 	}
-	check, err := signature.LoadVerifierWithOpts(public, *cosign.GetDefaultLoadOptions(nil)...)
+	v, err := newVerifier(public)
 	if err != nil {
 		return nil, fmt.Errorf("attest: load public key: %w", err)
 	}
-	return newVerifier(public, check)
+	return v, nil
 }
 
-func newVerifier(public crypto.PublicKey, check signature.Verifier) (*verifier, error) {
+func newVerifier(public crypto.PublicKey) (*verifier, error) {
+	check, err := schemes(public)
+	if err != nil {
+		return nil, err
+	}
 	der, err := cryptoutils.MarshalPublicKeyToDER(public)
 	if err != nil {
-		return nil, fmt.Errorf("attest: load public key: %w", err)
+		return nil, err
 	}
 	id := sha256.Sum256(der)
 	return &verifier{
@@ -90,6 +70,88 @@ func newVerifier(public crypto.PublicKey, check signature.Verifier) (*verifier, 
 			MaxWorkers:    1,
 		},
 	}, nil
+}
+
+// anyOf believes a signature that one of several schemes with one key accepts.
+type anyOf []signature.Verifier
+
+// schemes returns what signatures of a key may be. Signers differ: of a key on P-384 one hashes with SHA-384, as
+// sigstore's registry of algorithms has it, and another with SHA-256, as cosign always did; of an Ed25519 key one signs
+// the message, and cosign attest its hash (Ed25519ph).
+func schemes(public crypto.PublicKey) (anyOf, error) {
+	hash, err := hashOf(public)
+	if err != nil {
+		return nil, err
+	}
+	var all anyOf
+	for _, opts := range schemeOptions(public, hash) {
+		v, err := signature.LoadVerifierWithOpts(public, opts...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func schemeOptions(public crypto.PublicKey, hash crypto.Hash) [][]signature.LoadOption {
+	if _, ok := public.(ed25519.PublicKey); ok {
+		return [][]signature.LoadOption{nil, {options.WithED25519ph()}}
+	}
+	all := [][]signature.LoadOption{{options.WithHash(hash)}}
+	if hash != crypto.SHA256 {
+		all = append(all, []signature.LoadOption{options.WithHash(crypto.SHA256)})
+	}
+	return all
+}
+
+// hashOf returns the hash that goes with a key, or 0 if the message itself is signed.
+func hashOf(public crypto.PublicKey) (crypto.Hash, error) {
+	switch key := public.(type) {
+	case ed25519.PublicKey:
+		return 0, nil
+	case *rsa.PublicKey:
+		return crypto.SHA256, nil
+	case *ecdsa.PublicKey:
+		switch key.Curve {
+		case elliptic.P256():
+			return crypto.SHA256, nil
+		case elliptic.P384():
+			return crypto.SHA384, nil
+		case elliptic.P521():
+			return crypto.SHA512, nil
+		}
+		return 0, fmt.Errorf("unsupported curve %s", key.Curve.Params().Name)
+	}
+	return 0, fmt.Errorf("unsupported key type %T", public)
+}
+
+// VerifySignature tries one scheme after the other and returns the first one's error.
+func (a anyOf) VerifySignature(sig, message io.Reader, opts ...signature.VerifyOption) error {
+	s, err := io.ReadAll(sig)
+	if err != nil {
+		return err
+	}
+	m, err := io.ReadAll(message)
+	if err != nil {
+		return err
+	}
+	var first error
+	for _, v := range a {
+		err := v.VerifySignature(bytes.NewReader(s), bytes.NewReader(m), opts...)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// PublicKey returns the one key.
+func (a anyOf) PublicKey(opts ...signature.PublicKeyOption) (crypto.PublicKey, error) {
+	return a[0].PublicKey(opts...)
 }
 
 type verifier struct {
