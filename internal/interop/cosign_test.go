@@ -3,8 +3,15 @@ package interop
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -257,6 +264,71 @@ func TestWeFindBundles(t *testing.T) {
 			t.Error("we accept another key")
 		}
 	})
+}
+
+// A bundle of ours needs a trusted root, which may be empty: the key is all that is trusted.
+func TestCosignVerifiesOurBundles(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		signer, err := cosign.LoadSigner(b.read("ours.key"), []byte(password))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := attest.NewWriter(signer, attest.Options{Form: attest.FormBundle})
+		if _, err := w.Write(t.Context(), b.image, "scan", vulns(time.Now(), "BUNDLED")); err != nil {
+			t.Fatal(err)
+		}
+		root := b.file("root.json", []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`))
+		verify := func(key string) (string, error) {
+			return b.run("verify-attestation", "--new-bundle-format", "--trusted-root", root, "--key", key, "--type", attest.VulnsType,
+				"--insecure-ignore-tlog=true", b.image.Name())
+		}
+		if out, err := verify("ours.pub"); err != nil || strings.Count(out, "payloadType") != 1 {
+			t.Errorf("cosign verified %q, %v", out, err)
+		}
+		var exit *exec.ExitError
+		if out, err := verify("theirs.pub"); !errors.As(err, &exit) || !strings.Contains(err.Error(), "no matching attestations") {
+			t.Errorf("with another key: %q, %v", out, err)
+		}
+		if e := b.newest("ours.pub", scan); e.Problem != nil {
+			t.Error(e.Problem)
+		}
+	})
+}
+
+// Keys need not be cosign's own, and not on P-256.
+func TestCosignVerifiesOtherKeys(t *testing.T) {
+	_, edwards, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for hash, key := range map[string]crypto.Signer{"sha256": edwards, "sha384": p384} {
+		t.Run(hash, func(t *testing.T) {
+			b := newBench(t, true)
+			signer, err := cosign.NewSigner(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := attest.NewWriter(signer, attest.Options{}).Write(t.Context(), b.image, "scan", vulns(time.Now())); err != nil {
+				t.Fatal(err)
+			}
+			der, err := x509.MarshalPKIXPublicKey(key.Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.file("other.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+			if _, err := b.run("verify-attestation", "--key", "other.pub", "--signature-digest-algorithm", hash, "--type", attest.VulnsType,
+				"--insecure-ignore-tlog=true", b.image.Name()); err != nil {
+				t.Error(err)
+			}
+			if e := b.newest("other.pub", scan); e.Problem != nil {
+				t.Error(e.Problem)
+			}
+		})
+	}
 }
 
 func TestWeFindWhatCosignWrites(t *testing.T) {
