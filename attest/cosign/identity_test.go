@@ -27,10 +27,17 @@ import (
 	ctx509 "github.com/google/certificate-transparency-go/x509"
 	"github.com/google/certificate-transparency-go/x509util"
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
+	sigstore "github.com/sigstore/cosign/v2/pkg/cosign"
+	rekorbundle "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
+	"github.com/sigstore/cosign/v2/pkg/oci"
+	"github.com/sigstore/cosign/v2/pkg/oci/static"
+	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/testing/ca"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
+	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/sigstore/sigstore/pkg/signature/dsse"
 
@@ -564,4 +571,74 @@ func fields(err error) []string {
 		return nil
 	}
 	return []string{field.Field}
+}
+
+// Stock cosign, as a library, believes the layers and bundles that we believe, so both take the annotations alike.
+func TestStockCosignBelievesTheSame(t *testing.T) {
+	w := newWorld(t)
+	logged, old := w.now(), w.now()
+	old.from = w.rooted.Add(-2 * time.Hour)
+	old.logged = old.from.Add(time.Minute)
+	stamped, promised := w.now(), w.now()
+	stamped.timestamp, stamped.noEntry = true, true
+	promised.inCTLog = true
+	for name, tt := range map[string]struct {
+		act    act
+		trusts trust
+	}{
+		"logged":                 {logged, trust{log: true}},
+		"expired since":          {old, trust{log: true}},
+		"a timestamp":            {stamped, trust{time: true}},
+		"in the certificate log": {promised, trust{log: true, ct: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			material, err := root.NewTrustedRootFromJSON(w.trustedRoot(tt.trusts))
+			w.check(err)
+			opts := &sigstore.CheckOpts{
+				TrustedMaterial: material, Identities: []sigstore.Identity{{Subject: subject, Issuer: issuer}}, ClaimVerifier: sigstore.IntotoSubjectClaimVerifier,
+				Offline: true, IgnoreTlog: !tt.trusts.log, UseSignedTimestamps: tt.trusts.time, IgnoreSCT: !tt.trusts.ct,
+			}
+			d := w.do(tt.act)
+			l, b := w.inLayer(d), w.inBundle(d)
+			believed(t, w.verifier(tt.trusts), l)
+			believed(t, w.verifier(tt.trusts), b)
+
+			if _, err := sigstore.VerifyBlobAttestation(context.Background(), stockLayer(t, l), v1.Hash{Algorithm: "sha256", Hex: imageHex}, opts); err != nil {
+				t.Errorf("layer: %v", err)
+			}
+			var parsed sgbundle.Bundle
+			w.check(parsed.UnmarshalJSON(b.Bytes))
+			digest, err := hex.DecodeString(imageHex)
+			w.check(err)
+			if _, err := sigstore.VerifyNewBundle(context.Background(), opts, verify.WithArtifactDigest("sha256", digest), &parsed); err != nil {
+				t.Errorf("bundle: %v", err)
+			}
+		})
+	}
+}
+
+// stockLayer is a layer as cosign has it after it has read one from a registry.
+func stockLayer(t *testing.T, c attest.Candidate) oci.Signature {
+	t.Helper()
+	opts := []static.Option{static.WithLayerMediaType(attest.EnvelopeType), static.WithCertChain(
+		[]byte(c.Annotations["dev.sigstore.cosign/certificate"]), []byte(c.Annotations["dev.sigstore.cosign/chain"]))}
+	if text, ok := c.Annotations["dev.sigstore.cosign/bundle"]; ok {
+		var b rekorbundle.RekorBundle
+		if err := json.Unmarshal([]byte(text), &b); err != nil {
+			t.Fatal(err)
+		}
+		opts = append(opts, static.WithBundle(&b))
+	}
+	if text, ok := c.Annotations["dev.sigstore.cosign/rfc3161timestamp"]; ok {
+		var ts rekorbundle.RFC3161Timestamp
+		if err := json.Unmarshal([]byte(text), &ts); err != nil {
+			t.Fatal(err)
+		}
+		opts = append(opts, static.WithRFC3161Timestamp(&ts))
+	}
+	s, err := static.NewAttestation(c.Bytes, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
