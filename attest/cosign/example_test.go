@@ -2,6 +2,8 @@ package cosign_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log"
@@ -74,6 +76,44 @@ func Example() {
 	// Output:
 	// 2026-03-01 12:00:00 CVE-2026-1234 [{nvd low}]
 	// read from its record: true
+}
+
+// A key may be anywhere that signs: here it stands for one in a hardware token. The statement goes into a sigstore
+// bundle; a Writer makes and stores one where its options say attest.FormBundle.
+func ExampleNewSigner() {
+	_, token, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		log.Fatal(err)
+	}
+	signer, err := cosign.NewSigner(token)
+	if err != nil {
+		log.Fatal(err)
+	}
+	statement := []byte(`{"_type":"https://in-toto.io/Statement/v1"}`)
+	bundle, err := signer.(attest.BundleSigner).SignBundle(context.Background(), attest.PayloadType, statement)
+	if err != nil {
+		log.Fatal(err)
+	}
+	payload, err := attest.Candidate{MediaType: attest.BundleType, Bytes: bundle}.Payload()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", payload)
+	// Output: {"_type":"https://in-toto.io/Statement/v1"}
+}
+
+// Whom to believe is said in full: a subject alone could be of any issuer. All mistakes are told at once.
+func ExampleLoadIdentityVerifier() {
+	trustedRoot := []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`)
+	_, err := cosign.LoadIdentityVerifier(trustedRoot,
+		cosign.Identity{Subject: "https://github.com/acme/app/.github/workflows/scan.yml@refs/heads/main", Issuer: "https://token.actions.githubusercontent.com"},
+		cosign.Identity{SubjectRegexp: `.*@acme\.example`},
+	)
+	fmt.Println(err)
+	// Output:
+	// attest: trustedRoot.certificateAuthorities: required
+	// attest: trustedRoot.tlogs: required where there are no timestampAuthorities
+	// attest: identities[1].issuer: required, or a regular expression in its place
 }
 
 // pushImage puts an empty image into a repository.

@@ -71,12 +71,12 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, logs: logs, key: key, root: top, ctKey: newKey(t), rooted: time.Now()}
+	return &world{t: t, logs: logs, key: key, root: top, ctKey: newKey(t, elliptic.P256()), rooted: time.Now()}
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func newKey(t *testing.T, curve elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	k, err := ecdsa.GenerateKey(curve, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +195,9 @@ func (w *world) logCertificate(c *x509.Certificate, at time.Time) pkix.Extension
 // An act is a statement signed by identity, with all that can go beside it.
 type act struct {
 	payload   []byte
-	from      time.Time // when the certificate begins
-	logged    time.Time // when the log says the signature was entered
+	from      time.Time      // when the certificate begins
+	logged    time.Time      // when the log says the signature was entered
+	curve     elliptic.Curve // of the key, signed with SHA-256 in any case; P-256 if nil
 	inCTLog   bool
 	noEntry   bool
 	timestamp bool
@@ -223,7 +224,10 @@ type done struct {
 
 func (w *world) do(a act) done {
 	w.t.Helper()
-	key := newKey(w.t)
+	if a.curve == nil {
+		a.curve = elliptic.P256()
+	}
+	key := newKey(w.t, a.curve)
 	d := done{certificate: w.certificate(key.Public(), a.from, a.inCTLog)}
 	s, err := signature.LoadECDSASigner(key, crypto.SHA256)
 	w.check(err)
@@ -389,6 +393,7 @@ func TestWhatIdentityDemands(t *testing.T) {
 			"logged":                    {with(func(a *act) {}), onlyLog, ""},
 			"logged, with a timestamp":  {with(func(a *act) { a.timestamp = true }), everything, ""},
 			"a timestamp alone":         {with(func(a *act) { a.noEntry, a.timestamp = true, true }), onlyTime, ""},
+			"SHA-256 on P-384":          {with(func(a *act) { a.curve, a.noEntry, a.timestamp = elliptic.P384(), true, true }), onlyTime, ""},
 			"expired since":             {with(func(a *act) { a.from, a.logged = old, old.Add(time.Minute) }), everything, ""},
 			"in the certificate log":    {with(func(a *act) { a.inCTLog = true }), trust{log: true, ct: true}, ""},
 			"promised, but nobody asks": {with(func(a *act) { a.inCTLog = true }), everything, ""},

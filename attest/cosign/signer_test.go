@@ -287,6 +287,22 @@ func TestKeysThatCannotSign(t *testing.T) {
 	}
 }
 
+// No password is an empty password.
+func TestKeyWithoutAPassword(t *testing.T) {
+	private, _, err := cosign.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, password := range map[string][]byte{"none": nil, "empty": {}} {
+		if _, err := cosign.LoadSigner(private, password); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := cosign.LoadSigner(private, []byte("x")); err == nil {
+		t.Error("another password will do")
+	}
+}
+
 type strange struct{ crypto.Signer }
 
 func (strange) Public() crypto.PublicKey { return "strange" }
