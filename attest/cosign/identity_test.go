@@ -27,11 +27,14 @@ import (
 	ctx509 "github.com/google/certificate-transparency-go/x509"
 	"github.com/google/certificate-transparency-go/x509util"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
 	sigstore "github.com/sigstore/cosign/v2/pkg/cosign"
 	rekorbundle "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
 	"github.com/sigstore/cosign/v2/pkg/oci"
+	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
+	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -646,4 +649,67 @@ func stockLayer(t *testing.T, c attest.Candidate) oci.Signature {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// A tester signs by identity, and keeps what it signed.
+type tester struct {
+	w    *world
+	made done
+}
+
+func (s *tester) Sign(_ context.Context, _ string, payload []byte) ([]byte, error) {
+	a := s.w.now()
+	a.payload = payload
+	s.made = s.w.do(a)
+	return s.made.stored, nil
+}
+
+func (s *tester) SignBundle(ctx context.Context, payloadType string, payload []byte) ([]byte, error) {
+	if _, err := s.Sign(ctx, payloadType, payload); err != nil {
+		return nil, err
+	}
+	return s.w.inBundle(s.made).Bytes, nil
+}
+
+// A Resolver finds what was signed by identity: a bundle, and what cosign attest writes to the .att tag.
+func TestResolverBelievesIdentities(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	s := &tester{w: w}
+	p := attest.TestResult{Result: attest.Passed, Timestamp: w.rooted}
+	write := func(f attest.Form) name.Digest {
+		t.Helper()
+		d := newImage(t, true)
+		_, err := attest.NewWriter(s, attest.Options{Form: f}).Write(ctx, d, "scan", p)
+		w.check(err)
+		return d
+	}
+	problem := func(d name.Digest, who cosign.Identity) error {
+		t.Helper()
+		e, err := attest.NewResolver(w.verifier(everything, who), attest.Options{}).Newest(ctx, d, attest.Test{Name: "scan", PredicateType: attest.TestResultType})
+		w.check(err)
+		return e.Problem
+	}
+	attached := func() name.Digest {
+		t.Helper()
+		d := newImage(t, true)
+		se, err := ociremote.SignedEntity(d)
+		w.check(err)
+		se, err = mutate.AttachAttestationToEntity(se, stockLayer(t, w.inLayer(s.made)))
+		w.check(err)
+		w.check(ociremote.WriteAttestations(d.Repository, se))
+		return d
+	}
+	// An envelope alone has no certificate beside it. That its writer could add none is why identities need a bundle.
+	if err := problem(write(attest.FormEnvelope), cosign.Identity{Subject: subject, Issuer: issuer}); err == nil || !strings.Contains(err.Error(), "it is not signed by identity") {
+		t.Errorf("an envelope alone: %v", err)
+	}
+	for f, d := range map[string]name.Digest{"layer": attached(), "bundle": write(attest.FormBundle)} {
+		if err := problem(d, cosign.Identity{Subject: subject, Issuer: issuer}); err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+		if err := problem(d, cosign.Identity{Subject: "somebody@example.com", Issuer: issuer}); err == nil || !strings.Contains(err.Error(), "no matching CertificateIdentity") {
+			t.Errorf("%s, of somebody else: %v", f, err)
+		}
+	}
 }
