@@ -39,6 +39,7 @@ import (
 	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/testing/ca"
+	"github.com/sigstore/sigstore-go/pkg/testing/data"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
@@ -712,4 +713,25 @@ func TestResolverBelievesIdentities(t *testing.T) {
 			t.Errorf("%s, of somebody else: %v", f, err)
 		}
 	}
+}
+
+// A bundle of the public sigstore, made in 2023 about a package of npm, passes everything with the root of the public
+// sigstore, up to its subject, which is no image.
+func TestPublicSigstore(t *testing.T) {
+	public, err := data.TrustedRoot(t, "public-good.json").MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := data.Bundle(t, "sigstore.js@2.0.0-provenance.sigstore.json").MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := attest.Candidate{Image: image(t), MediaType: "application/vnd.dev.sigstore.bundle+json;version=0.1", Bytes: b}
+	who := cosign.Identity{SubjectRegexp: `https://github\.com/sigstore/sigstore-js/.*`, Issuer: "https://token.actions.githubusercontent.com"}
+	v, err := cosign.LoadIdentityVerifier(public, who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, v, c, "provided artifact digests does not match digests in statement")
+	refused(t, newWorld(t).verifier(everything, who), c, "not enough verified log entries")
 }
