@@ -33,8 +33,8 @@ type Identity struct {
 //   - The certificate is issued by one of its certificate authorities, and is in one of its certificate transparency
 //     logs if it names any.
 //   - The signature is in one of its transparency logs if it names any.
-//   - A trusted time is within the validity of the certificate, as every trusted time must be. It comes from an entry of a
-//     transparency log or from a timestamp authority. That the certificate is valid now, or was valid once, says nothing.
+//   - There is a trusted time, from an entry of a transparency log or from a timestamp authority, and every one there is
+//     lies within the validity of the certificate. Whether the certificate is valid now says nothing.
 //
 // The statement comes as a sigstore bundle, or as an envelope with annotations as cosign attest puts on a layer of the
 // .att tag: the certificate, the log entry and the timestamp. Such an entry must hold the signature, as those of the kinds
