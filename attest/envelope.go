@@ -44,7 +44,7 @@ type Verifier interface {
 // A Voucher is who vouches for a statement.
 type Voucher struct {
 	Kind string // how: "key", "identity", "provenance"
-	Name string // who: for a key the SHA-256 of its DER form, in hex; for a provenance who signed that
+	Name string // who: for a key the SHA-256 of its DER form, in hex; for an identity subject and issuer, for a provenance who signed that
 }
 
 // A Candidate is a statement as found at an image, before anybody vouched for it.

@@ -1,0 +1,463 @@
+package attest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// luring makes a manifest say that it holds a statement of scan of one minute past noon.
+func luring(m *v1.Manifest) {
+	m.Annotations = map[string]string{
+		AnnotationPredicateType: TestResultType, AnnotationTest: "scan", AnnotationCreated: "2026-03-01T12:01:00Z",
+	}
+}
+
+// replay attaches an envelope that is there already in a manifest without annotations.
+func (w *world) replay(envelope []byte) {
+	w.attach(envelope, func(m *v1.Manifest) { m.Annotations, m.Layers[0].Annotations = nil, nil })
+}
+
+// A manifest whose annotations promise a newer statement, and that holds none, must not hide the newest failure. Who may
+// only add can push it, and beside it the envelope of an older pass without annotations.
+func TestAnnotationsThatPromiseWhatIsNotThere(t *testing.T) {
+	for name, lure := range map[string]func(w *world, ours *key){
+		"no layer": func(w *world, _ *key) {
+			w.attach([]byte("x"), func(m *v1.Manifest) {
+				luring(m)
+				m.ArtifactType, m.Layers = "", []v1.Descriptor{}
+			})
+		},
+		"a layer of another kind": func(w *world, _ *key) {
+			w.attach([]byte("x"), func(m *v1.Manifest) {
+				luring(m)
+				m.ArtifactType, m.Layers[0].MediaType = "application/spdx+json", "text/plain"
+			})
+		},
+		"an index": func(w *world, _ *key) {
+			b := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[],"subject":{"mediaType":%q,"digest":%q,"size":1},
+				"annotations":{"predicateType":%q,%q:"scan",%q:"2026-03-01T12:01:00Z"}}`, types.OCIImageIndex, types.OCIManifestSchema1,
+				w.hash(), TestResultType, AnnotationTest, AnnotationCreated)
+			w.retag("lure", types.OCIImageIndex, b)
+		},
+		"a statement about another image": func(w *world, ours *key) {
+			w.attach(w.sign(ours, fmt.Appendf(nil, `{"_type":%q,"subject":[{"digest":{"sha256":%q}}],"predicateType":%q,"predicate":{}}`,
+				StatementType, coffee.Hex, TestResultType)), luring)
+		},
+		"a statement of another kind": func(w *world, ours *key) {
+			w.attach(w.sign(ours, w.statementOf("https://example.com/other", `{}`)), luring)
+		},
+		"signed, and no statement": func(w *world, _ *key) {
+			w.attach([]byte(`{"payloadType":"text/plain","payload":"","signatures":[]}`), luring)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				ours := newKey(t, "ours")
+				passed := passedBefore(w, ours)
+				w.write(ours, "scan", outcome(Failed, 0))
+				w.replay(parseEntry(document{bytes: passed.Bytes}, defaultLimits).statements[0].Data)
+				lure(w, ours)
+				for _, tests := range [][]Test{{testResultOf("scan")}, nil} {
+					got, err := NewResolver(ours, w.opts).Newests(context.Background(), w.image, tests...)
+					for _, e := range got {
+						if e.Problem == nil && e.Result == Passed {
+							t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// chainsBy is provenance that Chains signed of a task of somebody who may run any task, but none that is trusted.
+func (w *world) chainsBy(k *key, at v1.Hash, d time.Duration, replace ...string) {
+	payload := string(provenanceFor(w.t, at, d))
+	for i := 0; i < len(replace); i += 2 {
+		if !strings.Contains(payload, replace[i]) {
+			w.t.Fatalf("no %q in the provenance", replace[i])
+		}
+		payload = strings.ReplaceAll(payload, replace[i], replace[i+1])
+	}
+	w.provenance(k, at, []byte(payload))
+}
+
+// Whoever may run a task in the cluster gets its provenance signed. If nobody trusts the task, it must not move a failure,
+// for which a key vouches, to another test.
+func TestUntrustedProvenanceRenames(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours, chainsKey := newKey(t, "ours"), newKey(t, "chains")
+		passedBefore(w, ours)
+		failed := w.write(ours, "scan", outcome(Failed, 0))
+		w.chainsBy(chainsKey, failed.Digest, 0, "quay.io/konflux-ci/", "quay.io/mallory/", "clamav-scan", "mine")
+		e, err := w.newest(AnyOf(ours, byChains(t, chainsKey)), testResultOf("scan"))
+		if e.Problem == nil && e.Result == Passed {
+			t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
+		}
+	})
+}
+
+// The same with statements that nobody signed: the newest failure waits for its provenance, which is late, and meanwhile
+// that of an untrusted task takes it away from the test.
+func TestUntrustedProvenanceRenamesWhatWaits(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "chains")
+		passed := w.unsigned("clamav-scan", outcome(Passed, -time.Hour))
+		w.provenance(k, passed.Digest, provenanceFor(t, passed.Digest, -time.Hour))
+		failed := w.unsigned("clamav-scan", outcome(Failed, 0))
+		w.chainsBy(k, failed.Digest, 0, "quay.io/konflux-ci/", "quay.io/mallory/", `"clamav-scan"`, `"mine"`)
+		e, err := w.newest(byChains(t, k), testResultOf("clamav-scan"))
+		if e.Problem == nil && e.Result == Passed {
+			t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
+		}
+	})
+}
+
+// Nor must it make an older pass, for which a key vouches, the newest.
+func TestUntrustedProvenanceDates(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours, chainsKey := newKey(t, "ours"), newKey(t, "chains")
+		passed := w.write(ours, "clamav-scan", outcome(Passed, -3*time.Minute))
+		w.write(ours, "clamav-scan", outcome(Failed, -time.Minute))
+		w.chainsBy(chainsKey, passed.Digest, 0, "quay.io/konflux-ci/", "quay.io/mallory/")
+		e, err := w.newest(AnyOf(ours, byChains(t, chainsKey)), testResultOf("clamav-scan"))
+		if e.Problem == nil && e.Result == Passed {
+			t.Errorf("the newer failure is hidden: %s", answerOf(e, err))
+		}
+	})
+}
+
+// AnyOf believes what any of several believes.
+func TestTwoTrustsOfOneSigner(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "chains")
+	r := w.unsigned("clamav-scan", outcome(Passed, 0))
+	w.provenance(k, r.Digest, provenanceFor(t, r.Digest, 0))
+	other, err := ByProvenance(k, Trust{Builders: chains.Builders, Tasks: []TaskRule{{Pattern: "oci://quay.io/others/*"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := w.mustNewest(AnyOf(byChains(t, k), other), testResultOf("clamav-scan")); e.Problem != nil {
+		t.Errorf("the first believes: %v", e.Problem)
+	}
+	if e := w.mustNewest(AnyOf(other, byChains(t, k)), testResultOf("clamav-scan")); e.Problem != nil {
+		t.Errorf("the second believes: %v", e.Problem)
+	}
+}
+
+// A layer of cosign's tag that is read through a record must still be what its annotations say.
+func TestAnnotationsInTheTagOfWhatIsReadElsewhere(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours := newKey(t, "ours")
+		passed := passedBefore(w, ours)
+		w.write(ours, "scan", outcome(Failed, 0))
+		envelope := parseEntry(document{bytes: passed.Bytes}, defaultLimits).statements[0].Data
+		w.replay(envelope)
+		m, _, err := w.repo().att(t.Context(), w.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range m.Layers {
+			if m.Layers[i].Digest == describe(envelope, "").Digest {
+				m.Layers[i].Annotations[AnnotationCreated] = "2026-03-01T12:01:00Z" // nothing is left out
+			}
+		}
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
+		e, err := w.newest(ours, testResultOf("scan"))
+		if e.Problem == nil && e.Result == Passed {
+			t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
+		}
+	})
+}
+
+// What no clock tells the time of must not count as newer than a failure, nor as young enough.
+func TestNoClockKnowsTheTime(t *testing.T) {
+	w := newWorld(t, true)
+	w.opts.Clocks = []Clock{ClockProvenance}
+	ours, chainsKey := newKey(t, "ours"), newKey(t, "chains")
+	w.write(ours, "clamav-scan", outcome(Passed, -1000*time.Hour))
+	w.opts.MaxAge = time.Hour
+	if e := w.mustNewest(ours, testResultOf("clamav-scan")); e.Problem == nil {
+		t.Errorf("MaxAge is an hour: %s", answerOf(e, nil))
+	}
+	w.opts.MaxAge = 0
+	failed := w.unsigned("clamav-scan", outcome(Failed, 0))
+	w.provenance(chainsKey, failed.Digest, provenanceFor(t, failed.Digest, 0))
+	e, err := w.newest(AnyOf(ours, byChains(t, chainsKey)), testResultOf("clamav-scan"))
+	if e.Problem == nil && e.Result == Passed {
+		t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
+	}
+}
+
+// A pipeline of trusted tasks whose own results, which may be any text, name a record that none of its tasks made.
+func TestProvenanceOfWhatNoTaskMade(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "chains")
+	forged := w.unsigned("any-test", outcome(Passed, 0))
+	w.provenance(k, forged.Digest, fmt.Appendf(nil, `{"_type":%q,"subject":[{"name":"x","digest":{"sha256":%q}}],"predicateType":%q,
+		"predicate":{"builder":{"id":%q},"buildType":"tekton.dev/v1/PipelineRun","metadata":{"buildFinishedOn":"2026-03-01T12:00:00Z"},
+		"buildConfig":{"tasks":[{"name":"init","status":"Succeeded",%s,%s}]}}}`,
+		StatementType, forged.Digest.Hex, ProvenanceTypeV02, chains.Builders[0],
+		bundleRef("quay.io/konflux-ci/tekton-catalog/task-init:0.2@sha256:"+strings.Repeat("ab", 32)),
+		configSource("quay.io/konflux-ci/tekton-catalog/task-init", "sha256:"+strings.Repeat("ab", 32), "init")))
+	e, err := w.newest(byChains(t, k), testResultOf("any-test"))
+	if e.Problem == nil && e.Result == Passed {
+		t.Errorf("believed as any-test, although no task made it: %s", answerOf(e, err))
+	}
+}
+
+// Whoever may push must not be able to block where what is unverified is passed over.
+func TestIgnoringUnverifiedOfTheSameInstant(t *testing.T) {
+	w := newWorld(t, true)
+	w.opts.UnsafeIgnoreUnverified = true
+	ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
+	w.write(ours, "scan", outcome(Passed, 0))
+	w.write(theirs, "scan", outcome(Failed, 0))
+	if e := w.mustNewest(ours, testResultOf("scan")); e.Problem != nil {
+		t.Errorf("the forged one is not passed over: %v", e.Problem)
+	}
+}
+
+func TestIgnoringUnreadableOfAllTests(t *testing.T) {
+	w := newWorld(t, true)
+	w.opts.UnsafeIgnoreUnverified = true
+	ours := newKey(t, "ours")
+	w.write(ours, "scan", outcome(Passed, 0))
+	w.attach([]byte("junk"), nil)
+	all, err := NewResolver(ours, w.opts).Newests(t.Context(), w.image)
+	for _, e := range all {
+		if e.Problem != nil {
+			t.Errorf("%+v: %v", e.Test, e.Problem)
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A Verifier that vouches and does not say how is not believed: what is vouched for is told from what is not by that.
+type nameless struct{ *key }
+
+func (n nameless) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error) {
+	b, _, err := n.key.Verify(ctx, c)
+	return b, Voucher{}, err
+}
+
+func TestVoucherWithoutAKind(t *testing.T) {
+	w := newWorld(t, true)
+	ours := newKey(t, "ours")
+	w.write(ours, "scan", outcome(Passed, 0))
+	e := w.mustNewest(nameless{ours}, testResultOf("scan"))
+	wantAs[*VerifyError](t, e.Problem)
+}
+
+// Without a verifier nothing can be believed, and that is said before anything is read.
+func TestNoVerifier(t *testing.T) {
+	w := newWorld(t, true)
+	_, err := NewResolver(nil, w.opts).Newest(t.Context(), w.image, testResultOf("scan"))
+	wantField(t, err, "verifier")
+	_, err = ByProvenance(nil, chains)
+	wantField(t, err, "signer")
+	w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+	if e := w.mustNewest(AnyOf(nil), testResultOf("scan")); e.Problem == nil {
+		t.Error("nobody is somebody")
+	}
+}
+
+// What was expected of one predicate type says nothing about another.
+func TestExpectedOfAnotherPredicateType(t *testing.T) {
+	w := newWorld(t, true)
+	ours := newKey(t, "ours")
+	w.write(ours, "scan", vulns(-time.Hour))
+	gone := w.write(ours, "scan", vulns(0, "CVE-1"))
+	result := w.write(ours, "scan", outcome(Passed, 0))
+	w.remove(gone)
+	r := NewResolver(ours, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{result.Digest}})
+	e, err := r.Newest(t.Context(), w.image, Test{"scan", VulnsType})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Problem == nil && e.Completeness == Expected {
+		t.Errorf("vulns of %s are said to be complete", stamp(e.Time))
+	}
+}
+
+// Marks are never removed, so a test that runs often on one image must not come to an end.
+func TestCheckpointRepositoryAfterLongUse(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		w.opts.Limits.Statements = 5
+		c := CheckpointRepository(w.image.Context(), w.opts)
+		for i := range 10 {
+			m := Mark{Time: noon.Add(time.Duration(i) * time.Hour), Statements: []v1.Hash{coffee}}
+			if err := c.Advance(t.Context(), w.image, testResultOf("scan"), m); err != nil {
+				t.Fatalf("mark %d: %v", i, err)
+			}
+		}
+	})
+}
+
+// A mark that is no mark must not hide others by its annotations.
+func TestCheckpointRepositoryLured(t *testing.T) {
+	w := newWorld(t, true)
+	c := CheckpointRepository(w.image.Context(), w.opts)
+	if err := c.Advance(t.Context(), w.image, testResultOf("scan"), Mark{Time: noon, Statements: []v1.Hash{coffee}}); err != nil {
+		t.Fatal(err)
+	}
+	_, key := markKey(w.image, testResultOf("scan"))
+	w.attach([]byte("x"), func(m *v1.Manifest) {
+		luring(m)
+		m.Layers, m.Subject.Digest.Hex = []v1.Descriptor{}, key
+	})
+	if m, err := c.Seen(t.Context(), w.image, testResultOf("scan")); err == nil && m.IsZero() {
+		t.Error("nothing is remembered")
+	}
+}
+
+// Chains signs late, and in whole seconds: what was seen by its own time first is not gone when its provenance comes.
+func TestCheckpointWhenProvenanceIsLate(t *testing.T) {
+	w := newWorld(t, true)
+	w.opts.Checkpoint = CheckpointDir(t.TempDir())
+	ours, chainsKey := newKey(t, "ours"), newKey(t, "chains")
+	v := AnyOf(ours, byChains(t, chainsKey))
+	passed := w.write(ours, "clamav-scan", outcome(Passed, 300*time.Millisecond))
+	if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil {
+		t.Fatal(e.Problem)
+	}
+	w.provenance(chainsKey, passed.Digest, provenanceFor(t, passed.Digest, 0)) // ended at noon and less than a second
+	if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil {
+		t.Errorf("nothing is gone: %v", e.Problem)
+	}
+}
+
+func TestInliningMoreThanAManifestHolds(t *testing.T) {
+	w := newWorld(t, true)
+	w.opts.InlineBytes = 16 << 20
+	p := outcome(Passed, 0)
+	p.PassedTests = []string{strings.Repeat("x", 3<<20)}
+	if _, err := NewWriter(newKey(t, "ours"), w.opts).Write(t.Context(), w.image, "scan", p); err != nil {
+		t.Error(err)
+	}
+}
+
+// Evidence that was passed over is not there, as far as completeness goes.
+func TestExpectedAndIgnored(t *testing.T) {
+	w := newWorld(t, true)
+	w.opts.UnsafeIgnoreUnverified = true
+	ours := newKey(t, "ours")
+	passedBefore(w, ours)
+	failed := w.unsigned("scan", outcome(Failed, 0)) // nobody vouches for it yet
+	r := NewResolver(ours, w.opts).Expecting(Expect{Test: "scan", Run: "scan#2", Records: []v1.Hash{failed.Digest}})
+	e, err := r.Newest(t.Context(), w.image, testResultOf("scan"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Problem == nil && e.Completeness == Expected {
+		t.Errorf("the evidence of scan#2 was passed over: %s", answerOf(e, nil))
+	}
+}
+
+// An image with a failure must not look like one that was never tested.
+func TestAnnotationsThatEmptyTheAnswer(t *testing.T) {
+	w := newWorld(t, true)
+	ours := newKey(t, "ours")
+	w.write(ours, "scan", outcome(Failed, 0))
+	w.attach([]byte("x"), func(m *v1.Manifest) {
+		luring(m)
+		m.ArtifactType, m.Layers = "", []v1.Descriptor{}
+	})
+	all, err := NewResolver(ours, w.opts).Newests(t.Context(), w.image)
+	if err == nil && len(all) == 0 {
+		t.Error("no evidence and no error")
+	}
+}
+
+func TestNameOfHalfAPlatform(t *testing.T) {
+	for want, p := range map[string]*platform{"linux": {OS: "linux"}, "": {}, "linux/arm64": {OS: "linux", Architecture: "arm64"}} {
+		if got := p.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// Annotations that somebody else wrote must not make the views too large for everybody.
+func TestViewsOfLargeAnnotations(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours := newKey(t, "ours")
+		for i := range 2 {
+			w.attach(w.sign(ours, w.statementOf("https://example.com/other", fmt.Sprintf(`{"i":%d}`, i))), func(m *v1.Manifest) {
+				m.Layers[0].Annotations = map[string]string{"x": strings.Repeat("x", 3<<20)}
+				m.Layers[0].Data = nil
+			})
+		}
+		if _, err := NewWriter(ours, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Options.Parallel is how many requests are in flight at once.
+func TestParallelWithProvenance(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "chains")
+		for i := range 12 {
+			w.unsigned("clamav-scan", outcome(Passed, -time.Duration(i)*time.Minute))
+		}
+		w.opts.Parallel = 4
+		var mu sync.Mutex
+		var now, most int
+		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			mu.Lock()
+			now++
+			most = max(most, now)
+			mu.Unlock()
+			time.Sleep(5 * time.Millisecond)
+			w.inner.ServeHTTP(rw, r)
+			mu.Lock()
+			now--
+			mu.Unlock()
+			return true
+		})
+		_, _ = w.newest(byChains(t, k), testResultOf("clamav-scan"))
+		if most > 4 {
+			t.Errorf("%d requests at once", most)
+		}
+	})
+}
+
+// Nor must it turn the pass of one test, for which a key vouches, into the pass of another.
+func TestUntrustedProvenanceTurnsOneTestIntoAnother(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		ours, chainsKey := newKey(t, "ours"), newKey(t, "chains")
+		w.write(ours, "clamav-scan", outcome(Failed, -time.Minute))
+		lint := w.write(ours, "lint", outcome(Passed, -time.Minute))
+		w.chainsBy(chainsKey, lint.Digest, 0, "quay.io/konflux-ci/", "quay.io/mallory/")
+		e, err := w.newest(AnyOf(ours, byChains(t, chainsKey)), testResultOf("clamav-scan"))
+		if e.Problem == nil && e.Result == Passed {
+			t.Errorf("lint passed, clamav-scan failed: %s, vouched for by %v", answerOf(e, err), e.By)
+		}
+	})
+}
+
+// Repair says that there is no image, as it is documented to.
+func TestRepairWithoutAnImage(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		err := NewWriter(newKey(t, "ours"), w.opts).Repair(t.Context(), w.image.Context().Digest(coffee.String()))
+		if !errors.Is(err, ErrNoImage) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
