@@ -249,6 +249,22 @@ func TestIgnoringUnreadableOfAllTests(t *testing.T) {
 	}
 }
 
+// What says that it is a statement of another kind, as a later release may write, promises no evidence.
+func TestAnnotationsOfOtherKinds(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		r := w.unsigned("clamav-scan", outcome(Passed, 0))
+		w.provenance(k, r.Digest, provenanceFor(t, r.Digest, 0))
+		w.attach(w.sign(k, w.statementOf("https://example.com/other", `{}`)), func(m *v1.Manifest) {
+			luring(m)
+			m.Annotations[AnnotationPredicateType] = "https://example.com/other"
+		})
+		if e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan")); e.Problem != nil {
+			t.Error(e.Problem)
+		}
+	})
+}
+
 // A Verifier that vouches and does not say how is not believed: what is vouched for is told from what is not by that.
 type nameless struct{ *key }
 
