@@ -106,7 +106,7 @@ var attacks = []attack{{
 	do: func(w *world, ours, _ *key) {
 		passedBefore(w, ours)
 		failed := w.write(ours, "scan", outcome(Failed, 0))
-		payload := bytes.ReplaceAll(provenanceFor(w.t, failed.Digest, 0), []byte("quay.io/konflux-ci/"), []byte("quay.io/mallory/"))
+		payload := bytes.ReplaceAll(provenanceFor(w.t, failed.Digest, -time.Hour), []byte("quay.io/konflux-ci/"), []byte("quay.io/mallory/"))
 		w.provenance(ours, failed.Digest, payload)
 	},
 	ask:    byKeyOrProvenance,

@@ -44,9 +44,6 @@ func (v *byProvenance) Verify(_ context.Context, c Candidate) ([]byte, Voucher, 
 	}
 	errs := slices.Clone(c.doubts)
 	for _, p := range c.provenance {
-		if p.believer != v {
-			continue
-		}
 		if p.untrusted == nil {
 			return payload, Voucher{Kind: "provenance", Name: p.by.Name}, nil
 		}
@@ -99,7 +96,6 @@ func wantProvenance(v Verifier) []*byProvenance {
 type signedProvenance struct {
 	*Provenance
 	manifest  v1.Hash       // its subject
-	believer  *byProvenance // whose signer and trust these are
 	by        Voucher
 	untrusted error // why builder or tasks are not trusted, or are not known to have made it; nil if all is well
 }
@@ -252,7 +248,7 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 		if err != nil {
 			return nil, err
 		}
-		signed = append(signed, signedProvenance{p, manifest, v, by, v.distrust(p, manifest, s.opts.Now())})
+		signed = append(signed, signedProvenance{p, manifest, by, v.distrust(p, manifest, s.opts.Now())})
 	}
 	if len(signed) == 0 {
 		return nil, errors.Join(errs...)

@@ -195,6 +195,33 @@ func TestCheckpointThatFails(t *testing.T) {
 	}
 }
 
+// Reading again what was seen before writes nothing.
+func TestCheckpointIsLeftAlone(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "scan", outcome(Passed, 0))
+	w.opts.Checkpoint = CheckpointDir(t.TempDir())
+	w.mustNewest(k, testResultOf("scan"))
+	seen, err := w.opts.Checkpoint.Seen(t.Context(), w.image, testResultOf("scan"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.opts.Checkpoint = fixedCheckpoint{t, seen}
+	w.mustNewest(k, testResultOf("scan"))
+}
+
+type fixedCheckpoint struct {
+	t    *testing.T
+	mark Mark
+}
+
+func (c fixedCheckpoint) Seen(context.Context, name.Digest, Test) (Mark, error) { return c.mark, nil }
+
+func (c fixedCheckpoint) Advance(_ context.Context, _ name.Digest, _ Test, m Mark) error {
+	c.t.Errorf("advanced to %v", m)
+	return nil
+}
+
 type brokenCheckpoint struct{ seen, advance error }
 
 func (c brokenCheckpoint) Seen(context.Context, name.Digest, Test) (Mark, error) {

@@ -73,23 +73,11 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 		return nil, err
 	}
 	layers = slices.DeleteFunc(layers, func(l lead) bool { return !s.first(l.layer.Digest) })
-	shown, err := gather(ctx, layers, s.opts.Parallel, s.shown)
+	shown, err := gather(ctx, layers, s.opts.Parallel, s.statement)
 	if view.broken != nil {
 		shown = append(shown, s.unreadable(view.broken))
 	}
 	return append(found, shown...), err
-}
-
-// shown reads a statement that cosign's view shows.
-func (s *search) shown(ctx context.Context, l lead) ([]Evidence, error) {
-	found, err := s.statement(ctx, l)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.hints.broken(found); err != nil {
-		found = append(found, s.unreadable(l.unreadable(err)))
-	}
-	return found, nil
 }
 
 // first reports whether nothing has led to a layer before.
