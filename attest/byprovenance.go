@@ -95,7 +95,7 @@ func wantProvenance(v Verifier) []*byProvenance {
 // A signedProvenance is one that a signer vouches for and whose subject is the manifest.
 type signedProvenance struct {
 	*Provenance
-	manifest  v1.Hash       // its subject
+	manifest  v1.Hash // its subject
 	by        Voucher
 	untrusted error // why builder or tasks are not trusted, or are not known to have made it; nil if all is well
 }

@@ -3,8 +3,10 @@ package attest
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"pgregory.net/rapid"
 )
 
@@ -193,6 +196,76 @@ func TestCheckpointThatFails(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
+}
+
+// A manifest counts as a mark only if it is one to the letter.
+func TestManifestsThatAreNoMarks(t *testing.T) {
+	w := newWorld(t, true)
+	good, _, err := buildMark(someImage, someImage, testResultOf("scan"), markAt(0, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(f func(m *v1.Manifest)) []byte {
+		var m v1.Manifest
+		if err := json.Unmarshal(good, &m); err != nil {
+			t.Fatal(err)
+		}
+		f(&m)
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for _, tt := range []struct {
+		name, field string
+		manifest    []byte
+		hinted      time.Duration
+	}{
+		{"good", "", good, 0},
+		{"another artifact type", "artifactType", change(func(m *v1.Manifest) { m.ArtifactType = PayloadType }), 0},
+		{"two layers", "artifactType", change(func(m *v1.Manifest) { m.Layers = append(m.Layers, m.Layers[0]) }), 0},
+		{"annotated as higher", "annotations." + AnnotationCreated, good, 1},
+		{"without a time", "time", change(func(m *v1.Manifest) { m.Layers[0].Data = []byte(`{"statements":[]}`) }), 0},
+		{"a statement that is no digest", "statements[0]", change(func(m *v1.Manifest) {
+			m.Layers[0].Data = []byte(`{"time":"2026-03-01T12:00:00Z","statements":["x"]}`)
+		}), 0},
+	} {
+		ref := describe(tt.manifest, "").Digest.String()
+		w.serves("/manifests/"+ref, types.OCIManifestSchema1, string(tt.manifest))
+		h := hints{predicateType: TestResultType, test: "scan", created: noon.Add(tt.hinted)}
+		_, err := w.repo().mark(t.Context(), pointer{ref, h})
+		if tt.field == "" {
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			continue
+		}
+		wantField(t, err, tt.field)
+	}
+}
+
+// Somebody advances, and prunes the mark that was just listed.
+func TestMarkThatIsPrunedWhileReading(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		c := CheckpointRepository(w.image.Context(), w.opts)
+		if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(0, "a")); err != nil {
+			t.Fatal(err)
+		}
+		gone := false
+		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			if gone || !strings.Contains(r.URL.Path, "/manifests/sha256:") {
+				return false
+			}
+			gone = true
+			rw.WriteHeader(http.StatusNotFound)
+			return true
+		})
+		got, err := c.Seen(t.Context(), someImage, testResultOf("scan"))
+		if diff := cmp.Diff(markAt(0, "a"), got); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	})
 }
 
 // Reading again what was seen before writes nothing.
