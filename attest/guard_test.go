@@ -411,18 +411,31 @@ func TestNameOfHalfAPlatform(t *testing.T) {
 
 // Annotations that somebody else wrote must not make the views too large for everybody.
 func TestViewsOfLargeAnnotations(t *testing.T) {
-	eachRegistry(t, func(t *testing.T, w *world) {
-		ours := newKey(t, "ours")
-		for i := range 2 {
-			w.attach(w.sign(ours, w.statementOf("https://example.com/other", fmt.Sprintf(`{"i":%d}`, i))), func(m *v1.Manifest) {
-				m.Layers[0].Annotations = map[string]string{"x": strings.Repeat("x", 3<<20)}
-				m.Layers[0].Data = nil
+	one := map[string]string{"x": strings.Repeat("x", 3<<20)}
+	many := map[string]string{}
+	for i := range 200 {
+		many[fmt.Sprint("dev.sigstore.", i)] = strings.Repeat("x", 16<<10)
+	}
+	for name, large := range map[string]map[string]string{"one": one, "many": many} {
+		for _, place := range []string{"layer", "manifest"} {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				ours := newKey(t, "ours")
+				for i := range 2 {
+					w.attach(w.sign(ours, w.statementOf("https://example.com/other", fmt.Sprintf(`{"i":%d}`, i))), func(m *v1.Manifest) {
+						m.Layers[0].Data = nil
+						if place == "layer" {
+							m.Layers[0].Annotations = large
+						} else {
+							m.Annotations = large
+						}
+					})
+				}
+				if _, err := NewWriter(ours, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0)); err != nil {
+					t.Errorf("%s in the %s: %v", name, place, err)
+				}
 			})
 		}
-		if _, err := NewWriter(ours, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0)); err != nil {
-			t.Error(err)
-		}
-	})
+	}
 }
 
 // Options.Parallel is how many requests are in flight at once.
