@@ -26,6 +26,9 @@ const markTime = "20060102T150405.000000000Z"
 
 // Seen reads the names of the files.
 func (c checkpointDir) Seen(_ context.Context, image name.Digest, test Test) (Mark, error) {
+	if c == "" {
+		return Mark{}, &FieldError{"dir", "required"}
+	}
 	_, key := markKey(image, test)
 	files, err := os.ReadDir(filepath.Join(string(c), key))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -47,6 +50,9 @@ func (c checkpointDir) Seen(_ context.Context, image name.Digest, test Test) (Ma
 
 // Advance adds a file for each statement, and then removes those of lower marks.
 func (c checkpointDir) Advance(ctx context.Context, image name.Digest, test Test, m Mark) error {
+	if c == "" {
+		return &FieldError{"dir", "required"}
+	}
 	text, key := markKey(image, test)
 	dir := filepath.Join(string(c), key)
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -20,8 +20,8 @@
 // # Writing
 //
 // A [Statement] says of an image, known by its digest, what a [Predicate] holds: [Vulns] what a scanner found,
-// [TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer that holds it in one of
-// the [Form]s, and with the image as its subject: its [Record]. No two writers touch the same object, so none loses what
+// [TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer that holds it in a
+// form ([Form]), and with the image as its subject: its [Record]. No two writers touch the same object, so none loses what
 // another wrote. [WriteResults] points Tekton Chains to a record.
 //
 // What many writers share is only derived from the records: cosign's tag sha256-<image>.att, which cosign
@@ -65,6 +65,10 @@
 // Two things outside the repository help, and [Evidence.Completeness] says whether they did. [Expect] names runs that are
 // known to be over, as [ExpectRuns] takes them from a scheduler's snapshot, so that evidence which is missing is seen,
 // also if it was never written. A [Checkpoint] remembers the newest that was ever seen, so that its deletion is.
+//
+// Who means to delete a record deletes what leads to it, too: the tag of its own, and where there is no referrers API its
+// entry in the fallback index, of which it is enough to delete the tag and to call [Writer.Repair]. Otherwise the record
+// is still listed and cannot be read, and blocks every test of the image.
 //
 // # What stays
 //

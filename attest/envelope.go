@@ -91,6 +91,8 @@ func (c Candidate) payload(limits Limits) ([]byte, error) {
 
 func (c Candidate) envelope(limits strictjson.Limits) ([]byte, error) {
 	switch {
+	case c.MediaType == PayloadType:
+		return nil, errors.New("attest: nobody signed the statement; it counts only by a provenance, see ByProvenance")
 	case c.MediaType == EnvelopeType:
 		return c.Bytes, nil
 	case isBundle(c.MediaType):

@@ -168,7 +168,7 @@ type AgeError struct {
 }
 
 func (e *AgeError) Error() string {
-	return fmt.Sprintf("attest: the newest evidence, of %s, is older than %s", stamp(e.Time), e.MaxAge)
+	return fmt.Sprintf("attest: the newest evidence, of %s, is older than %s: the test has to run again", stamp(e.Time), e.MaxAge)
 }
 
 // A MissingError reports that a run is over and its evidence is not there: it was never written, or was deleted.
@@ -182,9 +182,10 @@ func (e *MissingError) Error() string {
 	run := cmp.Or(e.Expect.Run, "a run of "+e.Expect.Test)
 	switch {
 	case len(e.Records) > 0:
-		return fmt.Sprintf("attest: the evidence of %s is missing: record %s", run, e.Records[0])
+		return fmt.Sprintf("attest: the evidence of %s is missing: record %s is not at the image, or is no evidence of %q",
+			run, e.Records[0], e.Expect.Test)
 	case e.Expect.NotBefore.IsZero():
-		return fmt.Sprintf("attest: %s is over and left no evidence", run)
+		return fmt.Sprintf("attest: %s is over and left no evidence that is known of", run)
 	}
 	return fmt.Sprintf("attest: the evidence of %s is missing: there is none since %s", run, stamp(e.Expect.NotBefore))
 }
@@ -199,9 +200,9 @@ type RollbackError struct {
 func (e *RollbackError) Error() string {
 	text := fmt.Sprintf("attest: evidence of %s was seen before and is gone", stamp(e.Seen))
 	if len(e.Gone) > 0 {
-		text += ": statement " + e.Gone[0].String()
+		text += " (statement " + e.Gone[0].String() + ")"
 	}
-	return text
+	return text + ": the test has to run again"
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

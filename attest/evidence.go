@@ -62,7 +62,7 @@ type Evidence struct {
 	// [Resolver.Newests].
 	Completeness Completeness
 
-	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a
+	// Problem is why the evidence must not be believed, several joined, so use errors.As to look for one: a *CandidateError if it could not be read, a
 	// *FieldError for each mistake in it, a *FutureError or *ClockError for its time, a *NameError if it was asked for by
 	// its Declared name, a *VerifyError if nobody vouches for it, an *AgeError, a *MissingError, a *RollbackError.
 	Problem error

@@ -72,8 +72,8 @@ func ExampleByProvenance() {
 			attest.Test{Name: "clamav-scan", PredicateType: attest.TestResultType},
 			attest.Test{Name: "e2e-test", PredicateType: attest.TestResultType})
 		for _, e := range newest {
-			if e.Result != attest.Passed {
-				err = errors.Join(err, fmt.Errorf("%s: %s", e.Test.Name, e.Result), e.Problem)
+			if e.Result != attest.Passed || e.Completeness != attest.Expected {
+				err = errors.Join(err, fmt.Errorf("%s: %q, completeness %q", e.Test.Name, e.Result, e.Completeness), e.Problem)
 			}
 		}
 		return err

@@ -110,7 +110,7 @@ func TestSnapshotTellsWhatToExpect(t *testing.T) {
 	if all[0].Problem != nil || all[0].Completeness != Expected {
 		t.Errorf("scan: %v, %q", all[0].Problem, all[0].Completeness)
 	}
-	if missing := wantAs[*MissingError](t, all[1].Problem); missing.Error() != "attest: silent#1 is over and left no evidence" {
+	if missing := wantAs[*MissingError](t, all[1].Problem); missing.Error() != "attest: silent#1 is over and left no evidence that is known of" {
 		t.Errorf("silent: %v", missing)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
@@ -489,4 +490,37 @@ func TestRepairWithoutAnImage(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// What is wrong with arguments and options is said at once, each by its name, and before anything is read.
+func TestArgumentsAreChecked(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.requests = nil
+	for _, name := range []string{"", " scan", "scan\n", "a\x00b", "\xff", strings.Repeat("x", 513)} {
+		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, name, outcome(Passed, 0))
+		wantField(t, err, "test")
+		_, err = NewResolver(k, w.opts).Newests(t.Context(), w.image, testResultOf("scan"), testResultOf(name))
+		wantField(t, err, "tests[1].Name")
+		_, err = NewResolver(k, w.opts).Expecting(Expect{Test: name}).Newests(t.Context(), w.image)
+		wantField(t, err, "runs[0].Test")
+	}
+	_, err := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{coffee, {}}}).Newests(t.Context(), w.image)
+	wantField(t, err, "runs[0].Records[1]")
+	w.opts.MaxAge, w.opts.Skew, w.opts.Parallel, w.opts.Limits.Statements = -1, -1, -1, -1
+	want := []string{"Options.Parallel", "Options.Skew", "Options.MaxAge", "Options.Limits.Statements"}
+	_, err = NewResolver(k, w.opts).Newest(t.Context(), w.image, testResultOf("scan"))
+	wantField(t, err, want...)
+	_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "", outcome(Passed, 0))
+	wantField(t, err, append([]string{"test"}, want...)...)
+	if _, err := NewWriter(k, w.opts).Write(t.Context(), w.image, strings.Repeat("ü", 256), outcome(Passed, 0)); err == nil {
+		t.Error("negative options")
+	}
+	wantField(t, NewWriter(k, w.opts).Repair(t.Context(), name.Digest{}), "image")
+	if len(w.requests) > 0 {
+		t.Errorf("asked the registry: %q", w.requests)
+	}
+	if _, err := CheckpointDir("").Seen(t.Context(), w.image, testResultOf("scan")); err == nil {
+		t.Error("a checkpoint in no directory")
+	}
 }

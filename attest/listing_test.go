@@ -260,9 +260,9 @@ func TestRecordThatCannotBeListedIsAnError(t *testing.T) {
 func TestNewestOfNothingThatCanBeFound(t *testing.T) {
 	w := newWorld(t, true)
 	_, err := w.newest(newKey(t, "k"), Test{})
-	wantField(t, err, "test.Name", "test.PredicateType")
+	wantField(t, err, "tests[0].Name", "tests[0].PredicateType")
 	_, err = w.newest(newKey(t, "k"), Test{"scan", "https://slsa.dev/provenance/v1"})
-	wantField(t, err, "test.PredicateType")
+	wantField(t, err, "tests[0].PredicateType")
 	if len(w.requests) == 0 || errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v", err)
 	}

@@ -68,10 +68,10 @@ func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test
 // validate refuses tests of which there can be no evidence. That none was found would tell nothing.
 func validate(tests []Test) error {
 	var c checklist
-	for _, t := range tests {
-		c.require("test.Name", t.Name != "")
+	for i, t := range tests {
+		c.testName(fmt.Sprintf("tests[%d].Name", i), t.Name)
 		if _, ok := readers[t.PredicateType]; !ok {
-			c.add("test.PredicateType", fmt.Sprintf("%q is not one of VulnsType, TestResultType", t.PredicateType))
+			c.add(fmt.Sprintf("tests[%d].PredicateType", i), fmt.Sprintf("%q is not one of VulnsType, TestResultType", t.PredicateType))
 		}
 	}
 	return errors.Join(c...)
@@ -110,7 +110,7 @@ func (r *Resolver) answer(ctx context.Context, image name.Digest, test Test, all
 	if len(of) > 0 {
 		e = r.newest(ctx, of)
 	} else {
-		e.blame(fmt.Errorf("attest: %w of %q (%s) for %s", ErrNotFound, test.Name, test.PredicateType, image))
+		e.blame(notFound(image, test))
 	}
 	if err := ctx.Err(); err != nil {
 		return Evidence{}, fmt.Errorf("attest: verify: %w", err) // a verifier that was cut off has said nothing
@@ -122,6 +122,14 @@ func (r *Resolver) answer(ctx context.Context, image name.Digest, test Test, all
 		e.Result = Unknown
 	}
 	return e, err
+}
+
+func notFound(image name.Digest, test Test) error {
+	of := fmt.Sprintf("%q", test.Name)
+	if test.PredicateType != "" {
+		of += " (" + test.PredicateType + ")"
+	}
+	return fmt.Errorf("attest: %w of %s for %s", ErrNotFound, of, image)
 }
 
 // group returns the evidence of test, sorted by age. What only says that it is of the test is there too, with a problem:

@@ -2,6 +2,7 @@ package attest
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -71,6 +72,30 @@ type Options struct {
 	Now func() time.Time
 }
 
+// check collects what is wrong with options that have their defaults.
+func (o Options) check(c *checklist) {
+	if !o.Form.valid() {
+		c.add("Options.Form", fmt.Sprintf("%q is not one of FormEnvelope, FormStatement, FormBundle", o.Form))
+	}
+	l := o.Limits
+	for _, n := range []struct {
+		field string
+		value int64
+	}{
+		{"Attempts", int64(o.Attempts)}, {"Parallel", int64(o.Parallel)},
+		{"Backoff", int64(o.Backoff)}, {"Skew", int64(o.Skew)}, {"MaxAge", int64(o.MaxAge)},
+		{"Limits.ManifestBytes", l.ManifestBytes}, {"Limits.PageBytes", l.PageBytes}, {"Limits.EnvelopeBytes", l.EnvelopeBytes},
+		{"Limits.StatementBytes", l.StatementBytes}, {"Limits.TotalBytes", l.TotalBytes}, {"Limits.Statements", int64(l.Statements)},
+		{"Limits.Signatures", int64(l.Signatures)}, {"Limits.Pages", int64(l.Pages)}, {"Limits.Depth", int64(l.Depth)},
+		{"Limits.Values", int64(l.Values)}, {"Limits.TotalValues", l.TotalValues},
+		{"Limits.RequestTime", int64(l.RequestTime)}, {"Limits.CallTime", int64(l.CallTime)},
+	} {
+		if n.value < 0 {
+			c.add("Options."+n.field, "negative; 0 means the default")
+		}
+	}
+}
+
 const defaultParallel = 100
 
 func (o Options) withDefaults() Options {
@@ -88,7 +113,7 @@ func (o Options) withDefaults() Options {
 	}
 	o.Attempts = cmp.Or(o.Attempts, 3)
 	o.Backoff = cmp.Or(o.Backoff, 250*time.Millisecond)
-	o.Parallel = max(1, cmp.Or(o.Parallel, defaultParallel))
+	o.Parallel = cmp.Or(o.Parallel, defaultParallel)
 	o.InlineBytes = cmp.Or(o.InlineBytes, 64<<10)
 	o.Skew = cmp.Or(o.Skew, 5*time.Minute)
 	if len(o.Clocks) == 0 {

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/testdag/testdag/internal/strictjson"
 )
@@ -128,6 +131,20 @@ func (c *checklist) add(field, problem string) {
 		*c = append(*c, &FieldError{field, problem})
 	case len(*c) == mostMistakes:
 		*c = append(*c, &FieldError{field, "wrong, and what follows is not looked at"})
+	}
+}
+
+// maxTestName is how long the name of a test may be, in bytes.
+const maxTestName = 512
+
+// testName demands a name that everybody writes alike.
+func (c *checklist) testName(field, name string) {
+	unprintable := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+	switch {
+	case name == "":
+		c.add(field, "required")
+	case len(name) > maxTestName || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unprintable):
+		c.add(field, fmt.Sprintf("%.40q is not printable UTF-8 of at most %d bytes without blanks around it", name, maxTestName))
 	}
 }
 

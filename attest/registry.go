@@ -55,7 +55,7 @@ func (r *registry) repository(ctx context.Context, repo name.Repository) (*repos
 	client := &http.Client{Transport: rt, CheckRedirect: checkRedirect}
 	return &repository{
 		name: repo, opts: r.opts, client: client,
-		budget: &budget{limit: r.opts.Limits.TotalBytes}, slots: make(chan struct{}, r.opts.Parallel),
+		budget: &budget{limit: r.opts.Limits.TotalBytes}, slots: make(chan struct{}, max(1, r.opts.Parallel)),
 	}, nil
 }
 
@@ -434,7 +434,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func parallel(ctx context.Context, n, limit int, f func(context.Context, int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	slots := make(chan struct{}, limit)
+	slots := make(chan struct{}, max(1, limit))
 	var wg sync.WaitGroup
 	for i := range n {
 		select {

@@ -28,7 +28,8 @@ func NewResolver(v Verifier, opts Options) *Resolver {
 }
 
 // Expecting returns a Resolver that also holds evidence against runs that are known to be over, see [Expect]. Their
-// evidence must be there, or [Evidence.Problem] tells of a [*MissingError].
+// evidence must be there, or [Evidence.Problem] tells of a [*MissingError]. A call that names tests looks only at runs of
+// those: that [Evidence.Completeness] is [Expected] says that there were any.
 func (r *Resolver) Expecting(runs ...Expect) *Resolver {
 	with := *r
 	with.expect = slices.Concat(r.expect, runs)

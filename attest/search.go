@@ -48,15 +48,24 @@ func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) (
 	return all, nil
 }
 
-// check says what is wrong with how the Resolver was made.
+// check says what is wrong with how the Resolver was made, and what is expected.
 func (r *Resolver) check() error {
 	var c checklist
 	c.require("verifier", r.verifier != nil)
+	for i, x := range r.expect {
+		c.testName(fmt.Sprintf("runs[%d].Test", i), x.Test)
+		for j, record := range x.Records {
+			if record.Algorithm != "sha256" {
+				c.add(fmt.Sprintf("runs[%d].Records[%d]", i, j), fmt.Sprintf("%q is not a SHA-256 digest", record))
+			}
+		}
+	}
 	for i, clock := range r.opts.Clocks {
 		if clock != ClockProvenance && clock != ClockPredicate {
 			c.add(fmt.Sprintf("Options.Clocks[%d]", i), fmt.Sprintf("%q is not one of ClockProvenance, ClockPredicate", clock))
 		}
 	}
+	r.opts.check(&c)
 	return errors.Join(c...)
 }
 

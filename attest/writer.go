@@ -25,7 +25,7 @@ type Writer struct {
 	log      *zap.Logger
 }
 
-// NewWriter returns a Writer that signs with s, which may be nil for [FormStatement] only.
+// NewWriter returns a Writer that signs with s. With [FormStatement] nobody signs, and s is not used and may be nil.
 func NewWriter(s Signer, opts Options) *Writer {
 	r := newRegistry(opts, transport.PushScope)
 	return &Writer{signer: s, registry: r, log: r.opts.Logger}
@@ -44,7 +44,7 @@ func NewWriter(s Signer, opts Options) *Writer {
 // any other error that nobody can be sure to find it.
 func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Predicate) (Record, error) {
 	payload, err := encode(image, test, p)
-	if err = errors.Join(err, w.canSign()); err != nil {
+	if err = errors.Join(err, w.check()); err != nil {
 		return Record{}, err
 	}
 	opts := w.registry.opts
@@ -91,21 +91,20 @@ func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
 	return repo.repair(ctx, image, memory{}, l)
 }
 
-// canSign refuses a form that nobody can sign in.
-func (w *Writer) canSign() error {
-	form := w.registry.opts.Form
+// check says what is wrong with how the Writer was made.
+func (w *Writer) check() error {
+	var c checklist
+	opts := w.registry.opts
+	opts.check(&c)
 	_, bundles := w.signer.(BundleSigner)
 	switch {
-	case !form.valid():
-		return &FieldError{"Options.Form", fmt.Sprintf("%q is not one of FormEnvelope, FormStatement, FormBundle", form)}
-	case form == FormStatement:
-		return nil
+	case opts.Form == FormStatement || !opts.Form.valid():
 	case w.signer == nil:
-		return &FieldError{"signer", "required"}
-	case form == FormBundle && !bundles:
-		return &FieldError{"signer", fmt.Sprintf("%T is not a BundleSigner", w.signer)}
+		c.add("signer", "required; only FormStatement does without")
+	case opts.Form == FormBundle && !bundles:
+		c.add("signer", fmt.Sprintf("%T is not a BundleSigner", w.signer))
 	}
-	return nil
+	return errors.Join(c...)
 }
 
 // record returns the record of a statement, written before or now, and a list with it.
@@ -132,6 +131,9 @@ func (w *Writer) record(ctx context.Context, repo *repository, d draft, known me
 
 // checkImage refuses a digest that no statement here is about.
 func checkImage(image name.Digest) error {
+	if image == (name.Digest{}) {
+		return &FieldError{"image", "required"}
+	}
 	if h, err := v1.NewHash(image.DigestStr()); err != nil || h.Algorithm != "sha256" {
 		return &FieldError{"image", fmt.Sprintf("%q is not a SHA-256 digest", image.DigestStr())}
 	}
@@ -143,10 +145,9 @@ func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
 	if v := reflect.ValueOf(p); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, &FieldError{"predicate", "required"}
 	}
-	if test == "" {
-		return nil, &FieldError{"test", "required"}
-	}
-	if err := checkImage(image); err != nil {
+	var c checklist
+	c.testName("test", test)
+	if err := errors.Join(errors.Join(c...), checkImage(image)); err != nil {
 		return nil, err
 	}
 	p, err := p.named(test)
