@@ -20,6 +20,7 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/oci"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/cryptoutils/goodkey"
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
@@ -37,7 +38,8 @@ func GenerateKey(password []byte) (private, public []byte, err error) {
 }
 
 // LoadVerifier returns a Verifier that believes what was signed with the private key of a public one, given as PEM. The
-// transparency log is not asked: a signature then counts whenever it was made, also after the key was stolen.
+// transparency log is not asked: a signature then counts whenever it was made, also after the key was stolen. See
+// [NewSigner] for the kinds of keys.
 func LoadVerifier(publicPEM []byte) (attest.Verifier, error) {
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(publicPEM)
 	if err != nil {
@@ -54,6 +56,9 @@ func newVerifier(public crypto.PublicKey) (*verifier, error) {
 	check, err := schemes(public)
 	if err != nil {
 		return nil, err
+	}
+	if err := goodkey.ValidatePubKey(public); err != nil {
+		return nil, fmt.Errorf("weak key: %w", err)
 	}
 	der, err := cryptoutils.MarshalPublicKeyToDER(public)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign/bundle"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
@@ -45,7 +47,7 @@ func loadSigner(pem, password []byte) (*signer, error) {
 
 // NewSigner returns a Signer that signs with a key that may be anywhere, in a hardware token for instance. The key is an
 // ECDSA one on P-256, P-384 or P-521 (hashed with SHA-256, SHA-384 or SHA-512), an Ed25519 one, or an RSA one
-// (PKCS #1 v1.5 with SHA-256).
+// (PKCS #1 v1.5 with SHA-256). A weak one is refused: an RSA key must have 2048, 3072 or 4096 bits.
 //
 // What it returns, and what [LoadSigner] and [LoadKMS] return, is an [attest.BundleSigner]. It is an [attest.Verifier]
 // for its own key too, so a Writer knows its own statements again.
@@ -70,9 +72,8 @@ func cryptoSigner(key crypto.Signer) (*signer, error) {
 
 // LoadKMS returns a Signer that signs with a key that a key management service keeps, by its URI:
 // "awskms:///alias/release". It finds the services whose packages below
-// github.com/sigstore/sigstore/pkg/signature/kms the program imports; here none is. For a scheme of which no package is
-// imported sigstore looks for a plugin and runs it: the program sigstore-kms-SCHEME in the PATH. A URI must therefore not
-// come from strangers.
+// github.com/sigstore/sigstore/pkg/signature/kms the program imports; here none is. The URI of any other service is an
+// error. No plugin, as sigstore would look for it in the PATH, is run.
 //
 // The public key is asked for at once, with ctx. Each signature is made with the context of the call that wants it. See
 // [NewSigner] for what it can do.
@@ -85,6 +86,9 @@ func LoadKMS(ctx context.Context, uri string) (attest.Signer, error) {
 }
 
 func loadKMS(ctx context.Context, uri string) (*signer, error) {
+	if err := imported(uri); err != nil {
+		return nil, err
+	}
 	remote, err := kms.Get(ctx, uri, crypto.SHA256)
 	if err != nil {
 		return nil, err
@@ -97,6 +101,18 @@ func loadKMS(ctx context.Context, uri string) (*signer, error) {
 		return nil, err
 	}
 	return newSigner(public, remote)
+}
+
+// imported refuses a URI for which [kms.Get] would run the program sigstore-kms-SCHEME.
+func imported(uri string) error {
+	schemes := kms.SupportedProviders()
+	for _, scheme := range schemes {
+		if strings.HasPrefix(uri, scheme) {
+			return nil
+		}
+	}
+	slices.Sort(schemes)
+	return fmt.Errorf("no provider for it is imported, only those for %q", schemes)
 }
 
 func newSigner(public crypto.PublicKey, private signature.Signer) (*signer, error) {

@@ -17,6 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -267,6 +270,19 @@ func TestKeysThatCannotSign(t *testing.T) {
 	if _, err := cosign.NewSigner(small); err == nil || !strings.Contains(err.Error(), "unsupported curve P-224") {
 		t.Errorf("P-224: %v", err)
 	}
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cosign.NewSigner(short); err == nil || !strings.Contains(err.Error(), "weak key: ") {
+		t.Errorf("RSA of 1024 bits: %v", err)
+	}
+	if _, err := cosign.LoadSigner(privatePEM(t, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(short), nil), nil); err == nil || !strings.Contains(err.Error(), "weak key: ") {
+		t.Errorf("RSA of 1024 bits, as PEM: %v", err)
+	}
+	if _, err := cosign.LoadVerifier(publicPEM(t, short.Public())); err == nil || !strings.Contains(err.Error(), "weak key: ") {
+		t.Errorf("RSA of 1024 bits, public: %v", err)
+	}
 	var field *attest.FieldError
 	if _, err := cosign.NewSigner(nil); !errors.As(err, &field) || field.Field != "key" {
 		t.Errorf("no key: %v", err)
@@ -368,6 +384,23 @@ func (s *service) CryptoSigner(context.Context, func(error)) (crypto.Signer, cry
 func (s *service) SupportedAlgorithms() []string { return nil }
 func (s *service) DefaultAlgorithm() string      { return "" }
 
+// Sigstore would run a program for a service that nobody imported.
+func TestKMSRunsNoProgram(t *testing.T) {
+	dir := t.TempDir()
+	ran := filepath.Join(dir, "ran")
+	program := "#!/bin/sh\n: >" + ran + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "sigstore-kms-nobodyskms"), []byte(program), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	if _, err := cosign.LoadKMS(context.Background(), "nobodyskms://good"); err == nil || !strings.Contains(err.Error(), "no provider for it is imported") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(ran); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the program ran: %v", err)
+	}
+}
+
 func TestKMS(t *testing.T) {
 	sv, err := signature.LoadDefaultSignerVerifier(keys()["P-384"].(*ecdsa.PrivateKey))
 	if err != nil {
@@ -401,8 +434,7 @@ func TestKMS(t *testing.T) {
 	if _, err := cosign.LoadKMS(ctx, "testkms://other"); err == nil || !strings.Contains(err.Error(), "no key testkms://other") {
 		t.Errorf("no such key: %v", err)
 	}
-	var unknown *kms.ProviderNotFoundError
-	if _, err := cosign.LoadKMS(ctx, "nobodyskms://good"); !errors.As(err, &unknown) {
+	if _, err := cosign.LoadKMS(ctx, "nobodyskms://good"); err == nil || !strings.Contains(err.Error(), `only those for ["testkms://"]`) {
 		t.Errorf("no such service: %v", err)
 	}
 	fake.down = errors.New("out of order")
