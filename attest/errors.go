@@ -32,11 +32,11 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return fmt.Sprintf("attest: %s: %s", e.Field, e.Problem) }
 
-// A LimitError reports that something is larger than the [Limits] allow.
+// A LimitError reports that something is larger than the [Limits] allow, or than a [Verifier] takes.
 type LimitError struct {
 	// What was counted: "manifest bytes", "page bytes", "envelope bytes", "statement bytes", "total bytes", "result bytes", "statements",
-	// "pages", "signatures", "view layers", "JSON depth", "JSON values", "total values", "request milliseconds",
-	// "call milliseconds".
+	// "pages", "signatures", "log entries", "timestamps", "view layers", "JSON depth", "JSON values", "total values",
+	// "request milliseconds", "call milliseconds".
 	What  string
 	Limit int64 // the most that is allowed
 	Got   int64 // how much there is, or at least is, since reading stops at the limit

@@ -138,18 +138,29 @@ func (v *identityVerifier) Verify(ctx context.Context, c attest.Candidate) ([]by
 	if err != nil {
 		return nil, attest.Voucher{}, err
 	}
-	material, entity, err := open(v.root, c)
-	if err != nil {
-		return nil, attest.Voucher{}, err
-	}
-	if err := sameStatement(entity, payload); err != nil {
-		return nil, attest.Voucher{}, err
-	}
-	by, err := v.check(material, entity, c)
+	by, err := v.vouch(c, payload)
 	if err != nil {
 		return nil, attest.Voucher{}, err
 	}
 	return payload, by, nil
+}
+
+// vouch turns a panic into an error. What it reads was written by anybody and goes through many decoders, and
+// sigstore-go's do panic: over an entry of a trusted log whose verifier is not PEM, for one.
+func (v *identityVerifier) vouch(c attest.Candidate, payload []byte) (by attest.Voucher, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			by, err = attest.Voucher{}, fmt.Errorf("attest: verify identity: panic: %v", r)
+		}
+	}()
+	material, entity, err := open(v.root, c)
+	if err != nil {
+		return attest.Voucher{}, err
+	}
+	if err := sameStatement(entity, payload); err != nil {
+		return attest.Voucher{}, err
+	}
+	return v.check(material, entity, c)
 }
 
 // sameStatement refuses an entity whose statement is not payload, or has no signature to look for. Without one the log

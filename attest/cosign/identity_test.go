@@ -18,6 +18,7 @@ import (
 	"errors"
 	"math/big"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ const (
 // A world is a sigstore in memory: a certificate authority of our own, whose certificates can be of any age and can be
 // in a certificate transparency log, with the log and the timestamp authority of sigstore-go's tests.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	logs   *ca.VirtualSigstore
 	key    *ecdsa.PrivateKey // of the certificate authority
 	root   *x509.Certificate
@@ -65,7 +66,7 @@ type world struct {
 	rooted time.Time         // when it came to be, for all that is relative
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	logs, err := ca.NewVirtualSigstore()
 	if err != nil {
@@ -78,7 +79,7 @@ func newWorld(t *testing.T) *world {
 	return &world{t: t, logs: logs, key: key, root: top, ctKey: newKey(t, elliptic.P256()), rooted: time.Now()}
 }
 
-func newKey(t *testing.T, curve elliptic.Curve) *ecdsa.PrivateKey {
+func newKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(curve, rand.Reader)
 	if err != nil {
@@ -94,7 +95,7 @@ func (w *world) check(err error) {
 	}
 }
 
-func keyID(t *testing.T, public crypto.PublicKey) [32]byte {
+func keyID(t testing.TB, public crypto.PublicKey) [32]byte {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
@@ -209,6 +210,8 @@ type act struct {
 	spoil func(*ssldsse.Envelope)
 	// entryOf gives the log entry of another act instead.
 	entryOf *act
+	// beside changes what is stored beside the envelope.
+	beside func(*done)
 }
 
 // now is an act as it should be: a minute ago.
@@ -263,7 +266,31 @@ func (w *world) do(a act) done {
 		d.overStored, err = w.logs.TimestampResponse(d.stored)
 		w.check(err)
 	}
+	if a.beside != nil {
+		a.beside(&d)
+	}
 	return d
+}
+
+// nonsense has the log enter, as it enters anything, what the signature's verifier is not.
+func (w *world) nonsense(d *done) {
+	w.t.Helper()
+	verifier := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: d.certificate.Raw})
+	body := d.entry.TransparencyLogEntry().GetCanonicalizedBody()
+	if !bytes.Contains(body, encoded(verifier)) {
+		w.t.Fatalf("the entry has no certificate: %s", body)
+	}
+	body = bytes.Replace(body, encoded(verifier), encoded([]byte("x")), 1)
+	at, id := d.entry.IntegratedTime().Unix(), []byte(d.entry.LogKeyID())
+	var err error
+	d.promise, err = w.logs.RekorSignPayload(tlog.RekorPayload{
+		Body: base64.StdEncoding.EncodeToString(body), IntegratedTime: at, LogID: hex.EncodeToString(id),
+	})
+	w.check(err)
+	proof, err := w.logs.GetInclusionProof(body)
+	w.check(err)
+	d.entry, err = tlog.NewEntry(body, at, 0, id, d.promise, proof) //nolint:staticcheck // of the first Rekor, as here
+	w.check(err)
 }
 
 type object = map[string]any
@@ -414,6 +441,13 @@ func TestWhatIdentityDemands(t *testing.T) {
 			"not in the certificate log":         {with(func(a *act) {}), trust{log: true, ct: true}, "SCT"},
 			"about another image":                {with(func(a *act) { a.payload = statement(strings.Repeat("00", 32)) }), everything, "does not match any digest in statement"},
 			"another payload":                    {with(func(a *act) { a.spoil = swap }), everything, "could not verify envelope"},
+			"the certificate of another signature": {with(func(a *act) {
+				a.beside = func(d *done) { d.certificate = w.do(stranger).certificate }
+			}), everything, "transparency log certificate does not match"},
+			"another time of the entry": {with(func(a *act) {
+				a.beside = func(d *done) { d.entry.TransparencyLogEntry().IntegratedTime++ }
+			}), everything, "not enough verified log entries"},
+			"an entry whose verifier is not PEM": {with(func(a *act) { a.beside = w.nonsense }), everything, "panic: runtime error: invalid memory address"},
 			"no signature":                       {with(func(a *act) { a.spoil = func(e *ssldsse.Envelope) { e.Signatures = nil } }), everything, "one signature is required, there are 0"},
 			"an empty signature":                 {with(func(a *act) { a.spoil = func(e *ssldsse.Envelope) { e.Signatures[0].Sig = "" } }), everything, "the signature is empty"},
 			"two signatures": {with(func(a *act) {
@@ -493,35 +527,83 @@ func TestIdentityReadsAnything(t *testing.T) {
 		return c
 	}
 	for name, tt := range map[string]struct {
-		c    attest.Candidate
-		want string
+		c     attest.Candidate
+		want  string
+		field string // that is wrong
 	}{
-		"no certificate":                 {annotated("certificate", ""), "it is not signed by identity"},
-		"a certificate that is none":     {annotated("certificate", "garbage"), "annotation dev.sigstore.cosign/certificate: "},
-		"two certificates":               {annotated("certificate", cert+cert), "one certificate is required, there are 2"},
-		"an entry that is none":          {annotated("bundle", "garbage"), "annotation dev.sigstore.cosign/bundle: "},
-		"an entry of nothing":            {annotated("bundle", "{}"), "annotation dev.sigstore.cosign/bundle: "},
-		"a body that is no text":         {annotated("bundle", `{"Payload":{"body":{}}}`), "annotation dev.sigstore.cosign/bundle: "},
-		"a body that is no base64":       {annotated("bundle", `{"Payload":{"body":"?"}}`), "illegal base64"},
-		"a log that is no hex":           {annotated("bundle", strings.Replace(entry, `"logID":"`, `"logID":"?`, 1)), "encoding/hex"},
-		"a key given twice":              {annotated("bundle", strings.Replace(entry, `"logIndex":`, `"logIndex":1,"logIndex":`, 1)), "given twice"},
-		"another index":                  {annotated("bundle", strings.Replace(entry, `"logIndex":0`, `"logIndex":1`, 1)), "not enough verified log entries"},
-		"body null":                      {withBody("null"), "annotation dev.sigstore.cosign/bundle: "},
-		"body of an unknown kind":        {withBody(`{"kind":"x","apiVersion":"0.0.1","spec":{}}`), "annotation dev.sigstore.cosign/bundle: "},
-		"body without a spec":            {withBody(`{"kind":"dsse","apiVersion":"0.0.1","spec":{}}`), "dev.sigstore.cosign/bundle: "},
-		"a timestamp that is none":       {annotated("rfc3161timestamp", "garbage"), "annotation dev.sigstore.cosign/rfc3161timestamp: "},
-		"a timestamp of nothing":         {annotated("rfc3161timestamp", "{}"), "no timestamp"},
-		"a bundle without what it needs": {bundled(`"verificationMaterial"`, `"other"`), "bundle: "},
-		"a bundle of the future":         {bundled(`bundle.v0.3+json"`, `bundle.v0.9+json"`), "bundle: "},
-		"a certificate of garbage":       {bundled(`"rawBytes":"`, `"rawBytes":"AAAA`), "certificate"},
-		"a bundle with a key":            {attest.Candidate{Image: image(t), MediaType: attest.BundleType, Bytes: bundle(good.Bytes)}, "log entries"},
-		"nothing":                        {attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType}, "unexpected EOF"},
-		"a statement that nobody signed": {attest.Candidate{Image: image(t), MediaType: attest.PayloadType, Bytes: statement(imageHex)}, "nobody signed"},
+		"no certificate":                 {annotated("certificate", ""), "it is not signed by identity", "dev.sigstore.cosign/certificate"},
+		"a certificate that is none":     {annotated("certificate", "garbage"), "attest: dev.sigstore.cosign/certificate: ", "dev.sigstore.cosign/certificate"},
+		"two certificates":               {annotated("certificate", cert+cert), "one certificate is required, there are 2", "dev.sigstore.cosign/certificate"},
+		"an entry that is none":          {annotated("bundle", "garbage"), "attest: dev.sigstore.cosign/bundle: ", "dev.sigstore.cosign/bundle"},
+		"an entry of nothing":            {annotated("bundle", "{}"), "attest: dev.sigstore.cosign/bundle: ", "dev.sigstore.cosign/bundle"},
+		"a body that is no text":         {annotated("bundle", `{"Payload":{"body":{}}}`), "attest: dev.sigstore.cosign/bundle: ", "dev.sigstore.cosign/bundle"},
+		"a body that is no base64":       {annotated("bundle", `{"Payload":{"body":"?"}}`), "illegal base64", "dev.sigstore.cosign/bundle"},
+		"a log that is no hex":           {annotated("bundle", strings.Replace(entry, `"logID":"`, `"logID":"?`, 1)), "encoding/hex", "dev.sigstore.cosign/bundle"},
+		"a key given twice":              {annotated("bundle", strings.Replace(entry, `"logIndex":`, `"logIndex":1,"logIndex":`, 1)), "given twice", "dev.sigstore.cosign/bundle"},
+		"another index":                  {annotated("bundle", strings.Replace(entry, `"logIndex":0`, `"logIndex":1`, 1)), "not enough verified log entries", ""},
+		"body null":                      {withBody("null"), "attest: dev.sigstore.cosign/bundle: ", "dev.sigstore.cosign/bundle"},
+		"body of an unknown kind":        {withBody(`{"kind":"x","apiVersion":"0.0.1","spec":{}}`), "attest: dev.sigstore.cosign/bundle: ", "dev.sigstore.cosign/bundle"},
+		"body without a spec":            {withBody(`{"kind":"dsse","apiVersion":"0.0.1","spec":{}}`), "dev.sigstore.cosign/bundle: ", "dev.sigstore.cosign/bundle"},
+		"a timestamp that is none":       {annotated("rfc3161timestamp", "garbage"), "attest: dev.sigstore.cosign/rfc3161timestamp: ", "dev.sigstore.cosign/rfc3161timestamp"},
+		"a timestamp of nothing":         {annotated("rfc3161timestamp", "{}"), "no timestamp", "dev.sigstore.cosign/rfc3161timestamp"},
+		"a bundle without what it needs": {bundled(`"verificationMaterial"`, `"other"`), "bundle: ", ""},
+		"a bundle of the future":         {bundled(`bundle.v0.3+json"`, `bundle.v0.9+json"`), "bundle: ", ""},
+		"a certificate of garbage":       {bundled(`"rawBytes":"`, `"rawBytes":"AAAA`), "certificate", ""},
+		"a bundle with a key":            {attest.Candidate{Image: image(t), MediaType: attest.BundleType, Bytes: bundle(good.Bytes)}, "log entries", ""},
+		"nothing":                        {attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType}, "unexpected EOF", ""},
+		"a statement that nobody signed": {attest.Candidate{Image: image(t), MediaType: attest.PayloadType, Bytes: statement(imageHex)}, "nobody signed", ""},
 	} {
-		t.Run(name, func(t *testing.T) { refused(t, v, tt.c, tt.want) })
+		t.Run(name, func(t *testing.T) {
+			refused(t, v, tt.c, tt.want)
+			if tt.field == "" {
+				return
+			}
+			var wrong *attest.FieldError
+			if _, _, err := v.Verify(context.Background(), tt.c); !errors.As(err, &wrong) || wrong.Field != tt.field {
+				t.Errorf("got %#v, want field %s", err, tt.field)
+			}
+		})
 	}
 	// A timestamp that does not verify is no time, and the log's is enough.
 	believed(t, v, annotated("rfc3161timestamp", `{"SignedRFC3161Timestamp":"AAAA"}`))
+}
+
+// Every log entry and timestamp is work before any of them counts. The two ways to spell a key of a bundle count alike.
+func TestTooManyProofs(t *testing.T) {
+	w := newWorld(t)
+	a := w.now()
+	a.timestamp = true
+	good, v := w.inBundle(w.do(a)), w.verifier(everything)
+	believed(t, v, good)
+	with := func(n int, key, spelled string) attest.Candidate {
+		var b object
+		w.check(json.Unmarshal(good.Bytes, &b))
+		at := b["verificationMaterial"].(object)
+		if key == "rfc3161Timestamps" {
+			at = at["timestampVerificationData"].(object)
+		}
+		one := at[key].([]any)[0]
+		delete(at, key)
+		at[spelled] = slices.Repeat([]any{one}, n)
+		c := good
+		c.Bytes = []byte(w.encode(b))
+		return c
+	}
+	for _, tt := range []struct{ what, key, spelled string }{
+		{"log entries", "tlogEntries", "tlogEntries"},
+		{"log entries", "tlogEntries", "tlog_entries"},
+		{"timestamps", "rfc3161Timestamps", "rfc3161Timestamps"},
+		{"timestamps", "rfc3161Timestamps", "rfc3161_timestamps"},
+	} {
+		for n, want := range map[int]*attest.LimitError{32: nil, 33: {What: tt.what, Limit: 32, Got: 33}} {
+			_, _, err := v.Verify(context.Background(), with(n, tt.key, tt.spelled))
+			var got *attest.LimitError
+			errors.As(err, &got)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%d of %s (-want +got):\n%s\n%v", n, tt.spelled, diff, err)
+			}
+		}
+	}
 }
 
 func TestIdentityStopsWithItsContext(t *testing.T) {

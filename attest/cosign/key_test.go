@@ -63,7 +63,7 @@ func (p pair) verifier(t *testing.T) attest.Verifier {
 
 const imageHex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-func image(t *testing.T) name.Digest {
+func image(t testing.TB) name.Digest {
 	t.Helper()
 	d, err := name.NewDigest("registry.example.com/app@sha256:" + imageHex)
 	if err != nil {

@@ -9,11 +9,13 @@ import (
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/internal/strictjson"
@@ -21,6 +23,10 @@ import (
 
 // annotationLimits bound what is in an annotation. The longest has eight values.
 var annotationLimits = strictjson.Limits{Depth: 4, Values: 32}
+
+// maxProofs bounds the log entries of a bundle, and its timestamps. A layer has at most one of each. Every one is parsed,
+// and some of them are verified, before it is known that any counts.
+const maxProofs = 32
 
 // open returns a candidate as sigstore verifies it, and what to verify it with. Cosign's own check of a layer is not
 // used: it panics over a timestamp that does not verify, and over a log entry without a body.
@@ -35,11 +41,26 @@ func open(material root.TrustedMaterial, c attest.Candidate) (root.TrustedMateri
 		}
 		return overEnvelope{material, c.Bytes}, l, nil
 	}
-	var b bundle.Bundle
-	if err := b.UnmarshalJSON(c.Bytes); err != nil {
+	b, err := openBundle(c.Bytes)
+	if err != nil {
 		return nil, nil, fmt.Errorf("bundle: %w", err)
 	}
-	return material, &b, nil
+	return material, b, nil
+}
+
+func openBundle(stored []byte) (*bundle.Bundle, error) {
+	b := new(protobundle.Bundle)
+	if err := protojson.Unmarshal(stored, b); err != nil {
+		return nil, err
+	}
+	material := b.GetVerificationMaterial()
+	if n := len(material.GetTlogEntries()); n > maxProofs {
+		return nil, &attest.LimitError{What: "log entries", Limit: maxProofs, Got: int64(n)}
+	}
+	if n := len(material.GetTimestampVerificationData().GetRfc3161Timestamps()); n > maxProofs {
+		return nil, &attest.LimitError{What: "timestamps", Limit: maxProofs, Got: int64(n)}
+	}
+	return bundle.NewBundle(b)
 }
 
 // A layer is an envelope with what cosign attest writes into the annotations beside it.
@@ -68,11 +89,11 @@ func newLayer(c attest.Candidate) (*layer, error) {
 			continue
 		}
 		if err := part.read(text); err != nil {
-			return nil, fmt.Errorf("annotation %s: %w", part.annotation, err)
+			return nil, &attest.FieldError{Field: part.annotation, Problem: err.Error()}
 		}
 	}
 	if l.certificate == nil {
-		return nil, fmt.Errorf("no annotation %s: it is not signed by identity", static.CertificateAnnotationKey)
+		return nil, &attest.FieldError{Field: static.CertificateAnnotationKey, Problem: "required: it is not signed by identity"}
 	}
 	return l, nil
 }
