@@ -16,8 +16,11 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"go/build"
 	"math/big"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -40,7 +43,6 @@ import (
 	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/testing/ca"
-	"github.com/sigstore/sigstore-go/pkg/testing/data"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
@@ -800,14 +802,8 @@ func TestResolverBelievesIdentities(t *testing.T) {
 // A bundle of the public sigstore, made in 2023 about a package of npm, passes everything with the root of the public
 // sigstore, up to its subject, which is no image.
 func TestPublicSigstore(t *testing.T) {
-	public, err := data.TrustedRoot(t, "public-good.json").MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := data.Bundle(t, "sigstore.js@2.0.0-provenance.sigstore.json").MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
+	public := published(t, "trusted-roots/public-good.json")
+	b := published(t, "bundles/sigstore.js@2.0.0-provenance.sigstore.json")
 	c := attest.Candidate{Image: image(t), MediaType: "application/vnd.dev.sigstore.bundle+json;version=0.1", Bytes: b}
 	who := cosign.Identity{SubjectRegexp: `https://github\.com/sigstore/sigstore-js/.*`, Issuer: "https://token.actions.githubusercontent.com"}
 	v, err := cosign.LoadIdentityVerifier(public, who)
@@ -816,4 +812,19 @@ func TestPublicSigstore(t *testing.T) {
 	}
 	refused(t, v, c, "provided artifact digests does not match digests in statement")
 	refused(t, newWorld(t).verifier(everything, who), c, "not enough verified log entries")
+}
+
+// published reads a file of sigstore-go's tests. The package around the files is not imported: it would bring a library
+// for tests along.
+func published(t *testing.T, file string) []byte {
+	t.Helper()
+	p, err := build.Import("github.com/sigstore/sigstore-go/pkg/testing/data", ".", build.FindOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(p.Dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
