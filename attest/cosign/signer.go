@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,7 +147,16 @@ func (s *signer) SignBundle(ctx context.Context, payloadType string, payload []b
 	if err != nil {
 		return nil, err
 	}
-	return bundle.MakeNewBundle(s.public, nil, payload, envelope, nil, nil)
+	spaced, err := bundle.MakeNewBundle(s.public, nil, payload, envelope, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	// The encoder of protocol buffers puts spaces in, and other ones in each build of a program.
+	var b bytes.Buffer
+	if err := json.Compact(&b, spaced); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
 }
 
 // hashed has a key sign the hash of a message, or the message itself if hash is 0.

@@ -198,6 +198,10 @@ func TestBundleIsAsCosignMakesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, b); err != nil || !bytes.Equal(b, compact.Bytes()) {
+		t.Errorf("the bundle has spaces, which are not the same in each build: %s, %v", b, err)
+	}
 	var got struct {
 		MediaType string
 		Material  map[string]map[string]string `json:"verificationMaterial"`
@@ -331,6 +335,26 @@ func TestSigningStopsWithItsContext(t *testing.T) {
 	}
 	if _, err := ours().loaded.(attest.BundleSigner).SignBundle(ctx, attest.PayloadType, statement(imageHex)); !errors.Is(err, context.Canceled) {
 		t.Errorf("SignBundle: %v", err)
+	}
+}
+
+// A lostToken is a key that can no longer be reached.
+type lostToken struct{ crypto.Signer }
+
+var errLost = errors.New("no such token")
+
+func (lostToken) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, errLost }
+
+func TestKeyThatIsLost(t *testing.T) {
+	s, err := cosign.NewSigner(lostToken{keys()["P-256"]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := s.Sign(context.Background(), attest.PayloadType, statement(imageHex)); !errors.Is(err, errLost) || b != nil {
+		t.Errorf("Sign: %q, %v", b, err)
+	}
+	if b, err := s.(attest.BundleSigner).SignBundle(context.Background(), attest.PayloadType, statement(imageHex)); !errors.Is(err, errLost) || b != nil {
+		t.Errorf("SignBundle: %q, %v", b, err)
 	}
 }
 
