@@ -39,7 +39,8 @@ type Identity struct {
 // The statement comes as a sigstore bundle, or as an envelope with annotations as cosign attest puts on a layer of the
 // .att tag: the certificate, the log entry and the timestamp. Such an entry must hold the signature, as those of the kinds
 // dsse and intoto 0.0.2 do, and the chain in the annotations is not looked at. A statement with fields that in-toto
-// does not know beside the predicate is refused.
+// does not know beside the predicate is refused. So is a bundle with more than 32 log entries or 32 timestamps, with an
+// [attest.LimitError]. An [attest.FieldError] names the annotation that cannot be read, or lacks the certificate.
 //
 // Mistakes in the arguments are reported all at once, each as an [attest.FieldError].
 func LoadIdentityVerifier(trustedRoot []byte, identities ...Identity) (attest.Verifier, error) {
