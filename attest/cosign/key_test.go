@@ -133,7 +133,7 @@ func TestVerify(t *testing.T) {
 		{"another payload type", attest.EnvelopeType, sign(t, ours().loaded, "text/plain", statement(imageHex)), "payloadType"},
 		{"payload twice", attest.EnvelopeType, bytes.Replace(good, []byte(`"payload":`), []byte(`"payload":"e30=","payload":`), 1), "given twice"},
 		{"payload in another case", attest.EnvelopeType, bytes.Replace(good, []byte(`"payload":`), []byte(`"Payload":`), 1), "in case only"},
-		{"unsigned", attest.PayloadType, statement(imageHex), "is not that of a signed statement"},
+		{"unsigned", attest.PayloadType, statement(imageHex), "nobody signed the statement"},
 		{"nothing", attest.EnvelopeType, nil, "unexpected EOF"},
 		{"payload is a number", attest.EnvelopeType, []byte(`{"payload":5}`), "cannot unmarshal"},
 	} {

@@ -131,8 +131,8 @@ func (l *layer) readEntry(text string) error {
 	if err != nil {
 		return err
 	}
-	// The function is deprecated because it reads entries of the first Rekor only. There are no others here.
-	entry, err := tlog.NewEntry(body, in.Payload.IntegratedTime, in.Payload.LogIndex, log, in.SignedEntryTimestamp, nil) //nolint:staticcheck
+	//lint:ignore SA1019 it reads entries of the first Rekor only, and there are no others here
+	entry, err := tlog.NewEntry(body, in.Payload.IntegratedTime, in.Payload.LogIndex, log, in.SignedEntryTimestamp, nil)
 	if err != nil {
 		return err
 	}
