@@ -268,6 +268,39 @@ func TestMarkThatIsPrunedWhileReading(t *testing.T) {
 	})
 }
 
+// What is of the future is not remembered: everything that comes until then would be a step back.
+func TestFutureIsNotRemembered(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.opts.Checkpoint = CheckpointDir(t.TempDir())
+	w.attach(w.sign(k, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2027-01-01T00:00:00Z"}`)), nil)
+	e := w.mustNewest(k, testResultOf("scan"))
+	wantAs[*FutureError](t, e.Problem)
+	if m, err := w.opts.Checkpoint.Seen(t.Context(), w.image, testResultOf("scan")); err != nil || !m.IsZero() {
+		t.Errorf("remembered %v, %v", m, err)
+	}
+}
+
+// What a file system keeps of a file that is open and was removed is no mark.
+func TestHiddenFilesAreNoMarks(t *testing.T) {
+	dir := t.TempDir()
+	c := CheckpointDir(dir)
+	if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(0, "a")); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	if err := os.WriteFile(filepath.Join(files[0], ".nfs0001"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Seen(t.Context(), someImage, testResultOf("scan"))
+	if diff := cmp.Diff(markAt(0, "a"), got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
 // Reading again what was seen before writes nothing.
 func TestCheckpointIsLeftAlone(t *testing.T) {
 	w := newWorld(t, true)

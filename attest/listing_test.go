@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -459,6 +460,25 @@ func TestTagThatIsListedBeforeItCanBeRead(t *testing.T) {
 	})
 	_, err := w.newest(k, testResultOf("scan"))
 	wantAs[*CandidateError](t, err)
+}
+
+// The values of manifests are counted with those of statements: many manifests of small values take much memory.
+func TestValuesOfAllManifestsAreCounted(t *testing.T) {
+	w := newWorld(t, true)
+	for i := range 3 {
+		w.attach(fmt.Append(nil, i), func(m *v1.Manifest) {
+			m.ArtifactType, m.Layers[0].MediaType = "application/example", "text/plain"
+			m.Annotations = map[string]string{}
+			for n := range 100 {
+				m.Annotations[fmt.Sprint(n)] = ""
+			}
+		})
+	}
+	w.opts.Limits.TotalValues = 300
+	_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
+	if l := wantAs[*LimitError](t, err); l.What != "total values" {
+		t.Errorf("got %v", l)
+	}
 }
 
 // What is listed must be a digest. A tag in its place is not followed.

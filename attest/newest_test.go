@@ -168,7 +168,7 @@ func TestHintsThatContradictEachOther(t *testing.T) {
 
 // The same annotations are the same hints, however they spell a time.
 func TestHintsAreComparable(t *testing.T) {
-	annotations := map[string]string{AnnotationTest: "scan", AnnotationPredicateType: VulnsType, AnnotationCreated: "2026-03-01T14:00:00+02:00"}
+	annotations := map[string]string{AnnotationTest: "scan", AnnotationPredicateType: VulnsType, AnnotationCreated: "2026-03-01T14:17:00+02:17"}
 	h := readHints(annotations)
 	if h != readHints(annotations) || !h.complete() || !h.created.Equal(noon) {
 		t.Errorf("got %+v", h)
