@@ -524,3 +524,23 @@ func TestArgumentsAreChecked(t *testing.T) {
 		t.Error("a checkpoint in no directory")
 	}
 }
+
+// What only says that it is of a test is no step back in the test that it is of.
+func TestDeclaredTestIsNotRemembered(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.opts.Checkpoint = CheckpointDir(t.TempDir())
+	for i, test := range []string{"scan", "clamav-scan"} {
+		at := time.Duration(i-1) * time.Hour
+		r := w.unsigned(test, outcome(Passed, at))
+		w.provenance(k, r.Digest, provenanceFor(t, r.Digest, at))
+	}
+	if e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan")); e.Problem != nil || e.Result != Passed {
+		t.Errorf("the test that both are of: %s, %v", e.Result, e.Problem)
+	}
+	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
+	wantAs[*NameError](t, e.Problem)
+	if back := new(RollbackError); errors.As(e.Problem, &back) || e.Result != Unknown {
+		t.Errorf("got %s, %v", e.Result, e.Problem)
+	}
+}

@@ -115,8 +115,12 @@ func (r *Resolver) answer(ctx context.Context, image name.Digest, test Test, all
 	if err := ctx.Err(); err != nil {
 		return Evidence{}, fmt.Errorf("attest: verify: %w", err) // a verifier that was cut off has said nothing
 	}
-	r.expected(&e, all)
 	r.age(&e)
+	if e.Test != test { // it only says that it is of the test, and runs and marks of its own test are another question
+		e.Result = Unknown
+		return e, nil
+	}
+	r.expected(&e, all)
 	err := r.remember(ctx, &e)
 	if e.Problem != nil {
 		e.Result = Unknown
