@@ -51,6 +51,22 @@ type Finding struct {
 	Annotations []map[string]any `json:"annotations,omitempty"`
 }
 
+// Keys of the annotations of a [Finding]. The format leaves annotations to its users; attest/scan writes these, and
+// attest/policy reads them. Values are text unless it says otherwise.
+const (
+	FindingPackage   = "package"          // name of the package
+	FindingVersion   = "installedVersion" // of the package
+	FindingFix       = "fixedVersion"     // versions without it, divided by ", "; empty: there is no fix; no such key: not known
+	FindingPURL      = "purl"             // package URL, with version
+	FindingClass     = "class"            // what it is if not a vulnerability of a package: "misconfiguration", "secret", "code"
+	FindingLocation  = "location"         // file, layer or lock file where it was found
+	FindingTitle     = "title"            // one line for people
+	FindingSource    = "source"           // URL of the advisory
+	FindingPublished = "published"        // RFC 3339 in UTC: when it became known
+	FindingModified  = "modified"         // RFC 3339 in UTC: when the advisory last changed
+	FindingAliases   = "aliases"          // list of text: other ids of the same vulnerability
+)
+
 // A Severity is one opinion on how bad a vulnerability is.
 type Severity struct {
 	Method string `json:"method"` // who says so, required: "nvd", "cvss_score"
