@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -95,9 +94,11 @@ func wantProvenance(v Verifier) []*byProvenance {
 // A signedProvenance is one that a signer vouches for and whose subject is the manifest.
 type signedProvenance struct {
 	*Provenance
+	held      v1.Hash // manifest that holds it
 	manifest  v1.Hash // its subject
 	by        Voucher
-	untrusted error // why builder or tasks are not trusted, or are not known to have made it; nil if all is well
+	distrust  error // why builder or tasks are not trusted; nil if all are
+	untrusted error // the same, or that no task is known to have made the subject
 }
 
 // bestProvenance returns the provenance that tells of the evidence: a trusted one if there is any, and of several the
@@ -248,7 +249,8 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 		if err != nil {
 			return nil, err
 		}
-		signed = append(signed, signedProvenance{p, manifest, by, v.distrust(p, manifest, s.opts.Now())})
+		distrust := v.trust.check(p, s.opts.Now())
+		signed = append(signed, signedProvenance{p, c.Manifest, manifest, by, distrust, errors.Join(distrust, p.ofOneTask(manifest))})
 	}
 	if len(signed) == 0 {
 		return nil, errors.Join(errs...)
@@ -256,12 +258,11 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 	return signed, nil
 }
 
-// distrust says why a provenance does not stand for a manifest. That the manifest is a subject is not enough: whoever
+// ofOneTask says why a provenance does not stand for a manifest. That the manifest is a subject is not enough: whoever
 // writes a pipeline can put any digest into its results. One of the tasks must have named it.
-func (v *byProvenance) distrust(p *Provenance, manifest v1.Hash, now time.Time) error {
-	err := v.trust.check(p, now)
+func (p *Provenance) ofOneTask(manifest v1.Hash) error {
 	if _, ok := p.TaskOf(manifest); !ok {
-		err = errors.Join(err, &UntrustedError{Reason: "it does not tell which task made " + manifest.String()})
+		return &UntrustedError{Reason: "it does not tell which task made " + manifest.String()}
 	}
-	return err
+	return nil
 }

@@ -102,25 +102,31 @@ func parseProvenance(s *Statement, limits strictjson.Limits) (*Provenance, error
 // which make the subjects, may be any text. It is false if there is no such subject, no such task or more than one, and if
 // the provenance does not list all tasks.
 func (p *Provenance) TaskOf(digest v1.Hash) (ProvenanceTask, bool) {
-	isSubject := slices.ContainsFunc(p.Subject, func(d ResourceDescriptor) bool {
-		return digest.Hex != "" && d.Digest[digest.Algorithm] == digest.Hex
-	})
-	if !isSubject || !p.Complete {
-		return ProvenanceTask{}, false
-	}
-	makers := p.Tasks
-	if p.Kind != kindTask {
-		makers = nil
-		for _, t := range p.Tasks {
-			if t.made(digest.String()) {
-				makers = append(makers, t)
-			}
-		}
-	}
+	makers := p.makers(digest)
 	if len(makers) != 1 {
 		return ProvenanceTask{}, false
 	}
 	return makers[0], true
+}
+
+// makers returns the tasks that made the subject with this digest: those that named it, or the only one of a TaskRun.
+func (p *Provenance) makers(digest v1.Hash) []ProvenanceTask {
+	isSubject := slices.ContainsFunc(p.Subject, func(d ResourceDescriptor) bool {
+		return digest.Hex != "" && d.Digest[digest.Algorithm] == digest.Hex
+	})
+	if !isSubject || !p.Complete {
+		return nil
+	}
+	if p.Kind == kindTask {
+		return p.Tasks
+	}
+	var makers []ProvenanceTask
+	for _, t := range p.Tasks {
+		if t.made(digest.String()) {
+			makers = append(makers, t)
+		}
+	}
+	return makers
 }
 
 // made reports whether a result of the task names an artifact with this digest.
