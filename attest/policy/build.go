@@ -1,0 +1,226 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/internal/strictjson"
+)
+
+// takeBuilds keeps the builds that count and warns of the rest. Anybody who may run a task can have a provenance signed
+// that names the image; that is no build, and nothing for a build to be compared with.
+func (j *judge) takeBuilds() {
+	for _, b := range j.in.Builds {
+		switch {
+		case b.Image.DigestStr() != j.in.Image.DigestStr():
+		case b.Problem != nil || b.Provenance == nil:
+			j.passedOver.warn(Note{
+				Msg:      "provenance at the image is not that of a build that counts: " + shownError(b.Problem),
+				Metadata: Metadata{Code: CodeNotABuild}, Evidence: []Source{buildSource(b, "", time.Time{})},
+			})
+		default:
+			j.builds = append(j.builds, b)
+		}
+	}
+	// A pipeline tells of all its tasks, the provenance of one of them only of that.
+	whole := slices.DeleteFunc(slices.Clone(j.builds), func(b attest.Build) bool { return b.Provenance.Kind == "TaskRun" })
+	if len(whole) == 0 {
+		whole = j.builds
+	}
+	j.newest = newestOf(whole, func(b attest.Build) time.Time { return orEnd(b.Provenance.Finished) })
+}
+
+func orEnd(t time.Time) time.Time {
+	if t.IsZero() {
+		return endOfTime
+	}
+	return t
+}
+
+// inBuild judges a task by the newest build alone. If there are several of the same instant, as in two formats, each
+// must have it.
+func (j *judge) inBuild(task string) (v verdict, ok bool) {
+	for _, b := range j.newest {
+		tasks := tasksOf(b, task)
+		if len(tasks) == 0 {
+			return verdict{}, false
+		}
+		for _, t := range tasks {
+			v.add(j.task(ran{b, t}))
+		}
+	}
+	if v.met() && len(j.newest) > 0 {
+		for i := range v.successes {
+			v.successes[i].Metadata.Code = CodeFoundInBuild
+		}
+	}
+	return v, len(j.newest) > 0
+}
+
+// ran is a task that ran in a build.
+type ran struct {
+	build attest.Build
+	task  attest.ProvenanceTask
+}
+
+func (r ran) when() time.Time {
+	if !r.task.Finished.IsZero() {
+		return r.task.Finished
+	}
+	return orEnd(r.build.Provenance.Finished)
+}
+
+// tasksOf returns the runs of a task in a build: a pipeline may run one several times, for several platforms.
+func tasksOf(b attest.Build, name string) []attest.ProvenanceTask {
+	var all []attest.ProvenanceTask
+	for _, t := range b.Provenance.Tasks {
+		if t.Name == name && name != "" {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// byBuild judges a test by the builds that ran it: by the newest, in which each of its runs must do.
+func (j *judge) byBuild(test string) (v verdict, newest time.Time, ok bool) {
+	type turn struct {
+		runs []ran
+		when time.Time // the last of them
+	}
+	var turns []turn
+	for _, b := range j.builds {
+		var t turn
+		for _, task := range tasksOf(b, test) {
+			r := ran{b, task}
+			t.runs = append(t.runs, r)
+			if r.when().After(t.when) {
+				t.when = r.when()
+			}
+		}
+		if len(t.runs) > 0 {
+			turns = append(turns, t)
+		}
+	}
+	for _, t := range newestOf(turns, func(t turn) time.Time { return t.when }) {
+		for _, r := range t.runs {
+			v.add(j.task(r))
+		}
+		newest, ok = t.when, true
+	}
+	return v, newest, ok
+}
+
+// task judges one run of a task in a build: how it ended, and what its results say, see the package comment.
+func (j *judge) task(r ran) verdict {
+	name := r.task.Name
+	sources := []Source{buildSource(r.build, name, r.when())}
+	var v verdict
+	deny := func(code Code, format string, args ...any) {
+		v.violate(Note{
+			Msg:      shown(name) + " in the build: " + fmt.Sprintf(format, args...),
+			Metadata: Metadata{Code: code, Term: Term{name}}, Evidence: sources,
+		})
+	}
+	if status := r.task.Status; status != "Succeeded" && status != "" {
+		deny(CodeFailed, "it ended as %s", shown(status))
+	} else if status == "" && r.build.Provenance.Kind != "TaskRun" {
+		deny(CodeErrored, "the provenance does not say how it ended")
+	}
+	if raw, ok := r.task.Results["IMAGES_PROCESSED"]; ok && !processed(raw, j.in.Image.DigestStr()) {
+		deny(CodeErrored, "IMAGES_PROCESSED does not list the image")
+	}
+	if raw, ok := r.task.Results["SCAN_OUTPUT"]; ok {
+		v.add(j.scanOutput(name, raw, sources))
+	}
+	if raw, ok := r.task.Results["TEST_OUTPUT"]; ok {
+		var o struct {
+			Result   attest.Result `json:"result"`
+			Failures int           `json:"failures"`
+		}
+		if err := unpack(raw, &o); err != nil {
+			deny(CodeErrored, "TEST_OUTPUT cannot be read: %s", shownError(err))
+		} else {
+			if o.Failures > 0 && (o.Result == attest.Passed || o.Result == attest.Warned) {
+				o.Result = attest.Failed
+			}
+			v.add(result(name, o.Result, " in the build", sources))
+		}
+	} else if v.met() {
+		v.add(result(name, attest.Passed, " in the build", sources))
+	}
+	return v
+}
+
+// unpack decodes a result of a task that is text which holds JSON.
+func unpack(raw json.RawMessage, into any) error {
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return err
+	}
+	return strictjson.Decode([]byte(text), into, strictjson.Limits{Depth: 16, Values: 10_000})
+}
+
+func processed(raw json.RawMessage, digest string) bool {
+	var o struct {
+		Image struct {
+			Digests []string `json:"digests"`
+		} `json:"image"`
+	}
+	return unpack(raw, &o) == nil && slices.ContainsFunc(o.Image.Digests, func(d string) bool { return strings.TrimSpace(d) == digest })
+}
+
+// scanOutput judges a scan by its counts, all that a build tells. Leeway and exceptions are for single vulnerabilities.
+func (j *judge) scanOutput(task string, raw json.RawMessage, sources []Source) verdict {
+	var v verdict
+	var o struct {
+		Fixed   map[Level]int `json:"vulnerabilities"`
+		Unfixed map[Level]int `json:"unpatched_vulnerabilities"`
+	}
+	if err := unpack(raw, &o); err != nil {
+		v.violate(Note{
+			Msg:      shown(task) + " in the build: SCAN_OUTPUT cannot be read: " + shownError(err),
+			Metadata: Metadata{Code: CodeErrored, Term: Term{task}}, Evidence: sources,
+		})
+		return v
+	}
+	count := func(counts map[Level]int, rules Levels, fix string) {
+		for _, level := range levels {
+			if counts[level] == 0 {
+				continue
+			}
+			n := Note{
+				Msg:      fmt.Sprintf("%s in the build: %d %s vulnerabilities %s", shown(task), counts[level], level, fix),
+				Metadata: Metadata{Code: CodeDenied, Term: Term{task}}, Evidence: sources,
+			}
+			switch {
+			case slices.Contains(rules.Deny, level):
+				v.violate(n)
+			case slices.Contains(rules.Warn, level):
+				n.Metadata.Code = CodeAllowed
+				v.warn(n)
+			}
+		}
+	}
+	count(o.Fixed, j.policy.Vulnerabilities.WithFix, "with a fix")
+	count(o.Unfixed, j.policy.Vulnerabilities.WithoutFix, "without a fix")
+	return v
+}
+
+func buildSource(b attest.Build, test string, when time.Time) Source {
+	s := Source{Test: test, Origin: InBuild, Manifest: b.Manifest.String(), By: voucher(b.By)}
+	if b.Provenance == nil {
+		return s
+	}
+	if !b.Provenance.Finished.IsZero() && when.IsZero() {
+		when = b.Provenance.Finished
+	}
+	if !when.IsZero() && when.Before(endOfTime) {
+		t := when.UTC()
+		s.Time, s.Clock = &t, attest.ClockProvenance
+	}
+	return s
+}

@@ -1,0 +1,80 @@
+// Package policy judges an image by the newest evidence about it: whether all tests that it must pass are there, and
+// passed.
+//
+//	p, err := policy.Parse(file)
+//	...
+//	evidence, err := resolver.Newests(ctx, image, p.Tests()...)
+//	...
+//	builds, err := resolver.Builds(ctx, image)
+//	...
+//	report, err := p.Judge(policy.Input{Image: image, Evidence: evidence, Builds: builds, Now: time.Now()})
+//	...
+//	if !report.Success {
+//		return report.WriteTable(os.Stdout)
+//	}
+//
+// Judge is a pure function: it reads no registry, no file and no clock.
+//
+// # The file
+//
+//	required_in_build:                      # also read: required-tasks
+//	  - effective_on: 2026-01-01T00:00:00Z  # or a date; without it: from ever
+//	    tasks: [git-clone, init, [buildah, buildah-oci-ta]]
+//	required:                               # also read: required-test-tasks
+//	  - tasks: [clair-scan, clamav-scan]
+//	  - effective_on: 2027-01-15
+//	    tasks: [clair-scan, clamav-scan, [sast-snyk-check, sast-coverity-check]]
+//	strict: false
+//	vulnerabilities:
+//	  with_fix: {deny: [critical, high], warn: [unknown]}
+//	  without_fix: {deny: [], warn: [critical, high, unknown]}
+//	  leeway_days: {high: 14}
+//	  exceptions:
+//	    - {id: CVE-2021-44228, package: log4j-core, expires_on: 2026-12-31, reason: lookups are off}
+//	trust:
+//	  builders: ["https://tekton.dev/chains/v2"]
+//	  tasks:
+//	    - {pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}
+//
+// # Required tasks
+//
+// A list has entries, each in force from an instant on in place of those before it. What the entry in force names and the
+// last one does not is no longer enforced; what only the last one names warns. A list of names within the list is of
+// alternatives: one that passes is enough.
+//
+// Tasks of required_in_build must be in the newest build of the image, by its provenance alone: evidence that an
+// integration run left never meets them. The provenance of a pipeline goes before that of single tasks, and of two of the
+// same instant both must have the task.
+//
+// Tasks of required are met by a build or by evidence about the image, and the newest decides: a test that was moved from
+// the build to an integration run, while another build still ran it, counts as it ended last. Of the same instant both
+// count. Strict demands that both pass.
+//
+// # Evidence
+//
+// Of each test, and each type of predicate that tells of it, the newest counts, and all of those made at the same
+// instant. Older evidence is never a fallback: if the newest failed, is malformed, or nobody vouches for it, the test has
+// not passed. Evidence without a time may be the newest. One result of a test is answered by evidence of another type: an
+// ERROR, which says that nothing is known, by anything newer.
+//
+// A test-result passes if it is PASSED, and with a warning if it is WARNED; FAILED, SKIPPED and ERROR deny. Vulns are
+// judged by each finding.
+//
+// A task of a build passes if it succeeded and its results do not say otherwise, as Konflux' tasks give them: TEST_OUTPUT
+// is a test result, where failures deny whatever the result says; SCAN_OUTPUT counts vulnerabilities by level, with and
+// without a fix; IMAGES_PROCESSED, if there, must list the image.
+//
+// # Vulnerabilities
+//
+// The level of a finding is the worst word that its severities hold, and only if there is none, that of the worst CVSS
+// score. Whether there is a fix is told by the annotation attest.FindingFix; without it a fix is assumed. A finding that
+// would be denied only warns for as many days after attest.FindingPublished as its level has leeway; one without that
+// date has none. An exception allows a finding by its id or one of attest.FindingAliases, until it expires.
+//
+// # What it leaves out
+//
+// Whether evidence can be believed is decided before, by package attest: a policy takes Evidence.Problem and Build.Problem
+// at their word. Provenance that is no build's, since its signer, its builder or one of its tasks is not trusted, is
+// passed over with a warning. Whether newer evidence was deleted is told in each [Source] and demanded by
+// [attest.Resolver.Expecting].
+package policy

@@ -1,0 +1,208 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// A piece is evidence of one test.
+type piece struct {
+	attest.Evidence
+	misnamed bool // it only says that it is of the test
+}
+
+// endOfTime is the time of what has none: it may be the newest.
+var endOfTime = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (p piece) when() time.Time {
+	if p.Time.IsZero() {
+		return endOfTime
+	}
+	return p.Time
+}
+
+// takeEvidence orders evidence by test. What could not be read may be of any test, so it blocks if one is required.
+func (j *judge) takeEvidence(required bool) {
+	for _, e := range j.in.Evidence {
+		if e.Image.DigestStr() != j.in.Image.DigestStr() {
+			continue
+		}
+		j.take(e)
+		for _, tied := range e.Tied[min(1, len(e.Tied)):] { // the first is e itself
+			j.take(tied)
+		}
+		if e.Test.Name == "" && required {
+			j.passedOver.add(j.problem(piece{Evidence: e}))
+		}
+	}
+}
+
+func (j *judge) take(e attest.Evidence) {
+	if absent(e) {
+		return
+	}
+	var name *attest.NameError
+	if !errors.As(e.Problem, &name) { // with it, it was asked for by the name that it gives itself
+		j.pieces[e.Test.Name] = append(j.pieces[e.Test.Name], piece{Evidence: e})
+	}
+	if e.Declared != "" {
+		j.pieces[e.Declared] = append(j.pieces[e.Declared], piece{e, true})
+	}
+}
+
+// absent reports whether evidence only says that there is none. That a run which is over left none, and that it was
+// seen before, is more.
+func absent(e attest.Evidence) bool {
+	var missing *attest.MissingError
+	var gone *attest.RollbackError
+	return errors.Is(e.Problem, attest.ErrNotFound) && !errors.As(e.Problem, &missing) && !errors.As(e.Problem, &gone)
+}
+
+// byIntegration judges the newest statements of a test, of each type of predicate. They say different things about it,
+// so each type must do. Only a result of ERROR, which says that nothing is known, is answered by anything newer.
+func (j *judge) byIntegration(test string) (v verdict, newest time.Time, ok bool) {
+	byType := map[string][]piece{}
+	for _, p := range j.pieces[test] {
+		byType[p.Test.PredicateType] = append(byType[p.Test.PredicateType], p)
+	}
+	for predicate, all := range byType {
+		byType[predicate] = newestOf(all, piece.when)
+		if when := byType[predicate][0].when(); !ok || when.After(newest) {
+			newest, ok = when, true
+		}
+	}
+	for _, pieces := range byType {
+		if pieces[0].when().Before(newest) && onlyErrors(pieces) {
+			continue
+		}
+		for _, p := range pieces {
+			v.add(j.piece(test, p))
+		}
+	}
+	return v, newest, ok
+}
+
+func onlyErrors(pieces []piece) bool {
+	for _, p := range pieces {
+		if p.Problem != nil || p.misnamed || p.Result != attest.Errored {
+			return false
+		}
+	}
+	return true
+}
+
+func (j *judge) piece(test string, p piece) verdict {
+	if p.Problem != nil || p.misnamed {
+		return j.problem(p)
+	}
+	sources := []Source{p.source()}
+	switch predicate := p.Predicate.(type) {
+	case attest.TestResult:
+		return result(test, p.Result, "", sources)
+	case attest.Vulns:
+		return j.vulns(test, predicate, sources)
+	}
+	var v verdict
+	v.violate(Note{
+		Msg:      fmt.Sprintf("%s: the evidence has no predicate that could be judged", shown(test)),
+		Metadata: Metadata{Code: CodeInvalid, Term: Term{test}}, Evidence: sources,
+	})
+	return v
+}
+
+// result judges how a test ended. What was skipped or could not tell has not passed.
+func result(test string, r attest.Result, where string, sources []Source) verdict {
+	var v verdict
+	add, code, what := v.violate, CodeErrored, fmt.Sprintf("has the result %q, which is none", r)
+	switch r {
+	case attest.Passed:
+		add, code, what = v.succeed, CodePassed, "passed"
+	case attest.Warned:
+		add, code, what = v.warn, CodeWarned, "passed with warnings"
+	case attest.Skipped:
+		code, what = CodeSkipped, "was skipped, so nothing is known"
+	case attest.Failed:
+		code, what = CodeFailed, "failed"
+	case attest.Errored:
+		code, what = CodeErrored, "could not tell"
+	}
+	add(Note{Msg: shown(test) + " " + what + where, Metadata: Metadata{Code: code, Term: Term{test}}, Evidence: sources})
+	return v
+}
+
+// problem says why evidence does not count. It blocks, since older evidence is never a fallback.
+func (j *judge) problem(p piece) verdict {
+	name := p.Test.Name
+	if p.misnamed {
+		name = p.Declared
+	}
+	n := Note{Metadata: Metadata{Code: codeOf(p)}}
+	what := "something at the image may be its newest evidence"
+	if name != "" {
+		n.Metadata.Term = Term{name}
+		what = shown(name) + ": the newest evidence does not count"
+	}
+	why := p.Problem
+	if p.misnamed && why == nil {
+		why = &attest.NameError{Declared: p.Declared, Task: p.Test.Name}
+	}
+	n.Msg = what + ": " + shownError(why)
+	if p.Statement != nil {
+		n.Evidence = []Source{p.source()}
+	}
+	var v verdict
+	v.violate(n)
+	return v
+}
+
+// codeOf tells what is wrong in one word. Of several problems the first here is told.
+func codeOf(p piece) Code {
+	var (
+		name       *attest.NameError
+		missing    *attest.MissingError
+		gone       *attest.RollbackError
+		unverified *attest.VerifyError
+		unreadable *attest.CandidateError
+		future     *attest.FutureError
+		aged       *attest.AgeError
+	)
+	switch err := p.Problem; {
+	case p.misnamed || errors.As(err, &name):
+		return CodeMisnamed
+	case errors.As(err, &missing):
+		return CodeMissingRun
+	case errors.As(err, &gone):
+		return CodeRolledBack
+	case errors.As(err, &unverified):
+		return CodeUnverified
+	case errors.As(err, &unreadable):
+		return CodeUnreadable
+	case errors.As(err, &future):
+		return CodeFuture
+	case errors.As(err, &aged):
+		return CodeAged
+	}
+	return CodeInvalid
+}
+
+func (p piece) source() Source {
+	s := Source{
+		Test: p.Test.Name, Origin: InIntegration, PredicateType: p.Test.PredicateType, Manifest: p.Manifest.String(),
+		Clock: p.Clock, By: voucher(p.By), Completeness: p.Completeness,
+	}
+	if !p.Time.IsZero() {
+		t := p.Time.UTC()
+		s.Time = &t
+	}
+	return s
+}
+
+func voucher(by attest.Voucher) string {
+	if by == (attest.Voucher{}) {
+		return ""
+	}
+	return by.Kind + " " + by.Name
+}

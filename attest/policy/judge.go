@@ -1,0 +1,177 @@
+package policy
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// Judge says whether the image may go on. It is a pure function: equal policies and inputs give equal reports, in
+// whatever order evidence and builds come.
+//
+// Errors: those of [Policy.Validate], and a [*FieldError] for an Input without time, or whose image is not a SHA-256
+// digest.
+func (p Policy) Judge(in Input) (Report, error) {
+	if err := errors.Join(p.Validate(), in.validate()); err != nil {
+		return Report{}, err
+	}
+	p.Vulnerabilities = p.Vulnerabilities.withDefaults()
+	j := newJudge(p, in)
+	all := j.passedOver
+	for _, list := range []struct {
+		entries []Entry
+		missing Code
+		verdict func(task string) (verdict, bool)
+	}{{p.RequiredInBuild, CodeMissingInBuild, j.inBuild}, {p.Required, CodeMissing, j.anywhere}} {
+		asked := at(list.entries, in.Now)
+		for _, task := range asked.now {
+			all.add(j.anyOf(task, list.missing, list.verdict))
+		}
+		for _, task := range asked.later {
+			all.add(j.anyOf(task, list.missing, list.verdict).later(asked.from))
+		}
+	}
+	return all.report(p, in), nil
+}
+
+func (in Input) validate() error {
+	var c checklist
+	if h, err := v1.NewHash(in.Image.DigestStr()); err != nil || h.Algorithm != "sha256" {
+		c.add("image", "%q is not a SHA-256 digest", in.Image.DigestStr())
+	}
+	if in.Now.IsZero() {
+		c.add("now", "required: the time to judge at")
+	}
+	return errors.Join(c...)
+}
+
+// A verdict is the notes about one thing. It is met if there are no violations.
+type verdict struct {
+	violations, warnings, successes []Note
+}
+
+func (v verdict) met() bool { return len(v.violations) == 0 }
+
+func (v *verdict) add(w verdict) {
+	v.violations = append(v.violations, w.violations...)
+	v.warnings = append(v.warnings, w.warnings...)
+	v.successes = append(v.successes, w.successes...)
+}
+
+func (v *verdict) violate(n Note) { v.violations = append(v.violations, n) }
+func (v *verdict) warn(n Note)    { v.warnings = append(v.warnings, n) }
+func (v *verdict) succeed(n Note) { v.successes = append(v.successes, n) }
+
+// later turns violations into warnings of what will be violated. What is well already needs no word.
+func (v verdict) later(from time.Time) verdict {
+	var w verdict
+	for _, n := range v.violations {
+		n.Msg += "; this will be a violation from " + from.UTC().Format(time.RFC3339) + " on"
+		n.Metadata.EffectiveOn = &from
+		w.warn(n)
+	}
+	return w
+}
+
+func (v verdict) report(p Policy, in Input) Report {
+	if now := slices.Concat(at(p.RequiredInBuild, in.Now).now, at(p.Required, in.Now).now); len(now) == 0 {
+		v.warn(Note{Msg: "no task is required yet", Metadata: Metadata{Code: CodeNothing}})
+	}
+	return Report{
+		Success: v.met(), Image: in.Image.String(), Time: in.Now.UTC(),
+		Violations: sorted(v.violations), Warnings: sorted(v.warnings), Successes: sorted(v.successes),
+	}
+}
+
+// A judge has what was found, ordered by what is asked.
+type judge struct {
+	policy     Policy
+	in         Input
+	builds     []attest.Build         // those that count
+	newest     []attest.Build         // of them what tells which tasks ran in the build
+	pieces     map[string][]piece     // by test
+	exceptions map[string][]Exception // by vulnerability
+	passedOver verdict
+}
+
+func newJudge(p Policy, in Input) *judge {
+	j := &judge{policy: p, in: in, pieces: map[string][]piece{}, exceptions: map[string][]Exception{}}
+	for _, x := range p.Vulnerabilities.Exceptions {
+		j.exceptions[x.ID] = append(j.exceptions[x.ID], x)
+	}
+	j.takeBuilds()
+	j.takeEvidence(len(at(p.Required, in.Now).now) > 0)
+	return j
+}
+
+// anyOf judges alternatives. One that is met is enough, but for Strict, where each that ran must be.
+func (j *judge) anyOf(task AnyOf, missing Code, of func(string) (verdict, bool)) verdict {
+	var met, not verdict
+	var ran, well bool
+	for _, name := range task {
+		v, ok := of(name)
+		switch {
+		case !ok:
+			continue
+		case v.met():
+			met.add(v)
+			well = true
+		default:
+			not.add(v)
+		}
+		ran = true
+	}
+	switch {
+	case !ran:
+		met.violate(Note{Msg: missingText(task, missing), Metadata: Metadata{Code: missing, Term: Term(task)}})
+	case well && !j.policy.Strict:
+		met.warnings = append(append(met.warnings, not.violations...), not.warnings...)
+	default:
+		met.add(not)
+	}
+	return met
+}
+
+func missingText(task AnyOf, missing Code) string {
+	text := "nothing tells of the required test " + shown(task.String())
+	if len(task) > 1 {
+		text = "nothing tells of any of the required tests " + shown(task.String())
+	}
+	if missing == CodeMissingInBuild {
+		text += " in a build of the image that counts"
+	}
+	return text
+}
+
+// anywhere judges a test by whatever is newest, the build or an integration run. Of the same instant, and with Strict,
+// both count.
+func (j *judge) anywhere(test string) (verdict, bool) {
+	build, buildTime, inBuild := j.byBuild(test)
+	integration, integrationTime, inIntegration := j.byIntegration(test)
+	var v verdict
+	if inBuild && (!inIntegration || j.policy.Strict || !buildTime.Before(integrationTime)) {
+		v.add(build)
+	}
+	if inIntegration && (!inBuild || j.policy.Strict || !integrationTime.Before(buildTime)) {
+		v.add(integration)
+	}
+	return v, inBuild || inIntegration
+}
+
+// newestOf returns those of the latest time.
+func newestOf[T any](all []T, when func(T) time.Time) []T {
+	var newest []T
+	for _, one := range all {
+		switch {
+		case len(newest) == 0 || when(one).After(when(newest[0])):
+			newest = append(newest[:0:0], one)
+		case when(one).Equal(when(newest[0])):
+			newest = append(newest, one)
+		}
+	}
+	return newest
+}

@@ -1,0 +1,251 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// A Policy says what an image needs before it may go on.
+type Policy struct {
+	// RequiredInBuild lists tasks that must have run in the build of the image, Required those that may have run in the
+	// build or in an integration run. Both at once must be satisfied.
+	RequiredInBuild, Required []Entry
+
+	// Strict demands more of Required: of a test that both the build and an integration run tell of, both must pass, and
+	// of alternatives each that ran. Otherwise the newest decides, and one alternative is enough.
+	Strict bool
+
+	Vulnerabilities Vulnerabilities
+
+	// Trust says who may build, and with which tasks. Judge does not look at it: it is for who makes the verifier, see
+	// [attest.ByProvenance].
+	Trust attest.Trust
+}
+
+// An Entry is a list of required tasks that is in force from an instant on, in place of those before it.
+type Entry struct {
+	EffectiveOn time.Time // zero: from ever
+	Tasks       []AnyOf
+}
+
+// AnyOf names tasks of which one is enough. In text it is a name, or a list of names.
+type AnyOf []string
+
+// A Level is how bad a vulnerability is.
+type Level string
+
+// The levels, worst first. Other words are read as the one of these that means the same; see the package comment.
+const (
+	Critical Level = "critical"
+	High     Level = "high"
+	Medium   Level = "medium"
+	Low      Level = "low"
+	Unknown  Level = "unknown" // nobody says
+)
+
+var levels = []Level{Critical, High, Medium, Low, Unknown}
+
+// Vulnerabilities says which vulnerabilities an image may have. The zero value denies critical and high ones that have a
+// fix, and warns of those that have none and of unknown ones.
+type Vulnerabilities struct {
+	WithFix    Levels // there is a version without it, or nobody knows
+	WithoutFix Levels // the report says that there is no fix
+
+	// LeewayDays is how many days after it was published a vulnerability of that level only warns.
+	LeewayDays map[Level]int
+
+	Exceptions []Exception
+}
+
+// Levels says what becomes of a vulnerability by its level. Levels in neither list are allowed, and Deny goes before Warn.
+// A nil list stands for the default, an empty one for no level.
+type Levels struct {
+	Deny, Warn []Level
+}
+
+// An Exception allows one vulnerability for a while.
+type Exception struct {
+	ID        string    // of the vulnerability, or another id of the same
+	Package   string    // name of a package, or package URL with or without version; empty: in any package
+	ExpiresOn time.Time // in force until before this instant; required
+	Reason    string    // for people; required
+}
+
+// defaults are what nil lists stand for.
+func (v Vulnerabilities) withDefaults() Vulnerabilities {
+	v.WithFix = v.WithFix.or(Levels{Deny: []Level{Critical, High}, Warn: []Level{Unknown}})
+	v.WithoutFix = v.WithoutFix.or(Levels{Warn: []Level{Critical, High, Unknown}})
+	return v
+}
+
+func (l Levels) or(d Levels) Levels {
+	if l.Deny == nil {
+		l.Deny = d.Deny
+	}
+	if l.Warn == nil {
+		l.Warn = d.Warn
+	}
+	return l
+}
+
+// A FieldError reports one mistake in a policy, or in what is asked about it. Several come joined by [errors.Join].
+type FieldError struct {
+	Field   string // path as in the file, "required[0].tasks[2]", or "line 7"
+	Problem string // what is wrong and what to do
+}
+
+func (e *FieldError) Error() string { return fmt.Sprintf("policy: %s: %s", e.Field, e.Problem) }
+
+// A checklist collects mistakes.
+type checklist []error
+
+func (c *checklist) add(field, problem string, args ...any) {
+	*c = append(*c, &FieldError{field, fmt.Sprintf(problem, args...)})
+}
+
+// Validate returns every mistake, each a [*FieldError], or one of [attest.Trust].
+func (p Policy) Validate() error {
+	var c checklist
+	c.entries("required_in_build", p.RequiredInBuild)
+	c.entries("required", p.Required)
+	if len(p.RequiredInBuild)+len(p.Required) == 0 {
+		c.add("required", "neither this nor required_in_build names a task; a policy that requires nothing would let everything pass")
+	}
+	c.vulnerabilities(p.Vulnerabilities)
+	return errors.Join(errors.Join(c...), p.Trust.Validate())
+}
+
+func (c *checklist) entries(field string, entries []Entry) {
+	for i, e := range entries {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		if len(e.Tasks) == 0 {
+			c.add(at+".tasks", "required: name at least one task")
+		}
+		same := func(o Entry) bool { return o.EffectiveOn.Equal(e.EffectiveOn) }
+		if first := slices.IndexFunc(entries, same); first < i {
+			c.add(at+".effective_on", "the same as in %s[%d]; it would not be clear which holds", field, first)
+		}
+		for j, task := range e.Tasks {
+			c.anyOf(fmt.Sprintf("%s.tasks[%d]", at, j), task)
+			if first := slices.IndexFunc(e.Tasks, task.equal); first < j {
+				c.add(fmt.Sprintf("%s.tasks[%d]", at, j), "%s is given twice", task)
+			}
+		}
+	}
+}
+
+func (c *checklist) anyOf(field string, task AnyOf) {
+	if len(task) == 0 {
+		c.add(field, "an empty list of alternatives, which nothing could satisfy")
+	}
+	for i, name := range task {
+		switch {
+		case name == "" || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unprintable):
+			c.add(field, "%q is no name of a task", name)
+		case strings.ContainsAny(name, "[]"):
+			c.add(field, "%q: parameters of tasks are not looked at; name the task alone", name)
+		case slices.Index(task, name) < i:
+			c.add(field, "%q is given twice", name)
+		}
+	}
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
+func (c *checklist) vulnerabilities(v Vulnerabilities) {
+	for field, named := range map[string][]Level{
+		"vulnerabilities.with_fix.deny": v.WithFix.Deny, "vulnerabilities.with_fix.warn": v.WithFix.Warn,
+		"vulnerabilities.without_fix.deny": v.WithoutFix.Deny, "vulnerabilities.without_fix.warn": v.WithoutFix.Warn,
+		"vulnerabilities.leeway_days": slices.Sorted(maps.Keys(v.LeewayDays)),
+	} {
+		for _, level := range named {
+			if !slices.Contains(levels, level) {
+				c.add(field, "%q is not one of %v", level, levels)
+			}
+		}
+	}
+	for level, days := range v.LeewayDays {
+		if days < 0 || days > 36500 {
+			c.add("vulnerabilities.leeway_days."+string(level), "%d is not between 0 and 36500", days)
+		}
+	}
+	for i, x := range v.Exceptions {
+		at := fmt.Sprintf("vulnerabilities.exceptions[%d]", i)
+		if x.ID == "" {
+			c.add(at+".id", "required: the vulnerability that is allowed")
+		}
+		if strings.TrimSpace(x.Reason) == "" {
+			c.add(at+".reason", "required: say why it is allowed")
+		}
+		if x.ExpiresOn.IsZero() {
+			c.add(at+".expires_on", "required: the instant from which it is not allowed any more")
+		}
+	}
+	slices.SortStableFunc(*c, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+}
+
+// equal reports whether both name the same tasks.
+func (a AnyOf) equal(b AnyOf) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(name string) bool { return !slices.Contains(b, name) })
+}
+
+// String names the tasks: "a", or "a or b".
+func (a AnyOf) String() string { return strings.Join(a, " or ") }
+
+// A demand is the tasks that a list asks for at one time.
+type demand struct {
+	now   []AnyOf
+	later []AnyOf   // will be asked for, and are not yet
+	from  time.Time // when they will be
+}
+
+// at returns what a list asks for. The newest entry in force does, but for what the last of all entries no longer names:
+// it is about to be dropped, and nobody should mend it now. What only the last one names warns.
+func at(entries []Entry, now time.Time) demand {
+	var current, latest Entry
+	var inForce, any bool
+	for _, e := range entries {
+		if !e.EffectiveOn.After(now) && (!inForce || e.EffectiveOn.After(current.EffectiveOn)) {
+			current, inForce = e, true
+		}
+		if !any || e.EffectiveOn.After(latest.EffectiveOn) {
+			latest, any = e, true
+		}
+	}
+	return demand{
+		now:   slices.DeleteFunc(slices.Clone(current.Tasks), func(t AnyOf) bool { return !slices.ContainsFunc(latest.Tasks, t.equal) }),
+		later: slices.DeleteFunc(slices.Clone(latest.Tasks), func(t AnyOf) bool { return slices.ContainsFunc(current.Tasks, t.equal) }),
+		from:  latest.EffectiveOn,
+	}
+}
+
+// Tests returns the tests that the policy asks about in any of its entries, those of builds left out: what to ask
+// [attest.Resolver.Newests] for. Each comes with every type of predicate, by name.
+func (p Policy) Tests() []attest.Test {
+	var names []string
+	for _, e := range p.Required {
+		names = append(names, slices.Concat(flatten(e.Tasks)...)...)
+	}
+	slices.Sort(names)
+	var tests []attest.Test
+	for _, name := range slices.Compact(names) {
+		tests = append(tests, attest.Test{Name: name, PredicateType: attest.TestResultType}, attest.Test{Name: name, PredicateType: attest.VulnsType})
+	}
+	return tests
+}
+
+func flatten(tasks []AnyOf) [][]string {
+	names := make([][]string, len(tasks))
+	for i, t := range tasks {
+		names[i] = t
+	}
+	return names
+}

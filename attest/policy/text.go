@@ -1,0 +1,122 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode/utf8"
+)
+
+// mostShown is how many bytes of text that others wrote are shown in a message.
+const mostShown = 300
+
+// shown is text that others wrote, as it may stand in a message: one line, which no terminal obeys.
+func shown(text string) string {
+	if len(text) > mostShown {
+		text = strings.ToValidUTF8(text[:mostShown], "") + "…"
+	}
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// shownError is an error in one line. Several that were joined are divided by semicolons.
+func shownError(err error) string {
+	if err == nil {
+		return "nobody vouches for it"
+	}
+	return shown(strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// sorted returns notes in the one order that does not depend on that of the input, each once.
+func sorted(notes []Note) []Note {
+	slices.SortFunc(notes, compareNotes)
+	notes = slices.CompactFunc(notes, func(a, b Note) bool { return compareNotes(a, b) == 0 })
+	if notes == nil {
+		return []Note{} // an empty list in JSON
+	}
+	return notes
+}
+
+func compareNotes(a, b Note) int {
+	return cmp.Or(
+		cmp.Compare(a.Metadata.Code, b.Metadata.Code),
+		slices.Compare(a.Metadata.Term, b.Metadata.Term),
+		cmp.Compare(a.Msg, b.Msg),
+		slices.CompareFunc(a.Evidence, b.Evidence, compareSources),
+	)
+}
+
+func compareSources(a, b Source) int {
+	return cmp.Or(
+		cmp.Compare(a.Origin, b.Origin),
+		cmp.Compare(a.Manifest, b.Manifest),
+		cmp.Compare(a.Test, b.Test),
+		cmp.Compare(a.PredicateType, b.PredicateType),
+		cmp.Compare(a.stamp(), b.stamp()),
+		cmp.Compare(a.Clock, b.Clock),
+		cmp.Compare(a.By, b.By),
+		cmp.Compare(a.Completeness, b.Completeness),
+	)
+}
+
+func (s Source) stamp() string {
+	if s.Time == nil {
+		return "no time"
+	}
+	return s.Time.Format(time.RFC3339Nano)
+}
+
+// WriteTable writes the report for people: what was decided, then a line for each note, worst first, and under it the
+// evidence that it was concluded from.
+func (r Report) WriteTable(w io.Writer) error {
+	verdict := "denied"
+	if r.Success {
+		verdict = "allowed"
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s is %s at %s: violations %d, warnings %d, successes %d\n",
+		shown(r.Image), verdict, r.Time.Format(time.RFC3339), len(r.Violations), len(r.Warnings), len(r.Successes))
+	for _, part := range []struct {
+		mark  string
+		notes []Note
+	}{{"✘", r.Violations}, {"!", r.Warnings}, {"✔", r.Successes}} {
+		for _, n := range part.notes {
+			fmt.Fprintf(t, "%s %s\t%s\n", part.mark, n.Metadata.Code, n.Msg)
+			for _, s := range n.Evidence {
+				fmt.Fprintf(t, "\t  %s\n", s)
+			}
+		}
+	}
+	return t.Flush()
+}
+
+// String tells the evidence in a line.
+func (s Source) String() string {
+	parts := []string{string(s.Origin)}
+	if s.PredicateType != "" {
+		parts = append(parts, s.PredicateType[strings.LastIndex(strings.TrimSuffix(s.PredicateType, "/"), "attestation/")+len("attestation/"):])
+	}
+	stamp := s.stamp()
+	if s.Clock != "" {
+		stamp += " by the " + string(s.Clock)
+	}
+	parts = append(parts, stamp, s.Manifest)
+	if s.By != "" {
+		parts = append(parts, s.By)
+	}
+	if s.Origin == InIntegration {
+		complete := "completeness unproven"
+		if s.Completeness != "" {
+			complete = "complete by " + string(s.Completeness)
+		}
+		parts = append(parts, complete)
+	}
+	return shown(strings.Join(parts, ", "))
+}
