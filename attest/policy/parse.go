@@ -231,7 +231,9 @@ func (r *reader) vulnerabilities(n *yaml.Node) Vulnerabilities {
 		"with_fix":    func(n *yaml.Node) { v.WithFix = r.levels(n) },
 		"without_fix": func(n *yaml.Node) { v.WithoutFix = r.levels(n) },
 		"leeway_days": func(n *yaml.Node) { v.LeewayDays = r.leeway(n) },
-		"exceptions":  func(n *yaml.Node) { r.list(n, func(n *yaml.Node) { v.Exceptions = append(v.Exceptions, r.exception(n)) }) },
+		"exceptions": func(n *yaml.Node) {
+			r.list(n, func(n *yaml.Node) { v.Exceptions = append(v.Exceptions, r.exception(n)) })
+		},
 	})
 	return v
 }
