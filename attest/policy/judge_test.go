@@ -1,0 +1,605 @@
+package policy
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// Each row shows a sentence of the decision record, of the design, or of the package comment.
+func TestSentences(t *testing.T) {
+	const min = time.Minute
+	type list = []attest.Evidence
+	critical := []attest.Finding{finding("CVE-1", "critical", attest.FindingFix, "2.0")}
+	tomorrow, yesterday := noon.AddDate(0, 0, 1), noon.AddDate(0, 0, -1)
+	strict := func(p Policy) Policy {
+		p.Strict = true
+		return p
+	}
+	untrusted := func(b attest.Build) attest.Build {
+		b.Problem = &attest.UntrustedError{Builder: "x", Reason: "not one of Trust.Builders"}
+		return b
+	}
+	oneTask := func(b attest.Build) attest.Build {
+		b.Provenance.Kind = "TaskRun"
+		return b
+	}
+	noTime := func(e *attest.Evidence) { e.Time, e.Clock = time.Time{}, "" }
+	for _, tt := range []struct {
+		sentence string
+		policy   Policy
+		evidence []attest.Evidence
+		builds   []attest.Build
+		want     []string
+	}{
+		// The record, Multiple Attestations.
+		{
+			"Integration test scenarios can be re-run which will result in duplicate attestations",
+			requires("scan"), list{tested("scan", attest.Failed, -2*min), tested("scan", attest.Passed, -min)}, nil,
+			[]string{"success test.passed scan"},
+		},
+		{
+			"If there are multiple attestations for a given test, Conforma will always use the newest",
+			requires("scan"), list{tested("scan", attest.Passed, -2*min), tested("scan", attest.Failed, -min)}, nil,
+			[]string{"violation test.failed scan"},
+		},
+		{
+			"the race: the test was moved from the build to an integration run, another build still ran it and it failed there; the newer integration run passed",
+			requires("scan"), list{tested("scan", attest.Passed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
+			[]string{"success test.passed scan"},
+		},
+		{
+			"the race, the other way: it passed in the build, and the newer integration run failed",
+			requires("scan"), list{tested("scan", attest.Failed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testPassed))},
+			[]string{"violation test.failed scan"},
+		},
+		{
+			"the race, with a build that ends after the integration run of an older build of the same image: the build's failure is newer",
+			requires("scan"), list{tested("scan", attest.Passed, -7*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
+			[]string{"violation test.failed scan"},
+		},
+		{
+			"of the build and an integration run at the same instant both count",
+			requires("scan"), list{tested("scan", attest.Passed, -6*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
+			[]string{"violation test.failed scan", "success test.passed scan"},
+		},
+		{
+			"Strict: every origin must pass, here the older build does not",
+			strict(requires("scan")), list{tested("scan", attest.Passed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
+			[]string{"violation test.failed scan", "success test.passed scan"},
+		},
+		{
+			"Strict: every origin must pass, here the older integration run does not",
+			strict(requires("scan")), list{tested("scan", attest.Failed, -8*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testPassed))},
+			[]string{"violation test.failed scan", "success test.passed scan"},
+		},
+		{
+			"Strict: one origin is enough",
+			strict(requires("scan")), list{tested("scan", attest.Passed, -8*min)}, []attest.Build{built(-5*min, task("init", -6*min))},
+			[]string{"success test.passed scan"},
+		},
+
+		// The record, Splitting up required tasks.
+		{
+			"Tasks like build and SBOM generation must be run at build-time",
+			inBuild("buildah", "show-sbom"), list{tested("show-sbom", attest.Passed, -min)}, []attest.Build{built(-5*min, task("buildah", -6*min))},
+			[]string{"violation required_in_build.missing show-sbom", "success required_in_build.found buildah"},
+		},
+		{
+			"required tasks can be run in the build pipeline",
+			requires("scan"), nil, []attest.Build{built(-5*min, task("scan", -6*min))},
+			[]string{"success test.passed scan"},
+		},
+		{
+			"or in integration pipelines",
+			requires("scan"), list{tested("scan", attest.Passed, -min)}, nil,
+			[]string{"success test.passed scan"},
+		},
+		{
+			"a required task that ran nowhere is missing",
+			requires("scan", "lint"), list{absentOf("lint"), absentOf("scan"), tested("unit", attest.Failed, -min)}, []attest.Build{built(-5*min, task("init", -6*min))},
+			[]string{"violation required.missing lint", "violation required.missing scan"},
+		},
+		{
+			"a task in both lists must do both",
+			Policy{RequiredInBuild: entries([]string{"scan"}), Required: entries([]string{"scan"})},
+			list{tested("scan", attest.Failed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min))},
+			[]string{"violation test.failed scan", "success required_in_build.found scan"},
+		},
+
+		// Newest.
+		{
+			"Bind to the image digest",
+			requires("scan"), list{tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.Image = other })}, nil,
+			[]string{"violation required.missing scan"},
+		},
+		{
+			"Bind to the image digest, builds too",
+			inBuild("init"), nil, []attest.Build{func() attest.Build { b := built(-min, task("init", -min)); b.Image = other; return b }()},
+			[]string{"violation required_in_build.missing init"},
+		},
+		{
+			"group by test",
+			requires("scan"), list{tested("scan", attest.Passed, -2*min), tested("lint", attest.Failed, -min)}, nil,
+			[]string{"success test.passed scan"},
+		},
+		{
+			"group by test, and by type of predicate, each of which must do",
+			requires("scan"), list{scanned("scan", -2*min, critical), tested("scan", attest.Passed, -min)}, nil,
+			[]string{"violation vulnerability.denied CVE-1", "success test.passed scan"},
+		},
+		{
+			"take the newest, then check who vouches: a newest statement that is unverified blocks, with a reason of its own",
+			requires("scan"), list{tested("scan", attest.Passed, -2*min), tested("scan", attest.Passed, -min, problem(&attest.VerifyError{Err: errBroken}))}, nil,
+			[]string{"violation evidence.unverified scan"},
+		},
+		{
+			"one that nobody vouches for and that is older does not matter",
+			requires("scan"), list{tested("scan", attest.Passed, -min), tested("scan", attest.Failed, -2*min, problem(&attest.VerifyError{Err: errBroken}))}, nil,
+			[]string{"success test.passed scan"},
+		},
+		{
+			"failed blocks",
+			requires("scan"), list{tested("scan", attest.Failed, -min), tested("scan", attest.Passed, -2*min)}, nil,
+			[]string{"violation test.failed scan"},
+		},
+		{
+			"malformed blocks: no result is not the same as nothing found",
+			requires("scan"), list{
+				scanned("scan", -2*min, []attest.Finding{}),
+				scanned("scan", -min, nil, problem(&attest.FieldError{Field: "scanner.result", Problem: "required"})),
+			}, nil,
+			[]string{"violation evidence.invalid scan"},
+		},
+		{
+			"result: [] says that nothing was found",
+			requires("scan"), list{scanned("scan", -min, []attest.Finding{})}, nil,
+			[]string{"success test.passed scan"},
+		},
+		{
+			"what cannot be read may be the newest of any test",
+			requires("scan"), list{tested("scan", attest.Passed, -min), {Image: image, Problem: &attest.CandidateError{Err: errBroken}}}, nil,
+			[]string{"violation evidence.unreadable", "success test.passed scan"},
+		},
+		{
+			"and is no matter if only builds are asked about",
+			inBuild("init"), list{{Image: image, Problem: &attest.CandidateError{Err: errBroken}}}, []attest.Build{built(-min, task("init", -min))},
+			[]string{"success required_in_build.found init"},
+		},
+		{
+			"so may what has no time",
+			requires("scan"), list{
+				tested("scan", attest.Passed, -min),
+				tested("scan", attest.Failed, -min, problem(&attest.FieldError{Field: "timestamp", Problem: "required"}), noTime),
+			}, nil,
+			[]string{"violation evidence.invalid scan"},
+		},
+		{
+			"so may a build that has no time",
+			requires("scan"), list{tested("scan", attest.Passed, -min)},
+			[]attest.Build{func() attest.Build {
+				b := built(0, status("Failed", task("scan", 0)))
+				b.Provenance.Finished, b.Provenance.Tasks[0].Finished = time.Time{}, time.Time{}
+				return b
+			}()},
+			[]string{"violation test.failed scan"},
+		},
+		{
+			"Times are compared as instants: 13:59 in +02:00 is before 12:00 in UTC",
+			requires("scan"), list{
+				tested("scan", attest.Passed, 0, func(e *attest.Evidence) { e.Time = noon }),
+				tested("scan", attest.Failed, 0, func(e *attest.Evidence) { e.Time = noon.Add(-min).In(time.FixedZone("", 7200)) }),
+			}, nil,
+			[]string{"success test.passed scan"},
+		},
+		{
+			"Later than now plus a skew: refused",
+			requires("scan"), list{tested("scan", attest.Passed, time.Hour, problem(&attest.FutureError{Time: noon.Add(time.Hour), Now: noon}))}, nil,
+			[]string{"violation evidence.future scan"},
+		},
+		{
+			"Equal: all tied count and the worst wins",
+			requires("scan"), list{tested("scan", attest.Passed, -min), tested("scan", attest.Failed, -min)}, nil,
+			[]string{"violation test.failed scan", "success test.passed scan"},
+		},
+		{
+			"Equal: those that a Resolver hands on as tied, too",
+			requires("scan"), list{scanned("scan", -min, nil, func(e *attest.Evidence) {
+				e.Predicate = attest.Vulns{Scanner: attest.Scanner{Result: []attest.Finding{}}}
+				e.Tied = []attest.Evidence{*e, scanned("scan", -min, critical)}
+			})}, nil,
+			[]string{"violation vulnerability.denied CVE-1", "success test.passed scan"},
+		},
+		{
+			"a statement that calls itself another test than its provenance counts for the one, and blocks the other",
+			requires("scan", "lint"), list{
+				tested("lint", attest.Passed, -2*min),
+				tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.Declared = "lint" }),
+			}, nil,
+			[]string{"violation evidence.misnamed lint", "success test.passed scan"},
+		},
+		{
+			"also if it was asked for by the name that it gives itself",
+			requires("scan", "lint"), list{
+				tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.Declared = "lint" }, problem(&attest.NameError{Declared: "lint", Task: "scan"})),
+				tested("scan", attest.Passed, -min),
+			}, nil,
+			[]string{"violation evidence.misnamed lint", "success test.passed scan"},
+		},
+		{
+			"missing evidence of a run that is over is a violation",
+			requires("scan"), list{absentOf("scan", &attest.MissingError{Expect: attest.Expect{Test: "scan", Run: "scan#2"}})}, nil,
+			[]string{"violation evidence.missing scan"},
+		},
+		{
+			"also if the build tells of the test",
+			requires("scan"), list{absentOf("scan", &attest.MissingError{Expect: attest.Expect{Test: "scan", Run: "scan#2"}})}, []attest.Build{built(-min, task("scan", -min))},
+			[]string{"violation evidence.missing scan"},
+		},
+		{
+			"the newest that was seen before is gone",
+			requires("scan"), list{tested("scan", attest.Passed, -min, problem(&attest.RollbackError{Seen: noon}))}, nil,
+			[]string{"violation evidence.gone scan"},
+		},
+		{
+			"all that was seen before is gone",
+			requires("scan"), list{absentOf("scan", &attest.RollbackError{Seen: noon})}, nil,
+			[]string{"violation evidence.gone scan"},
+		},
+		{
+			"evidence can be too old",
+			requires("scan"), list{tested("scan", attest.Passed, -min, problem(&attest.AgeError{Time: noon, Now: noon}))}, nil,
+			[]string{"violation evidence.aged scan"},
+		},
+		{
+			"an ERROR is answered by newer evidence of another type",
+			requires("scan"), list{tested("scan", attest.Errored, -2*min), scanned("scan", -min, []attest.Finding{})}, nil,
+			[]string{"success test.passed scan"},
+		},
+		{
+			"not by older evidence",
+			requires("scan"), list{tested("scan", attest.Errored, -min), scanned("scan", -2*min, []attest.Finding{})}, nil,
+			[]string{"violation test.errored scan", "success test.passed scan"},
+		},
+		{
+			"a failure is answered by its own type only",
+			requires("scan"), list{tested("scan", attest.Failed, -2*min), scanned("scan", -min, []attest.Finding{})}, nil,
+			[]string{"violation test.failed scan", "success test.passed scan"},
+		},
+		{
+			"nor is an ERROR that nobody vouches for answered",
+			requires("scan"), list{tested("scan", attest.Errored, -2*min, problem(&attest.VerifyError{Err: errBroken})), scanned("scan", -min, []attest.Finding{})}, nil,
+			[]string{"violation evidence.unverified scan", "success test.passed scan"},
+		},
+
+		// Policy.
+		{
+			"required_in_build is met by the build's provenance alone",
+			inBuild("init"), list{tested("init", attest.Passed, -min)}, nil,
+			[]string{"violation required_in_build.missing init"},
+		},
+		{
+			"a build whose tasks are not trusted is none",
+			inBuild("init"), nil, []attest.Build{untrusted(built(-min, task("init", -min)))},
+			[]string{"violation required_in_build.missing init", "warning build.passed_over"},
+		},
+		{
+			"and does not stand for one that is",
+			inBuild("init"), nil, []attest.Build{untrusted(built(-min, task("scan", -min))), built(-5*min, task("init", -6*min))},
+			[]string{"warning build.passed_over", "success required_in_build.found init"},
+		},
+		{
+			"nor tells of a test",
+			requires("scan"), nil, []attest.Build{untrusted(built(-min, task("scan", -min)))},
+			[]string{"violation required.missing scan", "warning build.passed_over"},
+		},
+		{
+			"what nobody vouches for is no build",
+			inBuild("init"), nil, []attest.Build{{Image: image, Problem: &attest.CandidateError{Err: errBroken}}},
+			[]string{"violation required_in_build.missing init", "warning build.passed_over"},
+		},
+		{
+			"the newest build decides",
+			inBuild("init"), nil, []attest.Build{built(-min, task("buildah", -min)), built(-5*min, task("init", -6*min))},
+			[]string{"violation required_in_build.missing init"},
+		},
+		{
+			"the provenance of a pipeline goes before that of its tasks",
+			inBuild("init"), nil, []attest.Build{oneTask(built(-min, task("buildah", -min))), built(-5*min, task("init", -6*min))},
+			[]string{"success required_in_build.found init"},
+		},
+		{
+			"a single task can be the build",
+			inBuild("buildah"), nil, []attest.Build{oneTask(built(-min, status("", task("buildah", -min))))},
+			[]string{"success required_in_build.found buildah"},
+		},
+		{
+			"of two builds of the same instant each must have the task",
+			inBuild("init"), nil, []attest.Build{built(-min, task("init", -min)), built(-min, task("buildah", -min))},
+			[]string{"violation required_in_build.missing init"},
+		},
+		{
+			"a task that did not succeed has not passed",
+			inBuild("init"), nil, []attest.Build{built(-min, status("Failed", task("init", -min)))},
+			[]string{"violation test.failed init"},
+		},
+		{
+			"nor one of which the provenance does not say how it ended",
+			inBuild("init"), nil, []attest.Build{built(-min, status("", task("init", -min)))},
+			[]string{"violation test.errored init"},
+		},
+		{
+			"of several runs of a task each must do",
+			inBuild("init"), nil, []attest.Build{built(-min, task("init", -min), status("Failed", task("init", -2*min)))},
+			[]string{"violation test.failed init", "success test.passed init"},
+		},
+		{
+			"a task without a name meets nothing",
+			inBuild("init"), nil, []attest.Build{built(-min, task("", -min))},
+			[]string{"violation required_in_build.missing init"},
+		},
+		{
+			"one of the alternatives is enough",
+			requires("a|b"), list{tested("b", attest.Passed, -min)}, nil,
+			[]string{"success test.passed b"},
+		},
+		{
+			"another that failed warns",
+			requires("a|b"), list{tested("a", attest.Failed, -min), tested("b", attest.Passed, -min)}, nil,
+			[]string{"warning test.failed a", "success test.passed b"},
+		},
+		{
+			"Strict: each that ran must pass",
+			strict(requires("a|b|c")), list{tested("a", attest.Failed, -min), tested("b", attest.Passed, -min)}, nil,
+			[]string{"violation test.failed a", "success test.passed b"},
+		},
+		{
+			"none of the alternatives",
+			requires("a|b"), nil, nil,
+			[]string{"violation required.missing a|b"},
+		},
+		{
+			"all alternatives failed",
+			requires("a|b"), list{tested("a", attest.Failed, -min), tested("b", attest.Errored, -min)}, nil,
+			[]string{"violation test.errored b", "violation test.failed a"},
+		},
+		{
+			"alternatives in the build",
+			inBuild("buildah|buildah-oci-ta"), nil, []attest.Build{built(-min, task("buildah-oci-ta", -min))},
+			[]string{"success required_in_build.found buildah-oci-ta"},
+		},
+		{
+			"An entry of the future warns",
+			Policy{Required: []Entry{since(yesterday, "a"), since(tomorrow, "a", "b")}}, list{tested("a", attest.Passed, -min)}, nil,
+			[]string{"warning required.missing b", "success test.passed a"},
+		},
+		{
+			"An entry of the future warns of builds too",
+			Policy{RequiredInBuild: []Entry{since(yesterday, "a"), since(tomorrow, "a", "b")}}, nil, []attest.Build{built(-min, task("a", -min))},
+			[]string{"warning required_in_build.missing b", "success required_in_build.found a"},
+		},
+		{
+			"what will be required and is met needs no word",
+			Policy{Required: []Entry{since(yesterday, "a"), since(tomorrow, "a", "b")}}, list{tested("a", attest.Passed, -min), tested("b", attest.Passed, -min)}, nil,
+			[]string{"success test.passed a"},
+		},
+		{
+			"an entry is in force from its instant on",
+			Policy{Required: []Entry{since(noon, "a"), since(yesterday, "b")}}, nil, nil,
+			[]string{"violation required.missing a"},
+		},
+		{
+			"what later lists dropped is not enforced",
+			Policy{Required: []Entry{since(yesterday, "a", "b"), since(tomorrow, "b")}}, nil, nil,
+			[]string{"violation required.missing b"},
+		},
+		{
+			"alternatives are the same in any order",
+			Policy{Required: []Entry{since(yesterday, "a|b"), since(tomorrow, "b|a")}}, nil, nil,
+			[]string{"violation required.missing a|b"},
+		},
+		{
+			"nothing is in force yet",
+			Policy{Required: []Entry{since(tomorrow, "a")}}, nil, nil,
+			[]string{"warning required.missing a", "warning required.nothing"},
+		},
+
+		// Results.
+		{"PASSED", requires("a"), list{tested("a", attest.Passed, -min)}, nil, []string{"success test.passed a"}},
+		{"WARNED", requires("a"), list{tested("a", attest.Warned, -min)}, nil, []string{"warning test.warned a"}},
+		{"FAILED", requires("a"), list{tested("a", attest.Failed, -min)}, nil, []string{"violation test.failed a"}},
+		{"SKIPPED denies", requires("a"), list{tested("a", attest.Skipped, -min)}, nil, []string{"violation test.skipped a"}},
+		{"ERROR denies", requires("a"), list{tested("a", attest.Errored, -min)}, nil, []string{"violation test.errored a"}},
+		{"what is no result denies", requires("a"), list{tested("a", "GREEN", -min)}, nil, []string{"violation test.errored a"}},
+		{
+			"evidence without a predicate denies",
+			requires("a"), list{tested("a", attest.Passed, -min, func(e *attest.Evidence) { e.Predicate = nil })}, nil,
+			[]string{"violation evidence.invalid a"},
+		},
+
+		// What tasks of a build tell.
+		{"SUCCESS", requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", testPassed))}, []string{"success test.passed a"}},
+		{"WARNING", requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", testWarned))}, []string{"warning test.warned a"}},
+		{"FAILURE", inBuild("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", testFailed))}, []string{"violation test.failed a"}},
+		{"SKIPPED", requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", testSkipped))}, []string{"violation test.skipped a"}},
+		{"ERROR", requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", testErrored))}, []string{"violation test.errored a"}},
+		{
+			"failures deny whatever the result says",
+			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SUCCESS","failures":2}`))},
+			[]string{"violation test.failed a"},
+		},
+		{
+			"TEST_OUTPUT that is no JSON", requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", "SUCCESS"))},
+			[]string{"violation test.errored a"},
+		},
+		{
+			"TEST_OUTPUT that can be read in two ways", requires("a"), nil,
+			[]attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"FAILURE","result":"SUCCESS"}`))},
+			[]string{"violation test.errored a"},
+		},
+		{
+			"SCAN_OUTPUT is judged by level, with and without a fix", requires("a"), nil,
+			[]attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", testPassed,
+				"SCAN_OUTPUT", `{"vulnerabilities":{"critical":1,"high":0,"medium":7,"low":1,"unknown":2},"unpatched_vulnerabilities":{"critical":3}}`))},
+			[]string{"violation vulnerability.denied a", "warning vulnerability.warned a", "warning vulnerability.warned a", "success test.passed a"},
+		},
+		{
+			"SCAN_OUTPUT that is no JSON", requires("a"), nil, []attest.Build{built(-min, task("a", -min, "SCAN_OUTPUT", "clean"))},
+			[]string{"violation test.errored a"},
+		},
+		{
+			"IMAGES_PROCESSED lists the image", requires("a"), nil,
+			[]attest.Build{built(-min, task("a", -min, "IMAGES_PROCESSED", `{"image":{"pullspec":"x","digests":["`+other.DigestStr()+`","`+image.DigestStr()+`\n"]}}`))},
+			[]string{"success test.passed a"},
+		},
+		{
+			"IMAGES_PROCESSED lists another", requires("a"), nil,
+			[]attest.Build{built(-min, task("a", -min, "IMAGES_PROCESSED", `{"image":{"pullspec":"x","digests":["`+other.DigestStr()+`"]}}`))},
+			[]string{"violation test.errored a"},
+		},
+		{
+			"of two builds that ran a test the newer decides", requires("a"), nil,
+			[]attest.Build{built(-9*min, task("a", -10*min, "TEST_OUTPUT", testPassed)), built(-5*min, task("a", -6*min, "TEST_OUTPUT", testFailed))},
+			[]string{"violation test.failed a"},
+		},
+		{
+			"a build tells when it ended if a task does not", requires("a"), list{tested("a", attest.Failed, -7*min)},
+			[]attest.Build{built(-5*min, func() attest.ProvenanceTask { a := task("a", 0); a.Finished = time.Time{}; return a }())},
+			[]string{"success test.passed a"},
+		},
+		{
+			"the last of several runs of a task tells when the build ran it", requires("a"), list{tested("a", attest.Failed, -7*min)},
+			[]attest.Build{built(-5*min, task("a", -6*min), task("a", -9*min))},
+			[]string{"success test.passed a", "success test.passed a"},
+		},
+	} {
+		t.Run(tt.sentence, func(t *testing.T) {
+			r := judged(t, tt.policy, tt.evidence, tt.builds...)
+			if diff := cmp.Diff(tt.want, brief(r)); diff != "" {
+				t.Errorf("%s\n%+v", diff, r)
+			}
+			if r.Success != (len(r.Violations) == 0) {
+				t.Errorf("success is %t with %d violations", r.Success, len(r.Violations))
+			}
+			for _, n := range r.Violations {
+				if n.Msg == "" {
+					t.Errorf("no message: %+v", n)
+				}
+			}
+		})
+	}
+}
+
+// The report names the evidence that it was concluded from, and which clock decided.
+func TestSources(t *testing.T) {
+	p := Policy{RequiredInBuild: entries([]string{"init"}), Required: entries([]string{"scan", "lint"})}
+	scan := tested("scan", attest.Passed, -time.Minute, func(e *attest.Evidence) {
+		e.Clock, e.Completeness = attest.ClockProvenance, attest.Expected
+		e.By = attest.Voucher{Kind: "provenance", Name: "https://tekton.dev/chains/v2"}
+	})
+	lint := tested("lint", attest.Warned, -2*time.Minute)
+	r := judged(t, p, []attest.Evidence{scan, lint}, built(-time.Hour, task("init", -2*time.Hour)))
+	at := func(d time.Duration) *time.Time {
+		t := noon.Add(d)
+		return &t
+	}
+	want := Report{
+		Success: true, Image: image.String(), Time: noon, Violations: []Note{},
+		Warnings: []Note{{
+			Msg: "lint passed with warnings", Metadata: Metadata{Code: CodeWarned, Term: Term{"lint"}},
+			Evidence: []Source{{
+				Test: "lint", Origin: InIntegration, PredicateType: attest.TestResultType, Manifest: lint.Manifest.String(),
+				Time: at(-2 * time.Minute), Clock: attest.ClockPredicate, By: "key ours",
+			}},
+		}},
+		Successes: []Note{
+			{
+				Msg: "init passed in the build", Metadata: Metadata{Code: CodeFoundInBuild, Term: Term{"init"}},
+				Evidence: []Source{{
+					Test: "init", Origin: InBuild, Manifest: hash("build-1h0m0s").String(), Time: at(-2 * time.Hour), Clock: attest.ClockProvenance, By: "key chains",
+				}},
+			},
+			{
+				Msg: "scan passed", Metadata: Metadata{Code: CodePassed, Term: Term{"scan"}},
+				Evidence: []Source{{
+					Test: "scan", Origin: InIntegration, PredicateType: attest.TestResultType, Manifest: scan.Manifest.String(),
+					Time: at(-time.Minute), Clock: attest.ClockProvenance, By: "provenance https://tekton.dev/chains/v2", Completeness: attest.Expected,
+				}},
+			},
+		},
+	}
+	if diff := cmp.Diff(want, r); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A warning of what will be required says from when on.
+func TestEffectiveOn(t *testing.T) {
+	tomorrow := noon.AddDate(0, 0, 1)
+	r := judged(t, Policy{Required: []Entry{since(tomorrow.Add(time.Hour), "a"), since(tomorrow, "b")}}, nil)
+	if len(r.Warnings) != 2 {
+		t.Fatalf("got %q", brief(r))
+	}
+	n := r.Warnings[0]
+	if n.Metadata.EffectiveOn == nil || !n.Metadata.EffectiveOn.Equal(tomorrow.Add(time.Hour)) || n.Metadata.Term[0] != "a" {
+		t.Errorf("got %+v", n)
+	}
+	if want := "nothing tells of the required test a; this will be a violation from 2026-03-02T13:00:00Z on"; n.Msg != want {
+		t.Errorf("got %q, want %q", n.Msg, want)
+	}
+}
+
+func TestJudgeRefuses(t *testing.T) {
+	md5 := image.Context().Digest("md5:d41d8cd98f00b204e9800998ecf8427e")
+	for name, tt := range map[string]struct {
+		policy Policy
+		in     Input
+		want   []string
+	}{
+		"nothing":         {Policy{}, Input{}, []string{"required", "image", "now"}},
+		"no time":         {requires("a"), Input{Image: image}, []string{"now"}},
+		"another digest":  {requires("a"), Input{Image: md5, Now: noon}, []string{"image"}},
+		"a broken policy": {requires(""), Input{Image: image, Now: noon}, []string{"required[0].tasks[0]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := tt.policy.Judge(tt.in)
+			if diff := cmp.Diff(tt.want, fields(t, err)); diff != "" {
+				t.Error(diff)
+			}
+			if r.Success {
+				t.Error("success")
+			}
+		})
+	}
+}
+
+// fields returns the fields of all mistakes in err.
+func fields(t testing.TB, err error) []string {
+	t.Helper()
+	var all []string
+	var walk func(error)
+	walk = func(err error) {
+		var joined interface{ Unwrap() []error }
+		var mistake *FieldError
+		var trust *attest.FieldError
+		switch {
+		case err == nil:
+		case errors.As(err, &joined):
+			for _, one := range joined.Unwrap() {
+				walk(one)
+			}
+		case errors.As(err, &mistake):
+			all = append(all, mistake.Field)
+		case errors.As(err, &trust):
+			all = append(all, trust.Field)
+		default:
+			t.Errorf("untyped: %v", err)
+		}
+	}
+	walk(err)
+	return all
+}
