@@ -10,7 +10,7 @@ import (
 
 // A piece is evidence of one test.
 type piece struct {
-	attest.Evidence
+	*attest.Evidence
 	misnamed bool // it only says that it is of the test
 }
 
@@ -26,26 +26,26 @@ func (p piece) when() time.Time {
 
 // takeEvidence orders evidence by test. What could not be read may be of any test, so it blocks if one is required.
 func (j *judge) takeEvidence(required bool) {
-	for _, e := range j.in.Evidence {
+	for i := range j.in.Evidence {
+		e := &j.in.Evidence[i]
 		if e.Image.DigestStr() != j.in.Image.DigestStr() {
 			continue
 		}
 		j.take(e)
-		for _, tied := range e.Tied[min(1, len(e.Tied)):] { // the first is e itself
-			j.take(tied)
+		for i := 1; i < len(e.Tied); i++ { // the first is e itself
+			j.take(&e.Tied[i])
 		}
 		if e.Test.Name == "" && required {
-			j.passedOver.add(j.problem(piece{Evidence: e}))
+			j.passedOver.add(problemOf(piece{Evidence: e}))
 		}
 	}
 }
 
-func (j *judge) take(e attest.Evidence) {
-	if absent(e) {
+func (j *judge) take(e *attest.Evidence) {
+	if absent(e.Problem) {
 		return
 	}
-	var name *attest.NameError
-	if !errors.As(e.Problem, &name) { // with it, it was asked for by the name that it gives itself
+	if !isA[*attest.NameError](e.Problem) { // with it, it was asked for by the name that it gives itself
 		j.pieces[e.Test.Name] = append(j.pieces[e.Test.Name], piece{Evidence: e})
 	}
 	if e.Declared != "" {
@@ -53,12 +53,18 @@ func (j *judge) take(e attest.Evidence) {
 	}
 }
 
-// absent reports whether evidence only says that there is none. That a run which is over left none, and that it was
-// seen before, is more.
-func absent(e attest.Evidence) bool {
-	var missing *attest.MissingError
-	var gone *attest.RollbackError
-	return errors.Is(e.Problem, attest.ErrNotFound) && !errors.As(e.Problem, &missing) && !errors.As(e.Problem, &gone)
+// absent reports whether a problem only says that there is no evidence. That a run which is over left none, and that some
+// was seen before, is more.
+func absent(problem error) bool {
+	return errors.Is(problem, attest.ErrNotFound) && !isA[*attest.MissingError](problem) && !isA[*attest.RollbackError](problem)
+}
+
+func isA[E error](err error) bool {
+	if err == nil {
+		return false
+	}
+	var e E
+	return errors.As(err, &e)
 }
 
 // byIntegration judges the newest statements of a test, of each type of predicate. They say different things about it,
@@ -96,7 +102,7 @@ func onlyErrors(pieces []piece) bool {
 
 func (j *judge) piece(test string, p piece) verdict {
 	if p.Problem != nil || p.misnamed {
-		return j.problem(p)
+		return problemOf(p)
 	}
 	sources := []Source{p.source()}
 	switch predicate := p.Predicate.(type) {
@@ -133,8 +139,8 @@ func result(test string, r attest.Result, where string, sources []Source) verdic
 	return v
 }
 
-// problem says why evidence does not count. It blocks, since older evidence is never a fallback.
-func (j *judge) problem(p piece) verdict {
+// problemOf says why evidence does not count. It blocks, since older evidence is never a fallback.
+func problemOf(p piece) verdict {
 	name := p.Test.Name
 	if p.misnamed {
 		name = p.Declared
@@ -160,29 +166,20 @@ func (j *judge) problem(p piece) verdict {
 
 // codeOf tells what is wrong in one word. Of several problems the first here is told.
 func codeOf(p piece) Code {
-	var (
-		name       *attest.NameError
-		missing    *attest.MissingError
-		gone       *attest.RollbackError
-		unverified *attest.VerifyError
-		unreadable *attest.CandidateError
-		future     *attest.FutureError
-		aged       *attest.AgeError
-	)
 	switch err := p.Problem; {
-	case p.misnamed || errors.As(err, &name):
+	case p.misnamed || isA[*attest.NameError](err):
 		return CodeMisnamed
-	case errors.As(err, &missing):
+	case isA[*attest.MissingError](err):
 		return CodeMissingRun
-	case errors.As(err, &gone):
+	case isA[*attest.RollbackError](err):
 		return CodeRolledBack
-	case errors.As(err, &unverified):
+	case isA[*attest.VerifyError](err):
 		return CodeUnverified
-	case errors.As(err, &unreadable):
+	case isA[*attest.CandidateError](err):
 		return CodeUnreadable
-	case errors.As(err, &future):
+	case isA[*attest.FutureError](err):
 		return CodeFuture
-	case errors.As(err, &aged):
+	case isA[*attest.AgeError](err):
 		return CodeAged
 	}
 	return CodeInvalid

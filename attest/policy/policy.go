@@ -124,20 +124,23 @@ func (p Policy) Validate() error {
 }
 
 func (c *checklist) entries(field string, entries []Entry) {
+	instants := map[time.Time]int{} // in UTC, to the entry that has it
 	for i, e := range entries {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		if len(e.Tasks) == 0 {
 			c.add(at+".tasks", "required: name at least one task")
 		}
-		same := func(o Entry) bool { return o.EffectiveOn.Equal(e.EffectiveOn) }
-		if first := slices.IndexFunc(entries, same); first < i {
+		if first, given := instants[e.EffectiveOn.UTC()]; given {
 			c.add(at+".effective_on", "the same as in %s[%d]; it would not be clear which holds", field, first)
 		}
+		instants[e.EffectiveOn.UTC()] = i
+		given := map[string]bool{}
 		for j, task := range e.Tasks {
 			c.anyOf(fmt.Sprintf("%s.tasks[%d]", at, j), task)
-			if first := slices.IndexFunc(e.Tasks, task.equal); first < j {
+			if given[task.key()] {
 				c.add(fmt.Sprintf("%s.tasks[%d]", at, j), "%s is given twice", task)
 			}
+			given[task.key()] = true
 		}
 	}
 }
@@ -192,9 +195,12 @@ func (c *checklist) vulnerabilities(v Vulnerabilities) {
 	slices.SortStableFunc(*c, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 }
 
-// equal reports whether both name the same tasks.
-func (a AnyOf) equal(b AnyOf) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(name string) bool { return !slices.Contains(b, name) })
+// key is the same for the same tasks in another order.
+func (a AnyOf) key() string {
+	if len(a) == 1 {
+		return a[0]
+	}
+	return strings.Join(slices.Sorted(slices.Values(a)), "\x00")
 }
 
 // String names the tasks: "a", or "a or b".
@@ -220,11 +226,16 @@ func at(entries []Entry, now time.Time) demand {
 			latest, any = e, true
 		}
 	}
-	return demand{
-		now:   slices.DeleteFunc(slices.Clone(current.Tasks), func(t AnyOf) bool { return !slices.ContainsFunc(latest.Tasks, t.equal) }),
-		later: slices.DeleteFunc(slices.Clone(latest.Tasks), func(t AnyOf) bool { return slices.ContainsFunc(current.Tasks, t.equal) }),
-		from:  latest.EffectiveOn,
+	return demand{now: among(current, latest, true), later: among(latest, current, false), from: latest.EffectiveOn}
+}
+
+// among returns the tasks of an entry that another names too, or those that it does not.
+func among(e, other Entry, named bool) []AnyOf {
+	keys := map[string]bool{}
+	for _, task := range other.Tasks {
+		keys[task.key()] = true
 	}
+	return slices.DeleteFunc(slices.Clone(e.Tasks), func(task AnyOf) bool { return keys[task.key()] != named })
 }
 
 // Tests returns the tests that the policy asks about in any of its entries, those of builds left out: what to ask

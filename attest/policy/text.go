@@ -44,26 +44,20 @@ func sorted(notes []Note) []Note {
 	return notes
 }
 
+// compareNotes looks at one thing after the other only if those before are equal, since most differ early.
 func compareNotes(a, b Note) int {
-	return cmp.Or(
-		cmp.Compare(a.Metadata.Code, b.Metadata.Code),
-		slices.Compare(a.Metadata.Term, b.Metadata.Term),
-		cmp.Compare(a.Msg, b.Msg),
-		slices.CompareFunc(a.Evidence, b.Evidence, compareSources),
-	)
-}
-
-func compareSources(a, b Source) int {
-	return cmp.Or(
-		cmp.Compare(a.Origin, b.Origin),
-		cmp.Compare(a.Manifest, b.Manifest),
-		cmp.Compare(a.Test, b.Test),
-		cmp.Compare(a.PredicateType, b.PredicateType),
-		cmp.Compare(a.stamp(), b.stamp()),
-		cmp.Compare(a.Clock, b.Clock),
-		cmp.Compare(a.By, b.By),
-		cmp.Compare(a.Completeness, b.Completeness),
-	)
+	if c := cmp.Compare(a.Metadata.Code, b.Metadata.Code); c != 0 {
+		return c
+	}
+	if c := slices.Compare(a.Metadata.Term, b.Metadata.Term); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.Msg, b.Msg); c != 0 {
+		return c
+	}
+	return slices.CompareFunc(a.Evidence, b.Evidence, func(a, b Source) int {
+		return cmp.Or(cmp.Compare(a.Manifest, b.Manifest), cmp.Compare(a.String(), b.String()))
+	})
 }
 
 func (s Source) stamp() string {

@@ -1,0 +1,56 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// What 10,000 statements about one image, or 10,000 findings in one of them, cost to judge.
+func BenchmarkJudge(b *testing.B) {
+	const n = 10_000
+	many := make([]attest.Evidence, n) // a hundred of each of a hundred tests
+	p := Policy{Required: []Entry{{}}}
+	for i := range many {
+		test := fmt.Sprintf("test-%d", i%100)
+		many[i] = tested(test, attest.Passed, -time.Duration(i)*time.Second)
+		if i < 100 {
+			p.Required[0].Tasks = append(p.Required[0].Tasks, AnyOf{test})
+		}
+	}
+	each := make([]attest.Evidence, n) // one of each of ten thousand tests
+	all := Policy{Required: []Entry{{}}}
+	for i := range each {
+		test := fmt.Sprintf("test-%d", i)
+		each[i] = tested(test, attest.Passed, -time.Minute)
+		all.Required[0].Tasks = append(all.Required[0].Tasks, AnyOf{test})
+	}
+	found := make([]attest.Finding, n)
+	for i := range found {
+		found[i] = finding(fmt.Sprintf("CVE-2026-%d", i), "high", attest.FindingPackage, "openssl", attest.FindingVersion, "1.1",
+			attest.FindingPURL, "pkg:deb/debian/openssl@1.1", attest.FindingFix, "2.0", attest.FindingPublished, "2026-02-20T12:00:00Z")
+		found[i].Severity = append(found[i].Severity, attest.Severity{Method: "cvss_v3:nvd", Score: "7.5"})
+	}
+	scan := []attest.Evidence{scanned("scan", -time.Minute, found)}
+	for _, bb := range []struct {
+		name     string
+		policy   Policy
+		evidence []attest.Evidence
+	}{
+		{"10000 statements of 100 tests", p, many},
+		{"10000 statements of 10000 tests", all, each},
+		{"10000 findings denied", requires("scan"), scan},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := bb.policy.Judge(Input{Image: image, Evidence: bb.evidence, Now: noon})
+				if err != nil || len(r.Violations)+len(r.Successes) == 0 {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,226 @@
+package policy
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/testdag/testdag/attest"
+)
+
+func TestParse(t *testing.T) {
+	const everything = `
+required_in_build:
+  - effective_on: 2026-01-01T01:00:00+01:00
+    tasks: [git-clone, init, [buildah, buildah-oci-ta]]
+required:
+  - tasks: [clair-scan]
+  - effective_on: 2027-01-15
+    tasks:
+      - clair-scan
+      - [a, b]
+strict: true
+vulnerabilities:
+  with_fix: {deny: [critical, high]}
+  without_fix: {deny: [], warn: [unknown]}
+  leeway_days: {high: 14, low: 0}
+  exceptions:
+    - {id: CVE-1, package: log4j-core, expires_on: 2026-12-31, reason: lookups are off}
+trust:
+  builders: ["https://tekton.dev/chains/v2"]
+  tasks:
+    - {pattern: "oci://quay.io/konflux-ci/task-*", effective_on: 2026-01-01, expires_on: 2027-01-01}
+    - {pattern: "oci://quay.io/konflux-ci/task-old*", deny: true}
+`
+	day := func(year, month, day int) time.Time { return time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC) }
+	want := Policy{
+		RequiredInBuild: []Entry{since(day(2026, 1, 1), "git-clone", "init", "buildah|buildah-oci-ta")},
+		Required:        []Entry{since(time.Time{}, "clair-scan"), since(day(2027, 1, 15), "clair-scan", "a|b")},
+		Strict:          true,
+		Vulnerabilities: Vulnerabilities{
+			WithFix:    Levels{Deny: []Level{Critical, High}},
+			WithoutFix: Levels{Deny: []Level{}, Warn: []Level{Unknown}},
+			LeewayDays: map[Level]int{High: 14, Low: 0},
+			Exceptions: []Exception{{ID: "CVE-1", Package: "log4j-core", ExpiresOn: day(2026, 12, 31), Reason: "lookups are off"}},
+		},
+		Trust: attest.Trust{
+			Builders: []string{"https://tekton.dev/chains/v2"},
+			Tasks: []attest.TaskRule{
+				{Pattern: "oci://quay.io/konflux-ci/task-*", EffectiveOn: day(2026, 1, 1), ExpiresOn: day(2027, 1, 1)},
+				{Pattern: "oci://quay.io/konflux-ci/task-old*", Deny: true},
+			},
+		},
+	}
+	required := Policy{Required: []Entry{since(time.Time{}, "a")}}
+	for name, tt := range map[string]struct {
+		text string
+		want Policy
+	}{
+		"everything":       {everything, want},
+		"the least":        {"required: [{tasks: [a]}]", required},
+		"JSON":             {`{"required": [{"tasks": ["a"]}]}`, required},
+		"another name":     {"required-test-tasks: [{tasks: [a]}]", required},
+		"what is null":     {"required: [{tasks: [a], effective_on: null}]\nrequired_in_build: null\nstrict: ~\nvulnerabilities:\n", required},
+		"an alias":         {"required: [{tasks: &t [a]}, {effective_on: 2027-01-01, tasks: *t}]", Policy{Required: []Entry{since(time.Time{}, "a"), since(day(2027, 1, 1), "a")}}},
+		"a name in digits": {"required: [{tasks: [12]}]", Policy{Required: []Entry{since(time.Time{}, "12")}}},
+		"an alias to alternatives": {
+			"required: [{tasks: [&t [a, b]]}, {effective_on: 2027-01-01, tasks: [*t]}]",
+			Policy{Required: []Entry{since(time.Time{}, "a|b"), since(day(2027, 1, 1), "a|b")}},
+		},
+		"builds by another name": {
+			"required-tasks: [{tasks: [a]}]\ntrust: {builders: [b], tasks: [{pattern: p}]}",
+			Policy{RequiredInBuild: []Entry{since(time.Time{}, "a")}, Trust: attest.Trust{Builders: []string{"b"}, Tasks: []attest.TaskRule{{Pattern: "p"}}}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Parse(strings.NewReader(tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Each mistake is told by its place and with what to do, all at once.
+func TestParseRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		want       []string // in the error
+	}{
+		{"nothing", "", []string{"policy: file: empty"}},
+		{"only a comment", "# nothing", []string{"policy: file: empty"}},
+		{"no YAML", "required: [", []string{"policy: yaml"}},
+		{"a tab", "required:\n\t- a", []string{"policy: yaml"}},
+		{"two documents", "required: [{tasks: [a]}]\n---\nrequired: [{tasks: [b]}]", []string{"policy: file: more than one document"}},
+		{"text", "required", []string{"policy: line 1: want a mapping of required, required-tasks, required-test-tasks, required_in_build, strict, trust, vulnerabilities"}},
+		{"nothing required", "strict: true", []string{"policy: required: neither this nor required_in_build names a task"}},
+		{"an empty list", "required: []", []string{"policy: required: neither"}},
+		{"null", "required: null", []string{"policy: required: neither"}},
+		{"an entry without tasks", "required: [{effective_on: 2026-01-01}]", []string{"policy: required[0].tasks: required"}},
+		{"an entry that is no mapping", "required: [a]", []string{"policy: line 1: want a mapping of effective_on, tasks"}},
+		{"tasks that are no list", "required: [{tasks: a}]", []string{"policy: line 1: want a list"}},
+		{"a task that is a mapping", "required: [{tasks: [{name: a}]}]", []string{"policy: line 1: want text"}},
+		{"a task without a name", "required: [{tasks: [~]}]", []string{`policy: required[0].tasks[0]: "" is no name of a task`}},
+		{"a task with blanks around", "required: [{tasks: [' a']}]", []string{`policy: required[0].tasks[0]: " a" is no name of a task`}},
+		{"a task that cannot be printed", `required: [{tasks: ["a\nb"]}]`, []string{`policy: required[0].tasks[0]: "a\nb" is no name of a task`}},
+		{"a task with a parameter", "required: [{tasks: ['a[B=c]']}]", []string{`policy: required[0].tasks[0]: "a[B=c]": parameters of tasks are not looked at`}},
+		{"no alternatives", "required: [{tasks: [[]]}]", []string{"policy: required[0].tasks[0]: an empty list of alternatives"}},
+		{"alternatives of alternatives", "required: [{tasks: [[a, [b]]]}]", []string{"policy: line 1: want text"}},
+		{"a task twice", "required: [{tasks: [a, b, a]}]", []string{"policy: required[0].tasks[2]: a is given twice"}},
+		{"alternatives twice", "required: [{tasks: [[a, b], [b, a]]}]", []string{"policy: required[0].tasks[1]: b or a is given twice"}},
+		{"an alternative twice", "required: [{tasks: [[a, a]]}]", []string{`policy: required[0].tasks[0]: "a" is given twice`}},
+		{"two entries at once", "required: [{tasks: [a]}, {tasks: [b]}]", []string{"policy: required[1].effective_on: the same as in required[0]"}},
+		{
+			"two entries at one instant", "required: [{effective_on: 2026-01-01, tasks: [a]}, {effective_on: 2026-01-01T02:00:00+02:00, tasks: [b]}]",
+			[]string{"policy: required[1].effective_on: the same as in required[0]"},
+		},
+		{"a list under both names", "required: [{tasks: [a]}]\nrequired-test-tasks: [{tasks: [a]}]", []string{"policy: line 2: required is given under two names"}},
+		{"a key twice", "strict: true\nstrict: false\nrequired: [{tasks: [a]}]", []string{"line 2: strict is given twice"}},
+		{"a key that is misspelled", "requird: [{tasks: [a]}]", []string{"policy: line 1: unknown field requird; want one of required,"}},
+		{"another form of Conforma's", "pipeline-required-tasks: {docker: [{tasks: [a]}]}", []string{"policy: line 1: unknown field pipeline-required-tasks"}},
+		{"a day that is none", "required: [{effective_on: 2026-02-30, tasks: [a]}]", []string{"policy: line 1: 2026-02-30 is not a time; write 2026-01-31"}},
+		{"builds without trust", "required_in_build: [{tasks: [a]}]", []string{"policy: trust: required by required_in_build"}},
+		{"builds without builders", "required_in_build: [{tasks: [a]}]\ntrust: {tasks: [{pattern: p}]}", []string{"policy: trust: required by required_in_build"}},
+		{"builds without tasks", "required_in_build: [{tasks: [a]}]\ntrust: {builders: [b]}", []string{"policy: trust: required by required_in_build"}},
+		{"trust in everybody", "required: [{tasks: [a]}]\ntrust: {builders: ['*'], tasks: [{pattern: '*'}]}", []string{"Builders[0]", "Tasks[0].Pattern"}},
+		{"strict that is neither", "required: [{tasks: [a]}]\nstrict: very", []string{"policy: line 2: want true or false"}},
+		{"strict that is a list", "required: [{tasks: [a]}]\nstrict: [true]", []string{"policy: line 2: want true or false"}},
+		{"a level that is none", "required: [{tasks: [a]}]\nvulnerabilities: {with_fix: {deny: [crit]}}", []string{`policy: vulnerabilities.with_fix.deny: "crit" is not one of [critical high medium low unknown]`}},
+		{"a level in capitals", "required: [{tasks: [a]}]\nvulnerabilities: {without_fix: {warn: [HIGH]}}", []string{`policy: vulnerabilities.without_fix.warn: "HIGH"`}},
+		{"levels that are no list", "required: [{tasks: [a]}]\nvulnerabilities: {with_fix: {deny: critical}}", []string{"policy: line 2: want a list"}},
+		{"leeway that is no number", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: 2w}}", []string{"policy: line 2: 2w is no number of days"}},
+		{"leeway before", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: -1}}", []string{"policy: vulnerabilities.leeway_days.high: -1 is not between"}},
+		{"leeway for ever", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: 36501}}", []string{"policy: vulnerabilities.leeway_days.high: 36501 is not between"}},
+		{"leeway for no level", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {worst: 1}}", []string{"policy: line 2: unknown field worst; want one of critical"}},
+		{
+			"an exception that says nothing", "required: [{tasks: [a]}]\nvulnerabilities: {exceptions: [{reason: ' '}]}",
+			[]string{"policy: vulnerabilities.exceptions[0].id: required", "policy: vulnerabilities.exceptions[0].reason: required", "policy: vulnerabilities.exceptions[0].expires_on: required"},
+		},
+		{"several mistakes", "requird: 1\nstrict: 7\nrequired: a", []string{"line 1: unknown field requird", "line 2: want true or false", "line 3: want a list"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse(strings.NewReader(tt.text))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is not in\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestParseIsBounded(t *testing.T) {
+	list := strings.TrimSuffix(strings.Repeat("a,", 500), ",")
+	for name, text := range map[string]string{
+		"bytes":    "required: [{tasks: [a]}] #" + strings.Repeat("x", mostBytes),
+		"values":   "x: &x [" + list + "]\nrequired: [{tasks: [" + strings.TrimSuffix(strings.Repeat("*x,", 500), ",") + "]}]",
+		"mistakes": "required: [" + strings.TrimSuffix(strings.Repeat("a,", 5000), ",") + "]",
+	} {
+		_, err := Parse(strings.NewReader(text))
+		if err == nil || len(err.Error()) > 20_000 {
+			t.Errorf("%s: %.200s", name, err)
+		}
+	}
+	if _, err := Parse(broken{}); !errors.Is(err, errBroken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errBroken }
+
+// The list of required tasks that Conforma publishes as a sample can be read, but for what is there beside it.
+func TestParseConforma(t *testing.T) {
+	corpus := os.Getenv("TESTDAG_CORPUS")
+	if corpus == "" {
+		t.Skip("TESTDAG_CORPUS is not set; it names a folder with provenance/required_tasks.yml, a sample of Conforma")
+	}
+	text, err := os.ReadFile(filepath.Join(corpus, "provenance", "required_tasks.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, ok := strings.Cut(string(text), "\nrequired-tasks:")
+	if !ok {
+		t.Fatal("the sample has no required-tasks")
+	}
+	p, err := Parse(strings.NewReader("trust: {builders: [b], tasks: [{pattern: p}]}\nrequired-tasks:" + list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Entry{since(time.Date(2023, 8, 31, 0, 0, 0, 0, time.UTC),
+		"clair-scan", "clamav-scan", "git-clone", "init", "prefetch-dependencies", "sast-snyk-check", "summary")}
+	if diff := cmp.Diff(want, p.RequiredInBuild); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		"required: [{tasks: [a, [b, c]], effective_on: 2026-01-01}]", "required: &a [*a]", "{required: [{tasks: [a]}], strict: yes}",
+		"vulnerabilities: {with_fix: {deny: []}, leeway_days: {high: 1}, exceptions: [{id: a}]}", "? [a]\n: b", "<<: {required: []}",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := Parse(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		if err := p.Validate(); err != nil {
+			t.Errorf("parsed, and is not valid: %v", err)
+		}
+		judged(t, p, nil)
+	})
+}

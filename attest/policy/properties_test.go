@@ -1,0 +1,233 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// A situation is what a policy is asked about.
+type situation struct {
+	policy   Policy
+	evidence []attest.Evidence
+	builds   []attest.Build
+}
+
+func (s situation) judge(t *rapid.T) Report {
+	r, err := s.policy.Judge(Input{Image: image, Evidence: s.evidence, Builds: s.builds, Now: noon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+var names = rapid.SampledFrom([]string{"a", "b", "c"})
+
+// minutes are few, so that there are ties, and are all before noon.
+func minutes(t *rapid.T, label string) time.Duration {
+	return -time.Duration(rapid.IntRange(1, 8).Draw(t, label)) * time.Minute
+}
+
+func drawEntries(t *rapid.T, label string) []Entry {
+	var list []Entry
+	for i := range rapid.IntRange(0, 3).Draw(t, label) {
+		from := noon.AddDate(0, 0, []int{-2, 0, 3}[i])
+		var tasks []string
+		for range rapid.IntRange(1, 3).Draw(t, label+" tasks") {
+			one := rapid.SampledFrom([]string{"a", "b", "c", "a|b", "b|c"}).Draw(t, "task")
+			if !slices.Contains(tasks, one) {
+				tasks = append(tasks, one)
+			}
+		}
+		list = append(list, since(from, tasks...))
+	}
+	return list
+}
+
+func drawPolicy(t *rapid.T) Policy {
+	p := Policy{RequiredInBuild: drawEntries(t, "required_in_build"), Required: drawEntries(t, "required"), Strict: rapid.Bool().Draw(t, "strict")}
+	if len(p.RequiredInBuild)+len(p.Required) == 0 {
+		p.Required = []Entry{since(time.Time{}, "a")}
+	}
+	if rapid.Bool().Draw(t, "exceptions") {
+		p.Vulnerabilities.Exceptions = []Exception{{ID: "CVE-1", ExpiresOn: noon.Add(time.Hour), Reason: "x"}}
+	}
+	return p
+}
+
+func drawEvidence(t *rapid.T, d time.Duration) attest.Evidence {
+	test := names.Draw(t, "test")
+	var changes []change
+	switch rapid.IntRange(0, 9).Draw(t, "problem") {
+	case 0:
+		changes = append(changes, problem(&attest.VerifyError{Err: errBroken}))
+	case 1:
+		changes = append(changes, func(e *attest.Evidence) { e.Declared = "c" })
+	}
+	if rapid.Bool().Draw(t, "is a scan") {
+		var found []attest.Finding
+		for _, id := range rapid.SliceOfN(rapid.SampledFrom([]string{"CVE-1", "CVE-2"}), 0, 2).Draw(t, "found") {
+			found = append(found, finding(id, rapid.SampledFrom([]string{"critical", "low", ""}).Draw(t, "level")))
+		}
+		return scanned(test, d, found, changes...)
+	}
+	r := rapid.SampledFrom([]attest.Result{attest.Passed, attest.Passed, attest.Warned, attest.Failed, attest.Skipped, attest.Errored}).Draw(t, "result")
+	return tested(test, r, d, changes...)
+}
+
+func drawBuild(t *rapid.T, d time.Duration) attest.Build {
+	var tasks []attest.ProvenanceTask
+	for _, name := range rapid.SliceOfNDistinct(names, 0, 3, rapid.ID).Draw(t, "tasks") {
+		one := task(name, d-time.Second)
+		switch rapid.IntRange(0, 4).Draw(t, "output") {
+		case 0:
+			one = task(name, d, "TEST_OUTPUT", testFailed)
+		case 1:
+			one = task(name, d, "TEST_OUTPUT", testPassed)
+		case 2:
+			one = status("Failed", one)
+		}
+		tasks = append(tasks, one)
+	}
+	b := built(d, tasks...)
+	b.Manifest = hash(fmt.Sprint(d, tasks))
+	if rapid.IntRange(0, 5).Draw(t, "untrusted") == 0 {
+		b.Problem = errBroken
+	}
+	return b
+}
+
+func drawSituation(t *rapid.T) situation {
+	s := situation{policy: drawPolicy(t)}
+	for range rapid.IntRange(0, 8).Draw(t, "pieces of evidence") {
+		s.evidence = append(s.evidence, drawEvidence(t, minutes(t, "time")))
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "builds") {
+		s.builds = append(s.builds, drawBuild(t, minutes(t, "time")))
+	}
+	return s
+}
+
+func TestOrderDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		want := s.judge(t)
+		s.evidence = rapid.Permutation(s.evidence).Draw(t, "evidence")
+		s.builds = rapid.Permutation(s.builds).Draw(t, "builds")
+		if diff := cmp.Diff(want, s.judge(t)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// Evidence that is older than other evidence of the same test and type changes nothing, whatever it says.
+func TestOlderEvidenceChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		if len(s.evidence) == 0 {
+			return
+		}
+		want := s.judge(t)
+		newer := rapid.SampledFrom(s.evidence).Draw(t, "newer")
+		if newer.Declared != "" {
+			return // it is evidence of two tests
+		}
+		older := drawEvidence(t, newer.Time.Sub(noon)-time.Duration(rapid.IntRange(1, 100).Draw(t, "seconds"))*time.Second)
+		older.Test, older.Predicate, older.Declared = newer.Test, newer.Predicate, ""
+		older.Result = rapid.SampledFrom([]attest.Result{attest.Passed, attest.Failed, attest.Errored}).Draw(t, "older result")
+		s.evidence = append(s.evidence, older)
+		if diff := cmp.Diff(want, s.judge(t)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// Nothing new that is bad makes an image pass that did not, be it evidence or a build.
+func TestNewerFailureNeverHelps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		before := s.judge(t)
+		test := names.Draw(t, "fails")
+		bad := []attest.Evidence{
+			tested(test, attest.Failed, -time.Second), tested(test, attest.Errored, -time.Second), tested(test, attest.Skipped, -time.Second),
+			scanned(test, -time.Second, []attest.Finding{finding("CVE-9", "critical")}),
+			tested(test, attest.Passed, -time.Second, problem(&attest.VerifyError{Err: errBroken})),
+			scanned(test, -time.Second, nil, problem(errBroken)),
+			{Image: image, Problem: &attest.CandidateError{Err: errBroken}},
+		}
+		builds := []attest.Build{
+			built(-time.Second, task(test, -time.Second, "TEST_OUTPUT", testFailed)), built(-time.Second, status("Failed", task(test, -time.Second))),
+			{Image: image, Problem: errBroken},
+		}
+		switch i := rapid.IntRange(0, len(bad)+len(builds)-1).Draw(t, "which"); {
+		case i < len(bad):
+			s.evidence = append(s.evidence, bad[i])
+		default:
+			s.builds = append(s.builds, builds[i-len(bad)])
+		}
+		if after := s.judge(t); after.Success && !before.Success {
+			t.Errorf("it helps: before\n%s\nafter\n%s", lines(before), lines(after))
+		}
+	})
+}
+
+// What is required in the build is met by builds alone.
+func TestIntegrationNeverMeetsInBuild(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		if s.policy.RequiredInBuild == nil {
+			return
+		}
+		s.policy.Required = nil
+		with := s.judge(t)
+		s.evidence = nil
+		if diff := cmp.Diff(s.judge(t), with); diff != "" {
+			t.Errorf("evidence matters: %s", diff)
+		}
+		s.builds = nil
+		demanded := at(s.policy.RequiredInBuild, noon).now
+		if r := s.judge(t); len(r.Violations) != len(demanded) || r.Success && len(demanded) > 0 {
+			t.Errorf("without builds %d tasks are missing, and the report is\n%s", len(demanded), lines(r))
+		}
+	})
+}
+
+// Every report can be written, and tells in JSON what it holds.
+func TestReportsAreWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawSituation(t).judge(t)
+		var table strings.Builder
+		if err := r.WriteTable(&table); err != nil {
+			t.Fatal(err)
+		}
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Success              bool
+			Violations, Warnings []struct{ Metadata struct{ Code string } }
+		}
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Success != (len(got.Violations) == 0) || len(got.Warnings) != len(r.Warnings) || got.Violations == nil {
+			t.Errorf("got %s", b)
+		}
+		for _, n := range slices.Concat(r.Violations, r.Warnings, r.Successes) {
+			if !strings.Contains(table.String(), n.Msg) {
+				t.Errorf("%q is not in the table\n%s", n.Msg, &table)
+			}
+		}
+	})
+}
+
+func lines(r Report) string { return strings.Join(brief(r), "\n") }
