@@ -37,7 +37,9 @@ trust:
     - {pattern: "oci://quay.io/konflux-ci/task-*", effective_on: 2026-01-01, expires_on: 2027-01-01}
     - {pattern: "oci://quay.io/konflux-ci/task-old*", deny: true}
 `
-	day := func(year, month, day int) time.Time { return time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC) }
+	day := func(year, month, day int) time.Time {
+		return time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+	}
 	want := Policy{
 		RequiredInBuild: []Entry{since(day(2026, 1, 1), "git-clone", "init", "buildah|buildah-oci-ta")},
 		Required:        []Entry{since(time.Time{}, "clair-scan"), since(day(2027, 1, 15), "clair-scan", "a|b")},

@@ -95,7 +95,7 @@ func (r Report) WriteTable(w io.Writer) error {
 func (s Source) String() string {
 	parts := []string{string(s.Origin)}
 	if s.PredicateType != "" {
-		parts = append(parts, s.PredicateType[strings.LastIndex(strings.TrimSuffix(s.PredicateType, "/"), "attestation/")+len("attestation/"):])
+		parts = append(parts, strings.TrimPrefix(s.PredicateType, "https://in-toto.io/attestation/"))
 	}
 	stamp := s.stamp()
 	if s.Clock != "" {

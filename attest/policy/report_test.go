@@ -1,0 +1,163 @@
+package policy
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// shortReport has one note of each kind, and text that wants to be more than text.
+func shortReport(t *testing.T) Report {
+	p := Policy{
+		RequiredInBuild: entries([]string{"init"}),
+		Required:        []Entry{since(time.Time{}, "scan", "lint|vet"), since(noon.AddDate(0, 0, 1), "scan", "lint|vet", "e2e")},
+	}
+	scan := scanned("scan", -time.Minute, []attest.Finding{
+		finding("CVE-1", "critical", attest.FindingPackage, "x\n\x1b[31m", attest.FindingFix, "2.0"),
+	}, func(e *attest.Evidence) { e.Completeness = attest.Remembered })
+	return judged(t, p, []attest.Evidence{scan}, built(-time.Hour, task("init", -2*time.Hour)))
+}
+
+func TestTable(t *testing.T) {
+	var table strings.Builder
+	if err := shortReport(t).WriteTable(&table); err != nil {
+		t.Fatal(err)
+	}
+	build, scan := hash("build-1h0m0s").String(), shortReport(t).Violations[1].Evidence[0].Manifest
+	want := image.String() + ` is denied at 2026-03-01T12:00:00Z: violations 2, warnings 1, successes 1
+✘ required.missing         nothing tells of any of the required tests lint or vet
+✘ vulnerability.denied     scan: CVE-1 in "x\n\x1b[31m": critical, fixed in 2.0
+                             integration, vulns/v0.2, 2026-03-01T11:59:00Z by the predicate, ` + scan + `, key ours, complete by checkpoint
+! required.missing         nothing tells of the required test e2e; this will be a violation from 2026-03-02T12:00:00Z on
+✔ required_in_build.found  init passed in the build
+                             build, 2026-03-01T10:00:00Z by the provenance, ` + build + `, key chains
+`
+	if diff := cmp.Diff(want, table.String()); diff != "" {
+		t.Error(diff)
+	}
+	if err := shortReport(t).WriteTable(brokenWriter{}); !errors.Is(err, errBroken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errBroken }
+
+// The JSON is what other programs read: its names and codes outlive a release.
+func TestJSON(t *testing.T) {
+	r := shortReport(t)
+	got, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{
+	"success": false,
+	"image": "` + image.String() + `",
+	"effective-time": "2026-03-01T12:00:00Z",
+	"violations": [
+		{
+			"msg": "nothing tells of any of the required tests lint or vet",
+			"metadata": {
+				"code": "required.missing",
+				"term": [
+					"lint",
+					"vet"
+				]
+			}
+		},
+		{
+			"msg": "scan: CVE-1 in \"x\\n\\x1b[31m\": critical, fixed in 2.0",
+			"metadata": {
+				"code": "vulnerability.denied",
+				"term": "CVE-1"
+			},
+			"evidence": [
+				{
+					"test": "scan",
+					"origin": "integration",
+					"predicateType": "https://in-toto.io/attestation/vulns/v0.2",
+					"manifest": "` + r.Violations[1].Evidence[0].Manifest + `",
+					"time": "2026-03-01T11:59:00Z",
+					"clock": "predicate",
+					"by": "key ours",
+					"completeness": "checkpoint"
+				}
+			]
+		}
+	],
+	"warnings": [
+		{
+			"msg": "nothing tells of the required test e2e; this will be a violation from 2026-03-02T12:00:00Z on",
+			"metadata": {
+				"code": "required.missing",
+				"term": "e2e",
+				"effective_on": "2026-03-02T12:00:00Z"
+			}
+		}
+	],
+	"successes": [
+		{
+			"msg": "init passed in the build",
+			"metadata": {
+				"code": "required_in_build.found",
+				"term": "init"
+			},
+			"evidence": [
+				{
+					"test": "init",
+					"origin": "build",
+					"manifest": "` + hash("build-1h0m0s").String() + `",
+					"time": "2026-03-01T10:00:00Z",
+					"clock": "provenance",
+					"by": "key chains",
+					"completeness": ""
+				}
+			]
+		}
+	]
+}`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Text that others wrote is one printable line of bounded length.
+func TestShown(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain":                        "plain",
+		"größer · 高":                   "größer · 高",
+		"a\nb":                         `"a\nb"`,
+		"\x1b[2J":                      `"\x1b[2J"`,
+		"\xff":                         `"\xff"`,
+		"\u202e":                       `"\u202e"`,
+		strings.Repeat("x", 300):       strings.Repeat("x", 300),
+		strings.Repeat("x", 301):       strings.Repeat("x", 300) + "…",
+		strings.Repeat("x", 299) + "é": strings.Repeat("x", 299) + "…",
+	} {
+		if got := shown(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	if got := shownError(errors.Join(errBroken, errBroken)); got != "broken; broken" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestSourceString(t *testing.T) {
+	for want, s := range map[string]Source{
+		"integration, https://example.com/x, no time, sha256:a, completeness unproven": {Origin: InIntegration, PredicateType: "https://example.com/x", Manifest: "sha256:a"},
+		"integration, test-result/v0.1, no time, sha256:a, complete by expected":       {Origin: InIntegration, PredicateType: attest.TestResultType, Manifest: "sha256:a", Completeness: attest.Expected},
+		"build, no time, sha256:a": {Origin: InBuild, Manifest: "sha256:a"},
+	} {
+		if got := s.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
