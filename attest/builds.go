@@ -3,6 +3,7 @@ package attest
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
@@ -67,8 +68,17 @@ func (r *Resolver) builds(ctx context.Context, image name.Digest) ([]Build, erro
 		return nil, err
 	}
 	var builds []Build
+	at := map[[sha256.Size]byte]int{} // by statement: one may be in several places, and several may vouch for it
 	for _, p := range signed {
-		builds = append(builds, r.build(image, p))
+		b := r.build(image, p)
+		i, known := at[p.payload]
+		switch {
+		case !known:
+			at[p.payload] = len(builds)
+			builds = append(builds, b)
+		case b.Problem == nil && builds[i].Problem != nil:
+			builds[i] = b
+		}
 	}
 	for _, doubt := range doubts {
 		b := Build{Image: image, Problem: doubt}

@@ -3,6 +3,7 @@ package attest
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,8 +95,9 @@ func wantProvenance(v Verifier) []*byProvenance {
 // A signedProvenance is one that a signer vouches for and whose subject is the manifest.
 type signedProvenance struct {
 	*Provenance
-	held      v1.Hash // manifest that holds it
-	manifest  v1.Hash // its subject
+	payload   [sha256.Size]byte // digest of the statement
+	held      v1.Hash           // manifest that holds it
+	manifest  v1.Hash           // its subject
 	by        Voucher
 	distrust  error // why builder or tasks are not trusted; nil if all are
 	untrusted error // the same, or that no task is known to have made the subject
@@ -250,7 +252,7 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 			return nil, err
 		}
 		distrust := v.trust.check(p, s.opts.Now())
-		signed = append(signed, signedProvenance{p, c.Manifest, manifest, by, distrust, errors.Join(distrust, p.ofOneTask(manifest))})
+		signed = append(signed, signedProvenance{p, sha256.Sum256(payload), c.Manifest, manifest, by, distrust, errors.Join(distrust, p.ofOneTask(manifest))})
 	}
 	if len(signed) == 0 {
 		return nil, errors.Join(errs...)

@@ -83,14 +83,19 @@ func TestAnnotationsThatPromiseWhatIsNotThere(t *testing.T) {
 
 // chainsBy is provenance that Chains signed of a task of somebody who may run any task, but none that is trusted.
 func (w *world) chainsBy(k *key, at v1.Hash, d time.Duration, replace ...string) {
-	payload := string(provenanceFor(w.t, at, d))
-	for i := 0; i < len(replace); i += 2 {
-		if !strings.Contains(payload, replace[i]) {
-			w.t.Fatalf("no %q in the provenance", replace[i])
+	w.provenance(k, at, replaced(w.t, provenanceFor(w.t, at, d), replace...))
+}
+
+// replaced puts one text for another wherever it is, for each pair.
+func replaced(t testing.TB, payload []byte, pairs ...string) []byte {
+	t.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		if !strings.Contains(string(payload), pairs[i]) {
+			t.Fatalf("no %q in the provenance", pairs[i])
 		}
-		payload = strings.ReplaceAll(payload, replace[i], replace[i+1])
+		payload = []byte(strings.ReplaceAll(string(payload), pairs[i], pairs[i+1]))
 	}
-	w.provenance(k, at, []byte(payload))
+	return payload
 }
 
 // Whoever may run a task in the cluster gets its provenance signed. If nobody trusts the task, it must not move a failure,
