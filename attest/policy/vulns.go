@@ -134,7 +134,7 @@ func (j *judge) vulns(test string, p attest.Vulns, sources []Source) verdict {
 	}
 	if v.met() {
 		v.succeed(Note{
-			Msg:      fmt.Sprintf("%s: of %d findings none is denied", shown(test), len(p.Scanner.Result)),
+			Msg:      fmt.Sprintf("%s passed: findings: %d, none denied", shown(test), len(p.Scanner.Result)),
 			Metadata: Metadata{Code: CodePassed, Term: Term{test}}, Evidence: sources,
 		})
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -18,9 +17,11 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/policy"
+	"github.com/testdag/testdag/scheduler"
 )
 
-// The tests whose evidence the scenario verify asks for.
+// The tests of the scanners.
 var (
 	clamavScan = attest.Test{Name: "clamav-scan", PredicateType: attest.TestResultType}
 	dastTests  = attest.Test{Name: "dast-tests", PredicateType: attest.VulnsType}
@@ -119,41 +120,40 @@ func (s *stepper) dast(ctx context.Context) error {
 	return s.leave(ctx, dastTests.Name, vulns, critical(vulns), fmt.Sprintf("findings: %d, none critical", len(report.Findings)))
 }
 
-// verify is the gate: the newest evidence of both scans must be believed, and good.
+// verify is the gate: the image must satisfy policy.yaml.
 func (s *stepper) verify(ctx context.Context) error {
-	resolver, err := openResolver(s.dir)
+	report, err := judge(ctx, s.dir, s.image, nil)
 	if err != nil {
 		return err
 	}
-	var bad []error
-	for _, test := range []attest.Test{clamavScan, dastTests} {
-		e, err := resolver.Newest(ctx, s.image, test)
-		if err == nil {
-			err = judge(e)
-		}
-		if err != nil {
-			bad = append(bad, fmt.Errorf("%s: %w", test.Name, err))
-		}
-	}
-	if err := errors.Join(bad...); err != nil {
-		return err
+	if !report.Success {
+		return fmt.Errorf("%s: %s", report.Violations[0].Metadata.Code, report.Violations[0].Msg)
 	}
 	fmt.Fprintln(s.out, "the newest evidence of clamav-scan and dast-tests is signed and good")
 	return nil
 }
 
-// judge returns why evidence does not let the image pass.
-func judge(e attest.Evidence) error {
-	if e.Problem != nil {
-		return e.Problem
+// judge judges the image by policy.yaml. The evidence of the runs in the snapshot must be there.
+func judge(ctx context.Context, dir string, image name.Digest, runs scheduler.Snapshot) (policy.Report, error) {
+	f, err := files.Open("policy.yaml")
+	if err != nil {
+		return policy.Report{}, err
 	}
-	if v, ok := e.Predicate.(attest.Vulns); ok {
-		return critical(v)
+	defer f.Close()
+	rules, err := policy.Parse(f)
+	if err != nil {
+		return policy.Report{}, err
 	}
-	if e.Result != attest.Passed {
-		return fmt.Errorf("the result is %s", e.Result)
+	resolver, err := openResolver(dir)
+	if err != nil {
+		return policy.Report{}, err
 	}
-	return nil
+	resolver = resolver.Expecting(attest.ExpectRuns(runs, image)...)
+	evidence, err := resolver.Newests(ctx, image, rules.Tests()...)
+	if err != nil {
+		return policy.Report{}, err
+	}
+	return rules.Judge(policy.Input{Image: image, Evidence: evidence, Now: time.Now()})
 }
 
 // critical returns an error that names the critical findings.
