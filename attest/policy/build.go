@@ -17,7 +17,7 @@ func (j *judge) takeBuilds() {
 	for _, b := range j.in.Builds {
 		switch {
 		case b.Image.DigestStr() != j.in.Image.DigestStr():
-		case b.Problem != nil || b.Provenance == nil:
+		case b.Problem != nil || b.Provenance == nil || b.By == (attest.Voucher{}):
 			j.passedOver.warn(Note{
 				Msg:      "provenance at the image is not that of a build that counts: " + shownError(b.Problem),
 				Metadata: Metadata{Code: CodeNotABuild}, Evidence: []Source{buildSource(b, "", time.Time{})},

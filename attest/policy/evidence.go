@@ -93,7 +93,7 @@ func (j *judge) byIntegration(test string) (v verdict, newest time.Time, ok bool
 
 func onlyErrors(pieces []piece) bool {
 	for _, p := range pieces {
-		if p.Problem != nil || p.misnamed || p.Result != attest.Errored {
+		if p.problematic() || p.Result != attest.Errored {
 			return false
 		}
 	}
@@ -101,7 +101,7 @@ func onlyErrors(pieces []piece) bool {
 }
 
 func (j *judge) piece(test string, p piece) verdict {
-	if p.Problem != nil || p.misnamed {
+	if p.problematic() {
 		return problemOf(p)
 	}
 	sources := []Source{p.source()}
@@ -164,6 +164,11 @@ func problemOf(p piece) verdict {
 	return v
 }
 
+// problematic reports whether evidence does not count. Without a voucher it was not a Resolver that made it.
+func (p piece) problematic() bool {
+	return p.Problem != nil || p.misnamed || p.By == (attest.Voucher{})
+}
+
 // codeOf tells what is wrong in one word. Of several problems the first here is told.
 func codeOf(p piece) Code {
 	switch err := p.Problem; {
@@ -173,7 +178,7 @@ func codeOf(p piece) Code {
 		return CodeMissingRun
 	case isA[*attest.RollbackError](err):
 		return CodeRolledBack
-	case isA[*attest.VerifyError](err):
+	case err == nil || isA[*attest.VerifyError](err):
 		return CodeUnverified
 	case isA[*attest.CandidateError](err):
 		return CodeUnreadable

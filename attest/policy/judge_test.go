@@ -143,6 +143,16 @@ func TestSentences(t *testing.T) {
 			[]string{"success test.passed scan"},
 		},
 		{
+			"so is one without a voucher, whoever made it",
+			requires("scan"), list{tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.By = attest.Voucher{} })}, nil,
+			[]string{"violation evidence.unverified scan"},
+		},
+		{
+			"and a build without one",
+			inBuild("init"), nil, []attest.Build{func() attest.Build { b := built(-min, task("init", -min)); b.By = attest.Voucher{}; return b }()},
+			[]string{"violation required_in_build.missing init", "warning build.passed_over"},
+		},
+		{
 			"failed blocks",
 			requires("scan"), list{tested("scan", attest.Failed, -min), tested("scan", attest.Passed, -2*min)}, nil,
 			[]string{"violation test.failed scan"},
