@@ -53,7 +53,7 @@ func (j *judge) inBuild(task string) (v verdict, ok bool) {
 			v.add(j.task(ran{b, t}))
 		}
 	}
-	if v.met() && len(j.newest) > 0 {
+	if v.met() {
 		for i := range v.successes {
 			v.successes[i].Metadata.Code = CodeFoundInBuild
 		}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -443,6 +444,11 @@ func TestSentences(t *testing.T) {
 			[]string{"violation test.failed a"},
 		},
 		{
+			"and ERROR stays what it is",
+			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"ERROR","failures":2}`))},
+			[]string{"violation test.errored a"},
+		},
+		{
 			"TEST_OUTPUT that is no JSON", requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", "SUCCESS"))},
 			[]string{"violation test.errored a"},
 		},
@@ -547,6 +553,58 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// What is passed over is named too, with the time that it has.
+func TestSourcesOfWhatIsPassedOver(t *testing.T) {
+	b := built(-time.Minute)
+	b.Problem = errBroken
+	timeless := built(0)
+	timeless.Problem, timeless.Provenance.Finished = errBroken, time.Time{}
+	unread := attest.Build{Image: image, Manifest: hash("unread"), Problem: errBroken}
+	r := judged(t, inBuild("init"), nil, b, timeless, unread)
+	at := noon.Add(-time.Minute)
+	want := []Note{}
+	for _, s := range []Source{
+		{Origin: InBuild, Manifest: b.Manifest.String(), By: "key chains", Time: &at, Clock: attest.ClockProvenance},
+		{Origin: InBuild, Manifest: timeless.Manifest.String(), By: "key chains"},
+		{Origin: InBuild, Manifest: unread.Manifest.String()},
+	} {
+		want = append(want, Note{
+			Msg:      "provenance at the image is not that of a build that counts: broken",
+			Metadata: Metadata{Code: CodeNotABuild}, Evidence: []Source{s},
+		})
+	}
+	if diff := cmp.Diff(sorted(want), r.Warnings); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Of a task whose end nobody knows no time is told.
+func TestSourceWithoutTime(t *testing.T) {
+	b := built(0, task("init", 0))
+	b.Provenance.Finished, b.Provenance.Tasks[0].Finished = time.Time{}, time.Time{}
+	r := judged(t, inBuild("init"), nil, b)
+	if got := r.Successes[0].Evidence[0]; got.Time != nil || got.Clock != "" || got.Manifest != b.Manifest.String() {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Counts of a scan are told by level; what there is none of is not.
+func TestScanOutputIsTold(t *testing.T) {
+	r := judged(t, requires("a"), nil, built(0, task("a", 0, "SCAN_OUTPUT",
+		`{"vulnerabilities":{"critical":1,"high":0,"medium":7},"unpatched_vulnerabilities":{"critical":0,"high":3,"unknown":2}}`)))
+	var got []string
+	for _, n := range slices.Concat(r.Violations, r.Warnings) {
+		got = append(got, n.Msg)
+	}
+	want := []string{
+		"a in the build: 1 critical vulnerabilities with a fix", "a in the build: 2 unknown vulnerabilities without a fix",
+		"a in the build: 3 high vulnerabilities without a fix",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A warning of what will be required says from when on.
 func TestEffectiveOn(t *testing.T) {
 	tomorrow := noon.AddDate(0, 0, 1)
@@ -612,4 +670,52 @@ func fields(t testing.TB, err error) []string {
 	}
 	walk(err)
 	return all
+}
+
+// What blocks says which test it blocks, and why.
+func TestProblemsAreTold(t *testing.T) {
+	named := func(e *attest.Evidence) { e.Declared = "lint" }
+	for _, tt := range []struct {
+		policy   Policy
+		evidence attest.Evidence
+		want     []string // messages of the violations
+	}{
+		{
+			requires("scan"), tested("scan", attest.Passed, 0, problem(errors.Join(errBroken, errBroken))),
+			[]string{"scan: the newest evidence does not count: broken; broken"},
+		},
+		{requires("scan"), tested("scan", attest.Errored, 0), []string{"scan could not tell"}},
+		{requires("scan"), tested("scan", "GREEN\n", 0), []string{`scan has the result "GREEN\n", which is none`}},
+		{requires("scan"), tested("scan", attest.Skipped, 0), []string{"scan was skipped, so nothing is known"}},
+		{
+			requires("scan"), attest.Evidence{Image: image, Problem: errBroken},
+			[]string{"nothing tells of the required test scan", "something at the image may be its newest evidence: broken"},
+		},
+		{
+			requires("lint"), tested("scan", attest.Passed, 0, named),
+			[]string{`lint: the newest evidence does not count: attest: a statement that calls itself "lint" was made by the task "scan"`},
+		},
+		{
+			requires("lint"), tested("scan", attest.Passed, 0, named, problem(errBroken)),
+			[]string{"lint: the newest evidence does not count: broken"},
+		},
+		{
+			requires("scan"), tested("scan", attest.Passed, 0, func(e *attest.Evidence) { e.By = attest.Voucher{} }),
+			[]string{"scan: the newest evidence does not count: nobody vouches for it"},
+		},
+		{inBuild("init"), attest.Evidence{Image: other}, []string{"nothing tells of the required test init in a build of the image that counts"}},
+		{inBuild("a|b"), attest.Evidence{Image: other}, []string{"nothing tells of any of the required tests a or b in a build of the image that counts"}},
+	} {
+		var got []string
+		for _, n := range judged(t, tt.policy, []attest.Evidence{tt.evidence}).Violations {
+			got = append(got, n.Msg)
+			if readable := tt.evidence.Statement != nil; readable != (len(n.Evidence) == 1 && n.Evidence[0].Manifest == tt.evidence.Manifest.String()) {
+				t.Errorf("%s: from %v", n.Msg, n.Evidence)
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
 }

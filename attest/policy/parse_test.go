@@ -28,7 +28,7 @@ strict: true
 vulnerabilities:
   with_fix: {deny: [critical, high]}
   without_fix: {deny: [], warn: [unknown]}
-  leeway_days: {high: 14, low: 0}
+  leeway_days: {high: 36500, low: 0}
   exceptions:
     - {id: CVE-1, package: log4j-core, expires_on: 2026-12-31, reason: lookups are off}
 trust:
@@ -47,7 +47,7 @@ trust:
 		Vulnerabilities: Vulnerabilities{
 			WithFix:    Levels{Deny: []Level{Critical, High}},
 			WithoutFix: Levels{Deny: []Level{}, Warn: []Level{Unknown}},
-			LeewayDays: map[Level]int{High: 14, Low: 0},
+			LeewayDays: map[Level]int{High: 36500, Low: 0},
 			Exceptions: []Exception{{ID: "CVE-1", Package: "log4j-core", ExpiresOn: day(2026, 12, 31), Reason: "lookups are off"}},
 		},
 		Trust: attest.Trust{
@@ -141,6 +141,7 @@ func TestParseRefuses(t *testing.T) {
 		{"leeway that is no number", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: 2w}}", []string{"policy: line 2: 2w is no number of days"}},
 		{"leeway before", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: -1}}", []string{"policy: vulnerabilities.leeway_days.high: -1 is not between"}},
 		{"leeway for ever", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: 36501}}", []string{"policy: vulnerabilities.leeway_days.high: 36501 is not between"}},
+		{"mistakes in both lists", "required_in_build: [{tasks: ['']}]\nrequired: [{tasks: ['']}]", []string{"policy: required_in_build[0].tasks[0]:", "policy: required[0].tasks[0]:"}},
 		{"leeway for no level", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {worst: 1}}", []string{"policy: line 2: unknown field worst; want one of critical"}},
 		{
 			"an exception that says nothing", "required: [{tasks: [a]}]\nvulnerabilities: {exceptions: [{reason: ' '}]}",

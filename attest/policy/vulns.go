@@ -44,16 +44,18 @@ func isCVSS(method string) bool { return !strings.Contains(strings.ToLower(metho
 // rate is the qualitative scale of FIRST, CVSS v3.1 and v4.0, section "Qualitative Severity Rating Scale".
 func rate(score float64) Level {
 	switch {
-	case score >= 9 && score <= 10:
+	case score > 10:
+		return Unknown
+	case score >= 9:
 		return Critical
-	case score >= 7 && score <= 10:
+	case score >= 7:
 		return High
-	case score >= 4 && score <= 10:
+	case score >= 4:
 		return Medium
-	case score >= 0 && score <= 10:
+	case score >= 0:
 		return Low
 	}
-	return Unknown
+	return Unknown // less than nothing, or no number
 }
 
 // about is what annotations say of a finding.
@@ -210,10 +212,6 @@ func (x Exception) covers(a about) bool {
 
 // leeway returns until when a finding only warns. A date in the future is no reason to wait longer.
 func (j *judge) leeway(level Level, a about) (until time.Time, ok bool) {
-	days := j.policy.Vulnerabilities.LeewayDays[level]
-	if days == 0 || a.published.IsZero() || a.published.After(j.in.Now) {
-		return time.Time{}, false
-	}
-	until = a.published.AddDate(0, 0, days)
-	return until, j.in.Now.Before(until)
+	until = a.published.AddDate(0, 0, j.policy.Vulnerabilities.LeewayDays[level])
+	return until, !a.published.After(j.in.Now) && j.in.Now.Before(until)
 }

@@ -177,12 +177,14 @@ func TestMessages(t *testing.T) {
 		finding("CVE-2", "high", attest.FindingPURL, "pkg:npm/x@1", attest.FindingPublished, "2026-02-20T12:00:00Z"),
 		finding("CVE-3", "high", attest.FindingPackage, "curl", attest.FindingFix, ""),
 		finding("CVE-4", "critical", attest.FindingPackage, "\x1b[2Jwget"),
+		finding("CVE-5", "critical"),
 	})})
 	want := map[string]string{
 		"CVE-1": "scan: CVE-1 in openssl 1.1: critical, fixed in 1.2, 3.0",
 		"CVE-2": "scan: CVE-2 in pkg:npm/x@1: high, whether there is a fix is not known; it will be denied from 2026-03-06T12:00:00Z on",
 		"CVE-3": `scan: CVE-3 in curl: high, there is no fix; allowed before 2026-03-08T12:00:00Z: "not\nreached"`,
 		"CVE-4": `scan: CVE-4 in "\x1b[2Jwget": critical, whether there is a fix is not known; the exception for it expired on 2026-02-22T12:00:00Z`,
+		"CVE-5": "scan: CVE-5: critical, whether there is a fix is not known",
 	}
 	got := map[string]string{}
 	for _, notes := range [][]Note{r.Violations, r.Warnings, r.Successes} {
