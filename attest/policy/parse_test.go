@@ -165,15 +165,23 @@ func TestParseRefuses(t *testing.T) {
 
 func TestParseIsBounded(t *testing.T) {
 	list := strings.TrimSuffix(strings.Repeat("a,", 500), ",")
-	for name, text := range map[string]string{
-		"bytes":    "required: [{tasks: [a]}] #" + strings.Repeat("x", mostBytes),
-		"values":   "x: &x [" + list + "]\nrequired: [{tasks: [" + strings.TrimSuffix(strings.Repeat("*x,", 500), ",") + "]}]",
-		"mistakes": "required: [" + strings.TrimSuffix(strings.Repeat("a,", 5000), ",") + "]",
+	const most = "required: [{tasks: [a]}] #"
+	for want, text := range map[string]string{
+		"file: larger than 1048576 bytes":                                   most + strings.Repeat("x", mostBytes-len(most)+1),
+		"line 1: more than 100000 values":                                   "required: [{tasks: [&x [" + list + "]" + strings.Repeat(",*x", 500) + "]}]",
+		"line 1: here is another mistake; mend those before and look again": "required: [" + strings.TrimSuffix(strings.Repeat("a,", 5000), ",") + "]",
 	} {
 		_, err := Parse(strings.NewReader(text))
-		if err == nil || len(err.Error()) > 20_000 {
-			t.Errorf("%s: %.200s", name, err)
+		if err == nil || strings.Count(err.Error(), want) != 1 || strings.Count(err.Error(), "\n") > mostMistakes {
+			t.Errorf("want %s, got %.200v", want, err)
 		}
+	}
+	if _, err := Parse(strings.NewReader(most + strings.Repeat("x", mostBytes-len(most)))); err != nil {
+		t.Errorf("the largest: %v", err)
+	}
+	aliases := "required: [{tasks: [a]}]\nvulnerabilities: {with_fix: {deny: &x [" + strings.TrimSuffix(strings.Repeat("high,", 500), ",") + "], warn: *x}}"
+	if _, err := Parse(strings.NewReader(aliases)); err != nil {
+		t.Errorf("few values: %v", err)
 	}
 	if _, err := Parse(broken{}); !errors.Is(err, errBroken) {
 		t.Errorf("got %v", err)

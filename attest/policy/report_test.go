@@ -161,3 +161,21 @@ func TestSourceString(t *testing.T) {
 		}
 	}
 }
+
+func TestTableOfWhatIsAllowed(t *testing.T) {
+	var table strings.Builder
+	if err := judged(t, requires("scan"), []attest.Evidence{tested("scan", attest.Passed, 0)}).WriteTable(&table); err != nil {
+		t.Fatal(err)
+	}
+	if want := image.String() + " is allowed at 2026-03-01T12:00:00Z: violations 0, warnings 0, successes 1\n"; !strings.HasPrefix(table.String(), want) {
+		t.Errorf("got %s", &table)
+	}
+}
+
+// What is said twice is said once: a test can be required in several ways.
+func TestNotesAreSaidOnce(t *testing.T) {
+	scan := tested("scan", attest.Passed, 0)
+	if got := brief(judged(t, requires("scan", "scan|lint"), []attest.Evidence{scan, scan})); len(got) != 1 {
+		t.Errorf("got %q", got)
+	}
+}

@@ -13,14 +13,31 @@ import (
 	"testing"
 )
 
-var mutate = flag.Bool("mutate", false, "run the tests of package scheduler once for each breakage, which takes minutes")
+var mutate = flag.Bool("mutate", false, "run the tests of the broken package once for each breakage, which takes minutes")
 
 var every = flag.Int("every", 1, "with -mutate, take only every so manieth breakage")
 
-const scheduler = "../../scheduler"
+// A subject is a package whose rules are broken.
+type subject struct {
+	dir   string
+	table string
+	least int        // breakages that the table must have
+	tests [][]string // flags of go test, one run after the other until one notices
+}
+
+var subjects = []subject{
+	{
+		// What explores all states takes longest, and is asked last. Then those that draw what happens try harder.
+		"../../scheduler", "testdata/scheduler.txt", 180, [][]string{
+			{"-skip=TestExplore", "-timeout=1m"}, {"-run=TestExplore", "-timeout=5m"}, {"-skip=TestExplore", "-timeout=5m", "-rapid.checks=2000"},
+		},
+	},
+	{"../../attest/policy", "testdata/policy.txt", 80, [][]string{{"-timeout=1m"}, {"-timeout=1m", "-rapid.checks=2000"}}},
+}
 
 // A mutation puts one text in the place of another.
 type mutation struct {
+	subject
 	line     int // of the table
 	file     string
 	old, new string
@@ -28,15 +45,19 @@ type mutation struct {
 }
 
 func (m mutation) String() string {
-	return fmt.Sprintf("testdata/mutations.txt:%d: %s: %q becomes %q", m.line, m.file, m.old, m.new)
+	return fmt.Sprintf("%s:%d: %s: %q becomes %q", m.table, m.line, m.file, m.old, m.new)
 }
 
-// TestMutations checks that each breakage of the table can be applied; with -mutate that the tests of package scheduler
-// fail under each.
+// TestMutations checks that each breakage of the tables can be applied; with -mutate that the tests of the package fail
+// under each.
 func TestMutations(t *testing.T) {
-	all := read(t)
-	if len(all) < 180 {
-		t.Fatalf("the table has %d breakages", len(all))
+	var all []mutation
+	for _, s := range subjects {
+		table := s.read(t)
+		if len(table) < s.least {
+			t.Fatalf("%s has %d breakages", s.table, len(table))
+		}
+		all = append(all, table...)
 	}
 	work := make(chan mutation)
 	var workers sync.WaitGroup
@@ -61,13 +82,13 @@ func TestMutations(t *testing.T) {
 	close(work)
 	workers.Wait()
 	if *mutate && !t.Failed() {
-		t.Logf("caught %d of %d tried, of %d in the table", tried, tried, len(all))
+		t.Logf("caught %d of %d tried, of %d in the tables", tried, tried, len(all))
 	}
 }
 
 // apply returns the file with the breakage.
 func (m mutation) apply(t *testing.T) string {
-	text, err := os.ReadFile(filepath.Join(scheduler, m.file))
+	text, err := os.ReadFile(filepath.Join(m.dir, m.file))
 	if err != nil {
 		t.Error(err)
 		return ""
@@ -79,10 +100,10 @@ func (m mutation) apply(t *testing.T) string {
 	return strings.Replace(string(text), m.old, m.new, 1)
 }
 
-// run runs the tests of package scheduler with the broken file in the place of the real one.
+// run runs the tests of the package with the broken file in the place of the real one.
 func (m mutation) run(t *testing.T, broken string) {
 	dir := t.TempDir()
-	real, err := filepath.Abs(filepath.Join(scheduler, m.file))
+	real, err := filepath.Abs(filepath.Join(m.dir, m.file))
 	if err != nil {
 		t.Error(err)
 		return
@@ -98,11 +119,8 @@ func (m mutation) run(t *testing.T, broken string) {
 			return
 		}
 	}
-	// What explores all states takes longest, and is asked last. Then those that draw what happens try harder.
-	for _, some := range [][]string{
-		{"-skip=TestExplore", "-timeout=1m"}, {"-run=TestExplore", "-timeout=5m"}, {"-skip=TestExplore", "-timeout=5m", "-rapid.checks=2000"},
-	} {
-		args := append([]string{"test", "-overlay", filepath.Join(dir, "overlay.json"), "-vet=off", "-failfast", scheduler}, some...)
+	for _, some := range m.tests {
+		args := append([]string{"test", "-overlay", filepath.Join(dir, "overlay.json"), "-vet=off", "-failfast", m.dir}, some...)
 		test := exec.Command("go", args...)
 		// A breakage is to be noticed without what package rapid keeps of those before.
 		test.Env = append(os.Environ(), "RAPID_NOFAILFILE=true", "RAPID_SHRINKTIME=1s")
@@ -119,20 +137,20 @@ func (m mutation) run(t *testing.T, broken string) {
 }
 
 // read reads the table.
-func read(t *testing.T) []mutation {
+func (s subject) read(t *testing.T) []mutation {
 	t.Helper()
-	text, err := os.ReadFile("testdata/mutations.txt")
+	text, err := os.ReadFile(s.table)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []mutation
-	var m mutation
+	m := mutation{subject: s}
 	flush := func() {
 		if m.old != "" {
 			m.old, m.new = strings.TrimSuffix(m.old, "\n"), strings.TrimSuffix(m.new, "\n")
 			all = append(all, m)
 		}
-		m = mutation{}
+		m = mutation{subject: s}
 	}
 	for i, line := range strings.Split(string(text), "\n") {
 		switch {
