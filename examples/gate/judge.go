@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/policy"
+	"github.com/testdag/testdag/scheduler"
+)
+
+// mostBytes is how large a file may be that is read whole.
+const mostBytes = 64 << 20
+
+// Judged is an image with what was decided about it.
+type judged struct {
+	platform string // of an image that an index lists, "linux/arm64"
+	report   policy.Report
+	unjudged int // how many images it lists, if they were not asked for
+}
+
+// A gate has read everything but the registry.
+type gate struct {
+	policy   policy.Policy
+	resolver *attest.Resolver
+	expect   []attest.Expect // of the image that was named
+	now      time.Time
+}
+
+// judge judges the image, and if asked each one that it lists.
+func judge(ctx context.Context, o options) ([]judged, error) {
+	g, err := open(o)
+	if err != nil {
+		return nil, err
+	}
+	// This also tells an image that does not exist from one without evidence.
+	platforms, err := g.resolver.Platforms(ctx, o.image)
+	if err != nil {
+		return nil, err
+	}
+	report, err := g.judge(ctx, g.resolver.Expecting(g.expect...), o.image)
+	if err != nil {
+		return nil, err
+	}
+	if !o.platforms {
+		return []judged{{report: report, unjudged: len(platforms)}}, nil
+	}
+	images := []judged{{report: report}}
+	for _, p := range platforms {
+		report, err := g.judge(ctx, g.resolver, p.Image)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Image, err)
+		}
+		images = append(images, judged{platform: p.Name, report: report})
+	}
+	return images, nil
+}
+
+func (g gate) judge(ctx context.Context, r *attest.Resolver, image name.Digest) (policy.Report, error) {
+	in := policy.Input{Image: image, Now: g.now}
+	var err error
+	if tests := g.policy.Tests(); len(tests) > 0 {
+		if in.Evidence, err = r.Newests(ctx, image, tests...); err != nil {
+			return policy.Report{}, err
+		}
+	}
+	if trusts(g.policy) {
+		if in.Builds, err = r.Builds(ctx, image); err != nil {
+			return policy.Report{}, err
+		}
+	}
+	return g.policy.Judge(in)
+}
+
+// trusts reports whether the policy says whose provenance is believed.
+func trusts(p policy.Policy) bool { return len(p.Trust.Builders)+len(p.Trust.Tasks) > 0 }
+
+// open reads the files that the arguments name, and reports every mistake in them.
+func open(o options) (gate, error) {
+	p, policyErr := readPolicy(o.policy)
+	verifier, verifierErr := o.verifier(p)
+	expect, expectErr := readExpect(o.expect, o.image)
+	if err := errors.Join(policyErr, verifierErr, expectErr); err != nil {
+		return gate{}, err
+	}
+	g := gate{policy: p, expect: expect, now: o.now}
+	opts := attest.Options{MaxAge: o.maxAge}
+	if o.now.IsZero() {
+		g.now = time.Now()
+	}
+	opts.Now = func() time.Time { return g.now }
+	if o.checkpoint != "" {
+		opts.Checkpoint = attest.CheckpointDir(o.checkpoint)
+	}
+	g.resolver = attest.NewResolver(verifier, opts)
+	return g, nil
+}
+
+func readPolicy(path string) (policy.Policy, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return policy.Policy{}, fmt.Errorf("-policy: %w", err)
+	}
+	defer f.Close()
+	p, err := policy.Parse(f)
+	if err != nil {
+		return policy.Policy{}, fmt.Errorf("-policy %s: %w", path, err)
+	}
+	return p, nil
+}
+
+// verifier believes the keys and the identity, and provenance that they signed if the policy trusts any.
+func (o options) verifier(p policy.Policy) (attest.Verifier, error) {
+	var all []attest.Verifier
+	var errs []error
+	for _, path := range o.keys {
+		pem, err := readFile(path)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("-key: %w", err))
+			continue
+		}
+		v, err := cosign.LoadVerifier(pem)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("-key %s: %w", path, err))
+		}
+		all = append(all, v)
+	}
+	if o.identity != "" {
+		v, err := o.identityVerifier()
+		all, errs = append(all, v), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil || !trusts(p) {
+		return attest.AnyOf(all...), err
+	}
+	byProvenance, err := attest.ByProvenance(attest.AnyOf(all...), p.Trust)
+	return attest.AnyOf(append(all, byProvenance)...), err
+}
+
+func (o options) identityVerifier() (attest.Verifier, error) {
+	root, err := readFile(o.trustedRoot)
+	if err != nil {
+		return nil, fmt.Errorf("-trusted-root: %w", err)
+	}
+	return cosign.LoadIdentityVerifier(root, cosign.Identity{Subject: o.identity, Issuer: o.issuer})
+}
+
+// readExpect reads which runs are over.
+func readExpect(path string, image name.Digest) ([]attest.Expect, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("-expect: %w", err)
+	}
+	var s scheduler.Snapshot
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, fmt.Errorf("-expect %s: %w", path, err)
+	}
+	return attest.ExpectRuns(s, image), nil
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
+	if err == nil && len(text) > mostBytes {
+		err = fmt.Errorf("%s: larger than %d bytes", path, mostBytes)
+	}
+	return text, err
+}

@@ -1,0 +1,480 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+
+	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+)
+
+// All evidence is of the day before the image is judged.
+var (
+	noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	now  = noon.Add(12 * time.Hour)
+)
+
+// A world is a registry with an image, and the files that gate is given.
+type world struct {
+	*testing.T
+	dir    string
+	server *httptest.Server
+	image  name.Digest
+	signer attest.Signer
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	quiet := log.New(io.Discard, "", 0)
+	w := &world{T: t, dir: t.TempDir(), server: httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(quiet)))}
+	t.Cleanup(w.server.Close)
+	repo, err := name.NewRepository(strings.TrimPrefix(w.server.URL, "http://") + "/shop/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := labeled("app")
+	w.image = repo.Digest(w.do(img.Digest()).String())
+	if err := remote.Write(repo.Tag("v1"), img); err != nil {
+		t.Fatal(err)
+	}
+	k, err := keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.signer = k.signer
+	w.file("cosign.pub", k.public)
+	w.file("policy.yaml", "required: [{tasks: [unit-tests]}]")
+	return w
+}
+
+// A pair is a key as two programs have it, with another public key that has nothing to do with it.
+type pair struct {
+	signer        attest.Signer
+	public, other string
+}
+
+// Keys are made once, since encrypting one takes a while on purpose.
+var keys = sync.OnceValues(func() (pair, error) {
+	private, public, err := cosign.GenerateKey([]byte("secret"))
+	if err != nil {
+		return pair{}, err
+	}
+	_, other, err := cosign.GenerateKey(nil)
+	if err != nil {
+		return pair{}, err
+	}
+	signer, err := cosign.LoadSigner(private, []byte("secret"))
+	return pair{signer, string(public), string(other)}, err
+})
+
+func labeled(text string) v1.Image {
+	img, err := mutate.Config(empty.Image, v1.Config{Labels: map[string]string{"name": text}})
+	if err != nil {
+		panic(err)
+	}
+	return img
+}
+
+// do is for what fails only if the test is wrong.
+func (w *world) do(h v1.Hash, err error) v1.Hash {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+	return h
+}
+
+func (w *world) file(name, text string) string {
+	w.Helper()
+	path := filepath.Join(w.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		w.Fatal(err)
+	}
+	return path
+}
+
+// leave writes evidence about the image.
+func (w *world) leave(test string, p attest.Predicate) attest.Record {
+	w.Helper()
+	return w.leaveAt(w.image, test, p)
+}
+
+func (w *world) leaveAt(image name.Digest, test string, p attest.Predicate) attest.Record {
+	w.Helper()
+	r, err := attest.NewWriter(w.signer, attest.Options{Now: func() time.Time { return now }}).Write(w.Context(), image, test, p)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return r
+}
+
+func ended(r attest.Result, at time.Time) attest.TestResult {
+	return attest.TestResult{Result: r, Timestamp: at}
+}
+
+func found(findings ...attest.Finding) attest.Vulns {
+	return attest.Vulns{
+		Scanner: attest.Scanner{
+			URI: "pkg:generic/scanner", DB: attest.ScannerDB{LastUpdate: noon}, Result: append([]attest.Finding{}, findings...),
+		},
+		Metadata: attest.ScanMetadata{StartedOn: noon, FinishedOn: noon.Add(time.Minute)},
+	}
+}
+
+// finding is one of a vulnerability with a fix.
+func finding(id, severity, pkg string) attest.Finding {
+	return attest.Finding{
+		ID: id, Severity: []attest.Severity{{Method: "nvd", Score: severity}},
+		Annotations: []map[string]any{{attest.FindingPackage: pkg, attest.FindingVersion: "1.0", attest.FindingFix: "1.1"}},
+	}
+}
+
+// args are those that every call needs.
+func (w *world) args(more ...string) []string {
+	return append([]string{
+		"-image", w.image.String(), "-policy", filepath.Join(w.dir, "policy.yaml"), "-key", filepath.Join(w.dir, "cosign.pub"),
+		"-now", now.Format(time.RFC3339),
+	}, more...)
+}
+
+// A call is what gate did.
+type call struct {
+	code           int
+	stdout, stderr string
+}
+
+func nothing(string) string { return "" }
+
+func (w *world) gate(args ...string) call {
+	w.Helper()
+	var out, err bytes.Buffer
+	code := run(w.Context(), args, nothing, &out, &err)
+	return call{code, out.String(), err.String()}
+}
+
+// wants checks a call. What could not be judged prints no report, and what was judged no error.
+func (w *world) wants(c call, code int, texts ...string) {
+	w.Helper()
+	if c.code != code {
+		w.Errorf("exit code %d, want %d", c.code, code)
+	}
+	if (code == exitNotKnown) != (c.stdout == "") || (code == exitNotKnown) != strings.Contains(c.stderr, "could not judge") {
+		w.Errorf("printed %q and %q", c.stdout, c.stderr)
+	}
+	for _, text := range texts {
+		if !strings.Contains(c.stdout+c.stderr, text) {
+			w.Errorf("%q is not in\n%s%s", text, c.stdout, c.stderr)
+		}
+	}
+}
+
+func TestAllowed(t *testing.T) {
+	w := newWorld(t)
+	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.wants(w.gate(w.args()...), 0, "is allowed", "✔ test.passed", "unit-tests passed")
+}
+
+func TestDenied(t *testing.T) {
+	tests := []struct {
+		name string
+		do   func(w *world) []string // further arguments
+		want string
+	}{
+		{"nothing is known", func(*world) []string { return nil }, "✘ required.missing"},
+		{"the test failed", func(w *world) []string {
+			w.leave("unit-tests", ended(attest.Passed, noon))
+			w.leave("unit-tests", ended(attest.Failed, noon.Add(time.Hour)))
+			return nil
+		}, "✘ test.failed"},
+		{"a vulnerability", func(w *world) []string {
+			w.leave("unit-tests", found(finding("CVE-2021-44228", "critical", "log4j-core")))
+			return nil
+		}, "CVE-2021-44228 in log4j-core 1.0: critical, fixed in 1.1"},
+		{"another key", func(w *world) []string {
+			w.leave("unit-tests", ended(attest.Passed, noon))
+			k, _ := keys()
+			w.file("cosign.pub", k.other)
+			return nil
+		}, "✘ evidence.unverified"},
+		{"too old", func(w *world) []string {
+			w.leave("unit-tests", ended(attest.Passed, noon))
+			return []string{"-max-age", "11h"}
+		}, "✘ evidence.aged"},
+		{"later than the instant that is judged", func(w *world) []string {
+			w.leave("unit-tests", ended(attest.Passed, noon))
+			return []string{"-now", noon.Add(-time.Hour).Format(time.RFC3339)}
+		}, "✘ evidence.future"},
+		{"no build", func(w *world) []string {
+			w.file("policy.yaml", "{required_in_build: [{tasks: [clamav-scan]}], "+trusted+"}")
+			return nil
+		}, "✘ required_in_build.missing"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			more := test.do(w)
+			w.wants(w.gate(w.args(more...)...), exitDenied, "is denied", test.want)
+		})
+	}
+}
+
+func TestNotKnown(t *testing.T) {
+	stopped := httptest.NewServer(http.NotFoundHandler())
+	stopped.Close()
+	forbids := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="here"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer forbids.Close()
+	nobody := "@sha256:" + strings.Repeat("0", 64)
+	tests := []struct {
+		name string
+		args func(w *world) []string
+		want []string
+	}{
+		{"a registry that is down", func(w *world) []string {
+			return w.args("-image", strings.TrimPrefix(stopped.URL, "http://")+"/shop/app"+nobody)
+		}, []string{"connection refused"}},
+		{"a registry that wants credentials", func(w *world) []string {
+			return w.args("-image", strings.TrimPrefix(forbids.URL, "http://")+"/shop/app"+nobody)
+		}, []string{"This is about authentication", "docker login"}},
+		{"no such image", func(w *world) []string { return w.args("-image", w.image.Context().Name()+nobody) }, []string{"no such image"}},
+		{"no such repository", func(w *world) []string {
+			return w.args("-image", w.image.Context().Registry.Name()+"/nobody"+nobody)
+		}, []string{"no such image"}},
+		{"no policy", func(w *world) []string { return w.args("-policy", filepath.Join(w.dir, "missing.yaml")) }, []string{"-policy: ", "missing.yaml"}},
+		{"a policy that requires nothing", func(w *world) []string {
+			return w.args("-policy", w.file("bad.yaml", "required: []"))
+		}, []string{"bad.yaml", "would let everything pass"}},
+		{"all files are wrong", func(w *world) []string {
+			return w.args("-policy", w.file("bad.yaml", "requierd: []"), "-key", w.file("bad.pub", "no key"), "-key", "missing.pub",
+				"-expect", w.file("bad.json", "{"), "-identity", "a", "-issuer", "b", "-trusted-root", w.file("root.json", "[]"))
+		}, []string{"requierd", "-key " /* and its path */, "bad.pub", "-key: open missing.pub", "bad.json", "trusted root"}},
+		{"no trusted root", func(w *world) []string {
+			return w.args("-identity", "a", "-issuer", "b", "-trusted-root", "missing.json", "-expect", "missing.too")
+		}, []string{"-trusted-root: open missing.json", "-expect: open missing.too"}},
+		{"a folder that is not there", func(w *world) []string {
+			return w.args("-output-file", filepath.Join(w.dir, "missing", "report.json"))
+		}, []string{"missing", "no such file or directory"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.leave("unit-tests", ended(attest.Passed, noon)) // it would be allowed
+			w.wants(w.gate(test.args(w)...), exitNotKnown, test.want...)
+		})
+	}
+}
+
+// A registry that never answers does not hold a pipeline, and a signal ends the program.
+func TestEnds(t *testing.T) {
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer silent.Close()
+	w := newWorld(t)
+	args := w.args("-image", strings.TrimPrefix(silent.URL, "http://")+"/shop/app@sha256:"+strings.Repeat("0", 64), "-timeout", "50ms")
+	w.wants(w.gate(args...), exitNotKnown, "not done within 50ms, see -timeout")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, err bytes.Buffer
+	code := run(ctx, w.args(), nothing, &out, &err)
+	w.wants(call{code, out.String(), err.String()}, exitNotKnown, "context canceled")
+}
+
+// trusted is the trust of a policy in what the recordings of Chains say.
+const trusted = `trust: {builders: ["https://tekton.dev/chains/v2"], tasks: [{pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}]}`
+
+// A provenance of the build that the key signed meets what is required of the build.
+func TestBuild(t *testing.T) {
+	w := newWorld(t)
+	w.file("policy.yaml", "{required_in_build: [{tasks: [clamav-scan]}], required: [{tasks: [clamav-scan]}], "+trusted+"}")
+	recorded, err := os.ReadFile("../../attest/testdata/provenance/taskrun-v1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	coffee, hex := strings.Repeat("c0ffee00", 8), strings.TrimPrefix(w.image.DigestStr(), "sha256:")
+	if !bytes.Contains(recorded, []byte(coffee)) {
+		t.Fatal("the recording is of something else")
+	}
+	envelope, err := w.signer.Sign(t.Context(), attest.PayloadType, bytes.ReplaceAll(recorded, []byte(coffee), []byte(hex)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := mutate.Append(empty.Image, mutate.Addendum{
+		Layer:       static.NewLayer(envelope, attest.EnvelopeType),
+		Annotations: map[string]string{attest.AnnotationPredicateType: attest.ProvenanceTypeV02},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(w.image.Context().Tag("sha256-"+hex+".att"), held); err != nil {
+		t.Fatal(err)
+	}
+	w.wants(w.gate(w.args()...), exitAllowed, "✔ required_in_build.found", "✔ test.passed")
+}
+
+// The image's own evidence says nothing about the images of an index.
+func TestPlatforms(t *testing.T) {
+	w := newWorld(t)
+	amd64, arm64 := labeled("amd64"), labeled("arm64")
+	index := mutate.AppendManifests(empty.Index,
+		mutate.IndexAddendum{Add: amd64, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}},
+		mutate.IndexAddendum{Add: arm64},
+	)
+	repo := w.image.Context()
+	if err := remote.WriteIndex(repo.Tag("index"), index); err != nil {
+		t.Fatal(err)
+	}
+	w.image = repo.Digest(w.do(index.Digest()).String())
+	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.leaveAt(repo.Digest(w.do(amd64.Digest()).String()), "unit-tests", ended(attest.Passed, noon))
+	w.wants(w.gate(w.args()...), exitAllowed, "is an index, and is judged alone", "the 2 images")
+
+	for format, want := range map[string]string{
+		"table": "\nlinux/amd64:\n", "junit": ` (linux/amd64)" tests="1" failures="0"`, "sarif": `(linux/amd64)"`, "json": "[\n  {\n",
+	} {
+		w.wants(w.gate(w.args("-platforms", "-output", format)...), exitDenied, "required.missing", want)
+	}
+	w.wants(w.gate(w.args("-platforms")...), exitDenied, "\nof no named platform:\n")
+
+	w.leaveAt(repo.Digest(w.do(arm64.Digest()).String()), "unit-tests", ended(attest.Warned, noon))
+	out := filepath.Join(w.dir, "output")
+	w.wants(w.gate(w.args("-platforms", "-test-output", out)...), exitAllowed, "! test.warned")
+	w.holds(out, `{"result":"SUCCESS","timestamp":"2026-03-02T00:00:00Z","successes":2,"failures":0,"warnings":1}`)
+}
+
+// An image that is no index has a list of one report too, so that who reads it need not know.
+func TestPlatformsOfAnImage(t *testing.T) {
+	w := newWorld(t)
+	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.wants(w.gate(w.args("-platforms", "-output", "json")...), exitAllowed, "[\n  {\n")
+}
+
+func (w *world) holds(path, want string) {
+	w.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(text)); diff != "" {
+		w.Errorf("%s (-want +got):\n%s", filepath.Base(path), diff)
+	}
+}
+
+// A failure that is deleted does not bring an older pass back, if it was seen before.
+func TestCheckpoint(t *testing.T) {
+	w := newWorld(t)
+	remember := w.args("-checkpoint", filepath.Join(w.dir, "marks"))
+	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.wants(w.gate(remember...), exitAllowed)
+	failure := w.leave("unit-tests", ended(attest.Failed, noon.Add(time.Hour)))
+	w.wants(w.gate(remember...), exitDenied, "test.failed")
+	w.delete(failure)
+	w.wants(w.gate(w.args()...), exitAllowed, "completeness unproven")
+	w.wants(w.gate(remember...), exitDenied, "✘ evidence.gone")
+}
+
+// delete removes a record, and the tag of cosign that shows it.
+func (w *world) delete(r attest.Record) {
+	w.Helper()
+	repo := w.image.Context()
+	for _, ref := range []name.Reference{repo.Digest(r.Digest.String()), repo.Tag(strings.Replace(w.image.DigestStr(), ":", "-", 1) + ".att")} {
+		if err := remote.Delete(ref); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+// A run that is over and left nothing denies, whatever older evidence says.
+func TestExpect(t *testing.T) {
+	w := newWorld(t)
+	first := w.leave("unit-tests", ended(attest.Passed, noon))
+	expect := func(run int, record attest.Record) string {
+		s := scheduler.Snapshot{dag.ID("unit-tests"): {
+			Run: run, Phase: scheduler.PhaseFailed, Artifacts: []scheduler.Artifact{{URI: record.Repository.Name(), Digest: record.Digest.String()}},
+		}}
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.file("snapshot.json", string(text))
+	}
+	w.wants(w.gate(w.args("-expect", expect(1, first))...), exitAllowed, "complete by expected")
+	second := w.leave("unit-tests", ended(attest.Failed, noon.Add(time.Hour)))
+	w.delete(second)
+	w.wants(w.gate(w.args("-expect", expect(2, second))...), exitDenied, "✘ evidence.missing", "unit-tests#2")
+}
+
+// Any of several keys may vouch, and an identity beside them.
+func TestSeveralVouch(t *testing.T) {
+	w := newWorld(t)
+	w.leave("unit-tests", ended(attest.Passed, noon))
+	k, _ := keys()
+	another := w.file("other.pub", k.other)
+	w.wants(w.gate(append([]string{"-key", another}, w.args()...)...), exitAllowed)
+
+	root := w.file("root.json", trustedRoot(t))
+	identity := []string{"-identity", "ci@example.com", "-issuer", "https://issuer.example.com", "-trusted-root", root}
+	w.wants(w.gate(w.args(identity...)...), exitAllowed)
+	alone := append([]string{"-image", w.image.String(), "-policy", filepath.Join(w.dir, "policy.yaml")}, identity...)
+	w.wants(w.gate(alone...), exitDenied, "✘ evidence.unverified")
+}
+
+// trustedRoot is a trusted root of somebody who has signed nothing.
+func trustedRoot(t *testing.T) string {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, NotBefore: noon, NotAfter: now}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64, id := base64.StdEncoding.EncodeToString, sha256.Sum256(public)
+	return fmt.Sprintf(`{
+		"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+		"certificateAuthorities": [{
+			"uri": "https://fulcio.example.com", "subject": {"organization": "x", "commonName": "x"},
+			"certChain": {"certificates": [{"rawBytes": %q}]}, "validFor": {"start": "2026-01-01T00:00:00Z"}
+		}],
+		"tlogs": [{
+			"baseUrl": "https://rekor.example.com", "hashAlgorithm": "SHA2_256", "logId": {"keyId": %q},
+			"publicKey": {"rawBytes": %q, "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": {"start": "2026-01-01T00:00:00Z"}}
+		}]
+	}`, b64(certificate), b64(id[:]), b64(public))
+}
