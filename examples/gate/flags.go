@@ -189,7 +189,7 @@ func usage(w io.Writer) {
 Judges an image by the newest evidence about it. Exit codes:
   0  the image is allowed
   1  it is denied: there are violations, and the report tells them
-  2  it could not be judged; the error says why
+  2  it could not be judged, and the error says why; also after this help
 
 Each flag can be a variable of the environment instead: GATE_MAX_AGE stands for -max-age. GATE_KEY may hold several
 files, divided as in PATH. Flags win.

@@ -12,7 +12,7 @@
 //	1  it is denied: there are violations, and the report tells them
 //	2  it could not be judged, so nothing is known: arguments, policy, keys, registry, time or a signal; the error says which
 //
-// Anything but 0 stops the image. Under go run both 1 and 2 are 1; go build it to tell them apart.
+// Anything but 0 stops the image, and 0 stands for nothing else: with -h, too, the code is 2. Under go run both 1 and 2 are 1; go build it to tell them apart.
 //
 // # Output
 //
@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	o, err := parse(args, getenv)
 	if errors.Is(err, flag.ErrHelp) {
 		usage(stdout)
-		return exitAllowed
+		return exitNotKnown
 	}
 	err = errors.Join(err, o.clear())
 	if err == nil {

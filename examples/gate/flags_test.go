@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/testdag/testdag/attest/policy"
+)
+
+const someImage = "quay.io/team/app@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
+func TestAllMistakesAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	_, err := parse([]string{
+		"-image", "quay.io/team/app:latest", "-nonsense", "extra", "-output=yaml", "-max-age", "-1h", "-now", "yesterday",
+		"-platforms=perhaps", "-issuer", "https://example.com", "---", "-output-file", dir, "-test-output", "/dev/null", "-timeout",
+	}, nothing)
+	if err == nil {
+		t.Fatal("no mistake")
+	}
+	for _, want := range []string{
+		"-image:", "-nonsense", `unexpected argument "extra"`, "want table, json, junit or sarif", "want more than nothing", "yesterday",
+		`"perhaps"`, "-policy is required", "-identity, -issuer and -trusted-root", "bad flag syntax: ---", `-output-file: there is something`,
+		"-test-output: there is something", "needs an argument: -timeout",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in\n%v", want, err)
+		}
+	}
+}
+
+func TestRequiredArguments(t *testing.T) {
+	_, err := parse([]string{"-output-file", "x", "-test-output", "x"}, nothing)
+	want := []string{
+		"-image is required, as REPOSITORY@DIGEST", "-policy is required",
+		"-key is required, or -identity with -issuer and -trusted-root: who may vouch for evidence",
+		"-output-file and -test-output name the same file",
+	}
+	if err == nil {
+		t.Fatal("no mistake")
+	}
+	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Each flag has its variable, and flags win.
+func TestEnvironment(t *testing.T) {
+	image, err := name.NewDigest(someImage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{
+		"GATE_IMAGE": someImage, "GATE_POLICY": "p", "GATE_KEY": "a" + string(filepath.ListSeparator) + "b", "GATE_IDENTITY": "i",
+		"GATE_ISSUER": "s", "GATE_TRUSTED_ROOT": "r", "GATE_EXPECT": "e", "GATE_CHECKPOINT": "c", "GATE_MAX_AGE": "1h",
+		"GATE_NOW": "2026-03-02T00:00:00Z", "GATE_TIMEOUT": "2m", "GATE_OUTPUT": "json", "GATE_OUTPUT_FILE": "o",
+		"GATE_TEST_OUTPUT": "t", "GATE_PLATFORMS": "true",
+	}
+	new(options).flags().VisitAll(func(f *flag.Flag) {
+		if env[variable(f.Name)] == "" {
+			t.Errorf("-%s is not tried", f.Name)
+		}
+	})
+	want := options{
+		image: image, policy: "p", keys: []string{"a", "b"}, identity: "i", issuer: "s", trustedRoot: "r", expect: "e", checkpoint: "c",
+		maxAge: time.Hour, now: now, timeout: 2 * time.Minute, output: "json", outputFile: "o", testOutput: "t", platforms: true,
+	}
+	check := func(args []string) {
+		t.Helper()
+		got, err := parse(args, func(key string) string { return env[key] })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}), cmp.Comparer(func(a, b name.Digest) bool { return a == b })); diff != "" {
+			t.Error(diff)
+		}
+	}
+	check(nil)
+	want.policy, want.keys, want.platforms, want.timeout, want.output = "q", []string{"c"}, false, time.Minute, "sarif"
+	check([]string{"-policy", "q", "-key=c", "-platforms=false", "-timeout", "1m", "-output", "sarif"})
+
+	env["GATE_NOW"], env["GATE_TIMEOUT"] = "noon", "0s"
+	if _, err := parse(nil, func(key string) string { return env[key] }); err == nil ||
+		!strings.Contains(err.Error(), "GATE_NOW") || !strings.Contains(err.Error(), "GATE_TIMEOUT") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A parameter of a Task that was not given comes as an empty value.
+func TestEmptyValues(t *testing.T) {
+	var args []string
+	new(options).flags().VisitAll(func(f *flag.Flag) { args = append(args, "-"+f.Name+"=") })
+	args = append(args, "-image", someImage, "-policy", "p", "-key", "k")
+	got, err := parse(args, nothing)
+	if err != nil || got.output != "table" || got.timeout != defaultTimeout || got.maxAge != 0 || len(got.keys) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"-h"}, {"-nonsense", "--help"}} {
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), args, nothing, &out, &errs); code != exitNotKnown || errs.Len() > 0 {
+			t.Errorf("exit code %d: %s", code, &errs)
+		}
+		new(options).flags().VisitAll(func(f *flag.Flag) {
+			if !strings.Contains(out.String(), "\n  -"+f.Name) {
+				t.Errorf("-%s is not in\n%s", f.Name, &out)
+			}
+		})
+		for _, want := range []string{"0  the image is allowed", "1  it is denied", "2  it could not be judged", "GATE_MAX_AGE"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%q is not in\n%s", want, &out)
+			}
+		}
+	}
+}
+
+// The policy to start from is one, and so is what it has commented out.
+func TestPolicyYAML(t *testing.T) {
+	text, err := os.ReadFile("policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := policy.Parse(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Required) != 2 || len(p.Vulnerabilities.Exceptions) != 1 || trusts(p) {
+		t.Errorf("%+v", p)
+	}
+	code := regexp.MustCompile(`(?m)^# ((required_in_build|trust):|  .*)$`).ReplaceAll(text, []byte("$1"))
+	p, err = policy.Parse(bytes.NewReader(code))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, code)
+	}
+	if len(p.RequiredInBuild) != 1 || !trusts(p) {
+		t.Errorf("%+v", p)
+	}
+}
+
+// What task.yaml hands to gate is what gate takes.
+func TestTaskYAML(t *testing.T) {
+	text, err := os.ReadFile("task.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var task struct {
+		APIVersion string `yaml:"apiVersion"`
+		Kind       string
+		Spec       struct {
+			Params     []struct{ Name, Default string }
+			Workspaces []struct{ Name string }
+			Results    []struct{ Name string }
+			Steps      []struct {
+				Image         string
+				Command, Args []string
+			}
+		}
+	}
+	if err := yaml.Unmarshal(text, &task); err != nil {
+		t.Fatal(err)
+	}
+	if task.APIVersion != "tekton.dev/v1" || task.Kind != "Task" || len(task.Spec.Steps) != 1 {
+		t.Fatalf("%+v", task)
+	}
+	known := map[string]string{"params.IMAGE": someImage}
+	for _, p := range task.Spec.Params {
+		if p.Name != "IMAGE" {
+			known["params."+p.Name] = p.Default
+		}
+	}
+	dir := t.TempDir()
+	for _, w := range task.Spec.Workspaces {
+		known["workspaces."+w.Name+".path"] = filepath.Join(dir, w.Name)
+		if err := os.Mkdir(filepath.Join(dir, w.Name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range task.Spec.Results {
+		known["results."+r.Name+".path"] = filepath.Join(dir, r.Name)
+	}
+	var args []string
+	for _, arg := range task.Spec.Steps[0].Args {
+		args = append(args, regexp.MustCompile(`\$\(([^)]*)\)`).ReplaceAllStringFunc(arg, func(v string) string {
+			value, ok := known[v[2:len(v)-1]]
+			if !ok {
+				t.Errorf("%s is not declared", v)
+			}
+			return value
+		}))
+	}
+	o, err := parse(args, nothing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.testOutput != filepath.Join(dir, "TEST_OUTPUT") || o.output != "sarif" || !o.platforms || len(o.keys) != 1 {
+		t.Errorf("%+v", o)
+	}
+}
