@@ -82,9 +82,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		if err == nil {
 			return exitCode(images)
 		}
-		if ctx.Err() != nil {
-			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		}
 	}
 	err = errors.Join(err, o.writeTestOutput(nil))
 	fmt.Fprintf(stderr, "gate: could not judge: %s\n", told(err))

@@ -341,6 +341,11 @@ func TestBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.wants(w.gate(w.args()...), exitAllowed, "✔ required_in_build.found", "✔ test.passed")
+
+	// Evidence that the key itself signed counts as it does without trust.
+	w.file("policy.yaml", "{required: [{tasks: [unit-tests]}], "+trusted+"}")
+	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.wants(w.gate(w.args()...), exitAllowed, "✔ test.passed", "unit-tests passed")
 }
 
 // The image's own evidence says nothing about the images of an index.

@@ -251,6 +251,14 @@ func TestSARIF(t *testing.T) {
 	}
 }
 
+// A list that is absent would say that nothing was judged.
+func TestSARIFOfNothing(t *testing.T) {
+	var out bytes.Buffer
+	if err := writeSARIF(&out, []judged{{}}); err != nil || !strings.Contains(out.String(), `"results": []`) || !strings.Contains(out.String(), `"rules": []`) {
+		t.Errorf("%v: %s", err, &out)
+	}
+}
+
 // The same note about the next image of the repository has the same fingerprint; another has another.
 func TestFingerprint(t *testing.T) {
 	of := func(repository, platform, digit string, n policy.Note) string {
