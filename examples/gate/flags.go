@@ -18,7 +18,7 @@ import (
 
 const defaultTimeout = 10 * time.Minute
 
-// Options are the arguments, checked as far as that can be done without reading anything.
+// options are the arguments, checked as far as that can be done without reading anything.
 type options struct {
 	image       name.Digest
 	platforms   bool
@@ -167,8 +167,9 @@ func variable(flag string) string {
 	return "GATE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// check says what is missing, and what does not go together.
-func (o options) check() (mistakes []error) {
+// check says what is missing, and what does not go together. A file that is read is not taken for one to write, since
+// those are removed first.
+func (o *options) check() (mistakes []error) {
 	wrong := func(is bool, text string) {
 		if is {
 			mistakes = append(mistakes, errors.New(text))
@@ -180,7 +181,24 @@ func (o options) check() (mistakes []error) {
 	wrong(len(o.keys) == 0 && !identity, "-key is required, or -identity with -issuer and -trusted-root: who may vouch for evidence")
 	wrong(identity && (o.identity == "" || o.issuer == "" || o.trustedRoot == ""), "-identity, -issuer and -trusted-root are of use only together")
 	wrong(o.outputFile != "" && o.outputFile == o.testOutput, "-output-file and -test-output name the same file")
+	read := append([]string{o.policy, o.expect, o.trustedRoot}, o.keys...)
+	for _, out := range []*string{&o.outputFile, &o.testOutput} {
+		if slices.ContainsFunc(read, func(in string) bool { return sameFile(in, *out) }) {
+			mistakes = append(mistakes, fmt.Errorf("%s is to be read, and would be replaced by the report", *out))
+			*out = ""
+		}
+	}
 	return mistakes
+}
+
+// sameFile reports whether both names lead to one file that is there.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
 }
 
 func usage(w io.Writer) {

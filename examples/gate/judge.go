@@ -20,7 +20,7 @@ import (
 // mostBytes is how large a file may be that is read whole.
 const mostBytes = 64 << 20
 
-// Judged is an image with what was decided about it.
+// judged is an image with what was decided about it.
 type judged struct {
 	platform string // of an image that an index lists, "linux/arm64"
 	report   policy.Report

@@ -17,8 +17,10 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/policy"
@@ -135,6 +137,43 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
+// Whatever the text, JSON says it and is printable, and XML holds it.
+func TestAnyText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String().Draw(t, "text")
+		if bytes := rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(t, "bytes"); rapid.Bool().Draw(t, "raw") {
+			text += string(bytes)
+		}
+		notes := []policy.Note{{Msg: text, Metadata: policy.Metadata{Code: policy.CodeDenied, Term: policy.Term{text}}}}
+		images := []judged{{platform: text, report: policy.Report{Image: "image", Violations: notes, Warnings: notes, Successes: notes}}}
+		for format, write := range formats {
+			if format == "table" {
+				continue // Judge has made messages printable
+			}
+			var out bytes.Buffer
+			if err := write(options{}, &out, images); err != nil {
+				t.Fatal(err)
+			}
+			if strings.ContainsFunc(out.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+				t.Fatalf("%s: %q", format, &out)
+			}
+			var back struct{ Violations []struct{ Msg string } }
+			switch format {
+			case "junit":
+				suites(t, out.String())
+			case "json":
+				if err := json.Unmarshal(out.Bytes(), &back); err != nil || utf8.ValidString(text) && back.Violations[0].Msg != text {
+					t.Fatalf("%v: %q is %q", err, text, back)
+				}
+			default:
+				if !json.Valid(out.Bytes()) {
+					t.Fatalf("not JSON: %s", &out)
+				}
+			}
+		}
+	})
+}
+
 // An error shows what a registry answered.
 func TestHostileError(t *testing.T) {
 	got := told(fmt.Errorf("one\x1b[2J\ntwo"))
@@ -144,7 +183,7 @@ func TestHostileError(t *testing.T) {
 }
 
 // suites reads JUnit as strictly as XML can be read.
-func suites(t *testing.T, text string) junitSuites {
+func suites(t rapid.TB, text string) junitSuites {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(text))
 	for {
@@ -371,6 +410,29 @@ func TestFilesAreWholeOrNotThere(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string(nil), file()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A policy that is named as the place for the report is still there afterwards.
+func TestWhatIsReadIsNotReplaced(t *testing.T) {
+	for _, flag := range []string{"-output-file", "-test-output"} {
+		for _, file := range []string{"policy.yaml", "cosign.pub", "root.json", "runs.json"} {
+			w := newWorld(t)
+			w.file("root.json", "root")
+			w.file("runs.json", "runs")
+			before, err := os.ReadFile(filepath.Join(w.dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			link := filepath.Join(w.dir, "link") // the same file by another name
+			if err := os.Link(filepath.Join(w.dir, file), link); err != nil {
+				t.Fatal(err)
+			}
+			c := w.gate(w.args("-trusted-root", filepath.Join(w.dir, "root.json"), "-identity", "a", "-issuer", "b",
+				"-expect", filepath.Join(w.dir, "runs.json"), flag, link)...)
+			w.wants(c, exitNotKnown, "link is to be read")
+			w.holds(link, string(before))
+		}
 	}
 }
 
