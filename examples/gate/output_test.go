@@ -174,6 +174,16 @@ func TestAnyText(t *testing.T) {
 	})
 }
 
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"CVE-1 in Größe": "CVE-1 in Größe", "": "", "a\nb": `"a\nb"`, "a\xff": `"a\xff"`, "\u009b": `"\u009b"`,
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("%q is %s", text, got)
+		}
+	}
+}
+
 // An error shows what a registry answered.
 func TestHostileError(t *testing.T) {
 	got := told(fmt.Errorf("one\x1b[2J\ntwo"))

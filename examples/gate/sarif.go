@@ -124,7 +124,7 @@ func (s *sarif) add(image judged, notes []policy.Note, kind, level string) {
 		s.results = append(s.results, sarifResult{
 			RuleID:    code,
 			RuleIndex: slices.IndexFunc(s.rules, func(r sarifRule) bool { return r.ID == code }),
-			Kind:      kind, Level: level, Message: sarifText{printable(n.Msg)},
+			Kind:      kind, Level: level, Message: sarifText{n.Msg},
 			Locations: []sarifLocation{{
 				Physical: sarifPhysical{sarifArtifact{"oci://" + image.report.Image}},
 				Logical:  []sarifLogical{{Name: image.name(), Kind: "image"}},
