@@ -24,6 +24,7 @@ type options struct {
 	platforms   bool
 	policy      string
 	keys        []string
+	builderKeys []string
 	identity    string
 	issuer      string
 	trustedRoot string
@@ -51,10 +52,9 @@ func (o *options) flags() *flag.FlagSet {
 		return err
 	}))
 	f.StringVar(&o.policy, "policy", "", "`FILE` with the policy")
-	f.Func("key", "`FILE` with a public key that may vouch for evidence and sign provenance; may be given several times", optional(func(s string) error {
-		o.keys = append(o.keys, s)
-		return nil
-	}))
+	f.Func("key", "`FILE` with a public key that may vouch for evidence; may be given several times", optional(several(&o.keys)))
+	f.Func("provenance-key", "`FILE` with a public key that may sign provenance, and nothing else, as that of Tekton Chains; may be given several times"+
+		" (default: those of -key and the identity)", optional(several(&o.builderKeys)))
 	f.StringVar(&o.identity, "identity", "", "`SUBJECT` of certificates that may vouch, beside keys; needs -issuer and -trusted-root")
 	f.StringVar(&o.issuer, "issuer", "", "`URL` of the issuer that vouched for the identity")
 	f.StringVar(&o.trustedRoot, "trusted-root", "", "`FILE` with the sigstore trusted root, as JSON")
@@ -84,6 +84,13 @@ func optional(set func(string) error) func(string) error {
 			return nil
 		}
 		return set(s)
+	}
+}
+
+func several(into *[]string) func(string) error {
+	return func(s string) error {
+		*into = append(*into, s)
+		return nil
 	}
 }
 
@@ -130,7 +137,7 @@ func parse(args []string, getenv func(string) string) (options, error) {
 			return
 		}
 		values := []string{value}
-		if one.Name == "key" {
+		if one.Name == "key" || one.Name == "provenance-key" {
 			values = filepath.SplitList(value)
 		}
 		for _, value := range values {
@@ -178,10 +185,11 @@ func (o *options) check() (mistakes []error) {
 	identity := o.identity != "" || o.issuer != "" || o.trustedRoot != ""
 	wrong(o.image == name.Digest{}, "-image is required, as REPOSITORY@DIGEST")
 	wrong(o.policy == "", "-policy is required")
-	wrong(len(o.keys) == 0 && !identity, "-key is required, or -identity with -issuer and -trusted-root: who may vouch for evidence")
+	wrong(len(o.keys)+len(o.builderKeys) == 0 && !identity,
+		"-key is required, or -provenance-key, or -identity with -issuer and -trusted-root: who may vouch for evidence")
 	wrong(identity && (o.identity == "" || o.issuer == "" || o.trustedRoot == ""), "-identity, -issuer and -trusted-root are of use only together")
 	wrong(o.outputFile != "" && o.outputFile == o.testOutput, "-output-file and -test-output name the same file")
-	read := append([]string{o.policy, o.expect, o.trustedRoot}, o.keys...)
+	read := slices.Concat([]string{o.policy, o.expect, o.trustedRoot}, o.keys, o.builderKeys)
 	for _, out := range []*string{&o.outputFile, &o.testOutput} {
 		if slices.ContainsFunc(read, func(in string) bool { return sameFile(in, *out) }) {
 			mistakes = append(mistakes, fmt.Errorf("%s is to be read, and would be replaced by the report", *out))
@@ -209,8 +217,8 @@ Judges an image by the newest evidence about it. Exit codes:
   1  it is denied: there are violations, and the report tells them
   2  it could not be judged, and the error says why; also after this help
 
-Each flag can be a variable of the environment instead: GATE_MAX_AGE stands for -max-age. GATE_KEY may hold several
-files, divided as in PATH. Flags win.
+Each flag can be a variable of the environment instead: GATE_MAX_AGE stands for -max-age. GATE_KEY and
+GATE_PROVENANCE_KEY may hold several files, divided as in PATH. Flags win.
 
 `)
 	f := new(options).flags()

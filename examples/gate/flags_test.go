@@ -43,7 +43,7 @@ func TestRequiredArguments(t *testing.T) {
 	_, err := parse([]string{"-output-file", "x", "-test-output", "x"}, nothing)
 	want := []string{
 		"-image is required, as REPOSITORY@DIGEST", "-policy is required",
-		"-key is required, or -identity with -issuer and -trusted-root: who may vouch for evidence",
+		"-key is required, or -provenance-key, or -identity with -issuer and -trusted-root: who may vouch for evidence",
 		"-output-file and -test-output name the same file",
 	}
 	if err == nil {
@@ -61,7 +61,7 @@ func TestEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := map[string]string{
-		"GATE_IMAGE": someImage, "GATE_POLICY": "p", "GATE_KEY": "a" + string(filepath.ListSeparator) + "b", "GATE_IDENTITY": "i",
+		"GATE_IMAGE": someImage, "GATE_POLICY": "p", "GATE_KEY": "a" + string(filepath.ListSeparator) + "b", "GATE_IDENTITY": "i", "GATE_PROVENANCE_KEY": "c" + string(filepath.ListSeparator) + "d",
 		"GATE_ISSUER": "s", "GATE_TRUSTED_ROOT": "r", "GATE_EXPECT": "e", "GATE_CHECKPOINT": "c", "GATE_MAX_AGE": "1h",
 		"GATE_NOW": "2026-03-02T00:00:00Z", "GATE_TIMEOUT": "2m", "GATE_OUTPUT": "json", "GATE_OUTPUT_FILE": "o",
 		"GATE_TEST_OUTPUT": "t", "GATE_PLATFORMS": "true",
@@ -72,7 +72,7 @@ func TestEnvironment(t *testing.T) {
 		}
 	})
 	want := options{
-		image: image, policy: "p", keys: []string{"a", "b"}, identity: "i", issuer: "s", trustedRoot: "r", expect: "e", checkpoint: "c",
+		image: image, policy: "p", keys: []string{"a", "b"}, builderKeys: []string{"c", "d"}, identity: "i", issuer: "s", trustedRoot: "r", expect: "e", checkpoint: "c",
 		maxAge: time.Hour, now: now, timeout: 2 * time.Minute, output: "json", outputFile: "o", testOutput: "t", platforms: true,
 	}
 	check := func(args []string) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -91,6 +92,9 @@ func open(o options) (gate, error) {
 	if err := errors.Join(policyErr, verifierErr, expectErr); err != nil {
 		return gate{}, err
 	}
+	if len(o.builderKeys) > 0 && !trusts(p) {
+		return gate{}, fmt.Errorf("-provenance-key is of no use: %s has no trust, which says whose provenance counts", o.policy)
+	}
 	g := gate{policy: p, expect: expect, now: o.now}
 	opts := attest.Options{MaxAge: o.maxAge}
 	if o.now.IsZero() {
@@ -117,31 +121,42 @@ func readPolicy(path string) (policy.Policy, error) {
 	return p, nil
 }
 
-// verifier believes the keys and the identity, and provenance that they signed if the policy trusts any.
+// verifier believes the keys and the identity, and provenance if the policy trusts any. Who may sign that can be somebody
+// else: a key that tests sign with would otherwise be good for a build, too.
 func (o options) verifier(p policy.Policy) (attest.Verifier, error) {
-	var all []attest.Verifier
-	var errs []error
-	for _, path := range o.keys {
-		pem, err := readFile(path)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("-key: %w", err))
+	all, err := loadKeys("-key", o.keys)
+	builders, buildersErr := loadKeys("-provenance-key", o.builderKeys)
+	var identityErr error
+	if o.identity != "" {
+		var v attest.Verifier
+		v, identityErr = o.identityVerifier()
+		all = append(all, v)
+	}
+	if err := errors.Join(err, buildersErr, identityErr); err != nil || !trusts(p) {
+		return attest.AnyOf(all...), err
+	}
+	if len(builders) == 0 {
+		builders = all
+	}
+	byProvenance, err := attest.ByProvenance(attest.AnyOf(builders...), p.Trust)
+	return attest.AnyOf(append(slices.Clone(all), byProvenance)...), err
+}
+
+// loadKeys reads public keys, and reports each that is none.
+func loadKeys(flag string, paths []string) (all []attest.Verifier, err error) {
+	for _, path := range paths {
+		pem, readErr := readFile(path)
+		if readErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", flag, readErr))
 			continue
 		}
-		v, err := cosign.LoadVerifier(pem)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("-key %s: %w", path, err))
+		v, keyErr := cosign.LoadVerifier(pem)
+		if keyErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s %s: %w", flag, path, keyErr))
 		}
 		all = append(all, v)
 	}
-	if o.identity != "" {
-		v, err := o.identityVerifier()
-		all, errs = append(all, v), append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil || !trusts(p) {
-		return attest.AnyOf(all...), err
-	}
-	byProvenance, err := attest.ByProvenance(attest.AnyOf(all...), p.Trust)
-	return attest.AnyOf(append(all, byProvenance)...), err
+	return all, err
 }
 
 func (o options) identityVerifier() (attest.Verifier, error) {

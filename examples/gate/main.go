@@ -6,6 +6,9 @@
 // policy says whom to trust for that, judges the image by it with package attest/policy, and prints the report.
 // policy.yaml beside this file is a policy to start from, task.yaml a Tekton Task that runs gate.
 //
+// Who holds a key of -key may vouch for evidence. Without -provenance-key it may sign provenance too, and so say that a
+// trusted builder made the image; where tests sign with keys of their own, builds should have another.
+//
 // # Exit codes
 //
 //	0  the image is allowed

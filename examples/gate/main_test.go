@@ -318,34 +318,64 @@ const trusted = `trust: {builders: ["https://tekton.dev/chains/v2"], tasks: [{pa
 func TestBuild(t *testing.T) {
 	w := newWorld(t)
 	w.file("policy.yaml", "{required_in_build: [{tasks: [clamav-scan]}], required: [{tasks: [clamav-scan]}], "+trusted+"}")
-	recorded, err := os.ReadFile("../../attest/testdata/provenance/taskrun-v1.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	coffee, hex := strings.Repeat("c0ffee00", 8), strings.TrimPrefix(w.image.DigestStr(), "sha256:")
-	if !bytes.Contains(recorded, []byte(coffee)) {
-		t.Fatal("the recording is of something else")
-	}
-	envelope, err := w.signer.Sign(t.Context(), attest.PayloadType, bytes.ReplaceAll(recorded, []byte(coffee), []byte(hex)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	held, err := mutate.Append(empty.Image, mutate.Addendum{
-		Layer:       static.NewLayer(envelope, attest.EnvelopeType),
-		Annotations: map[string]string{attest.AnnotationPredicateType: attest.ProvenanceTypeV02},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Write(w.image.Context().Tag("sha256-"+hex+".att"), held); err != nil {
-		t.Fatal(err)
-	}
+	w.built()
 	w.wants(w.gate(w.args()...), exitAllowed, "✔ required_in_build.found", "✔ test.passed")
 
 	// Evidence that the key itself signed counts as it does without trust.
 	w.file("policy.yaml", "{required: [{tasks: [unit-tests]}], "+trusted+"}")
 	w.leave("unit-tests", ended(attest.Passed, noon))
 	w.wants(w.gate(w.args()...), exitAllowed, "✔ test.passed", "unit-tests passed")
+}
+
+// A key that tests sign with is not good for a build, if that has a key of its own, nor the other way round.
+func TestProvenanceKey(t *testing.T) {
+	w := newWorld(t)
+	w.built()
+	w.leave("unit-tests", ended(attest.Passed, noon))
+	k, _ := keys()
+	mine, other := filepath.Join(w.dir, "cosign.pub"), w.file("other.pub", k.other)
+	judge := func(key, provenanceKey string) call {
+		args := []string{"-image", w.image.String(), "-policy", filepath.Join(w.dir, "policy.yaml"), "-now", now.Format(time.RFC3339)}
+		return w.gate(append(args, "-key", key, "-provenance-key", provenanceKey)...)
+	}
+	w.wants(judge(mine, mine), exitNotKnown, "-provenance-key is of no use")
+
+	w.file("policy.yaml", "{required_in_build: [{tasks: [clamav-scan]}], "+trusted+"}")
+	w.wants(judge(other, mine), exitAllowed, "✔ required_in_build.found")
+	w.wants(judge("", mine), exitAllowed, "✔ required_in_build.found")
+	w.wants(judge(mine, other), exitDenied, "✘ required_in_build.missing")
+
+	w.file("policy.yaml", "{required: [{tasks: [unit-tests]}], "+trusted+"}")
+	w.wants(judge(mine, other), exitAllowed, "✔ test.passed")
+	w.wants(judge(other, mine), exitDenied, "✘ evidence.unverified")
+	w.wants(judge(mine, "missing.pub"), exitNotKnown, "-provenance-key: open missing.pub")
+}
+
+// built attaches the provenance of a TaskRun to the image, as a recording of Chains has it.
+func (w *world) built() {
+	w.Helper()
+	recorded, err := os.ReadFile("../../attest/testdata/provenance/taskrun-v1.json")
+	if err != nil {
+		w.Fatal(err)
+	}
+	coffee, hex := strings.Repeat("c0ffee00", 8), strings.TrimPrefix(w.image.DigestStr(), "sha256:")
+	if !bytes.Contains(recorded, []byte(coffee)) {
+		w.Fatal("the recording is of something else")
+	}
+	envelope, err := w.signer.Sign(w.Context(), attest.PayloadType, bytes.ReplaceAll(recorded, []byte(coffee), []byte(hex)))
+	if err != nil {
+		w.Fatal(err)
+	}
+	held, err := mutate.Append(empty.Image, mutate.Addendum{
+		Layer:       static.NewLayer(envelope, attest.EnvelopeType),
+		Annotations: map[string]string{attest.AnnotationPredicateType: attest.ProvenanceTypeV02},
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := remote.Write(w.image.Context().Tag("sha256-"+hex+".att"), held); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // The image's own evidence says nothing about the images of an index.
