@@ -351,18 +351,38 @@ func TestProvenanceKey(t *testing.T) {
 	w.wants(judge(mine, "missing.pub"), exitNotKnown, "-provenance-key: open missing.pub")
 }
 
-// built attaches the provenance of a TaskRun to the image, as a recording of Chains has it.
+// What nobody signed counts by the provenance of the task that made it, as in Konflux.
+func TestVouchedForByProvenance(t *testing.T) {
+	w := newWorld(t)
+	w.file("policy.yaml", "{required: [{tasks: [clamav-scan]}], "+trusted+"}")
+	opts := attest.Options{Now: func() time.Time { return now }, Form: attest.FormStatement}
+	r, err := attest.NewWriter(nil, opts).Write(t.Context(), w.image, "clamav-scan", ended(attest.Passed, noon.Add(-time.Minute)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.wants(w.gate(w.args()...), exitDenied, "✘ evidence.unverified")
+	w.made(r.Digest)
+	w.wants(w.gate(w.args()...), exitAllowed, "✔ test.passed", "by the provenance", ", provenance ")
+}
+
+// built attaches provenance to the image.
 func (w *world) built() {
+	w.Helper()
+	w.made(w.do(v1.NewHash(w.image.DigestStr())))
+}
+
+// made attaches to a manifest the provenance of a TaskRun that made it, as a recording of Chains has it.
+func (w *world) made(manifest v1.Hash) {
 	w.Helper()
 	recorded, err := os.ReadFile("../../attest/testdata/provenance/taskrun-v1.json")
 	if err != nil {
 		w.Fatal(err)
 	}
-	coffee, hex := strings.Repeat("c0ffee00", 8), strings.TrimPrefix(w.image.DigestStr(), "sha256:")
+	coffee := strings.Repeat("c0ffee00", 8)
 	if !bytes.Contains(recorded, []byte(coffee)) {
 		w.Fatal("the recording is of something else")
 	}
-	envelope, err := w.signer.Sign(w.Context(), attest.PayloadType, bytes.ReplaceAll(recorded, []byte(coffee), []byte(hex)))
+	envelope, err := w.signer.Sign(w.Context(), attest.PayloadType, bytes.ReplaceAll(recorded, []byte(coffee), []byte(manifest.Hex)))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -373,7 +393,7 @@ func (w *world) built() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	if err := remote.Write(w.image.Context().Tag("sha256-"+hex+".att"), held); err != nil {
+	if err := remote.Write(w.image.Context().Tag("sha256-"+manifest.Hex+".att"), held); err != nil {
 		w.Fatal(err)
 	}
 }
