@@ -13,7 +13,7 @@
 //		return report.WriteTable(os.Stdout)
 //	}
 //
-// Judge is a pure function: it reads no registry, no file and no clock.
+// Judge is a pure function: it reads no registry, no file and no clock. Package examples/gate is the whole program.
 //
 // # The file
 //

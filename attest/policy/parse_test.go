@@ -132,6 +132,8 @@ func TestParseRefuses(t *testing.T) {
 		{"builds without trust", "required_in_build: [{tasks: [a]}]", []string{"policy: trust: required by required_in_build"}},
 		{"builds without builders", "required_in_build: [{tasks: [a]}]\ntrust: {tasks: [{pattern: p}]}", []string{"policy: trust: required by required_in_build"}},
 		{"builds without tasks", "required_in_build: [{tasks: [a]}]\ntrust: {builders: [b]}", []string{"policy: trust: required by required_in_build"}},
+		{"trust in builders alone", "required: [{tasks: [a]}]\ntrust: {builders: [b]}", []string{"policy: trust: builders and tasks are needed both"}},
+		{"trust in tasks alone", "required: [{tasks: [a]}]\ntrust: {tasks: [{pattern: p}]}", []string{"policy: trust: builders and tasks are needed both"}},
 		{"trust in everybody", "required: [{tasks: [a]}]\ntrust: {builders: ['*'], tasks: [{pattern: '*'}]}", []string{"Builders[0]", "Tasks[0].Pattern"}},
 		{"strict that is neither", "required: [{tasks: [a]}]\nstrict: very", []string{"policy: line 2: want true or false"}},
 		{"strict that is a list", "required: [{tasks: [a]}]\nstrict: [true]", []string{"policy: line 2: want true or false"}},

@@ -120,6 +120,9 @@ func (p Policy) Validate() error {
 		c.add("required", "neither this nor required_in_build names a task; a policy that requires nothing would let everything pass")
 	}
 	c.vulnerabilities(p.Vulnerabilities)
+	if (len(p.Trust.Builders) == 0) != (len(p.Trust.Tasks) == 0) {
+		c.add("trust", "builders and tasks are needed both; with one alone nothing is trusted")
+	}
 	return errors.Join(errors.Join(c...), p.Trust.Validate())
 }
 
@@ -239,7 +242,8 @@ func among(e, other Entry, named bool) []AnyOf {
 }
 
 // Tests returns the tests that the policy asks about in any of its entries, those of builds left out: what to ask
-// [attest.Resolver.Newests] for. Each comes with every type of predicate, by name.
+// [attest.Resolver.Newests] for, unless there are none, which would ask it for everything. Each comes with every type of
+// predicate, by name.
 func (p Policy) Tests() []attest.Test {
 	var names []string
 	for _, e := range p.Required {

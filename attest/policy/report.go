@@ -46,6 +46,15 @@ func (t Term) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]string(t))
 }
 
+// UnmarshalJSON reads both.
+func (t *Term) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] != '"' {
+		return json.Unmarshal(b, (*[]string)(t))
+	}
+	*t = Term{""}
+	return json.Unmarshal(b, &(*t)[0])
+}
+
 // A Code says what kind of Note it is. Codes outlive a release.
 type Code string
 

@@ -128,6 +128,26 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// Other programs in Go read the JSON as what it was.
+func TestJSONIsReadBack(t *testing.T) {
+	want := shortReport(t)
+	b, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Report
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	var term Term
+	if err := json.Unmarshal([]byte("7"), &term); err == nil {
+		t.Errorf("7 was read as %v", term)
+	}
+}
+
 // Text that others wrote is one printable line of bounded length.
 func TestShown(t *testing.T) {
 	for text, want := range map[string]string{
