@@ -2,12 +2,16 @@ package scan
 
 import "fmt"
 
-// An UnknownFormatError reports content that is no report of any known format.
+// An UnknownFormatError reports content that is no report of any known format, or a format that is not known.
 type UnknownFormatError struct {
-	Begin string // the first bytes of it
+	Format Format // that was asked for, if any
+	Begin  string // the first bytes of the content
 }
 
 func (e *UnknownFormatError) Error() string {
+	if e.Format != "" {
+		return fmt.Sprintf("scan: no format is called %.40q", string(e.Format))
+	}
 	return fmt.Sprintf("scan: no report that is known begins with %.40q; name its format if it is one of those that are read", e.Begin)
 }
 

@@ -1,6 +1,10 @@
 package scan
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"errors"
 	"io"
 	"time"
 
@@ -45,17 +49,63 @@ type Options struct {
 // [*attest.LimitError].
 type Limits struct {
 	ReportBytes int64 // the whole report; default 1 GiB
-	ValueBytes  int64 // one piece of it: a text, a line, a finding; default 1 MiB
-	Findings    int   // findings, packages of a Clair report, and names of failed tests; default 100,000
+	ValueBytes  int64 // one piece of it: a text, a line, all that is kept of a finding; default 1 MiB
+	Findings    int   // findings, rules of a tool, names in one object, and names of failed tests; default 100,000
 }
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		ReportBytes: cmp.Or(l.ReportBytes, 1<<30),
+		ValueBytes:  cmp.Or(l.ValueBytes, 1<<20),
+		Findings:    cmp.Or(l.Findings, 100_000),
+	}
+}
+
+// A converter reads a report of one format, from its first byte on. The limits of its options are filled in, and that on
+// the bytes of the report is kept by what it reads from.
+type converter func(in io.Reader, opts Options) (attest.Predicate, error)
+
+var converters = map[Format]converter{
+	Trivy:      vulnerabilities(Trivy, "pkg:github/aquasecurity/trivy", trivy),
+	Grype:      vulnerabilities(Grype, "pkg:github/anchore/grype", grype),
+	Clair:      vulnerabilities(Clair, "pkg:github/quay/clair", clair),
+	Quay:       vulnerabilities(Quay, "pkg:github/quay/clair", quay),
+	OSVScanner: vulnerabilities(OSVScanner, "pkg:github/google/osv-scanner", osvScanner),
+	SARIF:      vulnerabilities(SARIF, "", sarif),
+	ClamAV:     clamAV,
+	TestOutput: testOutput,
+	JUnit:      jUnit,
+	GoTest:     goTest,
+}
+
+// byteOrderMark is what some tools put before UTF-8.
+const byteOrderMark = "\ufeff"
 
 // Convert reads a report and returns what it says: an [attest.Vulns] or an [attest.TestResult], which [attest.Writer]
 // can write under the name of the test.
 //
-// Errors: [*UnknownFormatError] if opts.Format is empty and the content is no report that is known; [*FormatError] for
-// what is not a whole report of its format; [*NotRunError] if the report says that the scan did not run to its end, or
-// looked at nothing; [*LackError] for each field that has to be given in opts, joined; [*attest.LimitError]; and those of
-// r.
+// Errors: [*UnknownFormatError] if opts.Format is empty and the content is no report that is known, or if there is no such
+// format; [*FormatError] for what is not a whole report of its format; [*NotRunError] if the report says that the scan did
+// not run to its end, or looked at nothing; [*LackError] for each field that has to be given in opts, joined;
+// [*attest.FieldError] if opts has a result, or report and opts together a scan that ended before it began;
+// [*attest.LimitError]; and those of r.
 func Convert(r io.Reader, opts Options) (attest.Predicate, error) {
-	panic("not yet")
+	if opts.Scanner.Result != nil {
+		return nil, &attest.FieldError{Field: "opts.Scanner.Result", Problem: "must be nil: the report says what was found"}
+	}
+	opts.Limits = opts.Limits.withDefaults()
+	in := bufio.NewReaderSize(&meter{inner: r, limit: opts.Limits.ReportBytes}, window)
+	begin, err := in.Peek(window)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if bytes.HasPrefix(begin, []byte(byteOrderMark)) {
+		begin = begin[len(byteOrderMark):]
+		_, _ = in.Discard(len(byteOrderMark)) // of what was peeked at
+	}
+	convert, there := converters[cmp.Or(opts.Format, recognise(begin))]
+	if !there {
+		return nil, &UnknownFormatError{Format: opts.Format, Begin: string(begin[:min(len(begin), 40)])}
+	}
+	return convert(in, opts)
 }

@@ -1,0 +1,278 @@
+package scan
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// trivy reads what trivy --format json writes, schema 2: types.Report of github.com/aquasecurity/trivy/pkg/types.
+func trivy(r *report) error {
+	var schema string
+	var results int
+	err := r.whole(func(name []byte) error {
+		switch string(name) {
+		case "SchemaVersion":
+			return r.scalar(&schema)
+		case "Trivy":
+			return r.object(r.trivyTool)
+		case "CreatedAt":
+			return r.time(&r.finished)
+		case "Results":
+			return r.list(func() error {
+				results++
+				return r.trivyResult()
+			})
+		}
+		return r.skip()
+	})
+	switch {
+	case err != nil:
+		return err
+	case schema != "2":
+		return &FormatError{r.format, "SchemaVersion", fmt.Errorf("%q, want 2", schema)}
+	case results == 0:
+		return r.notRun("it has no Results, not even empty ones of what was looked at")
+	}
+	return nil
+}
+
+func (r *report) trivyTool(name []byte) error {
+	if string(name) == "Version" {
+		return r.text(&r.scanner.Version)
+	}
+	return r.skip()
+}
+
+// trivyResult reads what was found in one target, which may be named after the findings.
+func (r *report) trivyResult() error {
+	var target, class, kind string
+	first := len(r.scanner.Result)
+	var places []string // where in the target each finding is
+	found := func(read func() (finding, string, bool, error)) func() error {
+		return func() error {
+			f, place, counts, err := read()
+			if err != nil || !counts {
+				return err
+			}
+			places = append(places, place)
+			return r.add(f)
+		}
+	}
+	err := r.element(func(name []byte) error {
+		switch string(name) {
+		case "Target":
+			return r.text(&target)
+		case "Class":
+			return r.text(&class)
+		case "Type":
+			return r.text(&kind)
+		case "Vulnerabilities":
+			return r.list(found(r.trivyVulnerability))
+		case "Misconfigurations":
+			return r.list(found(r.trivyMisconfiguration))
+		case "Secrets":
+			return r.list(found(r.trivySecret))
+		case "Licenses":
+			return r.list(found(r.trivyLicense))
+		}
+		return r.skip()
+	})
+	if err != nil {
+		return err
+	}
+	if target == "" && class == "" && kind == "" {
+		return r.fail(errors.New("a result of nothing: it has no Target, Class or Type"))
+	}
+	for i, place := range places {
+		notes := r.scanner.Result[first+i].Annotations[0]
+		if _, there := notes[attest.FindingLocation]; !there && target != "" {
+			notes[attest.FindingLocation] = target + place
+		}
+	}
+	return nil
+}
+
+// trivyVulnerability reads a types.DetectedVulnerability.
+func (r *report) trivyVulnerability() (f finding, place string, counts bool, err error) {
+	var severity, source, fixed, vendors string
+	f.notes = make(map[string]any, 12)
+	err = r.element(func(name []byte) error {
+		switch string(name) {
+		case "VulnerabilityID":
+			return r.text(&f.id)
+		case "PkgName":
+			return r.noted(&f, attest.FindingPackage)
+		case "InstalledVersion":
+			return r.noted(&f, attest.FindingVersion)
+		case "FixedVersion":
+			return r.text(&fixed)
+		case "PkgIdentifier":
+			return r.object(func(name []byte) error {
+				if string(name) == "PURL" {
+					return r.noted(&f, attest.FindingPURL)
+				}
+				return r.skip()
+			})
+		case "PkgPath":
+			return r.noted(&f, attest.FindingLocation)
+		case "Status":
+			return r.noted(&f, findingStatus)
+		case "SeveritySource":
+			return r.text(&source)
+		case "Severity":
+			return r.text(&severity)
+		case "VendorSeverity":
+			return r.trivyVendors(&vendors)
+		case "CVSS":
+			return r.trivyCVSS(&f)
+		case "PrimaryURL":
+			return r.noted(&f, attest.FindingSource)
+		case "Title":
+			return r.notedTitle(&f)
+		case "PublishedDate":
+			return r.notedTime(&f, attest.FindingPublished)
+		case "LastModifiedDate":
+			return r.notedTime(&f, attest.FindingModified)
+		}
+		return r.skip()
+	})
+	f.notes[attest.FindingFix] = fixed
+	f.note(findingVendor, vendors)
+	f.say(cmp.Or(source, string(Trivy)), severity)
+	return f, "", true, err
+}
+
+// trivyVendors reads which severity each source gives, as Trivy numbers them, and returns them as one text.
+func (r *report) trivyVendors(to *string) error {
+	words := []string{"unknown", "low", "medium", "high", "critical"}
+	var vendors []string
+	err := r.object(func(name []byte) error {
+		vendor := string(name)
+		n := -1
+		if err := r.integer(&n); err != nil {
+			return err
+		}
+		if n >= 0 && n < len(words) {
+			vendors = append(vendors, vendor+"="+words[n])
+		}
+		return r.keep(len(vendor))
+	})
+	slices.Sort(vendors)
+	*to = strings.Join(vendors, " ")
+	return err
+}
+
+// trivyCVSS reads the CVSS of each source.
+func (r *report) trivyCVSS(f *finding) error {
+	scores := map[string]cvss{}
+	err := r.object(func(name []byte) error {
+		source := string(name)
+		var c cvss
+		err := r.object(func(name []byte) error {
+			switch string(name) {
+			case "V2Score":
+				return r.number(&c.v2)
+			case "V3Score":
+				return r.number(&c.v3)
+			case "V40Score":
+				return r.number(&c.v4)
+			}
+			return r.skip()
+		})
+		scores[source] = c
+		return errors.Join(err, r.keep(len(source)))
+	})
+	for _, source := range slices.Sorted(maps.Keys(scores)) {
+		f.rateBy(source, scores[source])
+	}
+	return err
+}
+
+// trivyMisconfiguration reads a types.DetectedMisconfiguration. What passed is none.
+func (r *report) trivyMisconfiguration() (f finding, place string, counts bool, err error) {
+	var severity, status string
+	f.notes = map[string]any{attest.FindingClass: "misconfiguration"}
+	err = r.element(func(name []byte) error {
+		switch string(name) {
+		case "ID":
+			return r.text(&f.id)
+		case "Title":
+			return r.notedTitle(&f)
+		case "Severity":
+			return r.text(&severity)
+		case "Status":
+			return r.text(&status)
+		case "PrimaryURL":
+			return r.noted(&f, attest.FindingSource)
+		case "CauseMetadata":
+			return r.object(func(name []byte) error { return r.startLine(name, &place) })
+		}
+		return r.skip()
+	})
+	f.say(string(Trivy), severity)
+	return f, place, status != "PASS" && status != "EXCEPTION", err
+}
+
+// startLine reads a line number of Trivy as the end of a place: ":3".
+func (r *report) startLine(name []byte, place *string) error {
+	if string(name) != "StartLine" {
+		return r.skip()
+	}
+	var n int
+	err := r.integer(&n)
+	if n > 0 {
+		*place = ":" + strconv.Itoa(n)
+	}
+	return err
+}
+
+// trivySecret reads a types.DetectedSecret. What matched is not kept: it may be the secret.
+func (r *report) trivySecret() (f finding, place string, counts bool, err error) {
+	var severity string
+	f.notes = map[string]any{attest.FindingClass: "secret"}
+	err = r.element(func(name []byte) error {
+		switch string(name) {
+		case "RuleID":
+			return r.text(&f.id)
+		case "Title":
+			return r.notedTitle(&f)
+		case "Severity":
+			return r.text(&severity)
+		}
+		return r.startLine(name, &place)
+	})
+	f.say(string(Trivy), severity)
+	return f, place, true, err
+}
+
+// trivyLicense reads a types.DetectedLicense.
+func (r *report) trivyLicense() (f finding, place string, counts bool, err error) {
+	var severity string
+	f.notes = map[string]any{attest.FindingClass: "license"}
+	err = r.element(func(name []byte) error {
+		switch string(name) {
+		case "Name":
+			return r.text(&f.id)
+		case "Severity":
+			return r.text(&severity)
+		case "Category":
+			return r.notedTitle(&f)
+		case "PkgName":
+			return r.noted(&f, attest.FindingPackage)
+		case "FilePath":
+			return r.noted(&f, attest.FindingLocation)
+		case "Link":
+			return r.noted(&f, attest.FindingSource)
+		}
+		return r.skip()
+	})
+	f.say(string(Trivy), severity)
+	return f, "", true, err
+}
