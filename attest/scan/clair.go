@@ -22,8 +22,8 @@ type clairReport struct {
 	vulnerabilities map[string]clairVulnerability
 	places          map[string]string   // package: where it was found
 	pairs           map[string][]string // package: its vulnerabilities
-	enrichments     map[string][]clairScore
-	count           int // of pairs
+	scores          map[string]*cvss    // vulnerability: the highest, where there are several
+	count           int                 // of pairs
 	paired          bool
 }
 
@@ -34,11 +34,6 @@ type clairVulnerability struct {
 	vendor, word, fix                    string
 }
 
-type clairScore struct {
-	version string
-	score   *float64
-}
-
 // clair reads the VulnerabilityReport of github.com/quay/claircore.
 func clair(r *report) error {
 	c := clairReport{
@@ -46,7 +41,7 @@ func clair(r *report) error {
 		vulnerabilities: map[string]clairVulnerability{},
 		places:          map[string]string{},
 		pairs:           map[string][]string{},
-		enrichments:     map[string][]clairScore{},
+		scores:          map[string]*cvss{},
 	}
 	if err := r.whole(func(name []byte) error { return r.clairMember(name, &c) }); err != nil {
 		return err
@@ -181,22 +176,26 @@ func (r *report) clairEnrichment(name []byte, c *clairReport) error {
 	}
 	return r.list(func() error {
 		return r.entries(func(id string) error {
-			return r.list(func() error {
-				var s clairScore
-				err := r.element(func(name []byte) error {
-					switch string(name) {
-					case "version":
-						return r.text(&s.version)
-					case "baseScore":
-						return r.number(&s.score)
-					}
-					return r.skip()
-				})
-				c.enrichments[id] = append(c.enrichments[id], s)
-				return err
-			})
+			c.scores[id] = new(cvss)
+			return r.list(func() error { return r.clairScore(c.scores[id]) })
 		})
 	})
+}
+
+func (r *report) clairScore(to *cvss) error {
+	var version string
+	var score *float64
+	err := r.element(func(name []byte) error {
+		switch string(name) {
+		case "version":
+			return r.text(&version)
+		case "baseScore":
+			return r.number(&score)
+		}
+		return r.skip()
+	})
+	to.set(version, score)
+	return err
 }
 
 // clairDone says whether it is the report of a scan that was done, and hangs together.
@@ -252,10 +251,8 @@ func (r *report) clairFindings(c *clairReport) error {
 			f.note(attest.FindingPackage, c.packages[id].name)
 			f.note(attest.FindingVersion, c.packages[id].version)
 			f.note(attest.FindingLocation, c.places[id])
-			for _, s := range c.enrichments[vulnerability] {
-				var one cvss
-				one.set(s.version, s.score)
-				f.rateBy("nvd", one) // where the enricher has them from
+			if scores := c.scores[vulnerability]; scores != nil {
+				f.rateBy("nvd", *scores) // where the enricher has them from
 			}
 			if err := r.add(f); err != nil {
 				return err
@@ -265,17 +262,27 @@ func (r *report) clairFindings(c *clairReport) error {
 	return nil
 }
 
-// alias is how pyup.io gives another id in a name: "pyup.io-38 (CVE-2014-3007)".
-var alias = regexp.MustCompile(`^(\S+) \(([A-Za-z]+-[^()\s]+)\)$`)
+// Names of Clair can have an id in them: "pyup.io-38 (CVE-2014-3007)", "RHSA-2021:4464: dnf update (Moderate)".
+var (
+	pyup   = regexp.MustCompile(`^\S+ \(([A-Za-z]+-[^()\s]+)\)$`)
+	redHat = regexp.MustCompile(`^(RH[A-Z]A-\d+:\d+): `)
+)
+
+// clairAliases keeps the id in a name.
+func (f *finding) clairAliases() {
+	for _, form := range []*regexp.Regexp{pyup, redHat} {
+		if parts := form.FindStringSubmatch(f.id); parts != nil {
+			f.noteAliases(parts[1])
+		}
+	}
+}
 
 func (v clairVulnerability) finding() (finding, error) {
 	f := finding{id: v.name, notes: make(map[string]any, 12)}
 	if v.name == "" {
 		return f, errors.New("without a name")
 	}
-	if parts := alias.FindStringSubmatch(v.name); parts != nil {
-		f.noteAliases(parts[2])
-	}
+	f.clairAliases()
 	f.say(string(Clair), v.word)
 	f.note(attest.FindingTitle, v.title)
 	f.note(attest.FindingSource, v.source)

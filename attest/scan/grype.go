@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/testdag/testdag/attest"
@@ -127,7 +128,7 @@ func (r *report) grypeVulnerability(name []byte, f *finding, namespace *string, 
 	case "description":
 		return r.notedTitle(f)
 	case "cvss":
-		return r.list(func() error { return r.grypeCVSS(scores, "") })
+		return r.list(func() error { return r.grypeCVSS(&scores.own) })
 	case "fix":
 		return r.grypeFix(f)
 	case "epss":
@@ -172,7 +173,7 @@ func (r *report) grypeEPSS(f *finding) error {
 // grypeRelated reads a record of the same vulnerability by somebody else.
 func (r *report) grypeRelated(f *finding, scores *grypeScores) error {
 	var id, namespace string
-	first := len(scores.all)
+	first := len(scores.related)
 	err := r.object(func(name []byte) error {
 		switch string(name) {
 		case "id":
@@ -180,12 +181,12 @@ func (r *report) grypeRelated(f *finding, scores *grypeScores) error {
 		case "namespace":
 			return r.text(&namespace)
 		case "cvss":
-			return r.list(func() error { return r.grypeCVSS(scores, "") })
+			return r.list(func() error { return r.grypeCVSS(&scores.related) })
 		}
 		return r.skip()
 	})
-	for i := range scores.all[first:] {
-		s := &scores.all[first+i]
+	for i := first; i < len(scores.related); i++ {
+		s := &scores.related[i]
 		s.source = cmp.Or(s.source, publisher(namespace))
 	}
 	scores.ids = append(scores.ids, id)
@@ -193,8 +194,8 @@ func (r *report) grypeRelated(f *finding, scores *grypeScores) error {
 }
 
 // grypeCVSS reads one CVSS, whose source is often told by the namespace of the record alone.
-func (r *report) grypeCVSS(scores *grypeScores, source string) error {
-	var version string
+func (r *report) grypeCVSS(to *[]grypeScore) error {
+	var source, version string
 	var score *float64
 	err := r.object(func(name []byte) error {
 		switch string(name) {
@@ -212,7 +213,7 @@ func (r *report) grypeCVSS(scores *grypeScores, source string) error {
 		}
 		return r.skip()
 	})
-	scores.all = append(scores.all, grypeScore{source, version, score})
+	*to = append(*to, grypeScore{source, version, score})
 	return err
 }
 
@@ -239,8 +240,8 @@ func (r *report) grypeArtifact(name []byte, f *finding) error {
 
 // grypeScores are the CVSS of a vulnerability and its related records, and the ids of these.
 type grypeScores struct {
-	all []grypeScore
-	ids []string
+	own, related []grypeScore
+	ids          []string
 }
 
 type grypeScore struct {
@@ -248,11 +249,11 @@ type grypeScore struct {
 	score           *float64
 }
 
-// rate adds them to f, the sources in the order of the report. Some reports name NVD "nvd@nist.gov".
+// rate adds them to f, its own sources first, otherwise in the order of the report. Some reports name NVD "nvd@nist.gov".
 func (s grypeScores) rate(f *finding, namespace string) {
 	var order []string
 	by := map[string]*cvss{}
-	for _, one := range s.all {
+	for _, one := range slices.Concat(s.own, s.related) {
 		source := cmp.Or(one.source, publisher(namespace), string(Grype))
 		if source == "nvd@nist.gov" {
 			source = "nvd"

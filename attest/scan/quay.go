@@ -113,9 +113,7 @@ func (r *report) quayVulnerability() error {
 		return err
 	}
 	f.notes[attest.FindingFix] = clairFix(fix)
-	if parts := alias.FindStringSubmatch(f.id); parts != nil {
-		f.noteAliases(parts[2])
-	}
+	f.clairAliases()
 	return r.add(f)
 }
 
@@ -127,10 +125,10 @@ func (r *report) quayMetadata(name []byte, f *finding) error {
 	var c cvss
 	score := func(to **float64) error {
 		return r.object(func(name []byte) error {
-			if string(name) == "Score" {
-				return r.number(to)
+			if string(name) != "Score" || r.dec.PeekKind() != '0' { // Quay writes "" where it has none
+				return r.skip()
 			}
-			return r.skip()
+			return r.number(to)
 		})
 	}
 	err := r.object(func(name []byte) error {
