@@ -213,8 +213,11 @@ func (r *report) grypeCVSS(to *[]grypeScore) error {
 		}
 		return r.skip()
 	})
+	if err != nil {
+		return err
+	}
 	*to = append(*to, grypeScore{source, version, score})
-	return err
+	return r.keep(64) // a list of empty ones is not free
 }
 
 func (r *report) grypeArtifact(name []byte, f *finding) error {

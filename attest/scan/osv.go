@@ -272,8 +272,11 @@ func (r *report) osvAffected(v *osvVulnerability) error {
 		}
 		return r.skip()
 	})
+	if err != nil {
+		return err
+	}
 	v.affected = append(v.affected, a)
-	return errors.Join(err, r.keep(64))
+	return r.keep(64) // a list of empty ones is not free
 }
 
 func (r *report) osvRange(a *osvAffected) error {
@@ -290,9 +293,11 @@ func (r *report) osvRange(a *osvAffected) error {
 						return r.skip()
 					}
 					var version string
-					err := r.text(&version)
+					if err := r.text(&version); err != nil {
+						return err
+					}
 					fixed = append(fixed, version)
-					return err
+					return r.keep(16)
 				})
 			})
 		}

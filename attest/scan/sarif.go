@@ -371,8 +371,11 @@ func (r *report) sarifSuppression(s *sarifResult) error {
 		}
 		return r.skip()
 	})
+	if err != nil {
+		return err
+	}
 	s.suppressions = append(s.suppressions, status)
-	return errors.Join(err, r.keep(16))
+	return r.keep(16)
 }
 
 // counts says whether a result is a finding. Nothing is known yet of what is open, or waits for somebody to look at it, so

@@ -186,8 +186,11 @@ func (r *report) trivyCVSS(f *finding) error {
 			}
 			return r.skip()
 		})
+		if err != nil {
+			return err
+		}
 		scores[source] = c
-		return errors.Join(err, r.keep(len(source)))
+		return r.keep(len(source))
 	})
 	for _, source := range slices.Sorted(maps.Keys(scores)) {
 		f.rateBy(source, scores[source])
