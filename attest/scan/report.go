@@ -64,10 +64,17 @@ func (r *report) predicate() (attest.Predicate, error) {
 	if err := r.lacks(v); err != nil {
 		return nil, err
 	}
-	if err := v.Validate(); err != nil { // report and options together can say that it ended before it began
+	if err := mistakes(v); err != nil {
 		return nil, err
 	}
 	return v, nil
+}
+
+// mistakes returns what report and options together say wrong: that the scan ended before it began. The findings are right
+// as they are made.
+func mistakes(v attest.Vulns) error {
+	v.Scanner.Result = v.Scanner.Result[:0]
+	return v.Validate()
 }
 
 // lacks returns a LackError for each field that neither the report nor the options say.
@@ -192,11 +199,8 @@ func (f *finding) noteAliases(ids ...string) {
 }
 
 // rate adds a CVSS base score, unless the same is there.
-func (f *finding) rate(method string, score *float64) {
-	if score == nil {
-		return
-	}
-	s := attest.Severity{Method: method, Score: strconv.FormatFloat(*score, 'f', -1, 64)}
+func (f *finding) rate(method string, score float64) {
+	s := attest.Severity{Method: method, Score: strconv.FormatFloat(score, 'f', -1, 64)}
 	if !slices.Contains(f.cvss, s) {
 		f.cvss = append(f.cvss, s)
 	}
@@ -207,10 +211,14 @@ type cvss struct{ v2, v3, v4 *float64 }
 
 // rateBy adds the scores of a source. Version 2 counts only where there is no later one: it is what scores were before.
 func (f *finding) rateBy(source string, c cvss) {
-	f.rate("cvss_v4:"+source, c.v4)
-	f.rate("cvss_v3:"+source, c.v3)
-	if c.v3 == nil && c.v4 == nil {
-		f.rate("cvss_v2:"+source, c.v2)
+	if c.v4 != nil {
+		f.rate("cvss_v4:"+source, *c.v4)
+	}
+	if c.v3 != nil {
+		f.rate("cvss_v3:"+source, *c.v3)
+	}
+	if c.v2 != nil && c.v3 == nil && c.v4 == nil {
+		f.rate("cvss_v2:"+source, *c.v2)
 	}
 }
 

@@ -464,7 +464,7 @@ func isUnder(id, rule string) bool {
 func (s sarifResult) finding(rule sarifRule, tool string) finding {
 	f := finding{id: cmp.Or(s.ruleID, s.rule.id, rule.id), notes: make(map[string]any, 4)}
 	if danger := cmp.Or(s.danger, rule.danger); danger != nil {
-		f.rate("cvss:"+tool, danger)
+		f.rate("cvss:"+tool, *danger)
 	} else {
 		f.say(tool, s.word(rule))
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,10 +170,13 @@ func (r *report) trivyVendors(to *string) error {
 
 // trivyCVSS reads the CVSS of each source.
 func (r *report) trivyCVSS(f *finding) error {
-	scores := map[string]cvss{}
+	type scored struct {
+		source string
+		cvss
+	}
+	scores := make([]scored, 0, 4)
 	err := r.object(func(name []byte) error {
-		source := string(name)
-		var c cvss
+		c := scored{source: string(name)}
 		err := r.object(func(name []byte) error {
 			switch string(name) {
 			case "V2Score":
@@ -189,11 +191,12 @@ func (r *report) trivyCVSS(f *finding) error {
 		if err != nil {
 			return err
 		}
-		scores[source] = c
-		return r.keep(len(source))
+		scores = append(scores, c)
+		return r.keep(len(c.source))
 	})
-	for _, source := range slices.Sorted(maps.Keys(scores)) {
-		f.rateBy(source, scores[source])
+	slices.SortFunc(scores, func(a, b scored) int { return strings.Compare(a.source, b.source) })
+	for _, c := range scores {
+		f.rateBy(c.source, c.cvss)
 	}
 	return err
 }
