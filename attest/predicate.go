@@ -44,8 +44,8 @@ type Predicate interface {
 // A Result is the verdict of a test.
 type Result string
 
-// The verdicts, worst last. Passed, Warned and Failed are those of test-result v0.1; Skipped and Errored are read from
-// others.
+// The verdicts, worst last. Passed, Warned and Failed are those of test-result v0.1; Skipped and Errored are what Konflux
+// adds to them.
 const (
 	Unknown Result = ""        // there is no verdict, as with Vulns, or nobody may believe it
 	Passed  Result = "PASSED"  // also read: SUCCESS

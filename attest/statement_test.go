@@ -128,8 +128,10 @@ func TestValidateReportsEveryMistake(t *testing.T) {
 	wantField(t, TestResult{Result: "GREAT", Configuration: []ResourceDescriptor{{}, {Digest: map[string]string{"sha256": "AB"}}}, Timestamp: noon, Successes: -1, Failures: -1, Warnings: -1}.Validate(),
 		"result", "configuration[0]", "configuration[1].digest.sha256", "configuration[0].name", "successes", "failures", "warnings")
 	named := []ResourceDescriptor{{Name: "t"}}
-	for _, r := range []Result{Errored, Skipped} {
-		wantField(t, TestResult{Result: r, Configuration: named, Timestamp: noon}.Validate(), "result")
+	for _, r := range []Result{Passed, Warned, Skipped, Failed, Errored} {
+		if err := (TestResult{Result: r, Configuration: named, Timestamp: noon}).Validate(); err != nil {
+			t.Errorf("%s: %v", r, err)
+		}
 	}
 	for _, r := range []Result{Passed, Warned} {
 		wantField(t, TestResult{Result: r, Configuration: named, Timestamp: noon, Failures: 1}.Validate(), "result")

@@ -720,3 +720,19 @@ func (slowSigner) Sign(ctx context.Context, _ string, _ []byte) ([]byte, error) 
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
+
+// A rerun that did not run, or could not tell, is what the newest evidence says, and the pass before it does not count.
+func TestRerunWithoutVerdictReplacesPass(t *testing.T) {
+	for _, result := range []Result{Skipped, Errored} {
+		t.Run(string(result), func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				k := newKey(t, "k")
+				w.write(k, "scan", outcome(Passed, -time.Hour))
+				w.write(k, "scan", outcome(result, 0))
+				if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != result {
+					t.Errorf("result %q, problem %v", e.Result, e.Problem)
+				}
+			})
+		})
+	}
+}
