@@ -1,0 +1,175 @@
+package scan
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// clamAV reads what clamscan prints: a line for each file, unless it was told to print less, and a summary. Several logs
+// may follow each other, as where each architecture of an image was scanned by itself; all count.
+//
+// Successes are the files without a virus, failures those with one, and a scan with errors could not tell, since it has
+// not looked into every file. The summary gives the time of the end without a zone, so the time is asked for. clamdscan
+// does not say how many files it looked at: of its log the lines are counted, so it must not be told to leave out those
+// of clean files.
+//
+// The last line that counts is that with the time taken, so what was cut before it did not run. A cut between two logs
+// cannot be seen.
+//
+// Source: clamscan/clamscan.c, clamscan/manager.c and clamdscan/clamdscan.c of Cisco-Talos/clamav, 0.96 to 1.4.
+func clamAV(in io.Reader, opts Options) (attest.Predicate, error) {
+	l := clamLog{tally: tally{limits: opts.Limits}, paths: map[string]bool{}}
+	if err := eachLine(in, opts.Limits, l.line); err != nil {
+		return nil, err
+	}
+	if err := l.end(); err != nil {
+		return nil, err
+	}
+	return l.tally.predicate(ClamAV, time.Time{}, opts)
+}
+
+// A clamLog is what has been read of one log or several.
+type clamLog struct {
+	tally
+	part    clamPart
+	parts   int // logs that are complete
+	summary map[string]int
+
+	clean, errors int             // lines of this log
+	found         int             // lines of all logs
+	paths         map[string]bool // in those lines
+	infected      int             // by all summaries
+}
+
+// A clamPart is where in a log a line is.
+type clamPart int
+
+const (
+	clamBefore  clamPart = iota // nothing but blank lines yet
+	clamFiles                   // a line for each file
+	clamSummary                 // the summary
+	clamAfter                   // what may follow a summary
+)
+
+var (
+	clamTitle = regexp.MustCompile(`^-+ SCAN SUMMARY -+$`)
+	clamTime  = regexp.MustCompile(`^Time: \d+\.\d+ sec \(\d+ m \d+ s\)$`)
+	clamTail  = regexp.MustCompile(`^((Start|End) Date:|Executed-on:|$)`) // Konflux adds the last to each log
+)
+
+func (l *clamLog) line(n int, line string) error {
+	line = strings.TrimSuffix(line, "\r")
+	switch {
+	case clamTitle.MatchString(line):
+		return l.begin()
+	case l.part == clamSummary && clamTime.MatchString(line):
+		return l.close()
+	case l.part == clamSummary:
+		return l.count(n, line)
+	case clamTail.MatchString(line):
+		return nil
+	}
+	l.part = clamFiles
+	return l.file(line)
+}
+
+// begin begins a summary.
+func (l *clamLog) begin() error {
+	if l.part == clamSummary {
+		return l.cut()
+	}
+	l.part, l.summary = clamSummary, map[string]int{}
+	return nil
+}
+
+func (l *clamLog) cut() error {
+	return &NotRunError{Format: ClamAV, Reason: "it ends without a whole summary, so it was cut off"}
+}
+
+// count reads a line of a summary, if it is one of those that matter.
+func (l *clamLog) count(n int, line string) error {
+	key, text, _ := strings.Cut(line, ": ")
+	switch key {
+	case "Known viruses", "Scanned files", "Infected files", "Total errors":
+	default:
+		return nil
+	}
+	number, err := strconv.ParseUint(text, 10, 31)
+	if _, twice := l.summary[key]; twice {
+		err = errors.New("given twice")
+	}
+	if err != nil {
+		return &FormatError{Format: ClamAV, Where: fmt.Sprintf("line %d: %s", n, key), Err: err}
+	}
+	l.summary[key] = int(number)
+	return nil
+}
+
+// file reads the line of a file.
+func (l *clamLog) file(line string) error {
+	at := strings.LastIndex(line, ": ")
+	switch {
+	case strings.HasSuffix(line, " ERROR") || strings.HasPrefix(line, "ERROR: "):
+		l.errors++
+	case at < 0:
+	case line[at:] == ": OK":
+		l.clean++
+	case strings.HasSuffix(line[at:], " FOUND"):
+		return l.virus(line[:at], strings.TrimSuffix(line[at+2:], " FOUND"))
+	}
+	return nil
+}
+
+func (l *clamLog) virus(path, signature string) error {
+	l.found++
+	l.paths[path] = true
+	return l.name(&l.result.FailedTests, path+": "+signature)
+}
+
+// close ends a log with its summary.
+func (l *clamLog) close() error {
+	infected, ok := l.summary["Infected files"]
+	if !ok {
+		return &FormatError{Format: ClamAV, Where: "summary", Err: errors.New("it does not say how many files are infected")}
+	}
+	scanned, ok := l.summary["Scanned files"]
+	if !ok {
+		scanned = l.clean + infected
+	}
+	viruses, ok := l.summary["Known viruses"]
+	switch {
+	case ok && viruses == 0:
+		return &NotRunError{Format: ClamAV, Reason: "the scanner knew no virus"}
+	case scanned == 0 && infected == 0:
+		return &NotRunError{Format: ClamAV, Reason: "no file was scanned"}
+	case infected > scanned:
+		return &FormatError{Format: ClamAV, Where: "summary", Err: fmt.Errorf("%d infected of %d files", infected, scanned)}
+	}
+	l.infected += infected
+	l.result.Successes += scanned - infected
+	l.result.Failures += infected
+	l.tally.errors += max(l.errors, l.summary["Total errors"])
+	l.part, l.clean, l.errors = clamAfter, 0, 0
+	l.parts++
+	return nil
+}
+
+// end checks what only all lines together say. The lines of infected files are compared with the summaries of all logs,
+// since the name of a file may look like a summary. A file may have several lines, one for each signature, and may be
+// scanned twice.
+func (l *clamLog) end() error {
+	if l.part != clamAfter || l.parts == 0 {
+		return l.cut()
+	}
+	if l.found > 0 && l.found != l.infected && len(l.paths) != l.infected {
+		return &FormatError{Format: ClamAV, Err: fmt.Errorf("lines name %d infected files, the summary counts %d", len(l.paths), l.infected)}
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package scan
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/internal/strictjson"
+)
+
+// konfluxOutput is the value of TEST_OUTPUT. Its namespace and note have no place in a predicate.
+type konfluxOutput struct {
+	Result    attest.Result   `json:"result"`
+	Timestamp json.RawMessage `json:"timestamp"`
+	Successes *int            `json:"successes"`
+	Failures  *int            `json:"failures"`
+	Warnings  *int            `json:"warnings"`
+}
+
+// testOutput reads the result that Konflux tasks give as TEST_OUTPUT. It counts and names nothing.
+//
+// Failures make it a failure whatever the result says, and warnings make a success a warning: Conforma judges so. The
+// timestamp is RFC 3339 or seconds since 1970, as text or as a number. Tasks that put several results together begin with
+// "0", so that counts as no timestamp.
+//
+// Source: ADR 30 of konflux-ci/architecture; package test of conforma/policy; clamav-scan 0.3 and roxctl-scan 0.1 of
+// konflux-ci/konflux-test-tasks for the timestamps.
+func testOutput(in io.Reader, opts Options) (attest.Predicate, error) {
+	text, err := io.ReadAll(io.LimitReader(in, opts.Limits.ValueBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(text)) > opts.Limits.ValueBytes {
+		return nil, overValue(opts.Limits)
+	}
+	var o konfluxOutput
+	if err := strictjson.Decode(text, &o, strictjson.Limits{Depth: 16, Values: 1000}); err != nil {
+		return nil, &FormatError{Format: TestOutput, Err: err}
+	}
+	reported, err := o.time()
+	if err := errors.Join(o.check(), err); err != nil {
+		return nil, err
+	}
+	ended, err := endOf(TestOutput, reported, opts)
+	if err != nil {
+		return nil, err
+	}
+	return attest.TestResult{
+		Result: o.verdict(), Timestamp: ended, Successes: *o.Successes, Failures: *o.Failures, Warnings: *o.Warnings,
+	}, nil
+}
+
+// check reports every mistake.
+func (o konfluxOutput) check() error {
+	var mistakes []error
+	wrong := func(field, format string, args ...any) {
+		mistakes = append(mistakes, &FormatError{Format: TestOutput, Where: field, Err: fmt.Errorf(format, args...)})
+	}
+	switch o.Result {
+	case attest.Passed, attest.Warned, attest.Skipped, attest.Failed, attest.Errored:
+	default:
+		wrong("result", "%.40q is not one of SUCCESS, FAILURE, WARNING, SKIPPED, ERROR", string(o.Result))
+	}
+	for _, c := range []struct {
+		field string
+		count *int
+	}{{"successes", o.Successes}, {"failures", o.Failures}, {"warnings", o.Warnings}} {
+		switch {
+		case c.count == nil:
+			wrong(c.field, "required")
+		case *c.count < 0:
+			wrong(c.field, "negative")
+		}
+	}
+	return errors.Join(mistakes...)
+}
+
+// verdict is the result, or what the counts say if that is worse.
+func (o konfluxOutput) verdict() attest.Result {
+	switch {
+	case o.Result != attest.Errored && *o.Failures > 0:
+		return attest.Failed
+	case o.Result == attest.Passed && *o.Warnings > 0:
+		return attest.Warned
+	}
+	return o.Result
+}
+
+// seconds is how seconds since 1970 are written: up to the year 5138, and not as milliseconds.
+var seconds = regexp.MustCompile(`^[0-9]{1,11}$`)
+
+// time returns the timestamp, zero if there is none.
+func (o konfluxOutput) time() (time.Time, error) {
+	text := string(o.Timestamp)
+	if text != "" && text[0] == '"' {
+		if err := json.Unmarshal(o.Timestamp, &text); err != nil {
+			return time.Time{}, &FormatError{Format: TestOutput, Where: "timestamp", Err: err}
+		}
+	}
+	var t time.Time
+	switch {
+	case text == "" || text == "null" || text == "0":
+		return t, nil
+	case seconds.MatchString(text):
+		n, err := strconv.ParseInt(text, 10, 64)
+		return time.Unix(n, 0), err
+	case t.UnmarshalText([]byte(text)) == nil:
+		return t, nil
+	}
+	return t, &FormatError{Format: TestOutput, Where: "timestamp", Err: fmt.Errorf("%.40q is neither RFC 3339 nor seconds since 1970", text)}
+}
