@@ -1,0 +1,97 @@
+package scan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// summary is that of a log without viruses and errors, with some of its lines replaced, given as old and new.
+func summary(replace ...string) string {
+	return strings.NewReplacer(replace...).Replace(`----------- SCAN SUMMARY -----------
+Known viruses: 8
+Scanned files: 3
+Infected files: 0
+Time: 4.218 sec (0 m 4 s)
+`)
+}
+
+func TestClamAV(t *testing.T) {
+	infected := []string{
+		"/work/content/opt/eicar.com: Win.Test.EICAR_HDB-1", "/work/content/opt/eicar.com: Eicar-Signature",
+		"/work/content/srv/note: readme.txt: Unix.Trojan.Mirai-7",
+	}
+	tests := []struct {
+		name, text string
+		want       attest.TestResult
+	}{
+		{"clean", sample(t, "clamav/clean.log"), attest.TestResult{Result: attest.Passed, Successes: 2}},
+		{"infected", sample(t, "clamav/infected.log"), attest.TestResult{Result: attest.Failed, Successes: 202, Failures: 2, FailedTests: infected}},
+		{"errors", sample(t, "clamav/errors.log"), attest.TestResult{
+			Result: attest.Errored, Successes: 8, Failures: 1, FailedTests: []string{"/work/content/opt/eicar.com: Win.Test.EICAR_HDB-1"},
+		}},
+		{"clamdscan", sample(t, "clamav/clamdscan.log"), attest.TestResult{Result: attest.Passed, Successes: 1}},
+		{"two architectures", sample(t, "clamav/two-architectures.log"), attest.TestResult{Result: attest.Failed, Successes: 204, Failures: 2, FailedTests: infected}},
+		{"the first is infected", sample(t, "clamav/infected.log") + sample(t, "clamav/clean.log"), attest.TestResult{Result: attest.Failed, Successes: 204, Failures: 2, FailedTests: infected}},
+		{"the first has errors", sample(t, "clamav/errors.log") + sample(t, "clamav/clean.log"), attest.TestResult{
+			Result: attest.Errored, Successes: 10, Failures: 1, FailedTests: []string{"/work/content/opt/eicar.com: Win.Test.EICAR_HDB-1"},
+		}},
+		{"summaries alone", summary() + summary("files: 0", "files: 1"), attest.TestResult{Result: attest.Failed, Successes: 5, Failures: 1}},
+		{"no lines of infected files", summary("Infected files: 0", "Infected files: 2"), attest.TestResult{Result: attest.Failed, Successes: 1, Failures: 2}},
+		{"one file twice", "a: V FOUND\na: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 2, FailedTests: []string{"a: V", "a: V"},
+		}},
+		{"an error without a count", "a: Can't open file ERROR\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 3}},
+		{"an error of no file", "ERROR: Can't access file a\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 3}},
+		{"an error is of its log", "a: Can't open file ERROR\n" + summary() + "b: OK\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 6}},
+		{"errors that are only counted", summary("Time", "Total errors: 1\nTime"), attest.TestResult{Result: attest.Errored, Successes: 3}},
+		{"lines end as on Windows", strings.ReplaceAll("a: V FOUND\n"+summary("Infected files: 0", "Infected files: 1"), "\n", "\r\n"), attest.TestResult{
+			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: V"},
+		}},
+		{"not UTF-8", "a\xff: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
+			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a\uFFFD: V"},
+		}},
+		{"a file whose name looks like a summary", "a\n" + summary("Scanned files: 3", "Scanned files: 1") + ": V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
+			Result: attest.Failed, Successes: 3, Failures: 1, FailedTests: []string{": V"},
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.want.Timestamp = noon
+			if diff := cmp.Diff(tt.want, mustRead(t, ClamAV, tt.text, asked)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestClamAVDidNotRun(t *testing.T) {
+	wantRefused[*NotRunError](t, ClamAV, []refusal{
+		{"empty", "", "cut off"},
+		{"no summary", "a: OK\n", "cut off"},
+		{"summary without an end", summary("Time", "Tim"), "cut off"},
+		{"two summaries, the first without an end", summary("Time", "Tim") + summary(), "cut off"},
+		{"the second log is cut off", summary() + "a: OK\n", "cut off"},
+		{"no files", summary("Scanned files: 3", "Scanned files: 0"), "no file was scanned"},
+		{"one architecture had no files", summary() + summary("Scanned files: 3", "Scanned files: 0"), "no file was scanned"},
+		{"clamdscan with infected files only", summary("Scanned files: 3\n", ""), "no file was scanned"},
+		{"clamdscan had files in the other log", "a: OK\n" + summary("Scanned files: 3\n", "") + summary("Scanned files: 3\n", ""), "no file was scanned"},
+		{"no viruses", summary("Known viruses: 8", "Known viruses: 0"), "the scanner knew no virus"},
+	})
+}
+
+func TestNoClamAV(t *testing.T) {
+	wantRefused[*FormatError](t, ClamAV, []refusal{
+		{"fewer lines than infected", "a: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), "lines name 1 infected files, the summary counts 2"},
+		{"more lines than infected", "a: V FOUND\nb: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), "lines name 2"},
+		{"a virus and none infected", "a: V FOUND\n" + summary(), "lines name 1 infected files, the summary counts 0"},
+		{"more infected than scanned", summary("Infected files: 0", "Infected files: 4"), "summary: 4 infected of 3 files"},
+		{"no count of infected", summary("Infected", "Other"), "summary: it does not say"},
+		{"no number", summary("Infected files: 0", "Infected files: none"), "line 4: Infected files: "},
+		{"negative", summary("Scanned files: 3", "Scanned files: -3"), "line 3: Scanned files: "},
+		{"a count twice", summary("Time", "Infected files: 0\nTime"), "line 5: Infected files: given twice"},
+	})
+}

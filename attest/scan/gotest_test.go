@@ -1,0 +1,121 @@
+package scan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/testdag/testdag/attest"
+)
+
+// events are lines of go test -json, each given as action, package and perhaps test. The first is at noon, and a second
+// lies between two.
+func events(short ...string) string {
+	var b strings.Builder
+	for i, s := range short {
+		f := append(strings.Fields(s), "")
+		fmt.Fprintf(&b, `{"Time":%q,"Action":%q,"Package":%q,"Test":%q}`+"\n", noon.Add(time.Duration(i)*time.Second).Format(time.RFC3339), f[0], f[1], f[2])
+	}
+	return b.String()
+}
+
+// builds are those that failed.
+func builds(ids ...string) string {
+	var b strings.Builder
+	for _, id := range ids {
+		fmt.Fprintf(&b, `{"ImportPath":%q,"Action":"build-fail"}`+"\n", id)
+	}
+	return b.String()
+}
+
+func TestGoTest(t *testing.T) {
+	const cart = "example.com/shop/cart."
+	second := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Second) }
+	ms := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Millisecond) }
+	tests := []struct {
+		name, text string
+		want       attest.TestResult
+	}{
+		{"passed", sample(t, "gotest/passed.json"), attest.TestResult{
+			Result: attest.Passed, Successes: 2, PassedTests: []string{cart + "TestAdd/twice", cart + "TestAdd"}, Timestamp: ms(-8190),
+		}},
+		{"failed", sample(t, "gotest/failed.json"), attest.TestResult{
+			Result: attest.Failed, Successes: 3, Failures: 3, Timestamp: ms(-7963),
+			PassedTests: []string{cart + "TestAdd/twice", cart + "TestAdd", "example.com/shop/pay.TestCard"},
+			FailedTests: []string{"example.com/shop/broken", "example.com/shop/pay.TestRefund", "example.com/shop/pay.TestLedger"},
+		}},
+		{"skipped", sample(t, "gotest/skipped.json"), attest.TestResult{Result: attest.Skipped, Timestamp: ms(-7770)}},
+		{"benchmark", sample(t, "gotest/benchmark.json"), attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{cart + "BenchmarkAdd"}, Timestamp: ms(-7556),
+		}},
+		{"benchmark of an older Go", events(`run p BenchmarkA`, `bench p BenchmarkA`, `pass p`), attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"p.BenchmarkA"}, Timestamp: second(2),
+		}},
+		{"panic", events(`run p B`, `run p A`, `output p A`, `fail p`), attest.TestResult{
+			Result: attest.Failed, Failures: 2, FailedTests: []string{"p.A", "p.B"}, Timestamp: second(3),
+		}},
+		{"exit between tests", events(`pass p A`, `fail p`), attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"p"}, Timestamp: second(1),
+		}},
+		{"a test failed and its package did not", events(`fail p A`, `pass p`), attest.TestResult{
+			Result: attest.Failed, Failures: 1, FailedTests: []string{"p.A"}, Timestamp: second(1),
+		}},
+		{"a build for two packages", builds("lib") + events(`pass q A`, `pass q`) +
+			`{"Action":"fail","Package":"p","FailedBuild":"lib"}` + "\n" + builds("lib") + `{"Action":"fail","Package":"r","FailedBuild":"lib"}`, attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 2, PassedTests: []string{"q.A"}, FailedTests: []string{"p", "r"}, Timestamp: second(1),
+		}},
+		{"a build for no package", builds("lib") + events(`pass p A`, `pass p`) + builds("lib"), attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"lib"}, Timestamp: second(1),
+		}},
+		{"twice, and the second time nothing ran", events(`fail p A`, `fail p`, `start p`, `fail p`), attest.TestResult{
+			Result: attest.Failed, Failures: 2, FailedTests: []string{"p.A", "p"}, Timestamp: second(3),
+		}},
+		{"lines of go itself", "go: downloading x\n\n# p\nFAIL\tq [setup failed]\nFAIL\n" + events(`pass p A`, `pass p`), attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"q"}, Timestamp: second(1),
+		}},
+		{"go itself says it too", events(`fail q`) + "FAIL\tq [build failed]\n", attest.TestResult{
+			Result: attest.Failed, Failures: 1, FailedTests: []string{"q"}, Timestamp: noon,
+		}},
+		{"the latest is not the last", events(`start p`, `pass p A`) + `{"Time":"2026-03-01T11:00:00Z","Action":"pass","Package":"p"}`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: second(1),
+		}},
+		{"no times", `{"Action":"pass","Package":"p","Test":"A"}` + "\n" + `{"Action":"pass","Package":"p"}`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: noon,
+		}},
+		{"what is unknown", `{"Action":"attr","Package":"p","Test":"A","Key":"k","Value":"v"}` + "\n" + `{"Action":"new"}` + "\n" + events(`new p`, `pass p A`, `pass p`), attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: second(2),
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, mustRead(t, GoTest, tt.text, asked)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestGoTestDidNotRun(t *testing.T) {
+	wantRefused[*NotRunError](t, GoTest, []refusal{
+		{"empty", "", "no test ran"},
+		{"no test files", sample(t, "gotest/empty.json"), "no test ran"},
+		{"no tests", events(`start p`, `pass p`), "no test ran"},
+		{"no end of a package", events(`pass p A`, `pass p`, `start q`, `pass q A`), "package q has no end"},
+		{"cut off when run again", events(`pass p A`, `pass p`, `start p`), "package p has no end"},
+		{"cut off when run again without a start", events(`pass p A`, `pass p`, `run p A`), "package p has no end"},
+		{"cut off before its first test", events(`pass p A`, `pass p`, `start q`), "package q has no end"},
+		{"only words", "go: go.mod file not found\n", "no test ran"},
+	})
+}
+
+func TestNoGoTest(t *testing.T) {
+	wantRefused[*FormatError](t, GoTest, []refusal{
+		{"half an event", events(`pass p A`) + `{"Action":"pa`, "line 2: "},
+		{"a key twice", `{"Action":"pass","Action":"fail"}`, "line 1: "},
+		{"a time that is none", `{"Time":"now","Action":"pass"}`, "line 1: "},
+		{"deep", `{"x":` + strings.Repeat("[", 10), "line 1: depth"},
+	})
+}

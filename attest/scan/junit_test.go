@@ -1,0 +1,118 @@
+package scan
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/testdag/testdag/attest"
+)
+
+func TestJUnit(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       attest.TestResult
+	}{
+		{"surefire", sample(t, "junit/surefire.xml"), attest.TestResult{
+			Result: attest.Errored, Successes: 1, Failures: 3, Warnings: 1, Timestamp: noon,
+			PassedTests: []string{"com.example.CartTest.adds"}, WarnedTests: []string{"com.example.CartTest.empties"},
+			FailedTests: []string{"com.example.CartTest.removes", "com.example.CartTest.stores", "pays"},
+		}},
+		{"pytest", sample(t, "junit/pytest.xml"), attest.TestResult{
+			Result: attest.Passed, Successes: 2, Timestamp: noon.Add(2750 * time.Millisecond),
+			PassedTests: []string{"tests.test_cart.test_add", "tests.test_cart.test_sum[1 & 2]"},
+		}},
+		{"nested", sample(t, "junit/nested.xml"), attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, Timestamp: noon.Add(-30 * time.Second),
+			PassedTests: []string{"c"}, FailedTests: []string{"a"},
+		}},
+		{"all skipped", `<testsuite><testcase><skipped/></testcase><testcase status="notrun"/></testsuite>`, attest.TestResult{Result: attest.Skipped, Timestamp: noon}},
+		{"flaky", `<testsuite><testcase name="a"><flakyError/></testcase></testsuite>`, attest.TestResult{Result: attest.Warned, Warnings: 1, WarnedTests: []string{"a"}, Timestamp: noon}},
+		{"flaky and skipped", `<testsuite><testcase name="a"><flakyError/><skipped/></testcase></testsuite>`, attest.TestResult{Result: attest.Skipped, Timestamp: noon}},
+		{"a rerun failed", `<testsuite><testcase name="a"><rerunFailure/></testcase></testsuite>`, attest.TestResult{Result: attest.Failed, Failures: 1, FailedTests: []string{"a"}, Timestamp: noon}},
+		{"a rerun could not tell", `<testsuite><testcase name="a"><rerunError/></testcase></testsuite>`, attest.TestResult{Result: attest.Errored, Failures: 1, FailedTests: []string{"a"}, Timestamp: noon}},
+		{"a failure that is skipped too", `<testsuite><testcase name="a"><skipped/><failure/></testcase></testsuite>`, attest.TestResult{Result: attest.Failed, Failures: 1, FailedTests: []string{"a"}, Timestamp: noon}},
+		{"a failure with two reasons", `<testsuite failures="1"><testcase name="a"><failure/><failure/></testcase></testsuite>`, attest.TestResult{Result: attest.Failed, Failures: 1, FailedTests: []string{"a"}, Timestamp: noon}},
+		{"an error of a suite", `<testsuites><testsuite name="s"><error/><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"a"}, FailedTests: []string{"s"}, Timestamp: noon,
+		}},
+		{"a failure of a suite, which counts it", `<testsuite name="s" failures="1"><failure/><testcase name="a"/></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"a"}, FailedTests: []string{"s"}, Timestamp: noon,
+		}},
+		{"a suite that is skipped and flaky", `<testsuite name="s"><skipped/><flakyError/><testcase name="a"/></testsuite>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a suite counts more failures", `<testsuite failures="2"><testcase name="a"><failure/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Failures: 2, FailedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a suite counts a failure that nothing shows", `<testsuites><testsuite failures="1"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a suite counts an error that nothing shows", `<testsuites errors="1"><testsuite errors="1"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"the root counts a failure that no suite shows", `<testsuites failures="2"><testsuite failures="1"><testcase><failure/></testcase></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Failed, Failures: 2, FailedTests: []string{""}, Timestamp: noon,
+		}},
+		{"a suite counts an error as a failure", `<testsuite failures="1"><testcase name="a"><error/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Errored, Failures: 1, FailedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a suite counts fewer", `<testsuite failures="0" errors=""><testcase name="a"><failure/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Failures: 1, FailedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a time without a zone", `<testsuites><testsuite timestamp="2026-03-01T11:00:00Z"><testcase name="a"/></testsuite><testsuite timestamp="2026-03-01T11:00:00"/></testsuites>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a suite that takes no time", `<testsuite timestamp="2026-03-01T11:00:00Z" time=""><testcase name="a"/></testsuite>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon.Add(-time.Hour),
+		}},
+		{"attributes of another name space", `<testsuite xmlns:x="y" x:failures="1" failures="0"><testcase x:name="b" name="a"/></testsuite>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"byte order mark, comments and blanks", "\uFEFF<!-- a -->\n<testsuite><testcase name=\"a\"/></testsuite>\n<!-- b -->\n", attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a comment and CDATA with markup", `<testsuite><!-- <failure/> --><testcase name="a"><system-out><![CDATA[<failure/></testcase>]]></system-out></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, mustRead(t, JUnit, tt.text, asked)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestJUnitDidNotRun(t *testing.T) {
+	wantRefused[*NotRunError](t, JUnit, []refusal{
+		{"no suites", `<testsuites/>`, "it has no testcase"},
+		{"no testcases", `<testsuite tests="3"><properties/></testsuite>`, "it has no testcase"},
+	})
+}
+
+func TestNoJUnit(t *testing.T) {
+	wantRefused[*FormatError](t, JUnit, []refusal{
+		{"empty", "", "unexpected EOF"},
+		{"cut off", "<testsuite>\n<testcase/>", "line 2: "},
+		{"another root", `<html/>`, `"html" where testsuites or testsuite is expected`},
+		{"a testcase alone", `<testcase/>`, `"testcase" where`},
+		{"two roots", `<testsuite><testcase/></testsuite><testsuite/>`, `"testsuite" where`},
+		{"text behind", `<testsuite><testcase/></testsuite>cut`, "text outside"},
+		{"a testcase in a testcase", `<testsuite><testcase><testcase/></testcase></testsuite>`, `a testcase in "testcase"`},
+		{"a testcase in properties", `<testsuite><properties><testcase/></properties></testsuite>`, `a testcase in "properties"`},
+		{"document type", `<!DOCTYPE x [<!ENTITY e "boom">]><testsuite/>`, "a document type is not read"},
+		{"entity", `<testsuite><testcase name="&e;"/></testsuite>`, "invalid character entity"},
+		{"another charset", `<?xml version="1.0" encoding="ISO-8859-1"?><testsuite/>`, `it is in "ISO-8859-1", and only UTF-8 is read`},
+		{"not UTF-8", "<testsuite name='\xff'/>", "invalid UTF-8"},
+		{"failures are no number", `<testsuite name="s" failures="some"/>`, `failures of suite "s"`},
+		{"errors are no number", `<testsuite name="s" errors="-1"/>`, `errors of suite "s"`},
+		{"a time that is no number", `<testsuite timestamp="2026-03-01T11:00:00Z" time="long"/>`, `"long" is no time`},
+		{"a time that is negative", `<testsuite timestamp="2026-03-01T11:00:00Z" time="-1"/>`, `"-1" is no time`},
+		{"a time without end", `<testsuite timestamp="2026-03-01T11:00:00Z" time="1e9"/>`, `"1e9" is no time`},
+		{"a time that is none", `<testsuite timestamp="2026-03-01T11:00:00Z" time="NaN"/>`, `"NaN" is no time`},
+		{"an attribute twice", `<testsuite failures="0" failures="1"/>`, `attribute "failures" is given twice`},
+	})
+}
