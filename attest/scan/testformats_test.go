@@ -25,10 +25,10 @@ var (
 	asked = Options{Finished: noon, Limits: wide}
 )
 
-// A reader reads one format.
-type reader func(io.Reader, Options) (attest.Predicate, error)
+// A readFunc reads one format.
+type readFunc func(io.Reader, Options) (attest.Predicate, error)
 
-var testFormats = map[Format]reader{ClamAV: clamAV, TestOutput: testOutput, JUnit: jUnit, GoTest: goTest}
+var testFormats = map[Format]readFunc{ClamAV: clamAV, TestOutput: testOutput, JUnit: jUnit, GoTest: goTest}
 
 func sample(t testing.TB, name string) string {
 	t.Helper()
@@ -79,7 +79,7 @@ var samples = map[Format][]string{
 // badness of results, a report that is refused last.
 var badness = map[attest.Result]int{attest.Passed: 0, attest.Warned: 1, attest.Skipped: 2, attest.Failed: 3, attest.Errored: 4}
 
-func badnessOf(read reader, text string) int {
+func badnessOf(read readFunc, text string) int {
 	p, err := read(strings.NewReader(text), asked)
 	if err != nil {
 		return len(badness)
