@@ -272,3 +272,23 @@ func TestResultSpellings(t *testing.T) {
 		}
 	}
 }
+
+// What NewStatement returns is what a Writer stores.
+func TestNewStatementIsWhatIsWritten(t *testing.T) {
+	for _, p := range []Predicate{outcome(Errored, 0), vulns(0, "CVE-2026-1")} {
+		w := newWorld(t, true)
+		want, err := NewStatement(w.image, "scan", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.unsigned("scan", p)
+		for _, e := range w.all(newKey(t, "k")) {
+			if diff := cmp.Diff(want, e.Statement); diff != "" {
+				t.Error(diff)
+			}
+		}
+	}
+	w := newWorld(t, true)
+	_, err := NewStatement(w.image, "", outcome(Passed, 0))
+	wantField(t, err, "test")
+}

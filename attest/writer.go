@@ -140,8 +140,10 @@ func checkImage(image name.Digest) error {
 	return nil
 }
 
-// encode makes the statement's bytes. Equal arguments give equal bytes.
-func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
+// NewStatement returns what [Writer.Write] states with the same arguments, as json.Marshal spells it. It asks no registry.
+//
+// Errors: [*FieldError] for what the predicate or an argument lacks, all at once.
+func NewStatement(image name.Digest, test string, p Predicate) (*Statement, error) {
 	if v := reflect.ValueOf(p); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, &FieldError{"predicate", "required"}
 	}
@@ -161,12 +163,21 @@ func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("attest: predicate: %w", err)
 	}
-	return json.Marshal(Statement{
+	return &Statement{
 		Type:          StatementType,
 		Subject:       []ResourceDescriptor{{Name: image.Context().Name(), Digest: map[string]string{"sha256": hexOf(image)}}},
 		PredicateType: p.PredicateType(),
 		Predicate:     predicate,
-	})
+	}, nil
+}
+
+// encode makes the statement's bytes. Equal arguments give equal bytes.
+func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
+	s, err := NewStatement(image, test, p)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(s)
 }
 
 // subject describes the image, which must exist.
