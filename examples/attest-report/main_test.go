@@ -1,0 +1,462 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/scan"
+)
+
+// TestMain lets the test binary be the program that the task runs.
+func TestMain(m *testing.M) {
+	if os.Getenv("BE_ATTEST_REPORT") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+const (
+	trivyReport = `{"SchemaVersion":2,"Trivy":{"Version":"0.69.0"},"ArtifactName":"shop","ArtifactType":"container_image","Results":[
+		{"Target":"shop (alpine 3.20)","Class":"os-pkgs","Type":"alpine","Vulnerabilities":[
+			{"VulnerabilityID":"CVE-2026-1","PkgName":"zlib","InstalledVersion":"1.2","Severity":"HIGH"}]}]}`
+	emptyTrivyReport = `{"SchemaVersion":2,"ArtifactName":"shop","ArtifactType":"container_image"}`
+	jUnitReport      = `<testsuite><testcase name="a"/></testsuite>`
+	failedOutput     = `{"result":"FAILURE","timestamp":"2026-03-01T11:58:51Z","successes":0,"failures":1,"warnings":0}`
+)
+
+var (
+	noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+	// told are the flags that a report of Trivy needs.
+	told = []string{"-started", "2026-03-01T11:00:00Z", "-finished", "2026-03-01T11:01:00Z", "-db-updated", "2026-03-01T06:00:00Z"}
+
+	// vulns is what the report of Trivy says with them.
+	vulns = attest.Vulns{
+		Test: "scan",
+		Scanner: attest.Scanner{
+			URI: "pkg:github/aquasecurity/trivy@v0.69.0", Version: "0.69.0", DB: attest.ScannerDB{LastUpdate: noon.Add(-6 * time.Hour)},
+			Result: []attest.Finding{{
+				ID: "CVE-2026-1", Severity: []attest.Severity{{Method: "trivy", Score: "high"}},
+			}},
+		},
+		Metadata: attest.ScanMetadata{StartedOn: noon.Add(-time.Hour), FinishedOn: noon.Add(-59 * time.Minute)},
+	}
+)
+
+// A stage is a registry with an image, a folder with a key and reports, and what the program does there.
+type stage struct {
+	t        *testing.T
+	dir      string
+	image    name.Digest
+	verifier attest.Verifier
+	env      map[string]string
+	in       io.Reader
+	out, err bytes.Buffer
+}
+
+const password = "secret"
+
+func newStage(t *testing.T, referrers bool) *stage {
+	t.Helper()
+	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(referrers), registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	s := &stage{t: t, dir: t.TempDir(), env: map[string]string{"COSIGN_PASSWORD": password}, in: strings.NewReader("")}
+	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
+	digest, err := img.Digest()
+	s.must(err)
+	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/shop/operator")
+	s.must(err)
+	s.image = repo.Digest(digest.String())
+	s.must(remote.Write(s.image, img))
+	private, public, err := cosign.GenerateKey([]byte(password))
+	s.must(err)
+	s.verifier, err = cosign.LoadVerifier(public)
+	s.must(err)
+	s.file("cosign.key", string(private))
+	s.file("trivy.json", trivyReport)
+	s.file("empty.json", emptyTrivyReport)
+	s.file("junit.xml", jUnitReport)
+	s.file("failed.json", failedOutput)
+	s.must(os.Mkdir(s.path("results"), 0o755))
+	return s
+}
+
+func (s *stage) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *stage) file(name, text string) {
+	s.t.Helper()
+	s.must(os.WriteFile(s.path(name), []byte(text), 0o600))
+}
+
+// run runs the program and wants an exit code.
+func (s *stage) run(want int, args ...string) {
+	s.t.Helper()
+	s.runIn(s.t.Context(), want, args...)
+}
+
+func (s *stage) runIn(ctx context.Context, want int, args ...string) {
+	s.t.Helper()
+	s.out.Reset()
+	s.err.Reset()
+	p := program{
+		env: func(key string) (string, bool) { v, ok := s.env[key]; return v, ok },
+		in:  s.in, out: &s.out, errOut: &s.err, now: func() time.Time { return noon },
+	}
+	if got := p.run(ctx, args); got != want {
+		s.t.Fatalf("exit code %d, want %d:\n%s%s", got, want, &s.out, &s.err)
+	}
+}
+
+// args are the usual arguments for a report, and more.
+func (s *stage) args(report string, more ...string) []string {
+	return append([]string{"-image", s.image.String(), "-report", s.path(report), "-name", "scan", "-key", s.path("cosign.key")}, more...)
+}
+
+// newest is what a reader finds.
+func (s *stage) newest(predicateType string) attest.Evidence {
+	s.t.Helper()
+	e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(s.t.Context(), s.image, attest.Test{Name: "scan", PredicateType: predicateType})
+	s.must(err)
+	if e.Problem != nil {
+		s.t.Fatal(e.Problem)
+	}
+	return e
+}
+
+// nothing wants no evidence on the image.
+func (s *stage) nothing() {
+	s.t.Helper()
+	for e, err := range attest.NewResolver(s.verifier, attest.Options{}).All(s.t.Context(), s.image) {
+		s.t.Errorf("%v, %v", e.Test, err)
+	}
+}
+
+// said wants texts in what the program said of mistakes.
+func (s *stage) said(texts ...string) {
+	s.t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(s.err.String(), text) {
+			s.t.Errorf("%q is not in:\n%s", text, &s.err)
+		}
+	}
+}
+
+func eachRegistry(t *testing.T, f func(t *testing.T, s *stage)) {
+	for _, referrers := range []bool{true, false} {
+		t.Run(fmt.Sprintf("referrers=%t", referrers), func(t *testing.T) { f(t, newStage(t, referrers)) })
+	}
+}
+
+func TestEvidenceIsOnTheImage(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, s *stage) {
+		s.run(exitWritten, s.args("trivy.json", told...)...)
+		e := s.newest(attest.VulnsType)
+		got := e.Predicate.(attest.Vulns)
+		got.Scanner.Result[0].Annotations = nil // package scan tests those
+		if diff := cmp.Diff(vulns, got); diff != "" {
+			t.Error(diff)
+		}
+		want := fmt.Sprintf("scan: vulns, findings: 1, in %s@%s\n", s.image.Context(), e.Manifest)
+		if diff := cmp.Diff(want, s.out.String()); diff != "" || s.err.Len() > 0 {
+			t.Error(diff, &s.err)
+		}
+	})
+}
+
+func TestTestResult(t *testing.T) {
+	s := newStage(t, true)
+	s.run(exitWritten, s.args("failed.json")...)
+	e := s.newest(attest.TestResultType)
+	if e.Result != attest.Failed || !e.Time.Equal(noon.Add(-69*time.Second)) {
+		t.Errorf("%s at %s", e.Result, e.Time)
+	}
+	if want := fmt.Sprintf("scan: FAILED, failures: 1, warnings: 0, in %s@%s\n", s.image.Context(), e.Manifest); s.out.String() != want {
+		t.Errorf("%q, want %q", &s.out, want)
+	}
+}
+
+func TestFlagsGiveWhatTheReportLacks(t *testing.T) {
+	s := newStage(t, true)
+	s.run(exitWritten, s.args("trivy.json", append(told, "-scanner", "pkg:oci/scanner@1", "-scanner-version", "9",
+		"-db-uri", "https://example.com/db", "-db-version", "2", "-format", "trivy")...)...)
+	got := s.newest(attest.VulnsType).Predicate.(attest.Vulns).Scanner
+	got.Result = nil
+	want := attest.Scanner{
+		URI: "pkg:oci/scanner@1", Version: "0.69.0", // the report goes first
+		DB: attest.ScannerDB{URI: "https://example.com/db", Version: "2", LastUpdate: noon.Add(-6 * time.Hour)},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	s.file("trivy.json", strings.Replace(trivyReport, `"0.69.0"`, `""`, 1))
+	s.run(exitWritten, s.args("trivy.json", "-scanner-version", "9", "-started", "2026-03-01T11:30:00Z", "-finished", "2026-03-01T11:31:00Z", "-db-updated", "2026-03-01T06:00:00Z")...)
+	if got := s.newest(attest.VulnsType).Predicate.(attest.Vulns).Scanner; got.Version != "9" {
+		t.Errorf("version %q", got.Version)
+	}
+}
+
+func TestWhatIsLackingIsNamed(t *testing.T) {
+	s := newStage(t, true)
+	s.run(exitFailed, s.args("trivy.json")...)
+	want := `attest-report: -db-updated (or ATTEST_DB_UPDATED): required, since the trivy report does not say scanner.db.lastUpdate
+attest-report: -started (or ATTEST_STARTED): required, since the trivy report does not say metadata.scanStartedOn
+attest-report: -finished (or ATTEST_FINISHED): required, since the trivy report does not say metadata.scanFinishedOn
+`
+	if diff := cmp.Diff(want, s.err.String()); diff != "" {
+		t.Error(diff)
+	}
+	s.file("sarif.json", `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"results":[],"invocations":[{"executionSuccessful":true}]}]}`)
+	s.run(exitFailed, s.args("sarif.json", told...)...)
+	s.said("-scanner (or ATTEST_SCANNER): required, since the sarif report does not say scanner.uri")
+	s.run(exitFailed, s.args("junit.xml")...)
+	s.said("-finished (or ATTEST_FINISHED): required, since the junit report does not say timestamp")
+	s.nothing()
+}
+
+func TestEnvironment(t *testing.T) {
+	s := newStage(t, true)
+	maps.Copy(s.env, map[string]string{
+		"ATTEST_IMAGE": s.image.String(), "ATTEST_REPORT": s.path("trivy.json"), "ATTEST_NAME": "other", "ATTEST_KEY": s.path("cosign.key"),
+		"ATTEST_STARTED": told[1], "ATTEST_FINISHED": told[3], "ATTEST_DB_UPDATED": told[5], "ATTEST_DRY_RUN": "false",
+		"ATTEST_RESULTS": s.path("results"), "ATTEST_PREFIX": "SCAN", "ATTEST_TIMEOUT": "1m", "ATTEST_FORM": "bundle", "ATTEST_FORMAT": "",
+	})
+	s.run(exitWritten, "-name", "scan")
+	s.newest(attest.VulnsType)
+	if _, err := os.Stat(s.path("results/SCAN_ARTIFACT_OUTPUTS")); err != nil {
+		t.Error(err)
+	}
+	s.run(exitWritten, "-dry-run", "-form", "envelope")
+	if !strings.Contains(s.out.String(), `"other"`) {
+		t.Errorf("the name is not from the environment:\n%s", &s.out)
+	}
+	s.env["ATTEST_DRY_RUN"], s.env["ATTEST_FINISHED"] = "perhaps", "noon"
+	s.run(exitFailed)
+	s.said(`-dry-run (or ATTEST_DRY_RUN): "perhaps" is neither`, `-finished (or ATTEST_FINISHED): "noon" is not RFC 3339`)
+}
+
+// Every flag has a variable, is told by -h, and stands in the package comment or the usage.
+func TestHelp(t *testing.T) {
+	s := newStage(t, true)
+	s.run(exitWritten, "-h")
+	for _, want := range []string{"usage: attest-report -image", "1  the scan did not run", "-db-updated TIME", "-dry-run", "ATTEST_DB_UPDATED"} {
+		if !strings.Contains(s.out.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, &s.out)
+		}
+	}
+	for _, f := range []scan.Format{scan.Trivy, scan.Grype, scan.Clair, scan.Quay, scan.OSVScanner, scan.SARIF, scan.ClamAV, scan.TestOutput, scan.JUnit, scan.GoTest} {
+		if !strings.Contains(s.out.String(), string(f)) {
+			t.Errorf("the help does not name the format %s", f)
+		}
+	}
+}
+
+func TestResults(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, s *stage) {
+		s.run(exitWritten, s.args("failed.json", "-results", s.path("results"), "-prefix", "SCAN", "-form", "envelope")...)
+		repo, digest := s.image.Context().Name(), s.newest(attest.TestResultType).Manifest.String()
+		got := map[string]string{}
+		entries, err := os.ReadDir(s.path("results"))
+		s.must(err)
+		for _, e := range entries {
+			text, err := os.ReadFile(s.path("results/" + e.Name()))
+			s.must(err)
+			got[e.Name()] = string(text)
+		}
+		want := map[string]string{
+			"ARTIFACT_URI": repo, "ARTIFACT_DIGEST": digest,
+			"SCAN_ARTIFACT_OUTPUTS": fmt.Sprintf(`{"uri":%q,"digest":%q,"isBuildArtifact":"true"}`, repo, digest),
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestForms(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, s *stage) {
+		s.run(exitWritten, s.args("failed.json", "-form", "bundle")...)
+		s.newest(attest.TestResultType)
+	})
+	eachRegistry(t, func(t *testing.T, s *stage) {
+		args := s.args("failed.json", "-form", "statement")
+		s.run(exitFailed, args...)
+		s.said("-key (or ATTEST_KEY): nobody signs with -form statement; leave it out")
+		s.nothing()
+		s.run(exitWritten, append(args, "-key", "")...)
+		var found int
+		for e, err := range attest.NewResolver(s.verifier, attest.Options{}).All(t.Context(), s.image) {
+			s.must(err)
+			var nobody *attest.VerifyError
+			if found++; e.Test.Name != "scan" || !errors.As(e.Problem, &nobody) {
+				t.Errorf("%v: %v", e.Test, e.Problem)
+			}
+		}
+		if found != 1 {
+			t.Errorf("%d statements", found)
+		}
+	})
+}
+
+func TestStandardInput(t *testing.T) {
+	s := newStage(t, true)
+	s.in = strings.NewReader(trivyReport)
+	s.run(exitWritten, s.args("trivy.json", append(told, "-report", "-")...)...)
+	s.newest(attest.VulnsType)
+}
+
+// What is printed is what would be stored, and neither key nor registry is needed for it.
+func TestDryRun(t *testing.T) {
+	s := newStage(t, true)
+	args := append([]string{"-report", s.path("trivy.json"), "-name", "scan"}, told...)
+	s.run(exitWritten, append(args, "-dry-run", "-image", s.image.String(), "-results", "/nowhere")...)
+	got, err := attest.ParseStatement(s.out.Bytes())
+	s.must(err)
+	s.nothing()
+	s.run(exitWritten, append(args, "-image", s.image.String(), "-key", s.path("cosign.key"))...)
+	want := s.newest(attest.VulnsType).Statement
+	indented := cmp.Transformer("JSON", func(raw []byte) string { return strings.Join(strings.Fields(string(raw)), "") })
+	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Predicate" }, indented)); diff != "" {
+		t.Error(diff)
+	}
+	s.run(exitWritten, append(args, "-dry-run", "-image", "nowhere.invalid/x@"+s.image.DigestStr())...)
+}
+
+func TestScanDidNotRun(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, s *stage) {
+		s.file("passed.json", strings.Replace(failedOutput, "FAILURE", "SUCCESS", 1))
+		s.file("passed.json", `{"result":"SUCCESS","timestamp":"2026-03-01T11:58:51Z","successes":1,"failures":0,"warnings":0}`)
+		s.run(exitWritten, s.args("passed.json")...)
+		s.run(exitNotRun, s.args("empty.json", "-results", s.path("results"))...)
+		s.said("the trivy report is of a scan that did not run")
+		e := s.newest(attest.TestResultType)
+		want := attest.TestResult{Result: attest.Errored, Configuration: []attest.ResourceDescriptor{{Name: "scan"}}, Timestamp: noon}
+		if diff := cmp.Diff(attest.Predicate(want), e.Predicate); diff != "" {
+			t.Error(diff)
+		}
+		digest, err := os.ReadFile(s.path("results/ARTIFACT_DIGEST"))
+		if err != nil || string(digest) != e.Manifest.String() {
+			t.Errorf("the results lead to %q, %v", digest, err)
+		}
+		s.run(exitNotRun, s.args("empty.json", "-finished", "2026-03-01T12:30:00Z")...)
+		if e := s.newest(attest.TestResultType); !e.Time.Equal(noon.Add(30 * time.Minute)) {
+			t.Errorf("at %s", e.Time)
+		}
+		s.run(exitNotRun, s.args("empty.json", "-dry-run")...)
+		if !strings.Contains(s.out.String(), `"ERROR"`) {
+			t.Errorf("%s", &s.out)
+		}
+	})
+}
+
+func TestMistakes(t *testing.T) {
+	s := newStage(t, true)
+	s.file("text", "what")
+	s.file("cut.json", trivyReport[:200])
+	s.file("plain.key", "no key")
+	tests := []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"nothing", nil, []string{"-image (or ATTEST_IMAGE): required", "-report (or ATTEST_REPORT): required", "-name (or ATTEST_NAME): required", "-key (or ATTEST_KEY): required"}},
+		{"everything", []string{"-image", "x", "-format", "y", "-form", "z", "-timeout", "0s", "-started", "a", "-finished", "now", "-db-updated", "c", "more"}, []string{
+			`-image (or ATTEST_IMAGE): "x" is not REPOSITORY@DIGEST`, `-format (or ATTEST_FORMAT): "y"`, `-form (or ATTEST_FORM): "z"`,
+			`-timeout (or ATTEST_TIMEOUT): "0s"`, `-started (or ATTEST_STARTED): "a"`, `-finished (or ATTEST_FINISHED): "now"`,
+			`-db-updated (or ATTEST_DB_UPDATED): "c"`, `unexpected argument "more"`,
+		}},
+		{"unknown flag", []string{"-nope"}, []string{"-nope"}},
+		{"timeout that is none", s.args("trivy.json", "-timeout", "long"), []string{`-timeout (or ATTEST_TIMEOUT): "long"`}},
+		{"no report", s.args("none.json"), []string{"-report (or ATTEST_REPORT): open "}},
+		{"unknown report", s.args("text"), []string{"-format (or ATTEST_FORMAT): scan: no report"}},
+		{"half a report", s.args("cut.json", told...), []string{"not a trivy report"}},
+		{"no key", s.args("trivy.json", "-key", s.path("none")), []string{"-key (or ATTEST_KEY): open "}},
+		{"not a key", s.args("trivy.json", "-key", s.path("plain.key")), []string{"-key (or ATTEST_KEY): ", "plain.key", "COSIGN_PASSWORD"}},
+		{"key of a service that is not built in", s.args("trivy.json", "-key", "awskms:///alias/release"), []string{"-key (or ATTEST_KEY): ", "awskms"}},
+		{"no directory for results", s.args("failed.json", "-results", s.path("none")), []string{"-results (or ATTEST_RESULTS): "}},
+		{"prefix", s.args("failed.json", "-results", s.path("results"), "-prefix", "1"), []string{"-prefix (or ATTEST_PREFIX): "}},
+		{"name", s.args("failed.json", "-name", " scan"), []string{"attest: test: "}},
+		{"name in a dry run", s.args("failed.json", "-name", " scan", "-dry-run"), []string{"attest: test: "}},
+		{"no image", s.args("failed.json", "-image", s.image.Context().Digest("sha256:"+strings.Repeat("0", 64)).String()), []string{"no such image"}},
+		{"ends before it began", s.args("trivy.json", append(told, "-finished", "2026-03-01T10:00:00Z")...), []string{"scanFinishedOn"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s.t = t
+			s.run(exitFailed, tt.args...)
+			s.said(tt.want...)
+		})
+	}
+	s.t = t
+	s.nothing()
+	entries, err := os.ReadDir(s.path("results"))
+	if err != nil || len(entries) > 0 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+func TestWrongPassword(t *testing.T) {
+	s := newStage(t, true)
+	s.env["COSIGN_PASSWORD"] = "wrong"
+	s.run(exitFailed, s.args("failed.json")...)
+	s.said("COSIGN_PASSWORD")
+	s.nothing()
+}
+
+// Standard input that does not end keeps neither a signal nor the time limit waiting.
+func TestInterrupted(t *testing.T) {
+	s := newStage(t, true)
+	in, out := io.Pipe()
+	defer out.Close()
+	s.in = in
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	s.runIn(ctx, exitFailed, s.args("failed.json", "-report", "-")...)
+	s.said("attest-report: interrupted: the report was not read")
+	s.run(exitFailed, s.args("failed.json", "-report", "-", "-timeout", "50ms")...)
+	s.said("attest-report: it took longer than -timeout 50ms: the report was not read")
+	s.nothing()
+}
+
+func TestRegistryIsAway(t *testing.T) {
+	s := newStage(t, true)
+	server := httptest.NewServer(nil)
+	server.Close()
+	s.run(exitFailed, s.args("failed.json", "-image", strings.TrimPrefix(server.URL, "http://")+"/x@"+s.image.DigestStr())...)
+	s.said("attest: connect")
+}
+
+// The evidence is there and its results are not: the message says so.
+func TestResultsCannotBeWritten(t *testing.T) {
+	s := newStage(t, true)
+	s.must(os.MkdirAll(s.path("results/ARTIFACT_DIGEST/x"), 0o755))
+	s.run(exitFailed, s.args("failed.json", "-results", s.path("results"))...)
+	s.said("the evidence is on the image, as "+s.image.Context().Name()+"@"+s.newest(attest.TestResultType).Manifest.String(), "results are not written")
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/scan"
+)
+
+// valueBytes bounds one text of a report. JUnit XML has all that a test printed in one.
+const valueBytes = 64 << 20
+
+// settings are the arguments, checked.
+type settings struct {
+	image   name.Digest
+	test    string
+	report  string // file, "-" for standard input
+	options scan.Options
+	key     string
+	form    attest.Form
+	results string
+	prefix  string
+	dryRun  bool
+	timeout time.Duration
+}
+
+// A mistake is about one argument.
+type mistake struct {
+	flag    string
+	problem string
+}
+
+func (m *mistake) Error() string {
+	return fmt.Sprintf("-%s (or %s): %s", m.flag, variable(m.flag), m.problem)
+}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "ATTEST_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// formNames are the words for -form.
+var formNames = map[string]attest.Form{"envelope": attest.FormEnvelope, "statement": attest.FormStatement, "bundle": attest.FormBundle}
+
+// arguments are what was given, by flag, and what is wrong with it.
+type arguments struct {
+	texts    map[string]*string
+	mistakes []error
+}
+
+// newFlags declares the flags. All are texts, so that every mistake is told and not only the first.
+func newFlags(a *arguments) *flag.FlagSet {
+	flags := flag.NewFlagSet("attest-report", flag.ContinueOnError)
+	a.texts = map[string]*string{}
+	for _, f := range []struct{ name, value, usage string }{
+		{"image", "", "`REPOSITORY@DIGEST` of the image that was tested"},
+		{"report", "", "`FILE` with the report, - for standard input"},
+		{"name", "", "`NAME` of the test"},
+		{"format", "", "`FORMAT` of the report; without it the content tells: trivy, grype, clair, quay, osv-scanner, sarif, clamav, test-output, junit or go-test"},
+		{"key", "", "`FILE` with the private key of cosign, its password in COSIGN_PASSWORD, or URI of a key in a key management service"},
+		{"form", "envelope", "`FORM` of what is stored: envelope; statement, which nobody signs, for Tekton Chains to vouch for; or bundle"},
+		{"results", "", "`DIRECTORY` for the results of the Tekton task that lead Chains to the evidence"},
+		{"prefix", "", "`PREFIX` of the result PREFIX_ARTIFACT_OUTPUTS"},
+		{"timeout", "10m", "`DURATION` after which it gives up"},
+		{"started", "", "`TIME` when the scan began, RFC 3339, if the report does not say"},
+		{"finished", "", "`TIME` when the scan or the test ended, if the report does not say"},
+		{"scanner", "", "`URI` of the scanner: pkg:github/aquasecurity/trivy@v0.69.0"},
+		{"scanner-version", "", "`VERSION` of the scanner, if the report does not say"},
+		{"db-uri", "", "`URI` of the vulnerability database, if the report does not say"},
+		{"db-version", "", "`VERSION` of the vulnerability database, if the report does not say"},
+		{"db-updated", "", "`TIME` of the last update of the vulnerability database, if the report does not say"},
+	} {
+		a.texts[f.name] = flags.String(f.name, f.value, f.usage)
+	}
+	a.texts["dry-run"] = new(string)
+	flags.BoolFunc("dry-run", "print the statement and write nothing; needs neither key nor registry", func(text string) error {
+		*a.texts["dry-run"] = text
+		return nil
+	})
+	return flags
+}
+
+const usage = `usage: attest-report -image REPOSITORY@DIGEST -report FILE -name NAME -key FILE [-results DIRECTORY]
+
+Leaves the report of a scanner or a test on the image as evidence. Exit code:
+  0  the evidence is on the image
+  1  the scan did not run; evidence that says so is on the image
+  2  it did not work: nothing was written, unless the message says what was
+
+Each flag has an environment variable: ATTEST_DB_UPDATED for -db-updated. A flag goes before its variable.
+
+`
+
+// parse reads the arguments and the environment, and reports every mistake. help goes to out.
+func parse(args []string, env func(string) (string, bool), out io.Writer) (*settings, error) {
+	var a arguments
+	flags := newFlags(&a)
+	flags.SetOutput(io.Discard)
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			flags.SetOutput(out)
+			fmt.Fprint(out, usage)
+			flags.PrintDefaults()
+		}
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		a.mistakes = append(a.mistakes, fmt.Errorf("unexpected argument %q", flags.Arg(0)))
+	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for flag, text := range a.texts {
+		if value, ok := env(variable(flag)); ok && value != "" && !given[flag] {
+			*text = value
+		}
+	}
+	s := a.settings()
+	return s, errors.Join(a.mistakes...)
+}
+
+// settings checks what was given.
+func (a *arguments) settings() *settings {
+	s := &settings{
+		image: a.image(), test: a.required("name"), report: a.required("report"),
+		key: *a.texts["key"], form: a.form(), results: *a.texts["results"], prefix: *a.texts["prefix"],
+		dryRun: a.dryRun(), timeout: a.duration("timeout"),
+		options: scan.Options{
+			Format: a.format(),
+			Scanner: attest.Scanner{
+				URI: *a.texts["scanner"], Version: *a.texts["scanner-version"],
+				DB: attest.ScannerDB{URI: *a.texts["db-uri"], Version: *a.texts["db-version"], LastUpdate: a.time("db-updated")},
+			},
+			Started: a.time("started"), Finished: a.time("finished"),
+			Limits: scan.Limits{ValueBytes: valueBytes},
+		},
+	}
+	switch {
+	case s.dryRun:
+	case s.form == attest.FormStatement && s.key != "":
+		a.wrong("key", "nobody signs with -form statement; leave it out")
+	case s.form != attest.FormStatement && s.key == "":
+		a.wrong("key", "required; only -form statement and -dry-run do without")
+	}
+	if s.results != "" && s.image != (name.Digest{}) && !s.dryRun {
+		a.rehearse(s)
+	}
+	return s
+}
+
+func (a *arguments) wrong(flag, format string, args ...any) {
+	a.mistakes = append(a.mistakes, &mistake{flag, fmt.Sprintf(format, args...)})
+}
+
+func (a *arguments) required(flag string) string {
+	if *a.texts[flag] == "" {
+		a.wrong(flag, "required")
+	}
+	return *a.texts[flag]
+}
+
+func (a *arguments) image() name.Digest {
+	text := a.required("image")
+	if text == "" {
+		return name.Digest{}
+	}
+	image, err := name.NewDigest(text)
+	if err != nil {
+		a.wrong("image", "%q is not REPOSITORY@DIGEST: %v", text, err)
+	}
+	return image
+}
+
+func (a *arguments) form() attest.Form {
+	form, ok := formNames[*a.texts["form"]]
+	if !ok {
+		a.wrong("form", "%q is not one of envelope, statement, bundle", *a.texts["form"])
+	}
+	return form
+}
+
+func (a *arguments) format() scan.Format {
+	f := scan.Format(*a.texts["format"])
+	switch f {
+	case "", scan.Trivy, scan.Grype, scan.Clair, scan.Quay, scan.OSVScanner, scan.SARIF, scan.ClamAV, scan.TestOutput, scan.JUnit, scan.GoTest:
+	default:
+		a.wrong("format", "%q is not a format that is read; -h lists them", string(f))
+	}
+	return f
+}
+
+func (a *arguments) dryRun() bool {
+	text := *a.texts["dry-run"]
+	if text == "" {
+		return false
+	}
+	yes, err := strconv.ParseBool(text)
+	if err != nil {
+		a.wrong("dry-run", "%q is neither true nor false", text)
+	}
+	return yes
+}
+
+func (a *arguments) duration(flag string) time.Duration {
+	text := *a.texts[flag]
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		a.wrong(flag, "%q is not a time that passes, as in 90s or 10m", text)
+	}
+	return d
+}
+
+func (a *arguments) time(flag string) time.Time {
+	text := *a.texts[flag]
+	var t time.Time
+	if text != "" && t.UnmarshalText([]byte(text)) != nil {
+		a.wrong(flag, "%q is not RFC 3339, as in 2026-03-01T12:00:00Z", text)
+	}
+	return t
+}
+
+// rehearse writes results beside their place, since it is too late to find that they cannot be written when the evidence
+// is there.
+func (a *arguments) rehearse(s *settings) {
+	dir, err := os.MkdirTemp(s.results, ".attest-report-")
+	if err != nil {
+		a.wrong("results", "%v", err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	digest, err := v1.NewHash(s.image.DigestStr())
+	if err == nil {
+		err = attest.WriteResults(dir, s.prefix, attest.Record{Repository: s.image.Context(), Digest: digest})
+	}
+	var field *attest.FieldError
+	switch {
+	case errors.As(err, &field) && field.Field == "prefix":
+		a.wrong("prefix", "%s", field.Problem)
+	case err != nil:
+		a.wrong("results", "%v", err)
+	}
+}
+
+// signer returns who signs, nil if nobody does.
+func (s *settings) signer(ctx context.Context, env func(string) (string, bool)) (attest.Signer, error) {
+	if s.dryRun || s.form == attest.FormStatement {
+		return nil, nil
+	}
+	if strings.Contains(s.key, "://") {
+		signer, err := cosign.LoadKMS(ctx, s.key)
+		if err != nil {
+			return nil, &mistake{"key", err.Error()}
+		}
+		return signer, nil
+	}
+	pem, err := os.ReadFile(s.key)
+	if err != nil {
+		return nil, &mistake{"key", err.Error()}
+	}
+	password, _ := env("COSIGN_PASSWORD")
+	signer, err := cosign.LoadSigner(pem, []byte(password))
+	if err != nil {
+		return nil, &mistake{"key", fmt.Sprintf("%s: %v; COSIGN_PASSWORD holds its password", s.key, err)}
+	}
+	return signer, nil
+}

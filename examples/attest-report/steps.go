@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/scan"
+)
+
+// convert reads the report. Standard input may never end, so a signal does not wait for it.
+func (p program) convert(ctx context.Context, s *settings) (attest.Predicate, error) {
+	type answer struct {
+		predicate attest.Predicate
+		err       error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		predicate, err := p.read(s)
+		done <- answer{predicate, err}
+	}()
+	select {
+	case a := <-done:
+		return a.predicate, a.err
+	case <-ctx.Done():
+		return nil, errors.New("the report was not read")
+	}
+}
+
+func (p program) read(s *settings) (attest.Predicate, error) {
+	if s.report == "-" {
+		return scan.Convert(p.in, s.options)
+	}
+	f, err := os.Open(s.report)
+	if err != nil {
+		return nil, &mistake{"report", err.Error()}
+	}
+	defer f.Close()
+	return scan.Convert(f, s.options)
+}
+
+// flagOf says which flag gives what an option of package scan does.
+var flagOf = map[string]string{
+	"Scanner.URI":           "scanner",
+	"Scanner.Version":       "scanner-version",
+	"Scanner.DB.URI":        "db-uri",
+	"Scanner.DB.Version":    "db-version",
+	"Scanner.DB.LastUpdate": "db-updated",
+	"Started":               "started",
+	"Finished":              "finished",
+}
+
+// explain says in flags what package scan says in options.
+func explain(err error) error {
+	var unknown *scan.UnknownFormatError
+	if errors.As(err, &unknown) {
+		return &mistake{"format", err.Error()}
+	}
+	lacks := lacksIn(err)
+	if len(lacks) == 0 {
+		return err
+	}
+	var all []error
+	for _, l := range lacks {
+		all = append(all, &mistake{flagOf[l.Option], fmt.Sprintf("required, since the %s report does not say %s", l.Format, l.Field)})
+	}
+	return errors.Join(all...)
+}
+
+// lacksIn returns every LackError in err.
+func lacksIn(err error) []*scan.LackError {
+	switch e := err.(type) { //nolint:errorlint // it walks through what errors.Join has joined
+	case *scan.LackError:
+		return []*scan.LackError{e}
+	case interface{ Unwrap() []error }:
+		var all []*scan.LackError
+		for _, one := range e.Unwrap() {
+			all = append(all, lacksIn(one)...)
+		}
+		return all
+	}
+	return nil
+}
+
+// show prints the statement.
+func (p program) show(s *settings, predicate attest.Predicate) error {
+	statement, err := attest.NewStatement(s.image, s.test, predicate)
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(statement, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "%s\n", text)
+	return err
+}
+
+// write leaves the evidence on the image, and tells Chains of it.
+func (p program) write(ctx context.Context, s *settings, signer attest.Signer, predicate attest.Predicate) error {
+	record, err := attest.NewWriter(signer, attest.Options{Form: s.form}).Write(ctx, s.image, s.test, predicate)
+	var view *attest.ViewError
+	switch {
+	case errors.As(err, &view):
+		p.say("%v; the evidence itself is there", err)
+	case err != nil && record.Digest != (v1.Hash{}):
+		return fmt.Errorf("the evidence is stored as %s, and may not be found: %w", record.Digest, err)
+	case err != nil:
+		return err
+	}
+	at := record.Repository.Digest(record.Digest.String())
+	if s.results != "" {
+		if err := attest.WriteResults(s.results, s.prefix, record); err != nil {
+			return fmt.Errorf("the evidence is on the image, as %s, and its results are not written: %w", at, err)
+		}
+	}
+	fmt.Fprintln(p.out, tell(s.test, predicate), at)
+	return nil
+}
+
+// tell says in a line what the evidence is.
+func tell(test string, predicate attest.Predicate) string {
+	switch v := predicate.(type) {
+	case attest.Vulns:
+		return fmt.Sprintf("%s: vulns, findings: %d, in", test, len(v.Scanner.Result))
+	case attest.TestResult:
+		return fmt.Sprintf("%s: %s, failures: %d, warnings: %d, in", test, v.Result, v.Failures, v.Warnings)
+	}
+	return test
+}
