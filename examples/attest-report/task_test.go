@@ -156,13 +156,14 @@ func (s *stage) play(code string, env ...string) {
 
 func TestTaskRuns(t *testing.T) {
 	s := newStage(t, true)
+	s.encryptedKeys()
 	s.file("cosign.password", password)
 	s.play("0", "SIGN=true", "KEYS="+s.dir)
 	v := s.newest(attest.VulnsType).Predicate.(attest.Vulns)
 	if want := noon.Add(-6*time.Hour + time.Second/2); !v.Scanner.DB.LastUpdate.Equal(want) {
 		t.Errorf("the database is of %s, want %s", v.Scanner.DB.LastUpdate, want)
 	}
-	if v.Metadata.StartedOn.After(v.Metadata.FinishedOn) || v.Metadata.StartedOn.Before(noon) {
+	if v.Metadata.StartedOn.After(v.Metadata.FinishedOn) {
 		t.Errorf("%+v", v.Metadata)
 	}
 	if _, err := os.Stat(s.path("results/SCAN_ARTIFACT_OUTPUTS")); err != nil {
