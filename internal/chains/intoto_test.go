@@ -3,6 +3,11 @@ package chains
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/scan"
 )
 
 // written has attest write a predicate, and returns the statement that is in the registry.
@@ -157,4 +163,90 @@ func descriptor(d *intoto.ResourceDescriptor) attest.ResourceDescriptor {
 		out.Annotations = d.GetAnnotations().AsMap()
 	}
 	return out
+}
+
+// samples are the reports that convert, as predicates by the path of the report: those in attest/scan/testdata, and those of
+// other projects if TESTDAG_CORPUS names a folder with them.
+func samples(t *testing.T) map[string]attest.Predicate {
+	t.Helper()
+	opts := scan.Options{
+		Scanner: attest.Scanner{URI: "pkg:generic/scanner", DB: attest.ScannerDB{LastUpdate: started.Time}},
+		Started: started.Time.AddDate(-10, 0, 0), Finished: finished.Time,
+	}
+	all := map[string]attest.Predicate{}
+	walk := func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.Contains(path, "/fuzz/") {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if p, err := scan.Convert(f, opts); err == nil {
+			all[path] = p
+		} else if !refused(err) {
+			t.Errorf("%s: %v", path, err)
+		}
+		return nil
+	}
+	dirs := []string{"../../attest/scan/testdata"}
+	if corpus := os.Getenv("TESTDAG_CORPUS"); corpus != "" {
+		dirs = append(dirs, filepath.Join(corpus, "scanners"))
+	}
+	for _, dir := range dirs {
+		if err := filepath.WalkDir(dir, walk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// refused reports whether a sample is one of those that show what is refused.
+func refused(err error) bool {
+	var format *scan.FormatError
+	var notRun *scan.NotRunError
+	var unknown *scan.UnknownFormatError
+	return errors.As(err, &format) || errors.As(err, &notRun) || errors.As(err, &unknown)
+}
+
+// Whatever report a statement is made of, in-toto's types read it, and find in it what was put there.
+func TestInTotoReadsReports(t *testing.T) {
+	b := newBench(t, cosignKey)
+	var scans, tests int
+	for path, p := range samples(t) {
+		payload := b.written(p)
+		switch p := p.(type) {
+		case attest.Vulns:
+			scans++
+			var got vulns.Vulns
+			b.predicate(payload, attest.VulnsType, &got)
+			if n := len(got.GetScanner().GetResult()); n != len(p.Scanner.Result) {
+				t.Errorf("%s: %d findings, want %d", path, n, len(p.Scanner.Result))
+			}
+			for i, r := range got.GetScanner().GetResult() {
+				want := p.Scanner.Result[i]
+				if r.GetId() != want.ID || len(r.GetSeverity()) != len(want.Severity) || len(r.GetAnnotations()) != len(want.Annotations) {
+					t.Errorf("%s: finding %d is %v, want %v", path, i, r, want)
+				}
+			}
+			if s := got.GetScanner(); s.GetUri() == "" || !s.GetDb().GetLastUpdate().IsValid() || !strings.Contains(string(payload), `"result":[`) {
+				t.Errorf("%s: scanner %v", path, s)
+			}
+			if m := got.GetMetadata(); !m.GetScanFinishedOn().AsTime().Equal(p.Metadata.FinishedOn) || !m.GetScanStartedOn().AsTime().Equal(p.Metadata.StartedOn) {
+				t.Errorf("%s: metadata %v", path, m)
+			}
+		case attest.TestResult:
+			tests++
+			var got testresult.TestResult
+			b.predicate(payload, attest.TestResultType, &got)
+			if got.GetResult() != string(p.Result) || len(got.GetConfiguration()) != 1 || len(got.GetFailedTests()) != len(p.FailedTests) {
+				t.Errorf("%s: %v", path, &got)
+			}
+		}
+	}
+	if scans < 6 || tests < 4 {
+		t.Errorf("%d samples are of scanners, %d of tests", scans, tests)
+	}
+	t.Logf("%d samples of scanners, %d of tests", scans, tests)
 }
