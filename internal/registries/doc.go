@@ -13,6 +13,10 @@
 // there, and one more writer must bring the .att tag up to the record. At last the registries that collect garbage
 // delete everything untagged, and nothing of ours may be gone.
 //
+// The commands of examples run as a pipeline runs them, on each registry behind TLS and a password and over plain HTTP:
+// attest-report leaves what a scanner found, and gate lets the image go on or stops it. Without credentials, and with a
+// certificate that nobody trusts, both say so and do nothing.
+//
 // Stock cosign's own way, to append to .att, is tried beside it on the same registries. How much of it is left is reported,
 // and nothing is asked of it.
 //
@@ -21,4 +25,7 @@
 // Distribution is built from its module, which takes a minute the first time. The docker-registry command comes from
 // Debian's package of that name and must be in PATH. Without it the tests that need it are skipped, unless
 // TESTDAG_REQUIRE_REGISTRIES is 1: then they fail.
+//
+// The commands are built while the tests run, which go test does not see: after a change to one of them alone it repeats
+// what it remembers, unless it is told -count=1.
 package registries

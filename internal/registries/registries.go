@@ -33,7 +33,7 @@ func NewTransport() *http.Transport {
 }
 
 // PushImage puts an image into repo, under a tag, so that no registry takes it for garbage. Images differ by tag.
-func PushImage(ctx context.Context, repo name.Repository, tag string) (name.Digest, error) {
+func PushImage(ctx context.Context, repo name.Repository, tag string, opts ...remote.Option) (name.Digest, error) {
 	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
 	img, err := mutate.Config(img, v1.Config{Labels: map[string]string{"name": tag}})
 	if err != nil {
@@ -43,7 +43,7 @@ func PushImage(ctx context.Context, repo name.Repository, tag string) (name.Dige
 	if err != nil {
 		return name.Digest{}, err
 	}
-	return repo.Digest(digest.String()), remote.Write(repo.Tag(tag), img, remote.WithContext(ctx))
+	return repo.Digest(digest.String()), remote.Write(repo.Tag(tag), img, append(opts, remote.WithContext(ctx))...)
 }
 
 // Statement returns an in-toto statement that test passed on image, for those that write without attest.

@@ -36,11 +36,14 @@ var kinds = []kind{
 }
 
 // start starts a registry that stops when the test ends.
-func (k kind) start(t *testing.T) *server {
+func (k kind) start(t *testing.T) *server { return k.startWith(t, nil) }
+
+// startWith starts one that has a guard, if that is not nil.
+func (k kind) startWith(t *testing.T, g *guard) *server {
 	if k.binary == nil {
-		return inMemory(t, k.referrers)
+		return inMemory(t, k.referrers, g)
 	}
-	return onDisk(t, k.binary(t))
+	return onDisk(t, k.binary(t), g)
 }
 
 // each runs a test on each kind of registry.
@@ -52,20 +55,28 @@ func each(t *testing.T, f func(t *testing.T, k kind)) {
 
 // A server is a registry that runs, at a loopback address.
 type server struct {
-	host string
+	host  string
+	guard *guard // nil if anybody may do anything, over plain HTTP
 
 	// What runs as a command has these too.
 	binary, config string
 	stop           func()
 }
 
-func inMemory(t *testing.T, referrers bool) *server {
+func inMemory(t *testing.T, referrers bool, g *guard) *server {
 	quiet := log.New(io.Discard, "", 0)
-	s := httptest.NewUnstartedServer(registry.New(registry.Logger(quiet), registry.WithReferrersSupport(referrers)))
+	handler := registry.New(registry.Logger(quiet), registry.WithReferrersSupport(referrers))
+	s := httptest.NewUnstartedServer(handler)
 	s.Config.ErrorLog = quiet
-	s.Start()
+	if g == nil {
+		s.Start()
+	} else {
+		s.Config.Handler = g.before(handler)
+		s.TLS = g.serverConfig()
+		s.StartTLS()
+	}
 	t.Cleanup(s.Close)
-	return &server{host: s.Listener.Addr().String()}
+	return &server{host: s.Listener.Addr().String(), guard: g}
 }
 
 // docker returns the path of Debian's docker-registry command.
@@ -104,14 +115,15 @@ func distribution(t *testing.T) string {
 }
 
 // onDisk runs a registry command that stores in a folder of the test's.
-func onDisk(t *testing.T, binary string) *server {
+func onDisk(t *testing.T, binary string, g *guard) *server {
 	dir := t.TempDir()
-	s := &server{binary: binary, host: freeAddress(t), config: filepath.Join(dir, "config.yml")}
+	s := &server{binary: binary, host: freeAddress(t), config: filepath.Join(dir, "config.yml"), guard: g}
 	config := fmt.Sprintf(`version: 0.1
 log: {level: error, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}
-http: {addr: %q, secret: of these tests}
-`, filepath.Join(dir, "data"), s.host)
+http: {addr: %q, secret: of these tests%s}
+%s
+`, filepath.Join(dir, "data"), s.host, g.tls(), g.auth())
 	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +169,9 @@ func (s *server) start(t *testing.T) {
 
 // await returns when the registry answers.
 func (s *server) await(ended <-chan struct{}) error {
+	client := &http.Client{Transport: s.guard.transport()}
 	for range 200 {
-		resp, err := http.Get("http://" + s.host + "/v2/")
+		resp, err := client.Get(s.guard.scheme() + "://" + s.host + "/v2/")
 		if err == nil {
 			resp.Body.Close()
 			return nil
