@@ -32,20 +32,19 @@ func clamAV(in io.Reader, opts Options) (attest.Predicate, error) {
 	if err := l.end(); err != nil {
 		return nil, err
 	}
-	return l.tally.predicate(ClamAV, time.Time{}, opts)
+	return l.predicate(ClamAV, time.Time{}, opts)
 }
 
 // A clamLog is what has been read of one log or several.
 type clamLog struct {
 	tally
 	part    clamPart
-	parts   int // logs that are complete
 	summary map[string]int
 
-	clean, errors int             // lines of this log
-	found         int             // lines of all logs
-	paths         map[string]bool // in those lines
-	infected      int             // by all summaries
+	clean    int             // lines of clean files in this log
+	found    int             // lines of infected files in all logs
+	paths    map[string]bool // in those lines
+	infected int             // by all summaries
 }
 
 // A clamPart is where in a log a line is.
@@ -155,9 +154,8 @@ func (l *clamLog) close() error {
 	l.infected += infected
 	l.result.Successes += scanned - infected
 	l.result.Failures += infected
-	l.tally.errors += max(l.errors, l.summary["Total errors"])
-	l.part, l.clean, l.errors = clamAfter, 0, 0
-	l.parts++
+	l.errors += l.summary["Total errors"]
+	l.part, l.clean = clamAfter, 0
 	return nil
 }
 
@@ -165,7 +163,7 @@ func (l *clamLog) close() error {
 // since the name of a file may look like a summary. A file may have several lines, one for each signature, and may be
 // scanned twice.
 func (l *clamLog) end() error {
-	if l.part != clamAfter || l.parts == 0 {
+	if l.part != clamAfter {
 		return l.cut()
 	}
 	if l.found > 0 && l.found != l.infected && len(l.paths) != l.infected {

@@ -32,7 +32,7 @@ func goTest(in io.Reader, opts Options) (attest.Predicate, error) {
 	if err := l.end(); err != nil {
 		return nil, err
 	}
-	return l.tally.predicate(GoTest, l.last, opts)
+	return l.predicate(GoTest, l.last, opts)
 }
 
 // A goEvent is a TestEvent of test2json or a BuildEvent of go build.

@@ -488,3 +488,13 @@ func TestResultsCannotBeWritten(t *testing.T) {
 	s.run(exitFailed, s.args("failed.json", "-results", s.path("results"))...)
 	s.said("the evidence is on the image, as "+s.image.Context().Name()+"@"+s.newest(attest.TestResultType).Manifest.String(), "results are not written")
 }
+
+// What a test has printed is one text of JUnit XML, and may be long.
+func TestLongTextIsRead(t *testing.T) {
+	s := newStage(t, true)
+	s.file("junit.xml", `<testsuite><testcase name="a"><system-out>`+strings.Repeat("x", 2<<20)+`</system-out></testcase></testsuite>`)
+	s.run(exitWritten, s.args("junit.xml", "-finished", "2026-03-01T11:59:00Z")...)
+	if e := s.newest(attest.TestResultType); e.Result != attest.Passed {
+		t.Errorf("%s", e.Result)
+	}
+}
