@@ -12,8 +12,8 @@ import (
 	"github.com/testdag/testdag/attest"
 )
 
-// clamAV reads what clamscan prints: a line for each file, unless it was told to print less, and a summary. Several logs
-// may follow each other, as where each architecture of an image was scanned by itself; all count.
+// clamAV reads what clamscan prints: a line for each file, unless it was told to print less, and a summary. Several
+// logs may follow each other, as where each architecture of an image was scanned by itself; all count.
 //
 // Successes are the files without a virus, failures those with one, and a scan with errors could not tell, since it has
 // not looked into every file. The summary gives the time of the end without a zone, so the time is asked for. clamdscan

@@ -15,10 +15,10 @@ import (
 
 // goTest reads what go test -json prints. Each test counts, subtests too, under the name "package.Test".
 //
-// A package that failed although none of its tests did, since it was not built or exited, is a failure by its own name, and
-// so is a build that failed for no package. A test that did not end has failed with its package; in a package that passed
-// it is a benchmark, which has no end of its own. Lines that are no JSON come from go itself, on its standard error, and
-// only what they say of failed packages counts.
+// A package that failed although none of its tests did, since it was not built or exited, is a failure by its own name,
+// and so is a build that failed for no package. A test that did not end has failed with its package; in a package that
+// passed it is a benchmark, which has no end of its own. Lines that are no JSON come from go itself, on its standard
+// error, and only what they say of failed packages counts.
 //
 // The time is that of the last event. The log has no end of its own: a cut between two packages cannot be seen, one
 // within a package is.

@@ -20,21 +20,21 @@ const maxXMLDepth = 64
 // jUnit reads JUnit XML, which has no specification: testsuites or one testsuite, suites within suites, and in them
 // testcases. A testcase with an error could not tell, one with a failure failed, one that was skipped or has the status
 // notrun or disabled did not run, and one with a flakyFailure or flakyError failed first and passed when it was run
-// again, which is a warning. A rerunFailure or rerunError is a further run that failed. An error or failure that belongs
-// to a suite itself counts like one of a testcase. Names are "classname.name".
+// again, which is a warning. A rerunFailure or rerunError is a further run that failed. An error or failure that
+// belongs to a suite itself counts like one of a testcase. Names are "classname.name".
 //
 // The testcases count, not what the attributes of a suite sum up. But where those count more failures and errors than
-// its testcases show, something is missing in the report, and what is missing counts as failed too: to refuse the report
-// would leave nothing but an older result.
+// its testcases show, something is missing in the report, and what is missing counts as failed too: to refuse the
+// report would leave nothing but an older result.
 //
 // The end of the latest suite is its timestamp plus its time. A timestamp without a zone, which many tools write, says
 // no instant, and if only one is so the time is asked for.
 //
-// The report is read one element or text at a time; what a test has printed is one text, and Limits.ValueBytes must have
-// room for it. Only UTF-8 is read. A document type is refused, and with it all entities but the five of XML.
+// The report is read one element or text at a time; what a test has printed is one text, and Limits.ValueBytes must
+// have room for it. Only UTF-8 is read. A document type is refused, and with it all entities but the five of XML.
 //
-// Source: surefire-test-report.xsd of Apache Maven Surefire with its page on tests that are run again; junit-10.xsd of the
-// Jenkins xUnit plugin; what pytest and GoogleTest print.
+// Source: surefire-test-report.xsd of Apache Maven Surefire with its page on tests that are run again; junit-10.xsd of
+// the Jenkins xUnit plugin; what pytest and GoogleTest print.
 func jUnit(in io.Reader, opts Options) (attest.Predicate, error) {
 	r := jUnitReport{tally: tally{limits: opts.Limits}}
 	if err := r.read(in); err != nil {

@@ -25,8 +25,8 @@ type konfluxOutput struct {
 // testOutput reads the result that Konflux tasks give as TEST_OUTPUT. It counts and names nothing.
 //
 // Failures make it a failure whatever the result says, and warnings make a success a warning: Conforma judges so. The
-// timestamp is RFC 3339 or seconds since 1970, as text or as a number. Tasks that put several results together begin with
-// "0", so that counts as no timestamp.
+// timestamp is RFC 3339 or seconds since 1970, as text or as a number. Tasks that put several results together begin
+// with "0", so that counts as no timestamp.
 //
 // Source: ADR 30 of konflux-ci/architecture; package test of conforma/policy; clamav-scan 0.3 and roxctl-scan 0.1 of
 // konflux-ci/konflux-test-tasks for the timestamps.

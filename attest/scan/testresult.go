@@ -90,8 +90,8 @@ func endOf(format Format, reported time.Time, opts Options) (time.Time, error) {
 	return time.Time{}, &LackError{Format: format, Field: "timestamp", Option: "Finished"}
 }
 
-// eachLine calls visit for each line, without its end, counted from 1. Where in fails within a line, visit gets the part
-// before that, so the failure goes before whatever visit says of it.
+// eachLine calls visit for each line, without its end, counted from 1. Where in fails within a line, visit gets the
+// part before that, so the failure goes before whatever visit says of it.
 func eachLine(in io.Reader, limits Limits, visit func(n int, line string) error) error {
 	sc := bufio.NewScanner(in)
 	sc.Buffer(nil, int(min(limits.ValueBytes, math.MaxInt-1))+1)

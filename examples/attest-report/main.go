@@ -1,23 +1,23 @@
-// Command attest-report is what a step of a pipeline runs after a scanner or a test: it turns the report into a statement,
-// signs it, and leaves it on the image as evidence of the test.
+// Command attest-report is what a step of a pipeline runs after a scanner or a test: it turns the report into a
+// statement, signs it, and leaves it on the image as evidence of the test.
 //
 //	attest-report -image quay.io/shop/operator@sha256:... -report trivy.json -name clair-scan -key cosign.key -results /tekton/results
 //
-// It reads what package scan reads: reports of Trivy, Grype, Clair, OSV-Scanner and ClamAV, SARIF, JUnit XML, go test -json
-// and the TEST_OUTPUT of Konflux. What a report does not say has to be given, each with a flag of its own; the message says
-// which. There is no word for now: when this program runs is not when the scan ended, so a step that needs it writes down
-// date -u +%Y-%m-%dT%H:%M:%SZ right after the scanner.
+// It reads what package scan reads: reports of Trivy, Grype, Clair, OSV-Scanner and ClamAV, SARIF, JUnit XML, go test
+// -json and the TEST_OUTPUT of Konflux. What a report does not say has to be given, each with a flag of its own; the
+// message says which. There is no word for now: when this program runs is not when the scan ended, so a step that needs
+// it writes down date -u +%Y-%m-%dT%H:%M:%SZ right after the scanner.
 //
-// Each flag has an environment variable, ATTEST_IMAGE for -image and ATTEST_DB_UPDATED for -db-updated; a flag goes before
-// its variable. Credentials for the registry come from where docker and podman log in to, and in Tekton from the service
-// account. task.yaml shows it as a task of Tekton.
+// Each flag has an environment variable, ATTEST_IMAGE for -image and ATTEST_DB_UPDATED for -db-updated; a flag goes
+// before its variable. Credentials for the registry come from where docker and podman log in to, and in Tekton from the
+// service account. task.yaml shows it as a task of Tekton.
 //
 // # A scan that did not run
 //
-// If the report says that the scan did not run to its end, or looked at nothing, a test-result with the verdict ERROR is
-// written under the name of the test, since otherwise an older pass would stay the newest evidence. It says the time of
-// -finished, or else that of the clock: of this it is the program itself that found out. Evidence is newest among its own
-// predicate type, so who judges a scan of vulnerabilities asks for the test-result of that name too.
+// If the report says that the scan did not run to its end, or looked at nothing, a test-result with the verdict ERROR
+// is written under the name of the test, since otherwise an older pass would stay the newest evidence. It says the time
+// of -finished, or else that of the clock: of this it is the program itself that found out. Evidence is newest among
+// its own predicate type, so who judges a scan of vulnerabilities asks for the test-result of that name too.
 //
 // # Exit code
 //

@@ -230,8 +230,8 @@ func (a *arguments) time(flag string) time.Time {
 	return t
 }
 
-// rehearse writes results beside their place, since it is too late to find that they cannot be written when the evidence
-// is there.
+// rehearse writes results beside their place, since it is too late to find that they cannot be written when the
+// evidence is there.
 func (a *arguments) rehearse(s *settings) {
 	dir, err := os.MkdirTemp(s.results, ".attest-report-")
 	if err != nil {
