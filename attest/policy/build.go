@@ -140,12 +140,16 @@ func (j *judge) task(r ran) verdict {
 		var o struct {
 			Result   attest.Result `json:"result"`
 			Failures int           `json:"failures"`
+			Warnings int           `json:"warnings"`
 		}
 		if err := unpack(raw, &o); err != nil {
 			deny(CodeErrored, "TEST_OUTPUT cannot be read: %s", shownError(err))
 		} else {
 			if o.Failures > 0 && (o.Result == attest.Passed || o.Result == attest.Warned) {
 				o.Result = attest.Failed
+			}
+			if o.Warnings > 0 && o.Result == attest.Passed {
+				o.Result = attest.Warned
 			}
 			v.add(result(name, o.Result, " in the build", sources))
 		}

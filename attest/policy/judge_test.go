@@ -444,6 +444,11 @@ func TestSentences(t *testing.T) {
 			[]string{"violation test.failed a"},
 		},
 		{
+			"and warnings make a success one with warnings",
+			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SUCCESS","failures":0,"warnings":2}`))},
+			[]string{"warning test.warned a"},
+		},
+		{
 			"and ERROR stays what it is",
 			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"ERROR","failures":2}`))},
 			[]string{"violation test.errored a"},

@@ -24,7 +24,7 @@ type konfluxOutput struct {
 
 // testOutput reads the result that Konflux tasks give as TEST_OUTPUT. It counts and names nothing.
 //
-// Failures make it a failure whatever the result says, and warnings make a success a warning: Conforma judges so. The
+// Failures make it a failure whatever the result says, as Conforma denies them, and warnings make a success a warning. The
 // timestamp is RFC 3339 or seconds since 1970, as text or as a number. Tasks that put several results together begin
 // with "0", so that counts as no timestamp.
 //

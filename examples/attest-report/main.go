@@ -25,7 +25,7 @@
 //	1  the scan did not run; evidence that says so is on the image
 //	2  it did not work: nothing was written, unless the message says what was
 //
-// With -dry-run the same codes tell what would be.
+// 0 stands for nothing else: with -h, too, the code is 2. With -dry-run the same codes tell what would be.
 package main
 
 import (
@@ -69,7 +69,7 @@ func main() {
 func (p program) run(ctx context.Context, args []string) int {
 	s, err := parse(args, p.env, p.out)
 	if errors.Is(err, flag.ErrHelp) {
-		return exitWritten
+		return exitFailed // nothing was written
 	}
 	if err != nil {
 		return p.failed(err)

@@ -290,7 +290,7 @@ func TestEnvironment(t *testing.T) {
 // Every flag has a variable, is told by -h, and stands in the package comment or the usage.
 func TestHelp(t *testing.T) {
 	s := newStage(t, true)
-	s.run(exitWritten, "-h")
+	s.run(exitFailed, "-h")
 	for _, want := range []string{"usage: attest-report -image", "1  the scan did not run", "-db-updated TIME", "-dry-run", "ATTEST_DB_UPDATED"} {
 		if !strings.Contains(s.out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, &s.out)
