@@ -61,8 +61,8 @@
 // judged by each finding.
 //
 // A task of a build passes if it succeeded and its results do not say otherwise, as Konflux' tasks give them: TEST_OUTPUT
-// is a test result, where failures deny and warnings warn whatever the result says; SCAN_OUTPUT counts vulnerabilities by level, with and
-// without a fix; IMAGES_PROCESSED, if there, must list the image.
+// is a test result, where failures deny and warnings warn whatever the result says; SCAN_OUTPUT counts vulnerabilities by
+// level, with and without a fix; IMAGES_PROCESSED, if there, must list the image.
 //
 // # Vulnerabilities
 //

@@ -43,8 +43,8 @@ type demonstration struct {
 	parallel int
 }
 
-// demonstrate tells the whole story.
-func demonstrate(ctx context.Context, parallel int, out io.Writer) error {
+// demonstrate tells the whole story. With keep the registry then runs on, with the keys where they are, until ctx ends.
+func demonstrate(ctx context.Context, parallel int, keep bool, out io.Writer) error {
 	server := newRegistry()
 	defer server.Close()
 	dir, err := os.MkdirTemp("", "quickstart")
@@ -57,7 +57,15 @@ func demonstrate(ctx context.Context, parallel int, out io.Writer) error {
 		return err
 	}
 	d.parallel = parallel
-	return d.tell(ctx)
+	if err := d.tell(ctx); err != nil || !keep {
+		return err
+	}
+	d.story.heading("The registry runs until you interrupt this. From the root of the repository you can look for yourself, and add evidence")
+	fmt.Fprintf(out, "  go run ./examples/gate -image %s -policy examples/quickstart/policy.yaml -key %s/cosign.pub\n\n", d.image, dir)
+	fmt.Fprintf(out, "  COSIGN_PASSWORD=%s go run ./examples/attest-report -image %s -name clamav-scan \\\n"+
+		"    -report examples/quickstart/reports/clamav-scan.log -finished $(date -u +%%Y-%%m-%%dT%%H:%%M:%%SZ) -key %s/cosign.key\n", d.password, d.image, dir)
+	<-ctx.Done()
+	return nil
 }
 
 // newRegistry starts a registry on loopback that keeps everything in memory.
@@ -88,7 +96,7 @@ func prepare(ctx context.Context, dir, host string, out io.Writer) (*demonstrati
 	return d, errors.Join(
 		os.WriteFile(filepath.Join(dir, "cosign.key"), private, 0o600),
 		os.WriteFile(filepath.Join(dir, "cosign.pub"), public, 0o644),
-		d.report("clamav-scan.json", "clamav-scan.json"),
+		d.report("clamav-scan.log", "clamav-scan.log"),
 		d.report("dast-tests.json", "dast-tests.json"),
 	)
 }

@@ -7,6 +7,10 @@
 // canceled. Then the scanner's rules are mended, that one scenario is run again, and its children start by themselves.
 // Each scenario leaves signed evidence on the image, and the newest decides.
 //
+//	go run ./examples/quickstart -keep
+//
+// lets the registry run on, and shows how to look at the image with examples/gate and examples/attest-report.
+//
 //	go run ./examples/quickstart -graph FILE
 //
 // runs the commands of a graph of your own, in the plain form of package dagfile:
@@ -60,9 +64,10 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	graph := flags.String("graph", "", "run the commands of this graph instead of the demonstration")
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: quickstart [-graph FILE] [-parallel N]; exit code 0: passed, 1: not passed, 2: could not tell")
+		fmt.Fprintln(flags.Output(), "usage: quickstart [-graph FILE | -keep] [-parallel N]; exit code 0: passed, 1: not passed, 2: could not tell")
 		flags.PrintDefaults()
 	}
+	keep := flags.Bool("keep", false, "let the registry of the demonstration run on afterwards, until interrupted")
 	parallel := flags.Int("parallel", 4, "how many scenarios run at once")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -70,8 +75,11 @@ func run(ctx context.Context, args []string) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
+	if *graph != "" && *keep {
+		return errors.New("-keep is for the demonstration, not for -graph")
+	}
 	if *graph != "" {
 		return runFile(ctx, *graph, *parallel, os.Stdout)
 	}
-	return demonstrate(ctx, *parallel, os.Stdout)
+	return demonstrate(ctx, *parallel, *keep, os.Stdout)
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 
 func TestStory(t *testing.T) {
 	var out strings.Builder
-	if err := demonstrate(t.Context(), 4, &out); err != nil {
+	if err := demonstrate(t.Context(), 4, false, &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	// Each line comes after the one before it; between them other scenarios tell theirs.
@@ -78,6 +80,40 @@ func TestStory(t *testing.T) {
 		if strings.Contains(out.String(), never) {
 			t.Errorf("%s was run without need:\n%s", never, &out)
 		}
+	}
+}
+
+// With -keep the registry can be asked after the story, until the context ends.
+func TestKeep(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	in, out := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := demonstrate(ctx, 4, true, out)
+		_ = out.CloseWithError(io.EOF)
+		done <- err
+	}()
+	gate := regexp.MustCompile(`examples/gate -image (\S+) -policy examples/quickstart/policy.yaml -key (\S+)`)
+	var asked bool
+	for lines := bufio.NewScanner(in); lines.Scan(); {
+		if m := gate.FindStringSubmatch(lines.Text()); m != nil {
+			image, err := name.NewDigest(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := judge(ctx, filepath.Dir(m[2]), image, nil)
+			if err != nil || !report.Success {
+				t.Errorf("got %+v, %v", report, err)
+			}
+			asked = true
+		}
+		if strings.Contains(lines.Text(), "-report examples/quickstart/reports/clamav-scan.log") {
+			cancel()
+		}
+	}
+	if err := <-done; err != nil || !asked {
+		t.Errorf("asked %t, ended with %v", asked, err)
 	}
 }
 
@@ -175,7 +211,7 @@ func TestGraphFileCanceled(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	for _, args := range [][]string{{"extra"}, {"-nonsense"}, {"-graph", filepath.Join(t.TempDir(), "missing.yaml")}} {
+	for _, args := range [][]string{{"extra"}, {"-keep", "-graph", "x.yaml"}, {"-nonsense"}, {"-graph", filepath.Join(t.TempDir(), "missing.yaml")}} {
 		if err := run(t.Context(), args); err == nil || errors.Is(err, errNotPassed) {
 			t.Errorf("%v: got %v", args, err)
 		}
@@ -194,6 +230,8 @@ func TestStepTellsWhatIsWrong(t *testing.T) {
 		want    string
 	}{
 		{"a report that is not JSON", func(t *testing.T, d *demonstration) { write(t, d, "dast-tests.json", "<html>") }, "dast-tests", "dast-tests.json is not a report: invalid character '<'"},
+		{"a log that is cut off", func(t *testing.T, d *demonstration) { write(t, d, "clamav-scan.log", "/etc/passwd: OK\n") }, "clamav-scan", "the clamav report is of a scan that did not run"},
+		{"no log", func(t *testing.T, d *demonstration) { remove(t, d, "clamav-scan.log") }, "clamav-scan", "clamav-scan.log: no such file"},
 		{"no report", func(t *testing.T, d *demonstration) { remove(t, d, "dast-tests.json") }, "dast-tests", "dast-tests.json: no such file"},
 		{"a report without a date of the database", func(t *testing.T, d *demonstration) {
 			write(t, d, "dast-tests.json", `{"scanner":"pkg:generic/zap","findings":[]}`)

@@ -18,6 +18,7 @@ import (
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
 	"github.com/testdag/testdag/attest/policy"
+	"github.com/testdag/testdag/attest/scan"
 	"github.com/testdag/testdag/scheduler"
 )
 
@@ -66,22 +67,23 @@ type stepper struct {
 	out   io.Writer
 }
 
-// clamav turns a report of a virus scanner into a test result.
+// clamav turns what clamscan printed into a test result. It says when the scan ended, but not in which time zone.
 func (s *stepper) clamav(ctx context.Context) error {
-	var report struct {
-		Engine   string   `json:"engine"`
-		Files    int      `json:"files"`
-		Infected []string `json:"infected"`
-	}
-	if err := s.read(clamavScan.Name, &report); err != nil {
+	f, err := os.Open(filepath.Join(s.dir, "clamav-scan.log"))
+	if err != nil {
 		return err
 	}
-	var failure error
-	if len(report.Infected) > 0 {
-		failure = fmt.Errorf("infected: %s", strings.Join(report.Infected, ", "))
+	defer f.Close()
+	p, err := scan.Convert(f, scan.Options{Format: scan.ClamAV, Finished: time.Now()})
+	if err != nil {
+		return err
 	}
-	return s.leave(ctx, clamavScan.Name, testResult(clamavScan.Name, failure), failure,
-		fmt.Sprintf("%s looked at %d files and found nothing", report.Engine, report.Files))
+	result := p.(attest.TestResult)
+	var failure error
+	if result.Result != attest.Passed {
+		failure = fmt.Errorf("%s: %s", result.Result, strings.Join(result.FailedTests, ", "))
+	}
+	return s.leave(ctx, clamavScan.Name, result, failure, fmt.Sprintf("files scanned: %d, none infected", result.Successes))
 }
 
 // dast turns a report of a vulnerability scanner into a vulns predicate. Something critical fails the test.
@@ -100,7 +102,7 @@ func (s *stepper) dast(ctx context.Context) error {
 			Where    string `json:"where"`
 		} `json:"findings"`
 	}
-	if err := s.read(dastTests.Name, &report); err != nil {
+	if err := s.read("dast-tests.json", &report); err != nil {
 		return err
 	}
 	vulns := attest.Vulns{
@@ -245,15 +247,14 @@ func (s *stepper) leave(ctx context.Context, test string, p attest.Predicate, fa
 	return nil
 }
 
-// read decodes the report of a scanner.
-func (s *stepper) read(scenario string, report any) error {
-	path := filepath.Join(s.dir, scenario+".json")
-	text, err := os.ReadFile(path)
+// read decodes a report that is in no common format.
+func (s *stepper) read(name string, report any) error {
+	text, err := os.ReadFile(filepath.Join(s.dir, name))
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, report); err != nil {
-		return fmt.Errorf("%s is not a report: %w", filepath.Base(path), err)
+		return fmt.Errorf("%s is not a report: %w", name, err)
 	}
 	return nil
 }
