@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/testdag/testdag/attest/policy"
 )
 
 const root = "../.."
@@ -203,4 +205,14 @@ func read(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// The policy in the README can be read.
+func TestReadmeShowsAPolicy(t *testing.T) {
+	_, text, ok := strings.Cut(read(t, "README.md"), "```yaml\nrequired_in_build:")
+	text, _, _ = strings.Cut(text, "```")
+	p, err := policy.Parse(strings.NewReader("required_in_build:" + text))
+	if !ok || err != nil || len(p.Required) != 2 || len(p.RequiredInBuild) != 1 {
+		t.Errorf("got %+v, %v", p, err)
+	}
 }
