@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -116,47 +117,63 @@ func (j *judge) byBuild(test string) (v verdict, newest time.Time, ok bool) {
 
 // task judges one run of a task in a build: how it ended, and what its results say, see the package comment.
 func (j *judge) task(r ran) verdict {
-	name := r.task.Name
-	sources := []Source{buildSource(r.build, name, r.when())}
+	t := inBuildTask{r.task, []Source{buildSource(r.build, r.task.Name, r.when())}}
 	var v verdict
-	deny := func(code Code, format string, args ...any) {
-		v.violate(Note{
-			Msg:      shown(name) + " in the build: " + fmt.Sprintf(format, args...),
-			Metadata: Metadata{Code: code, Term: Term{name}}, Evidence: sources,
-		})
+	switch status := t.Status; {
+	case status == "Succeeded", status == "" && r.build.Provenance.Kind == "TaskRun": // of which v0.2 does not say it
+	case status == "":
+		v.violate(t.note(CodeErrored, "the provenance does not say how it ended"))
+	default:
+		v.violate(t.note(CodeFailed, "it ended as "+shown(status)))
 	}
-	if status := r.task.Status; status != "Succeeded" && status != "" {
-		deny(CodeFailed, "it ended as %s", shown(status))
-	} else if status == "" && r.build.Provenance.Kind != "TaskRun" {
-		deny(CodeErrored, "the provenance does not say how it ended")
+	if raw, ok := t.Results["IMAGES_PROCESSED"]; ok && !processed(raw, j.in.Image.DigestStr()) {
+		v.violate(t.note(CodeErrored, "IMAGES_PROCESSED does not list the image"))
 	}
-	if raw, ok := r.task.Results["IMAGES_PROCESSED"]; ok && !processed(raw, j.in.Image.DigestStr()) {
-		deny(CodeErrored, "IMAGES_PROCESSED does not list the image")
+	if raw, ok := t.Results["SCAN_OUTPUT"]; ok {
+		v.add(t.scanOutput(raw, j.policy.Vulnerabilities))
 	}
-	if raw, ok := r.task.Results["SCAN_OUTPUT"]; ok {
-		v.add(j.scanOutput(name, raw, sources))
-	}
-	if raw, ok := r.task.Results["TEST_OUTPUT"]; ok {
-		var o struct {
-			Result   attest.Result `json:"result"`
-			Failures int           `json:"failures"`
-			Warnings int           `json:"warnings"`
-		}
-		if err := unpack(raw, &o); err != nil {
-			deny(CodeErrored, "TEST_OUTPUT cannot be read: %s", shownError(err))
-		} else {
-			if o.Failures > 0 && (o.Result == attest.Passed || o.Result == attest.Warned) {
-				o.Result = attest.Failed
-			}
-			if o.Warnings > 0 && o.Result == attest.Passed {
-				o.Result = attest.Warned
-			}
-			v.add(result(name, o.Result, " in the build", sources))
-		}
-	} else if v.met() {
-		v.add(result(name, attest.Passed, " in the build", sources))
+	switch raw, ok := t.Results["TEST_OUTPUT"]; {
+	case ok:
+		v.add(t.testOutput(raw))
+	case v.met():
+		v.add(result(t.Name, attest.Passed, " in the build", t.sources))
 	}
 	return v
+}
+
+// An inBuildTask is a task of a build, and the evidence that it is.
+type inBuildTask struct {
+	attest.ProvenanceTask
+	sources []Source
+}
+
+func (t inBuildTask) note(code Code, what string) Note {
+	return Note{
+		Msg:      shown(t.Name) + " in the build: " + what,
+		Metadata: Metadata{Code: code, Term: Term{t.Name}}, Evidence: t.sources,
+	}
+}
+
+// testOutput judges the result that Konflux tasks give, by ADR 30 of konflux-ci/architecture. Failures deny whatever it
+// says, as with Conforma.
+func (t inBuildTask) testOutput(raw json.RawMessage) verdict {
+	var v verdict
+	var o struct {
+		Result   attest.Result `json:"result"`
+		Failures int           `json:"failures"`
+		Warnings int           `json:"warnings"`
+	}
+	if err := unpack(raw, &o); err != nil {
+		v.violate(t.note(CodeErrored, "TEST_OUTPUT cannot be read: "+shownError(err)))
+		return v
+	}
+	switch {
+	case o.Failures != 0 && (o.Result == attest.Passed || o.Result == attest.Warned):
+		o.Result = attest.Failed
+	case o.Warnings != 0 && o.Result == attest.Passed:
+		o.Result = attest.Warned
+	}
+	return result(t.Name, o.Result, " in the build", t.sources)
 }
 
 // unpack decodes a result of a task that is text which holds JSON.
@@ -178,40 +195,57 @@ func processed(raw json.RawMessage, digest string) bool {
 }
 
 // scanOutput judges a scan by its counts, all that a build tells. Leeway and exceptions are for single vulnerabilities.
-func (j *judge) scanOutput(task string, raw json.RawMessage, sources []Source) verdict {
+func (t inBuildTask) scanOutput(raw json.RawMessage, rules Vulnerabilities) verdict {
 	var v verdict
 	var o struct {
-		Fixed   map[Level]int `json:"vulnerabilities"`
-		Unfixed map[Level]int `json:"unpatched_vulnerabilities"`
+		Fixed   map[string]int `json:"vulnerabilities"`
+		Unfixed map[string]int `json:"unpatched_vulnerabilities"`
 	}
-	if err := unpack(raw, &o); err != nil {
-		v.violate(Note{
-			Msg:      shown(task) + " in the build: SCAN_OUTPUT cannot be read: " + shownError(err),
-			Metadata: Metadata{Code: CodeErrored, Term: Term{task}}, Evidence: sources,
-		})
+	err := unpack(raw, &o)
+	fixed, unfixed := byLevel(o.Fixed), byLevel(o.Unfixed)
+	if err == nil && (o.Fixed == nil || fixed == nil || unfixed == nil) {
+		err = errors.New("want counts of vulnerabilities by level")
+	}
+	if err != nil {
+		v.violate(t.note(CodeErrored, "SCAN_OUTPUT cannot be read: "+shownError(err)))
 		return v
 	}
-	count := func(counts map[Level]int, rules Levels, fix string) {
-		for _, level := range levels {
-			if counts[level] == 0 {
-				continue
-			}
-			n := Note{
-				Msg:      fmt.Sprintf("%s in the build: %d %s vulnerabilities %s", shown(task), counts[level], level, fix),
-				Metadata: Metadata{Code: CodeDenied, Term: Term{task}}, Evidence: sources,
-			}
-			switch {
-			case slices.Contains(rules.Deny, level):
-				v.violate(n)
-			case slices.Contains(rules.Warn, level):
-				n.Metadata.Code = CodeAllowed
-				v.warn(n)
-			}
+	t.count(&v, fixed, rules.WithFix, "with a fix")
+	t.count(&v, unfixed, rules.WithoutFix, "without a fix")
+	return v
+}
+
+// byLevel adds up counts whose words mean the same level, nil if one is no count.
+func byLevel(counts map[string]int) map[Level]int {
+	sums := map[Level]int{}
+	for word, n := range counts {
+		if n < 0 {
+			return nil
+		}
+		level, known := words[strings.ToLower(word)]
+		if !known {
+			level = Unknown
+		}
+		sums[level] += n
+	}
+	return sums
+}
+
+// count judges how many vulnerabilities there are of each level.
+func (t inBuildTask) count(v *verdict, counts map[Level]int, rules Levels, fix string) {
+	for _, level := range levels {
+		n := counts[level]
+		if n == 0 {
+			continue
+		}
+		what := fmt.Sprintf("%d %s vulnerabilities %s", n, level, fix)
+		switch {
+		case slices.Contains(rules.Deny, level):
+			v.violate(t.note(CodeDenied, what))
+		case slices.Contains(rules.Warn, level):
+			v.warn(t.note(CodeAllowed, what))
 		}
 	}
-	count(o.Fixed, j.policy.Vulnerabilities.WithFix, "with a fix")
-	count(o.Unfixed, j.policy.Vulnerabilities.WithoutFix, "without a fix")
-	return v
 }
 
 func buildSource(b attest.Build, test string, when time.Time) Source {

@@ -469,6 +469,25 @@ func TestSentences(t *testing.T) {
 			[]string{"violation vulnerability.denied a", "warning vulnerability.warned a", "warning vulnerability.warned a", "success test.passed a"},
 		},
 		{
+			"SCAN_OUTPUT in other words", requires("a"), nil,
+			[]attest.Build{built(-min, task("a", -min, "SCAN_OUTPUT", `{"vulnerabilities":{"Critical":1,"IMPORTANT":1,"who knows":1},"unpatched_vulnerabilities":{"critical":0}}`))},
+			[]string{"violation vulnerability.denied a", "violation vulnerability.denied a", "warning vulnerability.warned a"},
+		},
+		{
+			"SCAN_OUTPUT that counts nothing", requires("a"), nil, []attest.Build{built(-min, task("a", -min, "SCAN_OUTPUT", `{"critical":1}`))},
+			[]string{"violation test.errored a"},
+		},
+		{
+			"SCAN_OUTPUT that counts backwards", requires("a"), nil,
+			[]attest.Build{built(-min, task("a", -min, "SCAN_OUTPUT", `{"vulnerabilities":{"critical":-1}}`))},
+			[]string{"violation test.errored a"},
+		},
+		{
+			"SCAN_OUTPUT that counts backwards what has no fix", requires("a"), nil,
+			[]attest.Build{built(-min, task("a", -min, "SCAN_OUTPUT", `{"vulnerabilities":{},"unpatched_vulnerabilities":{"critical":-1}}`))},
+			[]string{"violation test.errored a"},
+		},
+		{
 			"SCAN_OUTPUT that is no JSON", requires("a"), nil, []attest.Build{built(-min, task("a", -min, "SCAN_OUTPUT", "clean"))},
 			[]string{"violation test.errored a"},
 		},
