@@ -329,6 +329,11 @@ func TestSentences(t *testing.T) {
 			[]string{"success required_in_build.found buildah"},
 		},
 		{
+			"but not if it failed",
+			inBuild("buildah"), nil, []attest.Build{oneTask(built(-min, status("Failed", task("buildah", -min))))},
+			[]string{"violation test.failed buildah"},
+		},
+		{
 			"of two builds of the same instant each must have the task",
 			inBuild("init"), nil, []attest.Build{built(-min, task("init", -min)), built(-min, task("buildah", -min))},
 			[]string{"violation required_in_build.missing init"},
@@ -447,6 +452,16 @@ func TestSentences(t *testing.T) {
 			"and warnings make a success one with warnings",
 			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SUCCESS","failures":0,"warnings":2}`))},
 			[]string{"warning test.warned a"},
+		},
+		{
+			"failures deny warnings too",
+			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"WARNING","failures":2,"warnings":1}`))},
+			[]string{"violation test.failed a"},
+		},
+		{
+			"warnings do not mend a failure",
+			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"FAILURE","failures":0,"warnings":1}`))},
+			[]string{"violation test.failed a"},
 		},
 		{
 			"and ERROR stays what it is",
