@@ -46,6 +46,9 @@ type Record struct {
 	Bytes      []byte  // the manifest
 }
 
+// String returns where the record is: repository@digest.
+func (r Record) String() string { return r.Repository.Name() + "@" + r.Digest.String() }
+
 func newRecord(repo name.Repository, b []byte) Record {
 	digest, size, _ := v1.SHA256(bytes.NewReader(b)) // reading from memory does not fail
 	return Record{Repository: repo, Digest: digest, Size: size, Bytes: b}

@@ -243,7 +243,7 @@ func (t inBuildTask) count(v *verdict, counts map[Level]int, rules Levels, fix s
 		case slices.Contains(rules.Deny, level):
 			v.violate(t.note(CodeDenied, what))
 		case slices.Contains(rules.Warn, level):
-			v.warn(t.note(CodeAllowed, what))
+			v.warn(t.note(CodeWarnedOf, what))
 		}
 	}
 }

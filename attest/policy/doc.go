@@ -2,18 +2,19 @@
 // passed.
 //
 //	p, err := policy.Parse(file)
-//	...
-//	evidence, err := resolver.Newests(ctx, image, p.Tests()...)
-//	...
-//	builds, err := resolver.Builds(ctx, image)
-//	...
-//	report, err := p.Judge(policy.Input{Image: image, Evidence: evidence, Builds: builds, Now: time.Now()})
-//	...
+//	if err != nil {
+//		return err // every mistake, by line
+//	}
+//	report, err := p.Gate(ctx, resolver, image, time.Now())
+//	if err != nil {
+//		return err // nothing is known
+//	}
 //	if !report.Success {
 //		return report.WriteTable(os.Stdout)
 //	}
 //
-// Judge is a pure function: it reads no registry, no file and no clock. Package examples/gate is the whole program.
+// [Policy.Gate] asks the resolver and then [Policy.Judge], which is a pure function: it reads no registry, no file and no
+// clock. Program examples/gate is all of it.
 //
 // # The file
 //
@@ -31,10 +32,11 @@
 //	  leeway_days: {high: 14}
 //	  exceptions:
 //	    - {id: CVE-2021-44228, package: log4j-core, expires_on: 2026-12-31, reason: lookups are off}
-//	trust:
+//	trust:                                  # see attest.Trust
 //	  builders: ["https://tekton.dev/chains/v2"]
 //	  tasks:
 //	    - {pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}
+//	    - {pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-old:*", deny: true, effective_on: 2026-06-01}
 //
 // # Required tasks
 //
@@ -67,9 +69,12 @@
 // # Vulnerabilities
 //
 // The level of a finding is the worst word that its severities hold, and only if there is none, that of the worst CVSS
-// score. Whether there is a fix is told by the annotation attest.FindingFix; without it a fix is assumed. A finding that
+// score. Words of others are read as ours: important and error as high, moderate and warning as medium, negligible, note,
+// minor and none as low, and what nobody knows as unknown. Whether there is a fix is told by the annotation attest.FindingFix; without it a fix is assumed. A finding that
 // would be denied only warns for as many days after attest.FindingPublished as its level has leeway; one without that
-// date has none. An exception allows a finding by its id or one of attest.FindingAliases, until it expires.
+// date has none. An exception allows a finding by its id or one of attest.FindingAliases, until it expires, in every package
+// or in the one that it gives: by its name, as the scanner spells it (org.apache.logging.log4j:log4j-core), or by its package
+// URL, which may leave out the version and what stands behind it.
 //
 // # What it leaves out
 //

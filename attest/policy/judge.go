@@ -1,14 +1,36 @@
 package policy
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
 )
+
+// Gate asks the resolver for all that the policy asks about, and judges the image by it. Tasks of builds are found only if
+// the resolver's verifier has a part made by [attest.ByProvenance], with p.Trust or another.
+//
+// Errors: those of [Policy.Judge], [attest.Resolver.Newests] and [attest.Resolver.Builds]. An image that does not exist is
+// one without evidence.
+func (p Policy) Gate(ctx context.Context, r *attest.Resolver, image name.Digest, now time.Time) (Report, error) {
+	in := Input{Image: image, Now: now}
+	err := errors.Join(p.Validate(), in.validate())
+	if tests := p.Tests(); err == nil && len(tests) > 0 {
+		in.Evidence, err = r.Newests(ctx, image, tests...)
+	}
+	if err == nil {
+		in.Builds, err = r.Builds(ctx, image)
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	return p.Judge(in)
+}
 
 // Judge says whether the image may go on. It is a pure function: equal policies and inputs give equal reports, in
 // whatever order evidence and builds come.

@@ -72,7 +72,7 @@ const (
 	CodeErrored Code = "test.errored"
 
 	CodeDenied   Code = "vulnerability.denied"
-	CodeAllowed  Code = "vulnerability.warned"   // its level warns
+	CodeWarnedOf Code = "vulnerability.warned"   // its level warns
 	CodeLeeway   Code = "vulnerability.leeway"   // it denies as soon as the leeway is over
 	CodeExcepted Code = "vulnerability.excepted" // an exception allows it
 

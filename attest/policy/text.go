@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,7 +69,7 @@ func (s Source) stamp() string {
 }
 
 // WriteTable writes the report for people: what was decided, then a line for each note, worst first, and under it the
-// evidence that it was concluded from.
+// evidence that it was concluded from, once for all notes in a row that stand on the same.
 func (r Report) WriteTable(w io.Writer) error {
 	verdict := "denied"
 	if r.Success {
@@ -81,8 +82,11 @@ func (r Report) WriteTable(w io.Writer) error {
 		mark  string
 		notes []Note
 	}{{"✘", r.Violations}, {"!", r.Warnings}, {"✔", r.Successes}} {
-		for _, n := range part.notes {
+		for i, n := range part.notes {
 			fmt.Fprintf(t, "%s %s\t%s\n", part.mark, n.Metadata.Code, n.Msg)
+			if next := i + 1; next < len(part.notes) && reflect.DeepEqual(n.Evidence, part.notes[next].Evidence) {
+				continue
+			}
 			for _, s := range n.Evidence {
 				fmt.Fprintf(t, "\t  %s\n", s)
 			}

@@ -155,7 +155,7 @@ func (j *judge) finding(v *verdict, test string, f attest.Finding, sources []Sou
 	}
 	n := Note{
 		Msg:      fmt.Sprintf("%s: %s%s: %s, %s", shown(test), shown(f.ID), a.where(), level, a.fixed()),
-		Metadata: Metadata{Code: CodeAllowed, Term: Term{f.ID}}, Evidence: sources,
+		Metadata: Metadata{Code: CodeWarnedOf, Term: Term{f.ID}}, Evidence: sources,
 	}
 	x, excepted, expired := j.exception(f.ID, a)
 	until, leeway := j.leeway(level, a)
@@ -167,6 +167,8 @@ func (j *judge) finding(v *verdict, test string, f attest.Finding, sources []Sou
 		return
 	case expired:
 		n.Msg += "; the exception for it expired on " + x.ExpiresOn.UTC().Format(time.RFC3339)
+	default:
+		n.Msg += j.elsewhere(f.ID)
 	}
 	switch {
 	case denied && leeway:
@@ -183,16 +185,12 @@ func (j *judge) finding(v *verdict, test string, f attest.Finding, sources []Sou
 
 // exception returns the exception that holds longest of those for a finding, and whether it is in force or has expired.
 func (j *judge) exception(id string, a about) (x Exception, inForce, expired bool) {
-	look := func(id string) {
+	for _, id := range append([]string{id}, a.aliases...) {
 		for _, one := range j.exceptions[id] {
 			if one.covers(a) && one.ExpiresOn.After(x.ExpiresOn) {
 				x = one
 			}
 		}
-	}
-	look(id)
-	for _, alias := range a.aliases {
-		look(alias)
 	}
 	if x.ID == "" {
 		return x, false, false
@@ -201,13 +199,29 @@ func (j *judge) exception(id string, a about) (x Exception, inForce, expired boo
 	return x, inForce, !inForce
 }
 
+// elsewhere says that there are exceptions for a vulnerability, all in other packages: one may be misspelled.
+func (j *judge) elsewhere(id string) string {
+	all := j.exceptions[id]
+	if len(all) == 0 {
+		return ""
+	}
+	return "; the exception for it is for package " + shown(all[0].Package)
+}
+
 // covers reports whether the exception is for the package.
 func (x Exception) covers(a about) bool {
-	if x.Package == "" || x.Package == a.pkg && a.pkg != "" || x.Package == a.purl {
+	if x.Package == "" || x.Package == a.pkg || x.Package == a.purl {
 		return true
 	}
-	unversioned, _, _ := strings.Cut(a.purl, "@")
-	return a.purl != "" && x.Package == unversioned
+	bare := a.purl
+	if i := strings.IndexAny(bare, "?#"); i >= 0 {
+		bare = bare[:i] // what qualifies it: distribution, architecture
+	}
+	unversioned := bare
+	if i := strings.LastIndexByte(bare, '@'); i > strings.LastIndexByte(bare, '/') { // pkg:npm/@scope/name has no version
+		unversioned = bare[:i]
+	}
+	return x.Package == bare || x.Package == unversioned
 }
 
 // leeway returns until when a finding only warns. A date in the future is no reason to wait longer.

@@ -96,18 +96,18 @@ func TestFindings(t *testing.T) {
 		{"high with a fix is denied", Vulnerabilities{}, finding("CVE-1", "high", fix...), CodeDenied},
 		{"medium with a fix is allowed", Vulnerabilities{}, finding("CVE-1", "medium", fix...), ""},
 		{"low with a fix is allowed", Vulnerabilities{}, finding("CVE-1", "low", fix...), ""},
-		{"unknown with a fix warns", Vulnerabilities{}, finding("CVE-1", "", fix...), CodeAllowed},
-		{"critical without a fix warns", Vulnerabilities{}, finding("CVE-1", "critical", noFix...), CodeAllowed},
-		{"high without a fix warns", Vulnerabilities{}, finding("CVE-1", "high", noFix...), CodeAllowed},
+		{"unknown with a fix warns", Vulnerabilities{}, finding("CVE-1", "", fix...), CodeWarnedOf},
+		{"critical without a fix warns", Vulnerabilities{}, finding("CVE-1", "critical", noFix...), CodeWarnedOf},
+		{"high without a fix warns", Vulnerabilities{}, finding("CVE-1", "high", noFix...), CodeWarnedOf},
 		{"medium without a fix is allowed", Vulnerabilities{}, finding("CVE-1", "medium", noFix...), ""},
-		{"unknown without a fix warns", Vulnerabilities{}, finding("CVE-1", "", noFix...), CodeAllowed},
+		{"unknown without a fix warns", Vulnerabilities{}, finding("CVE-1", "", noFix...), CodeWarnedOf},
 		{"if nobody knows of a fix there is one", Vulnerabilities{}, finding("CVE-1", "critical"), CodeDenied},
 		{"a fix that is no text is not known", Vulnerabilities{}, attest.Finding{
 			ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{{attest.FindingFix: 7}},
 		}, CodeDenied},
 
 		{"deny goes before warn", lists, finding("CVE-1", "medium", fix...), CodeDenied},
-		{"what only warns", lists, finding("CVE-1", "low", fix...), CodeAllowed},
+		{"what only warns", lists, finding("CVE-1", "low", fix...), CodeWarnedOf},
 		{"what no list names is allowed", lists, finding("CVE-1", "critical", fix...), ""},
 		{"an empty list is not the default", lists, finding("CVE-1", "critical", noFix...), ""},
 
@@ -119,7 +119,7 @@ func TestFindings(t *testing.T) {
 		{"nor with one that is none", leeway, finding("CVE-1", "high", attest.FindingPublished, "yesterday"), CodeDenied},
 		{"a date in the future gives no leeway", leeway, finding("CVE-1", "high", published(-time.Second)...), CodeDenied},
 		{"what was published now has leeway", leeway, finding("CVE-1", "high", published(0)...), CodeLeeway},
-		{"what warns has no use for leeway", leeway, finding("CVE-1", "medium", published(day)...), CodeAllowed},
+		{"what warns has no use for leeway", leeway, finding("CVE-1", "medium", published(day)...), CodeWarnedOf},
 
 		{"an exception", excepted(Exception{ID: "CVE-1"}), finding("CVE-1", "critical", fix...), CodeExcepted},
 		{"of what would warn", excepted(Exception{ID: "CVE-1"}), finding("CVE-1", "critical", noFix...), CodeExcepted},
@@ -130,6 +130,10 @@ func TestFindings(t *testing.T) {
 		{"for the package", excepted(Exception{ID: "CVE-1", Package: "openssl"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
 		{"for the package URL", excepted(Exception{ID: "CVE-1", Package: "pkg:deb/debian/openssl@1.1?arch=amd64"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
 		{"for the package URL of any version", excepted(Exception{ID: "CVE-1", Package: "pkg:deb/debian/openssl"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
+		{"for the package URL without what qualifies it", excepted(Exception{ID: "CVE-1", Package: "pkg:deb/debian/openssl@1.1"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
+		{"for a package URL with a scope", excepted(Exception{ID: "CVE-1", Package: "pkg:npm/@scope/name"}), finding("CVE-1", "critical", append([]string{attest.FindingPURL, "pkg:npm/@scope/name@1.0#lib"}, fix...)...), CodeExcepted},
+		{"for a package URL without a version", excepted(Exception{ID: "CVE-1", Package: "pkg:npm/@scope/name"}), finding("CVE-1", "critical", append([]string{attest.FindingPURL, "pkg:npm/@scope/name"}, fix...)...), CodeExcepted},
+		{"for a scope alone", excepted(Exception{ID: "CVE-1", Package: "pkg:npm/"}), finding("CVE-1", "critical", append([]string{attest.FindingPURL, "pkg:npm/@scope/name"}, fix...)...), CodeDenied},
 		{"for another package", excepted(Exception{ID: "CVE-1", Package: "curl"}), finding("CVE-1", "critical", openssl...), CodeDenied},
 		{"for a part of its name", excepted(Exception{ID: "CVE-1", Package: "pkg:deb/debian/open"}), finding("CVE-1", "critical", openssl...), CodeDenied},
 		{"for a package, of a finding without one", excepted(Exception{ID: "CVE-1", Package: "curl"}), finding("CVE-1", "critical", fix...), CodeDenied},
@@ -143,7 +147,7 @@ func TestFindings(t *testing.T) {
 			p := requires("scan")
 			p.Vulnerabilities = tt.rules
 			r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{tt.finding})})
-			kind := map[Code]string{CodeDenied: "violation", CodeExcepted: "success", CodeLeeway: "warning", CodeAllowed: "warning"}[tt.want]
+			kind := map[Code]string{CodeDenied: "violation", CodeExcepted: "success", CodeLeeway: "warning", CodeWarnedOf: "warning"}[tt.want]
 			var want []string
 			switch tt.want {
 			case CodeDenied:
@@ -170,6 +174,7 @@ func TestMessages(t *testing.T) {
 		Exceptions: []Exception{
 			{ID: "CVE-3", ExpiresOn: noon.AddDate(0, 0, 7), Reason: "not\nreached"},
 			{ID: "CVE-4", ExpiresOn: noon.AddDate(0, 0, -7), Reason: "was off"},
+			{ID: "CVE-6", Package: "log4j-core", ExpiresOn: noon.AddDate(0, 0, 7), Reason: "lookups are off"},
 		},
 	}
 	r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{
@@ -178,6 +183,7 @@ func TestMessages(t *testing.T) {
 		finding("CVE-3", "high", attest.FindingPackage, "curl", attest.FindingFix, ""),
 		finding("CVE-4", "critical", attest.FindingPackage, "\x1b[2Jwget"),
 		finding("CVE-5", "critical"),
+		finding("CVE-6", "critical", attest.FindingPackage, "org.apache.logging.log4j:log4j-core", attest.FindingFix, "2.15.0"),
 	})})
 	want := map[string]string{
 		"CVE-1": "scan: CVE-1 in openssl 1.1: critical, fixed in 1.2, 3.0",
@@ -185,6 +191,7 @@ func TestMessages(t *testing.T) {
 		"CVE-3": `scan: CVE-3 in curl: high, there is no fix; allowed before 2026-03-08T12:00:00Z: "not\nreached"`,
 		"CVE-4": `scan: CVE-4 in "\x1b[2Jwget": critical, whether there is a fix is not known; the exception for it expired on 2026-02-22T12:00:00Z`,
 		"CVE-5": "scan: CVE-5: critical, whether there is a fix is not known",
+		"CVE-6": "scan: CVE-6 in org.apache.logging.log4j:log4j-core: critical, fixed in 2.15.0; the exception for it is for package log4j-core",
 	}
 	got := map[string]string{}
 	for _, notes := range [][]Note{r.Violations, r.Warnings, r.Successes} {

@@ -47,7 +47,7 @@ func judge(ctx context.Context, o options) ([]judged, error) {
 	if err != nil {
 		return nil, err
 	}
-	report, err := g.judge(ctx, g.resolver.Expecting(g.expect...), o.image)
+	report, err := g.policy.Gate(ctx, g.resolver.Expecting(g.expect...), o.image, g.now)
 	if err != nil {
 		return nil, err
 	}
@@ -56,29 +56,13 @@ func judge(ctx context.Context, o options) ([]judged, error) {
 	}
 	images := []judged{{report: report}}
 	for _, p := range platforms {
-		report, err := g.judge(ctx, g.resolver, p.Image)
+		report, err := g.policy.Gate(ctx, g.resolver, p.Image, g.now)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Image, err)
 		}
 		images = append(images, judged{platform: p.Name, report: report})
 	}
 	return images, nil
-}
-
-func (g gate) judge(ctx context.Context, r *attest.Resolver, image name.Digest) (policy.Report, error) {
-	in := policy.Input{Image: image, Now: g.now}
-	var err error
-	if tests := g.policy.Tests(); len(tests) > 0 {
-		if in.Evidence, err = r.Newests(ctx, image, tests...); err != nil {
-			return policy.Report{}, err
-		}
-	}
-	if trusts(g.policy) {
-		if in.Builds, err = r.Builds(ctx, image); err != nil {
-			return policy.Report{}, err
-		}
-	}
-	return g.policy.Judge(in)
 }
 
 // trusts reports whether the policy says whose provenance is believed.

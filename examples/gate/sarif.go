@@ -161,7 +161,7 @@ var meanings = map[policy.Code]string{
 	policy.CodeFailed:         "The test failed.",
 	policy.CodeErrored:        "The test could not tell.",
 	policy.CodeDenied:         "The policy denies the vulnerability.",
-	policy.CodeAllowed:        "The policy warns of the vulnerability.",
+	policy.CodeWarnedOf:       "The policy warns of the vulnerability.",
 	policy.CodeLeeway:         "The vulnerability will be denied when its leeway is over.",
 	policy.CodeExcepted:       "An exception allows the vulnerability.",
 	policy.CodeUnverified:     "Nobody vouches for the newest evidence.",

@@ -150,12 +150,7 @@ func judge(ctx context.Context, dir string, image name.Digest, runs scheduler.Sn
 	if err != nil {
 		return policy.Report{}, err
 	}
-	resolver = resolver.Expecting(attest.ExpectRuns(runs, image)...)
-	evidence, err := resolver.Newests(ctx, image, rules.Tests()...)
-	if err != nil {
-		return policy.Report{}, err
-	}
-	return rules.Judge(policy.Input{Image: image, Evidence: evidence, Now: time.Now()})
+	return rules.Gate(ctx, resolver.Expecting(attest.ExpectRuns(runs, image)...), image, time.Now())
 }
 
 // critical returns an error that names the critical findings.

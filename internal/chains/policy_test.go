@@ -44,16 +44,7 @@ func (b *bench) judged(p policy.Policy) []string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	resolver := attest.NewResolver(verifier, attest.Options{})
-	builds, err := resolver.Builds(b.t.Context(), b.image)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	evidence, err := resolver.Newests(b.t.Context(), b.image, p.Tests()...)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	r, err := p.Judge(policy.Input{Image: b.image, Evidence: evidence, Builds: builds, Now: time.Now()})
+	r, err := p.Gate(b.t.Context(), attest.NewResolver(verifier, attest.Options{}), b.image, time.Now())
 	if err != nil {
 		b.t.Fatal(err)
 	}
