@@ -1,0 +1,223 @@
+package jsonstream
+
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Text reads text and returns it without quotes and escapes. It is good until the next call.
+func (w *Walker) Text() ([]byte, error) {
+	if w.Peek() != Text {
+		return nil, w.other(Text.String())
+	}
+	w.due = false
+	raw, err := w.literal(ValueBytes, w.limits.ValueBytes)
+	if err != nil {
+		return nil, err
+	}
+	return w.unquoted(raw)
+}
+
+// Number reads a number and returns it as it is written. It is good until the next call.
+func (w *Walker) Number() ([]byte, error) {
+	if w.Peek() != Number {
+		return nil, w.other(Number.String())
+	}
+	w.due = false
+	return w.digits()
+}
+
+// backslashes counts how many are at the end of b. An odd number escapes what follows.
+func backslashes(b []byte) int {
+	n := 0
+	for n < len(b) && b[len(b)-1-n] == '\\' {
+		n++
+	}
+	return n
+}
+
+// passText passes over text. Each part of it begins where no escape is open.
+func (w *Walker) passText() error {
+	w.at++
+	for {
+		part := w.buf[w.at:w.end]
+		quote := bytes.IndexByte(part, '"')
+		if quote >= 0 {
+			w.at += quote + 1
+			if backslashes(part[:quote])%2 == 0 {
+				return nil
+			}
+			continue
+		}
+		w.at = w.end - backslashes(part)%2
+		if !w.more(w.at) {
+			return w.cut()
+		}
+	}
+}
+
+// literal reads text and returns what is between its quotes, all of it in the window.
+func (w *Walker) literal(what Limit, limit int) ([]byte, error) {
+	w.at++
+	for seen := 0; ; { // bytes of it that were looked at
+		part := w.buf[w.at+seen : w.end]
+		quote := bytes.IndexByte(part, '"')
+		if quote >= 0 {
+			seen += quote
+		} else {
+			seen += len(part)
+		}
+		if seen > limit {
+			return nil, w.over(what, limit, seen)
+		}
+		raw := w.buf[w.at : w.at+seen]
+		if quote < 0 {
+			if !w.more(w.at) {
+				return nil, w.cut()
+			}
+			continue
+		}
+		if seen++; backslashes(raw)%2 == 0 {
+			w.at += seen
+			return raw, nil
+		}
+	}
+}
+
+// unquoted returns text without its escapes. It is right behind it that the walk is.
+func (w *Walker) unquoted(raw []byte) ([]byte, error) {
+	n := simple(raw)
+	if n == len(raw) {
+		return raw, nil
+	}
+	begin := w.at - 1 - len(raw)
+	w.plain = w.plain[:0]
+	for i := 0; ; {
+		w.plain = append(w.plain, raw[i:i+n]...)
+		if i += n; i == len(raw) {
+			return w.plain, nil
+		}
+		size := w.unquote(raw[i:])
+		if size == 0 {
+			return nil, w.wrong(begin+i, "%q in text", raw[i:min(i+6, len(raw))])
+		}
+		i += size
+		n = simple(raw[i:])
+	}
+}
+
+// simple returns how many bytes of text stand for themselves.
+func simple(raw []byte) int {
+	for i, c := range raw {
+		if c < ' ' || c == '\\' || c >= utf8.RuneSelf {
+			return i
+		}
+	}
+	return len(raw)
+}
+
+// escapes is what is behind a backslash and what it stands for.
+var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// unquote appends to plain what raw begins with, a character or an escape, and returns its size. It is 0 if it is neither.
+func (w *Walker) unquote(raw []byte) int {
+	if raw[0] >= utf8.RuneSelf {
+		r, size := utf8.DecodeRune(raw)
+		if r == utf8.RuneError && size == 1 {
+			return 0
+		}
+		w.plain = append(w.plain, raw[:size]...)
+		return size
+	}
+	if raw[0] != '\\' { // a control character
+		return 0
+	}
+	if c := escapes[raw[1]]; c != 0 { // there is one: a backslash does not end text
+		w.plain = append(w.plain, c)
+		return 2
+	}
+	r, ok := unit(raw)
+	if !ok {
+		return 0
+	}
+	if second, ok := unit(raw[6:]); ok && utf16.IsSurrogate(r) {
+		if pair := utf16.DecodeRune(r, second); pair != utf8.RuneError {
+			w.plain = utf8.AppendRune(w.plain, pair)
+			return 12
+		}
+	}
+	w.plain = utf8.AppendRune(w.plain, r) // U+FFFD for half a pair
+	return 6
+}
+
+// unit returns the UTF-16 code unit of an escape that raw begins with.
+func unit(raw []byte) (rune, bool) {
+	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(raw[2:6]), 16, 16)
+	return rune(n), err == nil
+}
+
+// digits reads a number.
+func (w *Walker) digits() ([]byte, error) {
+	for n := 0; ; {
+		for w.at+n < w.end && numeric[w.buf[w.at+n]] {
+			n++
+		}
+		if n > w.limits.ValueBytes {
+			return nil, w.over(ValueBytes, w.limits.ValueBytes, n)
+		}
+		if w.at+n == w.end && w.more(w.at) {
+			continue
+		}
+		raw := w.buf[w.at : w.at+n]
+		if !isNumber(raw) {
+			return nil, w.wrong(w.at, "%.20q, want a number", raw)
+		}
+		w.at += n
+		return raw, nil
+	}
+}
+
+// numeric is what a number can have in it.
+var numeric = [256]bool{
+	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
+	'+': true, '-': true, '.': true, 'e': true, 'E': true,
+}
+
+// isNumber says whether raw, which is not empty, is a number: RFC 8259, section 6.
+func isNumber(raw []byte) bool {
+	raw = bytes.TrimPrefix(raw, []byte("-"))
+	whole := count(raw)
+	if whole == 0 || whole > 1 && raw[0] == '0' {
+		return false
+	}
+	raw = raw[whole:]
+	if len(raw) > 0 && raw[0] == '.' {
+		n := count(raw[1:])
+		if n == 0 {
+			return false
+		}
+		raw = raw[1+n:]
+	}
+	if len(raw) > 0 && raw[0]|0x20 == 'e' {
+		raw = raw[1:]
+		if len(raw) > 0 && (raw[0] == '+' || raw[0] == '-') {
+			raw = raw[1:]
+		}
+		return len(raw) > 0 && count(raw) == len(raw)
+	}
+	return len(raw) == 0
+}
+
+// count returns how many digits raw begins with.
+func count(raw []byte) int {
+	n := 0
+	for n < len(raw) && raw[n] >= '0' && raw[n] <= '9' {
+		n++
+	}
+	return n
+}
