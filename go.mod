@@ -4,7 +4,6 @@ go 1.25.0
 
 require (
 	github.com/cockroachdb/datadriven v1.0.2
-	github.com/go-json-experiment/json v0.0.0-20251027170946-4849db3c2f7e
 	github.com/google/certificate-transparency-go v1.3.2
 	github.com/google/go-cmp v0.7.0
 	github.com/google/go-containerregistry v0.22.1

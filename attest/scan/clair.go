@@ -202,7 +202,7 @@ func (r *report) clairScore(to *cvss) error {
 func (r *report) clairDone(c *clairReport) error {
 	switch {
 	case c.failure != "" || c.state == "IndexError":
-		return r.notRun(cmp.Or(line(c.failure), c.state))
+		return r.notRun(cmp.Or(line([]byte(c.failure)), c.state))
 	case c.manifest == "":
 		return &FormatError{r.format, "manifest_hash", errors.New("missing: it is not said what was looked at")}
 	case !c.paired: // an IndexReport has none, for one: it lists packages before anybody looked for vulnerabilities

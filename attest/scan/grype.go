@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/internal/jsonstream"
 )
 
 // grype reads what grype -o json writes: models.Document of github.com/anchore/grype/grype/presenter/models. Its descriptor
@@ -79,14 +80,14 @@ func (r *report) grypeDB(name []byte) error {
 
 // grypeDBError reads why the database was not good: null or no text if it was, an object in old versions.
 func (r *report) grypeDBError() error {
-	if r.dec.PeekKind() == '{' {
+	if r.walk.Peek() == jsonstream.Object {
 		return r.notRun("its database could not be used")
 	}
 	var why string
 	if err := r.text(&why); err != nil || why == "" {
 		return err
 	}
-	return r.notRun("its database: " + line(why))
+	return r.notRun("its database: " + line([]byte(why)))
 }
 
 func (r *report) grypeMatch() error {

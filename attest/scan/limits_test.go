@@ -39,10 +39,12 @@ func TestLimits(t *testing.T) {
 		{"report", generated(scan.Trivy, 100), scan.Limits{ReportBytes: 100 << 10}, "limit report bytes 102400"},
 		{"report by a byte", trivy(""), scan.Limits{ReportBytes: int64(len(trivy(""))) - 1}, "limit report bytes 45"},
 		{"report in full", trivy(""), scan.Limits{ReportBytes: int64(len(trivy("")))}, "converted"},
-		{"long text", trivy(`"Metadata":{"a":"` + strings.Repeat("x", 20000) + `"},`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
-		{"long text that fits", trivy(`"Metadata":{"a":"` + strings.Repeat("x", 20000) + `"},`), scan.Limits{ValueBytes: 40000}, "converted"},
+		{"long text", trivy(`"CreatedAt":"` + strings.Repeat("x", 20000) + `",`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
+		{"long text that fits", trivy(`"CreatedAt":"` + strings.Repeat("x", 20000) + `",`), scan.Limits{ValueBytes: 20001}, "converted"},
+		{"long text that nobody keeps", trivy(`"Metadata":{"a":"` + strings.Repeat("x", 20000) + `"},`), scan.Limits{ValueBytes: 10000}, "converted"},
+		{"long number that nobody keeps", trivy(`"Metadata":{"a":` + strings.Repeat("1", 20000) + `},`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
 		{"long list", trivy(`"Metadata":[` + strings.Repeat("1,", 20000) + `1],`), scan.Limits{ValueBytes: 10000}, "converted"},
-		{"much white space", trivy(strings.Repeat(" ", 20000)), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
+		{"much white space", trivy(strings.Repeat(" ", 20000)), scan.Limits{ValueBytes: 10000}, "converted"},
 		{"many aliases", osv(`"aliases":["` + strings.Repeat(`CVE-2026-0001","`, 1000) + `"]`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
 		{"many empty aliases", osv(`"aliases":[""` + strings.Repeat(`,""`, 1000) + `]`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
 		{"many fixes", osv(`"affected":[{"ranges":[{"events":[{"fixed":"1"}` + strings.Repeat(`,{"fixed":"1234567890"}`, 1000) + `]}]}]`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
@@ -53,7 +55,9 @@ func TestLimits(t *testing.T) {
 		{"a long name", trivy(`"` + strings.Repeat("x", 5000) + `":1,`), scan.Limits{}, "limit value bytes 4096"},
 		{"a long name in what is skipped", trivy(`"Metadata":{"` + strings.Repeat("x", 5000) + `":1},`), scan.Limits{}, "limit value bytes 4096"},
 		{"rules", []byte(`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"a","rules":[{"id":"1"},{"id":"2"},{"id":"3"}]}}}]}`), scan.Limits{Findings: 2}, "limit findings 2"},
-		{"deep", trivy(`"Metadata":` + strings.Repeat(`[`, 20000) + strings.Repeat(`]`, 20000) + `,`), scan.Limits{}, "format trivy"},
+		{"deep", trivy(`"Metadata":` + strings.Repeat(`[`, 20000) + strings.Repeat(`]`, 20000) + `,`), scan.Limits{}, "format trivy: Metadata[0][0]"},
+		{"not as deep", trivy(`"Metadata":` + strings.Repeat(`[`, 999) + strings.Repeat(`]`, 999) + `,`), scan.Limits{}, "converted"},
+		{"too deep", trivy(`"Metadata":` + strings.Repeat(`[`, 1000) + strings.Repeat(`]`, 1000) + `,`), scan.Limits{}, "format trivy: Metadata[0][0]"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			opts := told

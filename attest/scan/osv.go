@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/internal/jsonstream"
 )
 
 // osvMembers are what osv-scanner writes beside results.
@@ -205,11 +206,11 @@ func (r *report) osvVulnerability(p *osvPackage) error {
 
 // osvDatabase reads the word on the severity from what a database adds of its own. Each does so in its own form.
 func (r *report) osvDatabase(to *string) error {
-	if r.dec.PeekKind() != '{' {
+	if r.walk.Peek() != jsonstream.Object {
 		return r.skip()
 	}
 	return r.object(func(name []byte) error {
-		if string(name) == "severity" && r.dec.PeekKind() == '"' {
+		if string(name) == "severity" && r.walk.Peek() == jsonstream.Text {
 			return r.text(to)
 		}
 		return r.skip()

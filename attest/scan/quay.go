@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/internal/jsonstream"
 )
 
 // quay reads the form of Quay's security API, /api/v1/repository/{repository}/manifest/{ref}/security?vulnerabilities=true.
@@ -125,7 +126,7 @@ func (r *report) quayMetadata(name []byte, f *finding) error {
 	var c cvss
 	score := func(to **float64) error {
 		return r.object(func(name []byte) error {
-			if string(name) != "Score" || r.dec.PeekKind() != '0' { // Quay writes "" where it has none
+			if string(name) != "Score" || r.walk.Peek() != jsonstream.Number { // Quay writes "" where it has none
 				return r.skip()
 			}
 			return r.number(to)

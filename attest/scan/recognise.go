@@ -6,7 +6,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/testdag/testdag/internal/jsonstream"
 )
 
 // window is how much of a report is looked at to recognise it.
@@ -66,21 +66,12 @@ func recogniseJSON(text []byte) Format {
 
 // members returns the names at the top of an object that may be cut off.
 func members(text []byte) []string {
-	dec := jsontext.NewDecoder(bytes.NewReader(text))
-	if _, err := dec.ReadToken(); err != nil {
-		return nil
-	}
+	w := jsonstream.New(bytes.NewReader(text), jsonstream.Limits{ValueBytes: window, NameBytes: window, Names: window, Depth: maxDepth})
 	var names []string
-	for dec.PeekKind() == '"' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			break
-		}
-		names = append(names, name.String())
-		if dec.SkipValue() != nil {
-			break
-		}
-	}
+	_ = w.Object(func(name []byte) error { // it may end anywhere
+		names = append(names, string(name))
+		return w.Skip()
+	})
 	return names
 }
 
