@@ -18,31 +18,53 @@ import (
 type clairReport struct {
 	manifest        string
 	failure, state  string // of an IndexReport, which is not a report of vulnerabilities
-	packages        map[string]clairPackage
-	vulnerabilities map[string]clairVulnerability
-	places          map[string]string   // package: where it was found
-	pairs           map[string][]string // package: its vulnerabilities
-	scores          map[string]*cvss    // vulnerability: the highest, where there are several
-	count           int                 // of pairs
+	packages        numbered[clairPackage]
+	vulnerabilities numbered[clairVulnerability]
+	pairs           []clairPair
 	paired          bool
 }
 
-type clairPackage struct{ name, version string }
+// numbered is what is said of each id, in the order in which ids were first named.
+type numbered[T any] struct {
+	number map[string]int
+	ids    []string
+	of     []T
+}
+
+// at returns the number of an id.
+func (n *numbered[T]) at(id []byte) int {
+	if i, there := n.number[string(id)]; there {
+		return i
+	}
+	if n.number == nil {
+		n.number = map[string]int{}
+	}
+	var nothing T
+	n.ids = append(n.ids, string(id))
+	n.of = append(n.of, nothing)
+	n.number[n.ids[len(n.ids)-1]] = len(n.ids) - 1
+	return len(n.ids) - 1
+}
+
+type clairPackage struct {
+	listed        bool
+	name, version string
+	place         string // where it was found
+}
 
 type clairVulnerability struct {
+	listed                               bool
 	name, title, source, updater, issued string
 	vendor, word, fix                    string
+	scores                               cvss // the highest of each version
 }
+
+// A clairPair is what was found, as numbers of a package and a vulnerability.
+type clairPair struct{ in, what int }
 
 // clair reads the VulnerabilityReport of github.com/quay/claircore.
 func clair(r *report) error {
-	c := clairReport{
-		packages:        map[string]clairPackage{},
-		vulnerabilities: map[string]clairVulnerability{},
-		places:          map[string]string{},
-		pairs:           map[string][]string{},
-		scores:          map[string]*cvss{},
-	}
+	var c clairReport
 	if err := r.whole(func(name []byte) error { return r.clairMember(name, &c) }); err != nil {
 		return err
 	}
@@ -61,38 +83,38 @@ func (r *report) clairMember(name []byte, c *clairReport) error {
 	case "state":
 		return r.text(&c.state)
 	case "packages":
-		return r.entries(func(id string) error {
-			p, err := r.clairPackage()
-			c.packages[id] = p
-			return err
+		return r.entries(func(id []byte) error {
+			p := &c.packages.of[c.packages.at(id)]
+			p.listed = true
+			return r.clairPackage(p)
 		})
 	case "vulnerabilities":
-		return r.entries(func(id string) error {
-			v, err := r.clairVulnerability()
-			c.vulnerabilities[id] = v
-			return err
+		return r.entries(func(id []byte) error {
+			v := &c.vulnerabilities.of[c.vulnerabilities.at(id)]
+			v.listed = true
+			return r.clairVulnerability(v)
 		})
 	case "environments":
-		return r.entries(func(id string) error { return r.clairPlace(id, c) })
+		return r.entries(func(id []byte) error { return r.clairPlace(&c.packages.of[c.packages.at(id)]) })
 	case "package_vulnerabilities":
 		c.paired = !r.null()
-		return r.entries(func(id string) error { return r.clairPairs(id, c) })
+		return r.entries(func(id []byte) error { return r.clairPairs(c.packages.at(id), c) })
 	case "enrichments":
 		return r.object(func(name []byte) error { return r.clairEnrichment(name, c) })
 	}
 	return r.skip()
 }
 
-// entries calls each with each name of an object that is a map. It has to read the value.
-func (r *reader) entries(each func(id string) error) error {
+// entries calls each with each name of an object that is a map.
+func (r *reader) entries(each func(id []byte) error) error {
 	return r.object(func(name []byte) error {
 		r.kept = 0
-		return each(string(name))
+		return each(name)
 	})
 }
 
-func (r *report) clairPackage() (p clairPackage, err error) {
-	err = r.element(func(name []byte) error {
+func (r *report) clairPackage(p *clairPackage) error {
+	return r.element(func(name []byte) error {
 		switch string(name) {
 		case "name":
 			return r.text(&p.name)
@@ -101,11 +123,10 @@ func (r *report) clairPackage() (p clairPackage, err error) {
 		}
 		return r.skip()
 	})
-	return p, err
 }
 
-func (r *report) clairVulnerability() (v clairVulnerability, err error) {
-	err = r.element(func(name []byte) error {
+func (r *report) clairVulnerability(v *clairVulnerability) error {
+	return r.element(func(name []byte) error {
 		switch string(name) {
 		case "name":
 			return r.text(&v.name)
@@ -116,10 +137,7 @@ func (r *report) clairVulnerability() (v clairVulnerability, err error) {
 		case "issued":
 			return r.text(&v.issued)
 		case "links":
-			err := r.text(&v.source)
-			first, _, _ := strings.Cut(strings.TrimSpace(v.source), " ")
-			v.source = strings.Clone(first)
-			return err
+			return r.clairLink(&v.source)
 		case "severity":
 			return r.text(&v.vendor)
 		case "normalized_severity":
@@ -129,12 +147,20 @@ func (r *report) clairVulnerability() (v clairVulnerability, err error) {
 		}
 		return r.skip()
 	})
-	return v, err
+}
+
+// clairLink reads the first of some links.
+func (r *report) clairLink(to *string) error {
+	var links string
+	err := r.text(&links)
+	first, _, _ := strings.Cut(strings.TrimSpace(links), " ")
+	*to = strings.Clone(first) // the rest of them may be long
+	return err
 }
 
 // clairPlace reads the environments of a package and keeps where it was first found: in which package database, or which
 // layer.
-func (r *report) clairPlace(id string, c *clairReport) error {
+func (r *report) clairPlace(p *clairPackage) error {
 	return r.list(func() error {
 		var database, layer string
 		err := r.element(func(name []byte) error {
@@ -146,24 +172,23 @@ func (r *report) clairPlace(id string, c *clairReport) error {
 			}
 			return r.skip()
 		})
-		if c.places[id] == "" {
-			c.places[id] = cmp.Or(database, layer)
-		}
+		p.place = cmp.Or(p.place, database, layer)
 		return err
 	})
 }
 
-func (r *report) clairPairs(id string, c *clairReport) error {
+// clairPairs reads which vulnerabilities are in a package.
+func (r *report) clairPairs(in int, c *clairReport) error {
 	return r.list(func() error {
 		var vulnerability string
 		if err := r.text(&vulnerability); err != nil {
 			return err
 		}
-		if c.count++; c.count > r.limits.Findings {
-			return &attest.LimitError{What: whatFindings, Limit: int64(r.limits.Findings), Got: int64(c.count)}
+		if got := len(c.pairs) + 1; got > r.limits.Findings {
+			return &attest.LimitError{What: whatFindings, Limit: int64(r.limits.Findings), Got: int64(got)}
 		}
 		r.kept = 0
-		c.pairs[id] = append(c.pairs[id], vulnerability)
+		c.pairs = append(c.pairs, clairPair{in, c.vulnerabilities.at([]byte(vulnerability))})
 		return nil
 	})
 }
@@ -175,26 +200,33 @@ func (r *report) clairEnrichment(name []byte, c *clairReport) error {
 		return r.skip()
 	}
 	return r.list(func() error {
-		return r.entries(func(id string) error {
-			c.scores[id] = new(cvss)
-			return r.list(func() error { return r.clairScore(c.scores[id]) })
-		})
+		return r.entries(func(id []byte) error { return r.clairScores(id, c) })
 	})
+}
+
+// clairScores reads the CVSS of a vulnerability.
+func (r *report) clairScores(id []byte, c *clairReport) error {
+	v := &c.vulnerabilities.of[c.vulnerabilities.at(id)]
+	if most := 2 * max(r.limits.Findings, fewNames); len(c.vulnerabilities.of) > most { // the lists that have them have no limit
+		return &attest.LimitError{What: whatNames, Limit: int64(most), Got: int64(len(c.vulnerabilities.of))}
+	}
+	v.scores = cvss{}
+	return r.list(func() error { return r.clairScore(&v.scores) })
 }
 
 func (r *report) clairScore(to *cvss) error {
 	var version string
-	var score *float64
+	var base score
 	err := r.element(func(name []byte) error {
 		switch string(name) {
 		case "version":
 			return r.text(&version)
 		case "baseScore":
-			return r.number(&score)
+			return r.number(&base)
 		}
 		return r.skip()
 	})
-	to.set(version, score)
+	to.set(version, base)
 	return err
 }
 
@@ -202,12 +234,12 @@ func (r *report) clairScore(to *cvss) error {
 func (r *report) clairDone(c *clairReport) error {
 	switch {
 	case c.failure != "" || c.state == "IndexError":
-		return r.notRun(cmp.Or(line([]byte(c.failure)), c.state))
+		return r.notRun(cmp.Or(r.line([]byte(c.failure)), c.state))
 	case c.manifest == "":
 		return &FormatError{r.format, "manifest_hash", errors.New("missing: it is not said what was looked at")}
 	case !c.paired: // an IndexReport has none, for one: it lists packages before anybody looked for vulnerabilities
 		return &FormatError{r.format, "package_vulnerabilities", errors.New("missing; a scan that found nothing has an empty object")}
-	case len(c.packages) == 0:
+	case !slices.ContainsFunc(c.packages.of, func(p clairPackage) bool { return p.listed }):
 		return r.notRun("it has no packages, so nothing was looked at")
 	}
 	return r.clairLost(c)
@@ -217,14 +249,12 @@ func (r *report) clairDone(c *clairReport) error {
 func (r *report) clairLost(c *clairReport) error {
 	const most = 10
 	lost := map[string]bool{}
-	for id, vulnerabilities := range c.pairs {
-		if _, there := c.packages[id]; !there {
-			lost[fmt.Sprintf("packages[%.80q]", id)] = true
+	for _, pair := range c.pairs {
+		if !c.packages.of[pair.in].listed {
+			lost[fmt.Sprintf("packages[%.80q]", c.packages.ids[pair.in])] = true
 		}
-		for _, id := range vulnerabilities {
-			if _, there := c.vulnerabilities[id]; !there {
-				lost[fmt.Sprintf("vulnerabilities[%.80q]", id)] = true
-			}
+		if !c.vulnerabilities.of[pair.what].listed {
+			lost[fmt.Sprintf("vulnerabilities[%.80q]", c.vulnerabilities.ids[pair.what])] = true
 		}
 	}
 	if len(lost) == 0 {
@@ -241,22 +271,17 @@ func (r *report) clairLost(c *clairReport) error {
 
 // clairFindings adds a finding for each pair, in an order of their own: that of the maps says nothing.
 func (r *report) clairFindings(c *clairReport) error {
-	for _, id := range slices.Sorted(maps.Keys(c.pairs)) {
-		for _, vulnerability := range c.pairs[id] {
-			v := c.vulnerabilities[vulnerability]
-			f, err := v.finding()
-			if err != nil {
-				return &FormatError{r.format, fmt.Sprintf("vulnerabilities[%.80q]", vulnerability), err}
-			}
-			f.note(attest.FindingPackage, c.packages[id].name)
-			f.note(attest.FindingVersion, c.packages[id].version)
-			f.note(attest.FindingLocation, c.places[id])
-			if scores := c.scores[vulnerability]; scores != nil {
-				f.rateBy("nvd", *scores) // where the enricher has them from
-			}
-			if err := r.add(f); err != nil {
-				return err
-			}
+	slices.SortStableFunc(c.pairs, func(a, b clairPair) int {
+		return strings.Compare(c.packages.ids[a.in], c.packages.ids[b.in])
+	})
+	for _, pair := range c.pairs {
+		p, v := &c.packages.of[pair.in], &c.vulnerabilities.of[pair.what]
+		if v.name == "" {
+			where := fmt.Sprintf("vulnerabilities[%.80q]", c.vulnerabilities.ids[pair.what])
+			return &FormatError{r.format, where, errors.New("without a name")}
+		}
+		if err := r.add(r.clairFinding(p, v)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -270,6 +295,9 @@ var (
 
 // clairAliases keeps the id in a name.
 func (f *finding) clairAliases() {
+	if !strings.Contains(f.id, " ") {
+		return
+	}
 	for _, form := range []*regexp.Regexp{pyup, redHat} {
 		if parts := form.FindStringSubmatch(f.id); parts != nil {
 			f.noteAliases(parts[1])
@@ -277,21 +305,24 @@ func (f *finding) clairAliases() {
 	}
 }
 
-func (v clairVulnerability) finding() (finding, error) {
-	f := finding{id: v.name, notes: make(map[string]any, 12)}
-	if v.name == "" {
-		return f, errors.New("without a name")
-	}
+// clairFinding returns the finding of a vulnerability in a package.
+func (r *report) clairFinding(p *clairPackage, v *clairVulnerability) finding {
+	f := r.finding(12)
+	f.id = v.name
 	f.clairAliases()
 	f.say(string(Clair), v.word)
 	f.note(attest.FindingTitle, v.title)
 	f.note(attest.FindingSource, v.source)
 	f.noteTime(attest.FindingPublished, v.issued)
 	if v.vendor != "" {
-		f.note(findingVendor, strings.TrimPrefix(v.updater+"="+strings.ToLower(v.vendor), "="))
+		f.note(findingVendor, strings.TrimPrefix(v.updater+"="+r.recent.lower(v.vendor), "="))
 	}
-	f.notes[attest.FindingFix] = clairFix(v.fix)
-	return f, nil
+	f.notes[attest.FindingFix] = r.recent.boxed(clairFix(v.fix))
+	f.note(attest.FindingPackage, p.name)
+	f.note(attest.FindingVersion, p.version)
+	f.note(attest.FindingLocation, p.place)
+	f.rateBy("nvd", v.scores) // where the enricher has them from
+	return f
 }
 
 // clairFix returns the version that fixes it. Where a database knows ranges, Clair writes them as a query: that of OSV has

@@ -87,11 +87,11 @@ func (r *report) grypeDBError() error {
 	if err := r.text(&why); err != nil || why == "" {
 		return err
 	}
-	return r.notRun("its database: " + line([]byte(why)))
+	return r.notRun("its database: " + r.line([]byte(why)))
 }
 
 func (r *report) grypeMatch() error {
-	f := finding{notes: make(map[string]any, 12)}
+	f := r.finding(12)
 	var namespace string
 	var scores grypeScores
 	err := r.element(func(name []byte) error {
@@ -197,7 +197,7 @@ func (r *report) grypeRelated(f *finding, scores *grypeScores) error {
 // grypeCVSS reads one CVSS, whose source is often told by the namespace of the record alone.
 func (r *report) grypeCVSS(to *[]grypeScore) error {
 	var source, version string
-	var score *float64
+	var base score
 	err := r.object(func(name []byte) error {
 		switch string(name) {
 		case "source":
@@ -207,7 +207,7 @@ func (r *report) grypeCVSS(to *[]grypeScore) error {
 		case "metrics":
 			return r.object(func(name []byte) error {
 				if string(name) == "baseScore" {
-					return r.number(&score)
+					return r.number(&base)
 				}
 				return r.skip()
 			})
@@ -217,7 +217,7 @@ func (r *report) grypeCVSS(to *[]grypeScore) error {
 	if err != nil {
 		return err
 	}
-	*to = append(*to, grypeScore{source, version, score})
+	*to = append(*to, grypeScore{source, version, base})
 	return r.keep(64) // a list of empty ones is not free
 }
 
@@ -250,7 +250,7 @@ type grypeScores struct {
 
 type grypeScore struct {
 	source, version string
-	score           *float64
+	score           score
 }
 
 // rate adds them to f, its own sources first, otherwise in the order of the report. Some reports name NVD "nvd@nist.gov".

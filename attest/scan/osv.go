@@ -74,7 +74,7 @@ func (r *report) osvSource() error {
 		return r.fail(errors.New("without packages"))
 	}
 	for _, entry := range r.scanner.Result[first:] {
-		f := finding{notes: entry.Annotations[0]}
+		f := r.again(entry)
 		f.note(attest.FindingLocation, path)
 	}
 	return nil
@@ -166,7 +166,7 @@ func (r *report) osvGroup(p *osvPackage) error {
 
 // osvVulnerability reads an entry of the OSV schema.
 func (r *report) osvVulnerability(p *osvPackage) error {
-	v := osvVulnerability{finding: finding{notes: make(map[string]any, 12)}}
+	v := osvVulnerability{finding: r.finding(12)}
 	var database, other string
 	var aliases []string
 	err := r.element(func(name []byte) error {

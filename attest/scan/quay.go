@@ -3,7 +3,6 @@ package scan
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/internal/jsonstream"
@@ -75,7 +74,7 @@ func (r *report) quayFeature() error {
 		return r.fail(errors.New("a feature without a name"))
 	}
 	for _, entry := range r.scanner.Result[first:] {
-		f := finding{notes: entry.Annotations[0]}
+		f := r.again(entry)
 		f.note(attest.FindingPackage, name)
 		f.note(attest.FindingVersion, version)
 		f.note(attest.FindingLocation, layer)
@@ -84,7 +83,7 @@ func (r *report) quayFeature() error {
 }
 
 func (r *report) quayVulnerability() error {
-	f := finding{notes: make(map[string]any, 12)}
+	f := r.finding(12)
 	var fix string
 	err := r.element(func(name []byte) error {
 		switch string(name) {
@@ -100,10 +99,9 @@ func (r *report) quayVulnerability() error {
 		case "Description":
 			return r.notedTitle(&f)
 		case "Link":
-			var links string
-			err := r.text(&links)
-			first, _, _ := strings.Cut(strings.TrimSpace(links), " ")
-			f.note(attest.FindingSource, first)
+			var link string
+			err := r.clairLink(&link)
+			f.note(attest.FindingSource, link)
 			return err
 		case "Metadata":
 			return r.object(func(name []byte) error { return r.quayMetadata(name, &f) })
@@ -124,7 +122,7 @@ func (r *report) quayMetadata(name []byte, f *finding) error {
 		return r.skip()
 	}
 	var c cvss
-	score := func(to **float64) error {
+	base := func(to *score) error {
 		return r.object(func(name []byte) error {
 			if string(name) != "Score" || r.walk.Peek() != jsonstream.Number { // Quay writes "" where it has none
 				return r.skip()
@@ -135,9 +133,9 @@ func (r *report) quayMetadata(name []byte, f *finding) error {
 	err := r.object(func(name []byte) error {
 		switch string(name) {
 		case "CVSSv2":
-			return score(&c.v2)
+			return base(&c.v2)
 		case "CVSSv3":
-			return score(&c.v3)
+			return base(&c.v3)
 		}
 		return r.skip()
 	})

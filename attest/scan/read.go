@@ -51,11 +51,13 @@ type reader struct {
 	format Format
 	limits Limits
 	walk   *jsonstream.Walker
-	kept   int64 // bytes of text since the last call of element
+	recent *recent
+	made   []byte // text that is put together
+	kept   int64  // bytes of text since the last call of element
 }
 
 func newReader(format Format, in io.Reader, limits Limits) *reader {
-	return &reader{format: format, limits: limits, walk: jsonstream.New(in, jsonstream.Limits{
+	return &reader{format: format, limits: limits, recent: newRecent(), walk: jsonstream.New(in, jsonstream.Limits{
 		ValueBytes: int(min(limits.ValueBytes, math.MaxInt)),
 		NameBytes:  maxName,
 		Names:      max(limits.Findings, fewNames),
@@ -111,7 +113,7 @@ func (r *reader) text(to *string) error {
 	if err != nil {
 		return r.mistake(err)
 	}
-	*to = string(text)
+	*to = r.recent.text(text)
 	return r.keep(len(text))
 }
 
@@ -144,19 +146,20 @@ func (r *reader) title(to *string) error {
 	if err != nil {
 		return r.mistake(err)
 	}
-	*to = line(text)
+	*to = r.line(text)
 	return r.keep(len(*to))
 }
 
 // line returns the first line of s, or what fits of it.
-func line(s []byte) string {
+func (r *reader) line(s []byte) string {
 	const most = 256
 	s, _, _ = bytes.Cut(bytes.TrimSpace(s), []byte("\n"))
 	s = bytes.TrimSpace(s)
 	if len(s) > most {
-		return string(bytes.ToValidUTF8(s[:most], nil)) + "…"
+		r.made = append(append(r.made[:0], bytes.ToValidUTF8(s[:most], nil)...), "…"...)
+		s = r.made
 	}
-	return string(s)
+	return r.recent.text(s)
 }
 
 // scalar reads text or a number as text: versions of a schema were both.
@@ -168,12 +171,18 @@ func (r *reader) scalar(to *string) error {
 	if err != nil {
 		return r.mistake(err)
 	}
-	*to = string(raw)
+	*to = r.recent.text(raw)
 	return r.keep(len(raw))
 }
 
-// number reads a number. It is nil if there is none.
-func (r *reader) number(to **float64) error {
+// A score is a number, if there is one.
+type score struct {
+	value float64
+	given bool
+}
+
+// number reads a number.
+func (r *reader) number(to *score) error {
 	if r.null() {
 		return r.skip()
 	}
@@ -185,20 +194,20 @@ func (r *reader) number(to **float64) error {
 	if err != nil {
 		return r.fail(err)
 	}
-	*to = &f
+	*to = score{f, true}
 	return nil
 }
 
 // integer reads a number that has no fraction.
 func (r *reader) integer(to *int) error {
-	var f *float64
-	if err := r.number(&f); err != nil || f == nil {
+	var n score
+	if err := r.number(&n); err != nil || !n.given {
 		return err
 	}
-	if *f != float64(int32(*f)) {
-		return r.fail(fmt.Errorf("%v, want a whole number", *f))
+	if n.value != float64(int32(n.value)) {
+		return r.fail(fmt.Errorf("%v, want a whole number", n.value))
 	}
-	*to = int(*f)
+	*to = int(n.value)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 type report struct {
 	*reader
 	opts     Options
+	spare    spare
 	scanner  attest.Scanner // as the report has it; URI without a version if it is a package URL
 	started  time.Time
 	finished time.Time
@@ -35,6 +36,12 @@ func vulnerabilities(format Format, source string, read func(*report) error) con
 	}
 }
 
+// spare is room for the short lists of findings to come.
+type spare struct {
+	severities  []attest.Severity
+	annotations []map[string]any
+}
+
 // add adds a finding that was just read.
 func (r *report) add(f finding) error {
 	if f.id == "" {
@@ -44,7 +51,7 @@ func (r *report) add(f finding) error {
 	if got > r.limits.Findings {
 		return &attest.LimitError{What: whatFindings, Limit: int64(r.limits.Findings), Got: int64(got)}
 	}
-	r.scanner.Result = append(r.scanner.Result, f.entry())
+	r.scanner.Result = append(r.scanner.Result, f.entry(&r.spare))
 	return nil
 }
 
@@ -118,34 +125,45 @@ const (
 
 // A finding gathers what a report says of one finding.
 type finding struct {
-	id    string
-	word  attest.Severity // the scanner's own; none if its score is empty
-	cvss  []attest.Severity
-	notes map[string]any
+	id     string
+	word   attest.Severity // the scanner's own; none if its score is empty
+	cvss   []attest.Severity
+	notes  map[string]any
+	recent *recent
+}
+
+// finding returns one with room for so many notes.
+func (r *reader) finding(notes int) finding {
+	return finding{notes: make(map[string]any, notes), recent: r.recent}
+}
+
+// again returns one that is in the predicate already, to note more.
+func (r *reader) again(entry attest.Finding) finding {
+	return finding{id: entry.ID, notes: entry.Annotations[0], recent: r.recent}
 }
 
 // entry returns it as the predicate has it.
-func (f finding) entry() attest.Finding {
-	severity := make([]attest.Severity, 0, 1+len(f.cvss))
+func (f finding) entry(room *spare) attest.Finding {
+	severity := cut(&room.severities, 1+len(f.cvss))
 	if f.word.Score != "" {
 		severity = append(severity, f.word)
 	}
 	entry := attest.Finding{ID: f.id, Severity: append(severity, f.cvss...)}
 	if len(f.notes) > 0 {
-		entry.Annotations = []map[string]any{f.notes}
+		entry.Annotations = append(cut(&room.annotations, 1), f.notes)
 	}
 	return entry
 }
 
 // say sets the scanner's own word.
 func (f *finding) say(method, word string) {
-	f.word = attest.Severity{Method: method, Score: strings.ToLower(word)}
+	f.word = attest.Severity{Method: method, Score: f.recent.lower(word)}
 }
 
 // note keeps what is not empty.
 func (f *finding) note(key, value string) {
 	if value != "" {
-		f.notes[key] = value
+		f.notes[key] = f.recent.boxed(value)
 	}
 }
 
@@ -176,13 +194,14 @@ func (r *reader) notedTime(f *finding, key string) error {
 // noteTime keeps a time that is one.
 func (f *finding) noteTime(key, value string) {
 	if t := parseTime(value); !t.IsZero() {
-		f.notes[key] = t.Format(time.RFC3339Nano)
+		var text [len(time.RFC3339Nano)]byte
+		f.note(key, f.recent.text(t.AppendFormat(text[:0], time.RFC3339Nano)))
 	}
 }
 
 // noteFix keeps the versions that fix it. None are told from not known.
 func (f *finding) noteFix(versions []string) {
-	f.notes[attest.FindingFix] = strings.Join(versions, ", ")
+	f.notes[attest.FindingFix] = f.recent.boxed(strings.Join(versions, ", "))
 }
 
 // noteAliases keeps the other ids, each once.
@@ -190,7 +209,7 @@ func (f *finding) noteAliases(ids ...string) {
 	old, _ := f.notes[attest.FindingAliases].([]any)
 	for _, id := range ids {
 		if id != "" && id != f.id && !slices.Contains(old, any(id)) {
-			old = append(old, id)
+			old = append(old, f.recent.boxed(id))
 		}
 	}
 	if len(old) > 0 {
@@ -198,45 +217,49 @@ func (f *finding) noteAliases(ids ...string) {
 	}
 }
 
-// rate adds a CVSS base score, unless the same is there.
-func (f *finding) rate(method string, score float64) {
-	s := attest.Severity{Method: method, Score: strconv.FormatFloat(score, 'f', -1, 64)}
+// rate adds a base score of a version of CVSS, "cvss_v3:", unless the same is there.
+func (f *finding) rate(version, source string, score float64) {
+	var text [40]byte
+	s := attest.Severity{
+		Method: f.recent.text(append(append(text[:0], version...), source...)),
+		Score:  f.recent.text(strconv.AppendFloat(text[:0], score, 'f', -1, 64)),
+	}
 	if !slices.Contains(f.cvss, s) {
 		f.cvss = append(f.cvss, s)
 	}
 }
 
 // A cvss is the base scores that one source gives, by the major version of CVSS.
-type cvss struct{ v2, v3, v4 *float64 }
+type cvss struct{ v2, v3, v4 score }
 
 // rateBy adds the scores of a source. Version 2 counts only where there is no later one: it is what scores were before.
 func (f *finding) rateBy(source string, c cvss) {
-	if c.v4 != nil {
-		f.rate("cvss_v4:"+source, *c.v4)
+	if c.v4.given {
+		f.rate("cvss_v4:", source, c.v4.value)
 	}
-	if c.v3 != nil {
-		f.rate("cvss_v3:"+source, *c.v3)
+	if c.v3.given {
+		f.rate("cvss_v3:", source, c.v3.value)
 	}
-	if c.v2 != nil && c.v3 == nil && c.v4 == nil {
-		f.rate("cvss_v2:"+source, *c.v2)
+	if c.v2.given && !c.v3.given && !c.v4.given {
+		f.rate("cvss_v2:", source, c.v2.value)
 	}
 }
 
 // set takes a score of a version, "3.1".
-func (c *cvss) set(version string, score *float64) {
+func (c *cvss) set(version string, s score) {
 	switch major, _, _ := strings.Cut(version, "."); major {
 	case "2":
-		c.v2 = higher(c.v2, score)
+		c.v2 = higher(c.v2, s)
 	case "3":
-		c.v3 = higher(c.v3, score)
+		c.v3 = higher(c.v3, s)
 	case "4":
-		c.v4 = higher(c.v4, score)
+		c.v4 = higher(c.v4, s)
 	}
 }
 
 // higher returns the higher of two scores, either of which may be missing.
-func higher(a, b *float64) *float64 {
-	if a == nil || b != nil && *b > *a {
+func higher(a, b score) score {
+	if !a.given || b.given && b.value > a.value {
 		return b
 	}
 	return a

@@ -63,7 +63,7 @@ type sarifTool struct {
 // A sarifRule is a reportingDescriptor (3.49).
 type sarifRule struct {
 	id, title, help, level string
-	danger                 *float64
+	danger                 score
 }
 
 // A sarifResult is a result (3.27).
@@ -75,7 +75,7 @@ type sarifResult struct {
 	place        string
 	baseline     string
 	suppressions []string
-	danger       *float64
+	danger       score
 }
 
 // A sarifReference is a reportingDescriptorReference (3.52).
@@ -205,7 +205,7 @@ func (r *report) sarifMessage(to *string) error {
 }
 
 // sarifDanger reads the property security-severity, a number as text. What is no number says nothing.
-func (r *report) sarifDanger(to **float64) error {
+func (r *report) sarifDanger(to *score) error {
 	return r.object(func(name []byte) error {
 		if string(name) != "security-severity" {
 			return r.skip()
@@ -213,7 +213,7 @@ func (r *report) sarifDanger(to **float64) error {
 		var s string
 		err := r.scalar(&s)
 		if f, bad := strconv.ParseFloat(s, 64); bad == nil && f >= 0 && f <= 10 {
-			*to = &f
+			*to = score{f, true}
 		}
 		return err
 	})
@@ -222,7 +222,7 @@ func (r *report) sarifDanger(to **float64) error {
 // sarifInvocation reads when the tool ran and whether it ran to its end (3.20).
 func (r *report) sarifInvocation() error {
 	var started, finished time.Time
-	var code *float64
+	var code score
 	var why string
 	success := true
 	err := r.element(func(name []byte) error {
@@ -255,10 +255,10 @@ func (r *report) sarifInvocation() error {
 	return nil
 }
 
-func unsuccessful(code *float64, why string) string {
+func unsuccessful(code score, why string) string {
 	reason := "executionSuccessful is false"
-	if code != nil {
-		reason += fmt.Sprintf(", exit code %v", *code)
+	if code.given {
+		reason += fmt.Sprintf(", exit code %v", code.value)
 	}
 	if why != "" {
 		reason += ": " + why
@@ -396,7 +396,7 @@ func (r *report) sarifFindings(run *sarifRun) error {
 			continue
 		}
 		rule := run.rule(s)
-		f := s.finding(rule, strings.ToLower(run.driver.name))
+		f := r.sarifFinding(s, rule, strings.ToLower(run.driver.name))
 		if f.id == "" {
 			return &FormatError{r.format, fmt.Sprintf("%s.results[%d]", run.where, i), errors.New("neither ruleId nor a rule names what was found")}
 		}
@@ -461,10 +461,11 @@ func isUnder(id, rule string) bool {
 	return id == "" || id == rule || strings.HasPrefix(id, rule+"/")
 }
 
-func (s sarifResult) finding(rule sarifRule, tool string) finding {
-	f := finding{id: cmp.Or(s.ruleID, s.rule.id, rule.id), notes: make(map[string]any, 4)}
-	if danger := cmp.Or(s.danger, rule.danger); danger != nil {
-		f.rate("cvss:"+tool, *danger)
+func (r *report) sarifFinding(s sarifResult, rule sarifRule, tool string) finding {
+	f := r.finding(4)
+	f.id = cmp.Or(s.ruleID, s.rule.id, rule.id)
+	if danger := cmp.Or(s.danger, rule.danger); danger.given {
+		f.rate("cvss:", tool, danger.value)
 	} else {
 		f.say(tool, s.word(rule))
 	}

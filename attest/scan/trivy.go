@@ -101,7 +101,7 @@ func (r *report) trivyResult() error {
 // trivyVulnerability reads a types.DetectedVulnerability.
 func (r *report) trivyVulnerability() (f finding, place string, counts bool, err error) {
 	var severity, source, fixed, vendors string
-	f.notes = make(map[string]any, 12)
+	f = r.finding(12)
 	err = r.element(func(name []byte) error {
 		switch string(name) {
 		case "VulnerabilityID":
@@ -142,7 +142,7 @@ func (r *report) trivyVulnerability() (f finding, place string, counts bool, err
 		}
 		return r.skip()
 	})
-	f.notes[attest.FindingFix] = fixed
+	f.notes[attest.FindingFix] = f.recent.boxed(fixed)
 	f.note(findingVendor, vendors)
 	f.say(cmp.Or(source, string(Trivy)), severity)
 	return f, "", true, err
@@ -150,21 +150,28 @@ func (r *report) trivyVulnerability() (f finding, place string, counts bool, err
 
 // trivyVendors reads which severity each source gives, as Trivy numbers them, and returns them as one text.
 func (r *report) trivyVendors(to *string) error {
-	words := []string{"unknown", "low", "medium", "high", "critical"}
-	var vendors []string
+	words := [...]string{"unknown", "low", "medium", "high", "critical"}
+	vendors := make([]string, 0, 8)
 	err := r.object(func(name []byte) error {
-		vendor := string(name)
 		n := -1
 		if err := r.integer(&n); err != nil {
 			return err
 		}
 		if n >= 0 && n < len(words) {
-			vendors = append(vendors, vendor+"="+words[n])
+			r.made = append(append(append(r.made[:0], name...), '='), words[n]...)
+			vendors = append(vendors, r.recent.text(r.made))
 		}
-		return r.keep(len(vendor))
+		return r.keep(len(name))
 	})
 	slices.Sort(vendors)
-	*to = strings.Join(vendors, " ")
+	r.made = r.made[:0]
+	for i, vendor := range vendors {
+		if i > 0 {
+			r.made = append(r.made, ' ')
+		}
+		r.made = append(r.made, vendor...)
+	}
+	*to = r.recent.text(r.made)
 	return err
 }
 
@@ -176,7 +183,7 @@ func (r *report) trivyCVSS(f *finding) error {
 	}
 	scores := make([]scored, 0, 4)
 	err := r.object(func(name []byte) error {
-		c := scored{source: string(name)}
+		c := scored{source: r.recent.text(name)}
 		err := r.object(func(name []byte) error {
 			switch string(name) {
 			case "V2Score":
@@ -204,7 +211,8 @@ func (r *report) trivyCVSS(f *finding) error {
 // trivyMisconfiguration reads a types.DetectedMisconfiguration. What passed is none.
 func (r *report) trivyMisconfiguration() (f finding, place string, counts bool, err error) {
 	var severity, status string
-	f.notes = map[string]any{attest.FindingClass: "misconfiguration"}
+	f = r.finding(6)
+	f.notes[attest.FindingClass] = "misconfiguration"
 	err = r.element(func(name []byte) error {
 		switch string(name) {
 		case "ID":
@@ -242,7 +250,8 @@ func (r *report) startLine(name []byte, place *string) error {
 // trivySecret reads a types.DetectedSecret. What matched is not kept: it may be the secret.
 func (r *report) trivySecret() (f finding, place string, counts bool, err error) {
 	var severity string
-	f.notes = map[string]any{attest.FindingClass: "secret"}
+	f = r.finding(6)
+	f.notes[attest.FindingClass] = "secret"
 	err = r.element(func(name []byte) error {
 		switch string(name) {
 		case "RuleID":
@@ -261,7 +270,8 @@ func (r *report) trivySecret() (f finding, place string, counts bool, err error)
 // trivyLicense reads a types.DetectedLicense.
 func (r *report) trivyLicense() (f finding, place string, counts bool, err error) {
 	var severity string
-	f.notes = map[string]any{attest.FindingClass: "license"}
+	f = r.finding(6)
+	f.notes[attest.FindingClass] = "license"
 	err = r.element(func(name []byte) error {
 		switch string(name) {
 		case "Name":
