@@ -37,7 +37,7 @@ type LimitError struct {
 	// What was counted: "manifest bytes", "page bytes", "envelope bytes", "statement bytes", "total bytes", "result bytes", "statements",
 	// "pages", "signatures", "log entries", "timestamps", "view layers", "JSON depth", "JSON values", "total values",
 	// "request milliseconds", "call milliseconds". Of the reports that attest/scan reads: "report bytes", "value bytes" (of one
-	// piece, a text or all that is kept of a finding), "findings", "object names", "XML depth".
+	// piece, a text or all that is kept of a finding), "findings", "object names", "tool extensions", "XML depth".
 	What  string
 	Limit int64 // the most that is allowed
 	Got   int64 // how much there is, or at least is, since reading stops at the limit

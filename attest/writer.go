@@ -163,12 +163,21 @@ func NewStatement(image name.Digest, test string, p Predicate) (*Statement, erro
 	if err != nil {
 		return nil, fmt.Errorf("attest: predicate: %w", err)
 	}
-	return &Statement{
+	s := &Statement{
 		Type:          StatementType,
 		Subject:       []ResourceDescriptor{{Name: image.Context().Name(), Digest: map[string]string{"sha256": hexOf(image)}}},
 		PredicateType: p.PredicateType(),
 		Predicate:     predicate,
-	}, nil
+	}
+	return s, s.readable(defaultLimits)
+}
+
+// readable returns why a Resolver would not read the statement: it is too large. What nobody can read must not be written.
+func (s *Statement) readable(limits Limits) error {
+	if got := int64(len(s.Predicate)); got > limits.StatementBytes {
+		return &LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
+	}
+	return readers[s.PredicateType](s.Predicate, limits.json()).problem
 }
 
 // encode makes the statement's bytes. Equal arguments give equal bytes.

@@ -154,7 +154,7 @@ func (r *report) clairLink(to *string) error {
 	var links string
 	err := r.text(&links)
 	first, _, _ := strings.Cut(strings.TrimSpace(links), " ")
-	*to = strings.Clone(first) // the rest of them may be long
+	*to = r.recent.text([]byte(first)) // the rest of them may be long
 	return err
 }
 

@@ -188,6 +188,15 @@ func TestRefused(t *testing.T) {
 		{"SARIF: results null", run(`,"results":null`), `not run sarif: runs[0] has no results`},
 		{"SARIF: no id", run(`,"results":[{"ruleId":"a"},{"ruleIndex":0}]`), `format sarif: runs[0].results[1]: neither ruleId nor a rule`},
 		{"SARIF: failed", run(`,"results":[],"invocations":[{"executionSuccessful":false}]`), `not run sarif: executionSuccessful is false`},
+		{"SARIF: nobody says that it went well", run(`,"results":[],"invocations":[{"exitCode":2,"processStartFailureMessage":"no such file"}]`), `not run sarif: an invocation does not say executionSuccessful, exit code 2: no such file`},
+		{"SARIF: null says nothing", run(`,"results":[],"invocations":[{"executionSuccessful":null}]`), `not run sarif: an invocation does not say executionSuccessful`},
+		{"SARIF: parts in other files", run(`,"results":[],"externalPropertyFileReferences":{"results":[{"location":{"uri":"r"},"itemCount":7}]}`), `format sarif: runs[0].externalPropertyFileReferences`},
+		{"SARIF: parts elsewhere in the file", `{"version":"2.1.0","inlineExternalProperties":[{"results":[{"ruleId":"CVE-1"}]}],"runs":[{"tool":{"driver":{"name":"t"}},"results":[]}]}`, `format sarif: inlineExternalProperties`},
+		{"SARIF: a suppression that is none", run(`,"results":[{"ruleId":"a","suppressions":[null]}]`), `format sarif: runs[0].results[0].suppressions[0]`},
+		{"SARIF: many extensions", `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"t"},"extensions":[` + strings.TrimSuffix(strings.Repeat("{},", 101), ",") + `]},"results":[]}]}`, `limit tool extensions 100`},
+		{"OSV-Scanner: findings of detectors", `{"results":[],"experimental_config":{},"experimental_generic_findings":[{"Adv":{"ID":{"Reference":"weak"}}}]}`, `format osv-scanner: experimental_generic_findings`},
+		{"OSV-Scanner: groups alone", `{"results":[{"packages":[{"package":{"name":"a"},"groups":[{"ids":["GHSA-1"],"max_severity":"9.8"}]}]}]}`, `format osv-scanner: results[0].packages[0]`},
+		{"Trivy: only something else was looked at", `{"SchemaVersion":2,"Results":[{"Target":"Dockerfile","Class":"config","MisconfSummary":{"Successes":20}},{"Target":"x","Class":"secret"}]}`, `not run trivy: no Results are of class os-pkgs or lang-pkgs`},
 		{"SARIF: failed with reasons", run(`,"results":[],"invocations":[{"executionSuccessful":false,"exitCode":2,"exitCodeDescription":"no license"}]`),
 			`not run sarif: executionSuccessful is false, exit code 2: no license`},
 		{"SARIF: two tools", edit("sarif.sarif", `{"driver": {"name": "CodeCheck"`, `{"driver": {"name": "Other"`), `format sarif: runs[1].tool.driver: "Other" in version "1.2.3 (build 4)" is not the tool`},
@@ -208,6 +217,9 @@ func TestRefused(t *testing.T) {
 func TestNothingFound(t *testing.T) {
 	for _, content := range []string{
 		`{"SchemaVersion":2,"Results":[{"Target":"a"}]}`,
+		`{"SchemaVersion":2,"Results":[{"Target":"a","Class":"os-pkgs"},{"Target":"b","Class":"secret"}]}`,
+		`{"SchemaVersion":2,"Results":[{"Target":"a","Class":"lang-pkgs"}]}`,
+		`{"SchemaVersion":2,"Results":[{"Target":"a","Class":"odd","Vulnerabilities":[]}]}`,
 		`{"matches":[],"descriptor":{"name":"grype"}}`,
 		`{"manifest_hash":"sha256:00","packages":{"1":{}},"vulnerabilities":{},"package_vulnerabilities":{}}`,
 		`{"data":{"Layer":{"Features":[{"Name":"a"}]}}}`,
@@ -237,7 +249,7 @@ func TestMoreMembers(t *testing.T) {
 
 // All that is lacking is asked for at once, and nothing that is there.
 func TestLacks(t *testing.T) {
-	const tool = `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"t","informationUri":"docs/index.html"}},"results":[],"invocations":[{"startTimeUtc":"soon"}]}]}`
+	const tool = `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"t","informationUri":"docs/index.html"}},"results":[],"invocations":[{"executionSuccessful":true,"startTimeUtc":"soon"}]}]}`
 	for _, test := range []struct {
 		name, content string
 		want          []string

@@ -143,7 +143,7 @@ func (r *report) grypeVulnerability(name []byte, f *finding, namespace *string, 
 	return r.skip()
 }
 
-// grypeFix reads which versions fix it. Grype lists none where there is none.
+// grypeFix reads which versions fix it. That there is none is for the state to say; one that is unknown says nothing.
 func (r *report) grypeFix(f *finding) error {
 	var versions []string
 	err := r.object(func(name []byte) error {
@@ -155,7 +155,9 @@ func (r *report) grypeFix(f *finding) error {
 		}
 		return r.skip()
 	})
-	f.noteFix(versions)
+	if state := f.notes[findingStatus]; len(versions) > 0 || state == "not-fixed" || state == "wont-fix" {
+		f.noteFix(versions)
+	}
 	return err
 }
 

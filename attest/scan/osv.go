@@ -21,7 +21,7 @@ var osvMembers = []string{"results", "experimental_config", "image_metadata", "l
 // there must be known.
 func osvScanner(r *report) error {
 	var results bool
-	var sources int
+	var sources, generic int
 	var strange string
 	err := r.whole(func(name []byte) error {
 		if string(name) == "results" {
@@ -29,6 +29,12 @@ func osvScanner(r *report) error {
 			return r.list(func() error {
 				sources++
 				return r.osvSource()
+			})
+		}
+		if string(name) == "experimental_generic_findings" { // of detectors: they are no entries of the schema
+			return r.list(func() error {
+				generic++
+				return r.skip()
 			})
 		}
 		if !slices.Contains(osvMembers, string(name)) {
@@ -39,6 +45,8 @@ func osvScanner(r *report) error {
 	switch {
 	case err != nil:
 		return err
+	case generic > 0:
+		return &FormatError{r.format, "experimental_generic_findings", fmt.Errorf("%d findings that are no vulnerabilities of packages are not understood; scan without detectors", generic)}
 	case !results:
 		return &FormatError{r.format, "results", errors.New("missing; a scan that found nothing has an empty list")}
 	case sources == 0 && strange != "":
@@ -122,6 +130,9 @@ func (r *report) osvPackage() error {
 	}
 	if p.name == "" && p.commit == "" {
 		return r.fail(errors.New("a package without name and commit"))
+	}
+	if len(p.vulnerabilities) == 0 && len(p.groups) > 0 {
+		return r.fail(errors.New("a package with groups of vulnerabilities, and without vulnerabilities"))
 	}
 	for _, v := range p.vulnerabilities {
 		if err := r.add(v.of(&p)); err != nil {

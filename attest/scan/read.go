@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/internal/jsonstream"
@@ -142,7 +143,7 @@ func (r *reader) title(to *string) error {
 	if r.null() {
 		return r.skip()
 	}
-	text, err := r.walk.Text()
+	text, err := r.walk.Begin(400) // more than r.line keeps, even where white space is first
 	if err != nil {
 		return r.mistake(err)
 	}
@@ -156,7 +157,11 @@ func (r *reader) line(s []byte) string {
 	s, _, _ = bytes.Cut(bytes.TrimSpace(s), []byte("\n"))
 	s = bytes.TrimSpace(s)
 	if len(s) > most {
-		r.made = append(append(r.made[:0], bytes.ToValidUTF8(s[:most], nil)...), "…"...)
+		end := most
+		for !utf8.RuneStart(s[end]) {
+			end--
+		}
+		r.made = append(append(r.made[:0], s[:end]...), "…"...)
 		s = r.made
 	}
 	return r.recent.text(s)

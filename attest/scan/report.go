@@ -204,10 +204,16 @@ func (f *finding) noteFix(versions []string) {
 	f.notes[attest.FindingFix] = f.recent.boxed(strings.Join(versions, ", "))
 }
 
+// mostAliases bounds the other ids of one finding. Vulnerabilities have about five.
+const mostAliases = 50
+
 // noteAliases keeps the other ids, each once.
 func (f *finding) noteAliases(ids ...string) {
 	old, _ := f.notes[attest.FindingAliases].([]any)
 	for _, id := range ids {
+		if len(old) == mostAliases {
+			break // with fewer an exception covers less
+		}
 		if id != "" && id != f.id && !slices.Contains(old, any(id)) {
 			old = append(old, f.recent.boxed(id))
 		}

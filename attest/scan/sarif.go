@@ -17,12 +17,16 @@ import (
 // what the standard names, and the property "security-severity", a CVSS score, that several share.
 func sarif(r *report) error {
 	var version string
+	var external bool
 	var tool *sarifTool
 	var runs int
 	err := r.whole(func(name []byte) error {
 		switch string(name) {
 		case "version":
 			return r.text(&version)
+		case "inlineExternalProperties":
+			external = !r.null()
+			return r.skip()
 		case "runs":
 			return r.list(func() error {
 				run := sarifRun{where: fmt.Sprintf("runs[%d]", runs)}
@@ -37,11 +41,16 @@ func sarif(r *report) error {
 		return err
 	case version != "2.1.0":
 		return &FormatError{r.format, "version", fmt.Errorf("%.20q, want 2.1.0", version)}
+	case external: // 3.13.5: results, rules or invocations may be among them
+		return &FormatError{r.format, "inlineExternalProperties", errors.New("parts of the runs are apart from them; have the tool write them into the runs")}
 	case runs == 0:
 		return r.notRun("it has no runs")
 	}
 	return r.sarifTool(tool)
 }
+
+// mostExtensions bounds the extensions of a tool, since each result may be of any of them. Tools have about ten.
+const mostExtensions = 100
 
 // A sarifRun is one run of a tool (3.14). Its results may come before the rules they name.
 type sarifRun struct {
@@ -50,6 +59,7 @@ type sarifRun struct {
 	extensions []sarifTool
 	results    []sarifResult
 	complete   bool // it has a list of results, if an empty one
+	elsewhere  bool // parts of it are in other files
 	rules      int
 }
 
@@ -98,6 +108,8 @@ func (r *report) sarifRun(run *sarifRun, tool **sarifTool) error {
 		case "results":
 			run.complete = !r.null()
 			return r.list(func() error { return r.sarifResult(run) })
+		case "externalPropertyFileReferences":
+			run.elsewhere = !r.null()
 		}
 		return r.skip()
 	})
@@ -106,6 +118,8 @@ func (r *report) sarifRun(run *sarifRun, tool **sarifTool) error {
 		return err
 	case run.driver.name == "":
 		return &FormatError{r.format, run.where + ".tool.driver.name", errors.New("missing")}
+	case run.elsewhere: // 3.14.2: results, rules or invocations may be among them
+		return &FormatError{r.format, run.where + ".externalPropertyFileReferences", errors.New("parts of the run are in other files; have the tool write one file")}
 	case !run.complete: // 3.14.23
 		return r.notRun(run.where + " has no results, not even an empty list: the tool failed to start, or did not look")
 	case *tool == nil:
@@ -131,6 +145,9 @@ func (r *report) sarifTools(name []byte, run *sarifRun) error {
 		return r.sarifComponent(&run.driver, run)
 	case "extensions":
 		return r.list(func() error {
+			if len(run.extensions) == mostExtensions {
+				return &attest.LimitError{What: "tool extensions", Limit: mostExtensions, Got: mostExtensions + 1}
+			}
 			var t sarifTool
 			err := r.sarifComponent(&t, run)
 			run.extensions = append(run.extensions, t)
@@ -141,7 +158,6 @@ func (r *report) sarifTools(name []byte, run *sarifRun) error {
 }
 
 func (r *report) sarifComponent(t *sarifTool, run *sarifRun) error {
-	t.byID = map[string]int{}
 	return r.element(func(name []byte) error {
 		switch string(name) {
 		case "name":
@@ -187,6 +203,9 @@ func (r *report) sarifRule(t *sarifTool, run *sarifRun) error {
 	if run.rules++; run.rules > r.limits.Findings {
 		return &attest.LimitError{What: whatFindings, Limit: int64(r.limits.Findings), Got: int64(run.rules)}
 	}
+	if t.byID == nil {
+		t.byID = map[string]int{}
+	}
 	if _, there := t.byID[rule.id]; !there {
 		t.byID[rule.id] = len(t.rules)
 	}
@@ -224,7 +243,7 @@ func (r *report) sarifInvocation() error {
 	var started, finished time.Time
 	var code score
 	var why string
-	success := true
+	var success, said bool
 	err := r.element(func(name []byte) error {
 		switch string(name) {
 		case "startTimeUtc":
@@ -232,6 +251,7 @@ func (r *report) sarifInvocation() error {
 		case "endTimeUtc":
 			return r.time(&finished)
 		case "executionSuccessful":
+			said = !r.null()
 			return r.truth(&success)
 		case "exitCode":
 			return r.number(&code)
@@ -244,7 +264,7 @@ func (r *report) sarifInvocation() error {
 		return err
 	}
 	if !success {
-		return r.notRun(unsuccessful(code, why))
+		return r.notRun(unsuccessful(said, code, why))
 	}
 	if !started.IsZero() && (r.started.IsZero() || started.Before(r.started)) {
 		r.started = started
@@ -255,8 +275,11 @@ func (r *report) sarifInvocation() error {
 	return nil
 }
 
-func unsuccessful(code score, why string) string {
+func unsuccessful(said bool, code score, why string) string {
 	reason := "executionSuccessful is false"
+	if !said { // it is required
+		reason = "an invocation does not say executionSuccessful"
+	}
 	if code.given {
 		reason += fmt.Sprintf(", exit code %v", code.value)
 	}
@@ -365,6 +388,9 @@ func (r *report) sarifLocation(to *string) error {
 // sarifSuppression reads the state of a suppression (3.35): without one it is accepted.
 func (r *report) sarifSuppression(s *sarifResult) error {
 	status := "accepted"
+	if r.null() {
+		return r.fail(errors.New("null, want an object"))
+	}
 	err := r.object(func(name []byte) error {
 		if string(name) == "status" {
 			return r.text(&status)

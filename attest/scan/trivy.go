@@ -15,6 +15,7 @@ import (
 func trivy(r *report) error {
 	var schema string
 	var results int
+	var packages bool // were looked at
 	err := r.whole(func(name []byte) error {
 		switch string(name) {
 		case "SchemaVersion":
@@ -26,7 +27,7 @@ func trivy(r *report) error {
 		case "Results":
 			return r.list(func() error {
 				results++
-				return r.trivyResult()
+				return r.trivyResult(&packages)
 			})
 		}
 		return r.skip()
@@ -38,6 +39,8 @@ func trivy(r *report) error {
 		return &FormatError{r.format, "SchemaVersion", fmt.Errorf("%q, want 2", schema)}
 	case results == 0:
 		return r.notRun("it has no Results, not even empty ones of what was looked at")
+	case !packages && len(r.scanner.Result) == 0:
+		return r.notRun("no Results are of class os-pkgs or lang-pkgs: nobody looked for vulnerabilities of packages, and nothing else was found")
 	}
 	return nil
 }
@@ -50,8 +53,9 @@ func (r *report) trivyTool(name []byte) error {
 }
 
 // trivyResult reads what was found in one target, which may be named after the findings.
-func (r *report) trivyResult() error {
+func (r *report) trivyResult(packages *bool) error {
 	var target, class, kind string
+	var vulnerabilities bool
 	first := len(r.scanner.Result)
 	var places []string // where in the target each finding is
 	found := func(read func() (finding, string, bool, error)) func() error {
@@ -73,6 +77,7 @@ func (r *report) trivyResult() error {
 		case "Type":
 			return r.text(&kind)
 		case "Vulnerabilities":
+			vulnerabilities = !r.null()
 			return r.list(found(r.trivyVulnerability))
 		case "Misconfigurations":
 			return r.list(found(r.trivyMisconfiguration))
@@ -89,10 +94,14 @@ func (r *report) trivyResult() error {
 	if target == "" && class == "" && kind == "" {
 		return r.fail(errors.New("a result of nothing: it has no Target, Class or Type"))
 	}
+	*packages = *packages || class == "os-pkgs" || class == "lang-pkgs" || class == "" || vulnerabilities // old versions know no class
 	for i, place := range places {
-		notes := r.scanner.Result[first+i].Annotations[0]
-		if _, there := notes[attest.FindingLocation]; !there && target != "" {
-			notes[attest.FindingLocation] = target + place
+		f := &r.scanner.Result[first+i]
+		if f.Annotations == nil {
+			f.Annotations = []map[string]any{{}}
+		}
+		if _, there := f.Annotations[0][attest.FindingLocation]; !there && target != "" {
+			f.Annotations[0][attest.FindingLocation] = target + place
 		}
 	}
 	return nil
@@ -142,7 +151,10 @@ func (r *report) trivyVulnerability() (f finding, place string, counts bool, err
 		}
 		return r.skip()
 	})
-	f.notes[attest.FindingFix] = f.recent.boxed(fixed)
+	switch status := f.notes[findingStatus]; { // others do not say that there is no fix
+	case fixed != "", status == "affected", status == "will_not_fix", status == "fix_deferred", status == "end_of_life":
+		f.notes[attest.FindingFix] = f.recent.boxed(fixed)
+	}
 	f.note(findingVendor, vendors)
 	f.say(cmp.Or(source, string(Trivy)), severity)
 	return f, "", true, err

@@ -74,7 +74,7 @@ var samples = map[string]struct {
 			},
 			{
 				ID: "CVE-2026-0001", Severity: severity("trivy", "high"),
-				Annotations: notes("package", "zlib", "installedVersion", "1.3", "fixedVersion", "", "location", "app/lib.jar"),
+				Annotations: notes("package", "zlib", "installedVersion", "1.3", "location", "app/lib.jar"),
 			},
 			{
 				ID: "DS-0002", Severity: severity("trivy", "high"),

@@ -14,15 +14,16 @@
 //
 // # A scan that did not run
 //
-// If the report says that the scan did not run to its end, or looked at nothing, a test-result with the verdict ERROR
-// is written under the name of the test, since otherwise an older pass would stay the newest evidence. It says the time
-// of -finished, or else that of the clock: of this it is the program itself that found out. Evidence is newest among
-// its own predicate type, so who judges a scan of vulnerabilities asks for the test-result of that name too.
+// If the report says that the scan did not run to its end, or looked at nothing, or if it is empty or cut off, a
+// test-result with the verdict ERROR is written under the name of the test, since otherwise an older pass would stay the
+// newest evidence. It says the time of -finished, or else that of the clock: of this it is the program itself that found
+// out. Evidence is newest among its own predicate type, so who judges a scan of vulnerabilities asks for the test-result of
+// that name too, as package attest/policy does. A report file that is not there is a mistake in the arguments.
 //
 // # Exit code
 //
 //	0  the evidence is on the image
-//	1  the scan did not run; evidence that says so is on the image
+//	1  the scan did not run, or could not tell; evidence that says so, with the verdict ERROR, is on the image
 //	2  it did not work: nothing was written, unless the message says what was
 //
 // 0 stands for nothing else: with -h, too, the code is 2. With -dry-run the same codes tell what would be.
@@ -109,23 +110,37 @@ func (p program) say(format string, args ...any) {
 	fmt.Fprintf(p.errOut, "attest-report: "+format+"\n", args...)
 }
 
-// attest does the work. notRun says that the evidence is of a scan that did not run.
-func (p program) attest(ctx context.Context, s *settings) (notRun *scan.NotRunError, err error) {
+// attest does the work. notRun says why the evidence is that nobody can tell, and is nil if it is another.
+func (p program) attest(ctx context.Context, s *settings) (notRun, err error) {
 	signer, err := s.signer(ctx, p.env)
 	if err != nil {
 		return nil, err
 	}
 	predicate, err := p.convert(ctx, s)
-	if errors.As(err, &notRun) {
-		predicate, err = p.couldNotTell(s), nil
+	if tellsOfNoScan(err) {
+		predicate, notRun, err = p.couldNotTell(s), err, nil
 	}
 	if err != nil {
 		return nil, explain(err)
+	}
+	if r, ok := predicate.(attest.TestResult); ok && r.Result == attest.Errored && notRun == nil {
+		notRun = errors.New("the report says ERROR: the test could not tell")
 	}
 	if s.dryRun {
 		return notRun, p.show(s, predicate)
 	}
 	return notRun, p.write(ctx, s, signer, predicate)
+}
+
+// tellsOfNoScan reports whether a report is that of a scan that did not run, or is broken: what is empty, was cut off or is
+// too large was not written by a scan that went well. Text of a format that nobody knows says nothing of the scan.
+func tellsOfNoScan(err error) bool {
+	var notRun *scan.NotRunError
+	var format *scan.FormatError
+	var unknown *scan.UnknownFormatError
+	var limit *attest.LimitError
+	return errors.As(err, &notRun) || errors.As(err, &format) || errors.As(err, &limit) ||
+		errors.As(err, &unknown) && unknown.Begin == ""
 }
 
 // couldNotTell is the evidence of a scan that did not run.

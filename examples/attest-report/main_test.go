@@ -393,6 +393,15 @@ func TestScanDidNotRun(t *testing.T) {
 		if e := s.newest(attest.TestResultType); !e.Time.Equal(noon.Add(30 * time.Minute)) {
 			t.Errorf("at %s", e.Time)
 		}
+		s.file("cut.json", trivyReport[:200])
+		s.file("nothing", "")
+		s.file("error.json", `{"result":"ERROR","timestamp":"2026-03-01T11:58:51Z","successes":0,"failures":0,"warnings":0}`)
+		for report, why := range map[string]string{
+			"cut.json": "not a trivy report", "nothing": "begins with", "error.json": "the report says ERROR",
+		} {
+			s.run(exitNotRun, s.args(report, told...)...)
+			s.said(why)
+		}
 		s.run(exitNotRun, s.args("empty.json", "-dry-run")...)
 		if !strings.Contains(s.out.String(), `"ERROR"`) {
 			t.Errorf("%s", &s.out)
@@ -403,7 +412,6 @@ func TestScanDidNotRun(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	s := newStage(t, true)
 	s.file("text", "what")
-	s.file("cut.json", trivyReport[:200])
 	s.file("plain.key", "no key")
 	tests := []struct {
 		name string
@@ -420,7 +428,6 @@ func TestMistakes(t *testing.T) {
 		{"timeout that is none", s.args("trivy.json", "-timeout", "long"), []string{`-timeout (or ATTEST_TIMEOUT): "long"`}},
 		{"no report", s.args("none.json"), []string{"-report (or ATTEST_REPORT): open "}},
 		{"unknown report", s.args("text"), []string{"-format (or ATTEST_FORMAT): scan: no report"}},
-		{"half a report", s.args("cut.json", told...), []string{"not a trivy report"}},
 		{"no key", s.args("trivy.json", "-key", s.path("none")), []string{"-key (or ATTEST_KEY): open "}},
 		{"not a key", s.args("trivy.json", "-key", s.path("plain.key")), []string{"-key (or ATTEST_KEY): ", "plain.key", "COSIGN_PASSWORD"}},
 		{"key of a service that is not built in", s.args("trivy.json", "-key", "awskms:///alias/release"), []string{"-key (or ATTEST_KEY): ", "awskms"}},

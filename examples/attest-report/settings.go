@@ -96,7 +96,7 @@ const usage = `usage: attest-report -image REPOSITORY@DIGEST -report FILE -name 
 
 Leaves the report of a scanner or a test on the image as evidence. Exit code:
   0  the evidence is on the image
-  1  the scan did not run; evidence that says so is on the image
+  1  the scan did not run, or could not tell; evidence that says so, with the verdict ERROR, is on the image
   2  it did not work: nothing was written, unless the message says what was
 
 Each flag has an environment variable: ATTEST_DB_UPDATED for -db-updated. A flag goes before its variable.

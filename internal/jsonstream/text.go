@@ -17,7 +17,34 @@ func (w *Walker) Text() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.unquoted(raw)
+	text, _, err := w.unquoted(raw, len(raw), w.at-1-len(raw))
+	return text, err
+}
+
+// Begin reads text and returns how it begins: all of it if that is no more than most bytes, otherwise at least as many, up
+// to the end of a character. The rest is passed over, however long it is. It is good until the next call.
+func (w *Walker) Begin(most int) ([]byte, error) {
+	if w.Peek() != Text {
+		return nil, w.other(Text.String())
+	}
+	w.due = false
+	w.at++
+	written := 6*most + 6 // if all of it is escapes, and the last one half of a pair
+	for w.end-w.at < written && w.more(w.at) {
+	}
+	raw := w.buf[w.at:min(w.end, w.at+written)]
+	if quote := closing(raw); quote >= 0 {
+		raw = raw[:quote]
+	} else if len(raw) < written {
+		return nil, w.cut()
+	}
+	text, used, err := w.unquoted(raw, most, w.at)
+	if err != nil {
+		return nil, err
+	}
+	w.plain = append(w.plain[:0], text...) // for the window may move
+	w.at += used
+	return w.plain, w.passRest()
 }
 
 // Number reads a number and returns it as it is written. It is good until the next call.
@@ -38,18 +65,33 @@ func backslashes(b []byte) int {
 	return n
 }
 
-// passText passes over text. Each part of it begins where no escape is open.
+// closing returns the index of the quote that ends text, -1 if there is none. No escape is open where part begins.
+func closing(part []byte) int {
+	for from := 0; ; {
+		quote := bytes.IndexByte(part[from:], '"')
+		if quote < 0 {
+			return -1
+		}
+		if backslashes(part[from:from+quote])%2 == 0 {
+			return from + quote
+		}
+		from += quote + 1
+	}
+}
+
+// passText passes over text.
 func (w *Walker) passText() error {
 	w.at++
+	return w.passRest()
+}
+
+// passRest passes over the rest of text, from where no escape is open.
+func (w *Walker) passRest() error {
 	for {
 		part := w.buf[w.at:w.end]
-		quote := bytes.IndexByte(part, '"')
-		if quote >= 0 {
+		if quote := closing(part); quote >= 0 {
 			w.at += quote + 1
-			if backslashes(part[:quote])%2 == 0 {
-				return nil
-			}
-			continue
+			return nil
 		}
 		w.at = w.end - backslashes(part)%2
 		if !w.more(w.at) {
@@ -61,50 +103,48 @@ func (w *Walker) passText() error {
 // literal reads text and returns what is between its quotes, all of it in the window.
 func (w *Walker) literal(what Limit, limit int) ([]byte, error) {
 	w.at++
-	for seen := 0; ; { // bytes of it that were looked at
+	for seen := 0; ; { // bytes of it, up to where no escape is open
 		part := w.buf[w.at+seen : w.end]
-		quote := bytes.IndexByte(part, '"')
+		quote := closing(part)
 		if quote >= 0 {
 			seen += quote
 		} else {
-			seen += len(part)
+			seen += len(part) - backslashes(part)%2
 		}
 		if seen > limit {
 			return nil, w.over(what, limit, seen)
 		}
-		raw := w.buf[w.at : w.at+seen]
-		if quote < 0 {
-			if !w.more(w.at) {
-				return nil, w.cut()
-			}
-			continue
-		}
-		if seen++; backslashes(raw)%2 == 0 {
-			w.at += seen
+		if quote >= 0 {
+			raw := w.buf[w.at : w.at+seen]
+			w.at += seen + 1
 			return raw, nil
+		}
+		if !w.more(w.at) {
+			return nil, w.cut()
 		}
 	}
 }
 
-// unquoted returns text without its escapes. It is right behind it that the walk is.
-func (w *Walker) unquoted(raw []byte) ([]byte, error) {
-	n := simple(raw)
-	if n == len(raw) {
-		return raw, nil
+// unquoted returns raw without its escapes, as far as that is most bytes or little more, and how much of raw it is. Raw
+// begins at index begin of the window.
+func (w *Walker) unquoted(raw []byte, most, begin int) (text []byte, used int, err error) {
+	n := simple(raw[:min(len(raw), most)])
+	if n == len(raw) || n == most {
+		return raw[:n], n, nil
 	}
-	begin := w.at - 1 - len(raw)
 	w.plain = w.plain[:0]
-	for i := 0; ; {
-		w.plain = append(w.plain, raw[i:i+n]...)
-		if i += n; i == len(raw) {
-			return w.plain, nil
+	for {
+		w.plain = append(w.plain, raw[used:used+n]...)
+		used += n
+		if used == len(raw) || len(w.plain) >= most {
+			return w.plain, used, nil
 		}
-		size := w.unquote(raw[i:])
+		size := w.unquote(raw[used:])
 		if size == 0 {
-			return nil, w.wrong(begin+i, "%q in text", raw[i:min(i+6, len(raw))])
+			return nil, 0, w.wrong(begin+used, "%q in text", raw[used:min(used+6, len(raw))])
 		}
-		i += size
-		n = simple(raw[i:])
+		used += size
+		n = simple(raw[used:max(used, min(len(raw), used+most-len(w.plain)))])
 	}
 }
 

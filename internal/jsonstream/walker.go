@@ -85,11 +85,11 @@ type Walker struct {
 
 // A level is an object or a list that is open.
 type level struct {
-	end    byte // '}' or ']'
-	count  int  // members or elements that have begun
-	name   int  // index in Walker.path of the name of its member
-	hashes int  // index in Walker.hashes of the first name
-	many   map[uint64]struct{}
+	end    byte     // '}' or ']'
+	count  int      // members or elements that have begun
+	name   int      // index in Walker.path of the name of its member
+	hashes int      // index in Walker.hashes of the first name
+	many   []uint64 // hashes of all its names, once there are many: a table with open addressing, 0 where it is free
 }
 
 // New returns a walker at the begin of what in has.
@@ -293,7 +293,7 @@ func (w *Walker) name(l *level) error {
 	if err != nil {
 		return err
 	}
-	name, err := w.unquoted(raw)
+	name, _, err := w.unquoted(raw, len(raw), w.at-1-len(raw))
 	if err != nil {
 		return err
 	}
@@ -318,21 +318,44 @@ const few = 32
 
 // fresh says whether no name of that hash was in the object, and remembers it.
 func (w *Walker) fresh(l *level, hash uint64) bool {
-	if l.many == nil {
-		if slices.Contains(w.hashes[l.hashes:], hash) {
-			return false
+	if l.count > few {
+		if 2*l.count > len(l.many) {
+			l.many = grown(l.many, w.hashes[l.hashes:])
 		}
-		if w.hashes = append(w.hashes, hash); l.count == few {
-			l.many = make(map[uint64]struct{}, 4*few)
-			for _, h := range w.hashes[l.hashes:] {
-				l.many[h] = struct{}{}
-			}
-		}
-		return true
+		return put(l.many, hash)
 	}
-	before := len(l.many)
-	l.many[hash] = struct{}{}
-	return len(l.many) > before
+	if slices.Contains(w.hashes[l.hashes:], hash) {
+		return false
+	}
+	w.hashes = append(w.hashes, hash)
+	return true
+}
+
+// grown returns a larger table, with the first few hashes if there was none.
+func grown(table, first []uint64) []uint64 {
+	if table == nil {
+		table = first
+	}
+	larger := make([]uint64, max(8*few, 2*len(table)))
+	for _, hash := range table {
+		if hash != 0 {
+			put(larger, hash)
+		}
+	}
+	return larger
+}
+
+// put puts a hash into a table, whose length is a power of two, and says whether it was not there.
+func put(table []uint64, hash uint64) bool {
+	hash = max(hash, 1)
+	last := uint64(len(table) - 1)
+	i := hash & last
+	for table[i] != 0 && table[i] != hash {
+		i = (i + 1) & last
+	}
+	fresh := table[i] == 0
+	table[i] = hash
+	return fresh
 }
 
 // rest passes over a value that nobody has read.
