@@ -18,6 +18,8 @@ func (j *judge) takeBuilds() {
 	for _, b := range j.in.Builds {
 		switch {
 		case b.Image.DigestStr() != j.in.Image.DigestStr():
+		case b.Provenance != nil && isA[*attest.FutureError](b.Problem) && !isA[*attest.UntrustedError](b.Problem):
+			j.builds = append(j.builds, b) // it is one, and blocks
 		case b.Problem != nil || b.Provenance == nil || b.By == (attest.Voucher{}):
 			j.passedOver.warn(Note{
 				Msg:      "provenance at the image is not that of a build that counts: " + shownError(b.Problem),
@@ -27,19 +29,20 @@ func (j *judge) takeBuilds() {
 			j.builds = append(j.builds, b)
 		}
 	}
-	// A pipeline tells of all its tasks, the provenance of one of them only of that.
-	whole := slices.DeleteFunc(slices.Clone(j.builds), func(b attest.Build) bool { return b.Provenance.Kind == "TaskRun" })
-	if len(whole) == 0 {
-		whole = j.builds
+	j.newest = newestOf(j.builds, finished)
+	// A pipeline tells of all its tasks, the provenance of the last of them, which may end in the same second, only of that.
+	whole := slices.DeleteFunc(slices.Clone(j.newest), func(b attest.Build) bool { return b.Provenance.Kind == "TaskRun" })
+	if len(whole) > 0 {
+		j.newest = whole
 	}
-	j.newest = newestOf(whole, func(b attest.Build) time.Time { return orEnd(b.Provenance.Finished) })
 }
 
-func orEnd(t time.Time) time.Time {
-	if t.IsZero() {
+// finished is when a build ended. What does not say so, or says a time to come, may be the newest.
+func finished(b attest.Build) time.Time {
+	if b.Problem != nil || b.Provenance.Finished.IsZero() {
 		return endOfTime
 	}
-	return t
+	return b.Provenance.Finished
 }
 
 // inBuild judges a task by the newest build alone. If there are several of the same instant, as in two formats, each
@@ -68,11 +71,13 @@ type ran struct {
 	task  attest.ProvenanceTask
 }
 
+// when is when the task ended: not after its build.
 func (r ran) when() time.Time {
-	if !r.task.Finished.IsZero() {
-		return r.task.Finished
+	end := finished(r.build)
+	if t := r.task.Finished; !t.IsZero() && t.Before(end) && end != endOfTime {
+		return t
 	}
-	return orEnd(r.build.Provenance.Finished)
+	return end
 }
 
 // tasksOf returns the runs of a task in a build: a pipeline may run one several times, for several platforms.
@@ -120,11 +125,16 @@ func (j *judge) task(r ran) verdict {
 	t := inBuildTask{r.task, []Source{buildSource(r.build, r.task.Name, r.when())}}
 	var v verdict
 	switch status := t.Status; {
-	case status == "Succeeded", status == "" && r.build.Provenance.Kind == "TaskRun": // of which v0.2 does not say it
-	case status == "":
+	case status == "Succeeded":
+	case status == "": // v0.2 says it of tasks of pipelines only
 		v.violate(t.note(CodeErrored, "the provenance does not say how it ended"))
 	default:
 		v.violate(t.note(CodeFailed, "it ended as "+shown(status)))
+	}
+	if err := r.build.Problem; err != nil {
+		v.violate(t.note(CodeFuture, shownError(err)))
+	} else if r.when() == endOfTime {
+		v.violate(t.note(CodeInvalid, "the provenance does not say when the build ended"))
 	}
 	if raw, ok := t.Results["IMAGES_PROCESSED"]; ok && !processed(raw, j.in.Image.DigestStr()) {
 		v.violate(t.note(CodeErrored, "IMAGES_PROCESSED does not list the image"))
@@ -198,8 +208,8 @@ func processed(raw json.RawMessage, digest string) bool {
 func (t inBuildTask) scanOutput(raw json.RawMessage, rules Vulnerabilities) verdict {
 	var v verdict
 	var o struct {
-		Fixed   map[string]int `json:"vulnerabilities"`
-		Unfixed map[string]int `json:"unpatched_vulnerabilities"`
+		Fixed   map[string]*int `json:"vulnerabilities"`
+		Unfixed map[string]*int `json:"unpatched_vulnerabilities"`
 	}
 	err := unpack(raw, &o)
 	fixed, unfixed := byLevel(o.Fixed), byLevel(o.Unfixed)
@@ -216,17 +226,17 @@ func (t inBuildTask) scanOutput(raw json.RawMessage, rules Vulnerabilities) verd
 }
 
 // byLevel adds up counts whose words mean the same level, nil if one is no count.
-func byLevel(counts map[string]int) map[Level]int {
+func byLevel(counts map[string]*int) map[Level]int {
 	sums := map[Level]int{}
 	for word, n := range counts {
-		if n < 0 {
+		if n == nil || *n < 0 {
 			return nil
 		}
-		level, known := words[strings.ToLower(word)]
+		level, known := wordFor(word)
 		if !known {
 			level = Unknown
 		}
-		sums[level] += n
+		sums[level] += *n
 	}
 	return sums
 }

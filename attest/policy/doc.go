@@ -41,12 +41,12 @@
 // # Required tasks
 //
 // A list has entries, each in force from an instant on in place of those before it. What the entry in force names and the
-// last one does not is no longer enforced; what only the last one names warns. A list of names within the list is of
+// last one does not is no longer enforced; what only the last one names warns, and its new alternatives are enough already. A list of names within the list is of
 // alternatives: one that passes is enough.
 //
 // Tasks of required_in_build must be in the newest build of the image, by its provenance alone: evidence that an
-// integration run left never meets them. The provenance of a pipeline goes before that of single tasks, and of two of the
-// same instant both must have the task.
+// integration run left never meets them. Of two builds of the same instant both must have the task, but the provenance of a
+// pipeline goes before that of single tasks.
 //
 // Tasks of required are met by a build or by evidence about the image, and the newest decides: a test that was moved from
 // the build to an integration run, while another build still ran it, counts as it ended last. Of the same instant both
@@ -56,8 +56,8 @@
 //
 // Of each test, and each type of predicate that tells of it, the newest counts, and all of those made at the same
 // instant. Older evidence is never a fallback: if the newest failed, is malformed, or nobody vouches for it, the test has
-// not passed. Evidence without a time may be the newest. One result of a test is answered by evidence of another type: an
-// ERROR, which says that nothing is known, by anything newer.
+// not passed. Evidence without a time may be the newest. A test-result does not count beside newer vulns of the same test: a
+// scan that could not tell is answered by one that could. Vulns are answered by newer vulns alone.
 //
 // A test-result passes if it is PASSED, and with a warning if it is WARNED; FAILED, SKIPPED and ERROR deny. Vulns are
 // judged by each finding.
@@ -79,7 +79,7 @@
 // # What it leaves out
 //
 // Whether evidence can be believed is decided before, by package attest: a policy takes Evidence.Problem and Build.Problem
-// at their word. Provenance that is no build's, since its signer, its builder or one of its tasks is not trusted, is
-// passed over with a warning. Whether newer evidence was deleted is told in each [Source] and demanded by
+// at their word. Provenance that is no build's, since it cannot be read or its signer, its builder or one of its tasks is not
+// trusted, is passed over with a warning: anybody who may push or run a task can put some there. Whether newer evidence was deleted is told in each [Source] and demanded by
 // [attest.Resolver.Expecting].
 package policy

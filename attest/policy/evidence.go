@@ -67,8 +67,9 @@ func isA[E error](err error) bool {
 	return errors.As(err, &e)
 }
 
-// byIntegration judges the newest statements of a test, of each type of predicate. They say different things about it,
-// so each type must do. Only a result of ERROR, which says that nothing is known, is answered by anything newer.
+// byIntegration judges the newest statements of a test: the newest vulns, and the newest test-result unless newer vulns
+// answer it. Vulns are answered by vulns alone: that a scan ran well, which is what its test-result says, does not say what
+// it found.
 func (j *judge) byIntegration(test string) (v verdict, newest time.Time, ok bool) {
 	byType := map[string][]piece{}
 	for _, p := range j.pieces[test] {
@@ -80,8 +81,8 @@ func (j *judge) byIntegration(test string) (v verdict, newest time.Time, ok bool
 			newest, ok = when, true
 		}
 	}
-	for _, pieces := range byType {
-		if pieces[0].when().Before(newest) && onlyErrors(pieces) {
+	for predicate, pieces := range byType {
+		if predicate != attest.VulnsType && pieces[0].when().Before(newest) {
 			continue
 		}
 		for _, p := range pieces {
@@ -91,15 +92,6 @@ func (j *judge) byIntegration(test string) (v verdict, newest time.Time, ok bool
 	return v, newest, ok
 }
 
-func onlyErrors(pieces []piece) bool {
-	for _, p := range pieces {
-		if p.problematic() || p.Result != attest.Errored {
-			return false
-		}
-	}
-	return true
-}
-
 func (j *judge) piece(test string, p piece) verdict {
 	if p.problematic() {
 		return problemOf(p)
@@ -107,9 +99,11 @@ func (j *judge) piece(test string, p piece) verdict {
 	sources := []Source{p.source()}
 	switch predicate := p.Predicate.(type) {
 	case attest.TestResult:
-		return result(test, p.Result, "", sources)
+		return result(test, predicate.Result, "", sources)
 	case attest.Vulns:
-		return j.vulns(test, predicate, sources)
+		if predicate.Scanner.Result != nil { // which is not the same as nothing found
+			return j.vulns(test, predicate, sources)
+		}
 	}
 	var v verdict
 	v.violate(Note{
@@ -152,8 +146,12 @@ func problemOf(p piece) verdict {
 		what = shown(name) + ": the newest evidence does not count"
 	}
 	why := p.Problem
-	if p.misnamed && why == nil {
+	switch {
+	case why != nil:
+	case p.misnamed:
 		why = &attest.NameError{Declared: p.Declared, Task: p.Test.Name}
+	case p.By != (attest.Voucher{}):
+		why = errors.New("it has no time")
 	}
 	n.Msg = what + ": " + shownError(why)
 	if p.Statement != nil {
@@ -164,9 +162,9 @@ func problemOf(p piece) verdict {
 	return v
 }
 
-// problematic reports whether evidence does not count. Without a voucher it was not a Resolver that made it.
+// problematic reports whether evidence does not count. Without voucher or time it was not a Resolver that made it.
 func (p piece) problematic() bool {
-	return p.Problem != nil || p.misnamed || p.By == (attest.Voucher{})
+	return p.Problem != nil || p.misnamed || p.By == (attest.Voucher{}) || p.Time.IsZero()
 }
 
 // codeOf tells what is wrong in one word. Of several problems the first here is told.
@@ -178,7 +176,7 @@ func codeOf(p piece) Code {
 		return CodeMissingRun
 	case isA[*attest.RollbackError](err):
 		return CodeRolledBack
-	case err == nil || isA[*attest.VerifyError](err):
+	case err == nil && p.By == (attest.Voucher{}), isA[*attest.VerifyError](err):
 		return CodeUnverified
 	case isA[*attest.CandidateError](err):
 		return CodeUnreadable

@@ -29,6 +29,10 @@ func TestSentences(t *testing.T) {
 		b.Provenance.Kind = "TaskRun"
 		return b
 	}
+	timeless := func(b attest.Build) attest.Build {
+		b.Provenance.Finished = time.Time{}
+		return b
+	}
 	noTime := func(e *attest.Evidence) { e.Time, e.Clock = time.Time{}, "" }
 	for _, tt := range []struct {
 		sentence string
@@ -197,7 +201,31 @@ func TestSentences(t *testing.T) {
 				b.Provenance.Finished, b.Provenance.Tasks[0].Finished = time.Time{}, time.Time{}
 				return b
 			}()},
+			[]string{"violation evidence.invalid scan", "violation test.failed scan"},
+		},
+		{
+			"and it blocks, since nobody knows whether it is the newest",
+			inBuild("init"), nil, []attest.Build{built(-min, status("Failed", task("init", -min))), timeless(built(0, task("init", 0)))},
+			[]string{"violation evidence.invalid init"},
+		},
+		{
+			"a build of a time to come blocks",
+			inBuild("init"), nil, []attest.Build{built(-min, task("init", -min)), func() attest.Build {
+				b := built(time.Hour, task("init", time.Hour))
+				b.Problem = &attest.FutureError{Time: noon.Add(time.Hour), Now: noon}
+				return b
+			}()},
+			[]string{"violation evidence.future init"},
+		},
+		{
+			"no task ends after its build",
+			requires("scan"), list{tested("scan", attest.Failed, -min)}, []attest.Build{built(-5*min, task("scan", time.Hour))},
 			[]string{"violation test.failed scan"},
+		},
+		{
+			"evidence without a time and a problem is not a Resolver's",
+			requires("scan"), list{tested("scan", attest.Passed, -min, noTime)}, nil,
+			[]string{"violation evidence.invalid scan"},
 		},
 		{
 			"Times are compared as instants: 13:59 in +02:00 is before 12:00 in UTC",
@@ -267,7 +295,7 @@ func TestSentences(t *testing.T) {
 			[]string{"violation evidence.aged scan"},
 		},
 		{
-			"an ERROR is answered by newer evidence of another type",
+			"an ERROR, which says that nothing is known, is answered by newer vulns",
 			requires("scan"), list{tested("scan", attest.Errored, -2*min), scanned("scan", -min, []attest.Finding{})}, nil,
 			[]string{"success test.passed scan"},
 		},
@@ -277,14 +305,24 @@ func TestSentences(t *testing.T) {
 			[]string{"violation test.errored scan", "success test.passed scan"},
 		},
 		{
-			"a failure is answered by its own type only",
+			"as any test-result is: the newest decides",
 			requires("scan"), list{tested("scan", attest.Failed, -2*min), scanned("scan", -min, []attest.Finding{})}, nil,
+			[]string{"success test.passed scan"},
+		},
+		{
+			"vulns are answered by vulns alone",
+			requires("scan"), list{tested("scan", attest.Passed, -min), scanned("scan", -2*min, critical)}, nil,
+			[]string{"violation vulnerability.denied CVE-1", "success test.passed scan"},
+		},
+		{
+			"vulns and a test-result of the same instant both count",
+			requires("scan"), list{tested("scan", attest.Failed, -min), scanned("scan", -min, []attest.Finding{})}, nil,
 			[]string{"violation test.failed scan", "success test.passed scan"},
 		},
 		{
-			"nor is an ERROR that nobody vouches for answered",
-			requires("scan"), list{tested("scan", attest.Errored, -2*min, problem(&attest.VerifyError{Err: errBroken})), scanned("scan", -min, []attest.Finding{})}, nil,
-			[]string{"violation evidence.unverified scan", "success test.passed scan"},
+			"no result is not the same as nothing found, whoever made the evidence",
+			requires("scan"), list{scanned("scan", -min, nil)}, nil,
+			[]string{"violation evidence.invalid scan"},
 		},
 
 		// Policy.
@@ -319,14 +357,24 @@ func TestSentences(t *testing.T) {
 			[]string{"violation required_in_build.missing init"},
 		},
 		{
-			"the provenance of a pipeline goes before that of its tasks",
-			inBuild("init"), nil, []attest.Build{oneTask(built(-min, task("buildah", -min))), built(-5*min, task("init", -6*min))},
+			"the provenance of a pipeline goes before that of its last task, which may end in the same second",
+			inBuild("init"), nil, []attest.Build{oneTask(built(-5*min, task("buildah", -5*min))), built(-5*min, task("init", -6*min))},
 			[]string{"success required_in_build.found init"},
 		},
 		{
+			"but not before a task that was run later",
+			inBuild("init"), nil, []attest.Build{oneTask(built(-min, task("buildah", -min))), built(-5*min, task("init", -6*min))},
+			[]string{"violation required_in_build.missing init"},
+		},
+		{
 			"a single task can be the build",
-			inBuild("buildah"), nil, []attest.Build{oneTask(built(-min, status("", task("buildah", -min))))},
+			inBuild("buildah"), nil, []attest.Build{oneTask(built(-min, task("buildah", -min)))},
 			[]string{"success required_in_build.found buildah"},
+		},
+		{
+			"if the provenance says how it ended",
+			inBuild("buildah"), nil, []attest.Build{oneTask(built(-min, status("", task("buildah", -min))))},
+			[]string{"violation test.errored buildah"},
 		},
 		{
 			"but not if it failed",
@@ -412,6 +460,16 @@ func TestSentences(t *testing.T) {
 			"what later lists dropped is not enforced",
 			Policy{Required: []Entry{since(yesterday, "a", "b"), since(tomorrow, "b")}}, nil, nil,
 			[]string{"violation required.missing b"},
+		},
+		{
+			"what is about to have more alternatives is enforced, and they are enough",
+			Policy{Required: []Entry{since(yesterday, "a", "b"), since(tomorrow, "a|x", "b|y")}}, list{tested("x", attest.Passed, -min)}, nil,
+			[]string{"violation required.missing b|y", "warning required.missing b|y", "success test.passed x"},
+		},
+		{
+			"what is about to have fewer is enforced as long as it has them",
+			Policy{Required: []Entry{since(yesterday, "a|b"), since(tomorrow, "a")}}, list{tested("b", attest.Passed, -min)}, nil,
+			[]string{"warning required.missing a", "success test.passed b"},
 		},
 		{
 			"alternatives are the same in any order",
@@ -500,6 +558,11 @@ func TestSentences(t *testing.T) {
 		{
 			"SCAN_OUTPUT that counts backwards what has no fix", requires("a"), nil,
 			[]attest.Build{built(-min, task("a", -min, "SCAN_OUTPUT", `{"vulnerabilities":{},"unpatched_vulnerabilities":{"critical":-1}}`))},
+			[]string{"violation test.errored a"},
+		},
+		{
+			"SCAN_OUTPUT with a count that is null", requires("a"), nil,
+			[]attest.Build{built(-min, task("a", -min, "SCAN_OUTPUT", `{"vulnerabilities":{"critical":null}}`))},
 			[]string{"violation test.errored a"},
 		},
 		{
@@ -620,9 +683,9 @@ func TestSourcesOfWhatIsPassedOver(t *testing.T) {
 // Of a task whose end nobody knows no time is told.
 func TestSourceWithoutTime(t *testing.T) {
 	b := built(0, task("init", 0))
-	b.Provenance.Finished, b.Provenance.Tasks[0].Finished = time.Time{}, time.Time{}
+	b.Provenance.Finished = time.Time{}
 	r := judged(t, inBuild("init"), nil, b)
-	if got := r.Successes[0].Evidence[0]; got.Time != nil || got.Clock != "" || got.Manifest != b.Manifest.String() {
+	if got := r.Violations[0].Evidence[0]; got.Time != nil || got.Clock != "" || got.Manifest != b.Manifest.String() {
 		t.Errorf("got %+v", got)
 	}
 }

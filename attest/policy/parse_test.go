@@ -129,6 +129,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a key that is misspelled", "requird: [{tasks: [a]}]", []string{"policy: line 1: unknown field requird; want one of required,"}},
 		{"another form of Conforma's", "pipeline-required-tasks: {docker: [{tasks: [a]}]}", []string{"policy: line 1: unknown field pipeline-required-tasks"}},
 		{"a day that is none", "required: [{effective_on: 2026-02-30, tasks: [a]}]", []string{"policy: line 1: 2026-02-30 is not a time; write 2026-01-31"}},
+		{"a year of five digits", "required: [{effective_on: '9999-12-31T23:59:59-05:00', tasks: [a]}]", []string{"policy: required[0].effective_on: the year does not have four digits"}},
+		{"an exception for ever", "required: [{tasks: [a]}]\nvulnerabilities: {exceptions: [{id: a, reason: b, expires_on: '9999-12-31T23:59:59-05:00'}]}", []string{"policy: vulnerabilities.exceptions[0].expires_on: the year does not have four digits"}},
 		{"builds without trust", "required_in_build: [{tasks: [a]}]", []string{"policy: trust: required by required_in_build"}},
 		{"builds without builders", "required_in_build: [{tasks: [a]}]\ntrust: {tasks: [{pattern: p}]}", []string{"policy: trust: required by required_in_build"}},
 		{"builds without tasks", "required_in_build: [{tasks: [a]}]\ntrust: {builders: [b]}", []string{"policy: trust: required by required_in_build"}},

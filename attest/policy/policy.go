@@ -137,6 +137,7 @@ func (c *checklist) entries(field string, entries []Entry) {
 			c.add(at+".effective_on", "the same as in %s[%d]; it would not be clear which holds", field, first)
 		}
 		instants[e.EffectiveOn.UTC()] = i
+		c.writable(at+".effective_on", e.EffectiveOn)
 		given := map[string]bool{}
 		for j, task := range e.Tasks {
 			c.anyOf(fmt.Sprintf("%s.tasks[%d]", at, j), task)
@@ -145,6 +146,13 @@ func (c *checklist) entries(field string, entries []Entry) {
 			}
 			given[task.key()] = true
 		}
+	}
+}
+
+// writable demands a time that RFC 3339 can spell.
+func (c *checklist) writable(field string, t time.Time) {
+	if y := t.UTC().Year(); y < 0 || y > 9999 {
+		c.add(field, "the year does not have four digits")
 	}
 }
 
@@ -194,6 +202,7 @@ func (c *checklist) vulnerabilities(v Vulnerabilities) {
 		if x.ExpiresOn.IsZero() {
 			c.add(at+".expires_on", "required: the instant from which it is not allowed any more")
 		}
+		c.writable(at+".expires_on", x.ExpiresOn)
 	}
 	slices.SortStableFunc(*c, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 }
@@ -217,7 +226,8 @@ type demand struct {
 }
 
 // at returns what a list asks for. The newest entry in force does, but for what the last of all entries no longer names:
-// it is about to be dropped, and nobody should mend it now. What only the last one names warns.
+// it is about to be dropped, and nobody should mend it now. What only the last one names warns; new alternatives are enough
+// already.
 func at(entries []Entry, now time.Time) demand {
 	var current, latest Entry
 	var inForce, any bool
@@ -229,16 +239,40 @@ func at(entries []Entry, now time.Time) demand {
 			latest, any = e, true
 		}
 	}
-	return demand{now: among(current, latest, true), later: among(latest, current, false), from: latest.EffectiveOn}
+	d := demand{from: latest.EffectiveOn.UTC()}
+	for _, task := range current.Tasks {
+		if kept, ok := task.within(latest); ok {
+			d.now = append(d.now, kept)
+		}
+	}
+	asked := map[string]bool{}
+	for _, task := range current.Tasks {
+		asked[task.key()] = true
+	}
+	d.later = slices.DeleteFunc(slices.Clone(latest.Tasks), func(task AnyOf) bool { return asked[task.key()] })
+	return d
 }
 
-// among returns the tasks of an entry that another names too, or those that it does not.
-func among(e, other Entry, named bool) []AnyOf {
-	keys := map[string]bool{}
-	for _, task := range other.Tasks {
-		keys[task.key()] = true
+// within returns the alternatives that are enough while another entry is about to come: those of both that name one in
+// common. It is false if the entry names none of them any more.
+func (a AnyOf) within(e Entry) (AnyOf, bool) {
+	both, found := slices.Clone(a), false
+	for _, task := range e.Tasks {
+		if task.key() == a.key() {
+			return a, true
+		}
+		if !slices.ContainsFunc(task, func(name string) bool { return slices.Contains(a, name) }) {
+			continue
+		}
+		found = true
+		for _, name := range task {
+			if !slices.Contains(both, name) {
+				both = append(both, name)
+			}
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(e.Tasks), func(task AnyOf) bool { return keys[task.key()] != named })
+	slices.Sort(both)
+	return both, found
 }
 
 // Tests returns the tests that the policy asks about in any of its entries, those of builds left out: what to ask

@@ -30,6 +30,10 @@ func TestTests(t *testing.T) {
 // The demand of a list depends on its entries, not on their order.
 func TestDemand(t *testing.T) {
 	past, now, soon, later := since(noon.AddDate(0, 0, -1), "a", "b"), since(noon, "a", "c"), since(noon.Add(1), "d"), since(noon.AddDate(0, 0, 1), "a", "b", "e")
+	exact := at([]Entry{since(noon, "a", "b|c"), since(noon.Add(1), "a|b", "a", "b|c")}, noon)
+	if diff := cmp.Diff([]AnyOf{{"a"}, {"b", "c"}}, exact.now); diff != "" {
+		t.Error(diff)
+	}
 	for _, list := range [][]Entry{{past, now, soon, later}, {later, soon, now, past}, {soon, past, later, now}} {
 		got := at(list, noon)
 		if diff := cmp.Diff([]AnyOf{{"a"}}, got.now); diff != "" {

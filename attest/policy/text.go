@@ -56,9 +56,19 @@ func compareNotes(a, b Note) int {
 	if c := cmp.Compare(a.Msg, b.Msg); c != 0 {
 		return c
 	}
+	if c := orZero(a.Metadata.EffectiveOn).Compare(orZero(b.Metadata.EffectiveOn)); c != 0 {
+		return c
+	}
 	return slices.CompareFunc(a.Evidence, b.Evidence, func(a, b Source) int {
 		return cmp.Or(cmp.Compare(a.Manifest, b.Manifest), cmp.Compare(a.String(), b.String()))
 	})
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }
 
 func (s Source) stamp() string {

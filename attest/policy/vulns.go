@@ -12,20 +12,26 @@ import (
 
 // words are what scanners and vendors say for our levels, in lower case.
 var words = map[string]Level{
-	"critical": Critical, "defcon1": Critical, "urgent": Critical,
-	"high": High, "important": High, "error": High,
+	"critical": Critical, "defcon1": Critical, "urgent": Critical, "severe": Critical, "fatal": Critical, "blocker": Critical,
+	"very high": Critical, "high": High, "important": High, "error": High,
 	"medium": Medium, "moderate": Medium, "warning": Medium,
 	"low": Low, "note": Low, "negligible": Low, "minimal": Low, "unimportant": Low, "minor": Low, "none": Low, "info": Low,
 	"informational": Low,
+}
+
+// wordFor returns what a word means, in whatever case. What ACS writes has a long end.
+func wordFor(word string) (Level, bool) {
+	level, ok := words[strings.TrimSuffix(strings.ToLower(strings.TrimSpace(word)), "_vulnerability_severity")]
+	return level, ok
 }
 
 // levelOf returns the worst level that anybody gives in a word, and if nobody does, the worst by CVSS score.
 func levelOf(f attest.Finding) Level {
 	byWord, byScore := Unknown, Unknown
 	for _, s := range f.Severity {
-		if level, ok := words[strings.ToLower(s.Score)]; ok {
+		if level, ok := wordFor(s.Score); ok {
 			byWord = worse(byWord, level)
-		} else if score, err := strconv.ParseFloat(s.Score, 64); err == nil && isCVSS(s.Method) {
+		} else if score, err := strconv.ParseFloat(strings.TrimSpace(s.Score), 64); err == nil && isCVSS(s.Method) {
 			byScore = worse(byScore, rate(score))
 		}
 	}
@@ -67,23 +73,25 @@ type about struct {
 	aliases            []string
 }
 
+// aboutOf reads all annotations. Where they differ, the first names the package, a fix is one, and the earliest date counts.
 func aboutOf(f attest.Finding) about {
 	var a about
 	for _, m := range f.Annotations {
-		text := func(key string, into *string) bool {
+		first := func(key string, into *string) bool {
 			s, ok := m[key].(string)
-			if ok {
+			if *into == "" {
 				*into = s
 			}
 			return ok
 		}
-		text(attest.FindingPackage, &a.pkg)
-		text(attest.FindingVersion, &a.version)
-		text(attest.FindingPURL, &a.purl)
-		a.fixKnown = text(attest.FindingFix, &a.fix) || a.fixKnown
-		var published string
-		if text(attest.FindingPublished, &published) {
-			a.published, _ = time.Parse(time.RFC3339, published) // without a date there is no leeway
+		first(attest.FindingPackage, &a.pkg)
+		first(attest.FindingVersion, &a.version)
+		first(attest.FindingPURL, &a.purl)
+		a.fixKnown = first(attest.FindingFix, &a.fix) || a.fixKnown
+		text, _ := m[attest.FindingPublished].(string)
+		t, err := time.Parse(time.RFC3339, text) // without a date there is no leeway
+		if err == nil && (a.published.IsZero() || t.Before(a.published)) {
+			a.published = t.UTC()
 		}
 		a.aliases = append(a.aliases, texts(m[attest.FindingAliases])...)
 	}

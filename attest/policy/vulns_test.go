@@ -40,6 +40,9 @@ func TestLevels(t *testing.T) {
 		{"not a number", severities{{Method: "cvss", Score: "NaN"}}, Unknown},
 		{"a vector is no score", severities{{Method: "cvss", Score: "CVSS:3.1/AV:N"}}, Unknown},
 		{"a number of whom we do not know", severities{{Method: "nvd", Score: "9.8"}}, Critical},
+		{"blanks around a word", severities{{Method: "x", Score: " Critical\n"}}, Critical},
+		{"blanks around a score", severities{{Method: "cvss", Score: " 9.8"}}, Critical},
+		{"as ACS writes it", severities{{Method: "roxctl", Score: "IMPORTANT_VULNERABILITY_SEVERITY"}}, High},
 		{"a probability is no score", severities{{Method: "EPSS", Score: "0.97"}}, Unknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,6 +124,15 @@ func TestFindings(t *testing.T) {
 		{"what was published now has leeway", leeway, finding("CVE-1", "high", published(0)...), CodeLeeway},
 		{"what warns has no use for leeway", leeway, finding("CVE-1", "medium", published(day)...), CodeWarnedOf},
 
+		{"of two dates the earliest counts", leeway, attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
+			{attest.FindingPublished: "2026-02-28T00:00:00Z"}, {attest.FindingPublished: "2020-01-01T00:00:00Z"},
+		}}, CodeDenied},
+		{"of two words on the fix that there is one", Vulnerabilities{}, attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
+			{attest.FindingFix: "1.2"}, {attest.FindingFix: ""},
+		}}, CodeDenied},
+		{"of two packages the first", excepted(Exception{ID: "CVE-1", Package: "zlib"}), attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
+			{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "zlib"},
+		}}, CodeDenied},
 		{"an exception", excepted(Exception{ID: "CVE-1"}), finding("CVE-1", "critical", fix...), CodeExcepted},
 		{"of what would warn", excepted(Exception{ID: "CVE-1"}), finding("CVE-1", "critical", noFix...), CodeExcepted},
 		{"of what is allowed anyway", excepted(Exception{ID: "CVE-1"}), finding("CVE-1", "low", fix...), ""},
