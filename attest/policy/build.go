@@ -123,10 +123,12 @@ func (j *judge) byBuild(test string) (v verdict, newest time.Time, ok bool) {
 // task judges one run of a task in a build: how it ended, and what its results say, see the package comment.
 func (j *judge) task(r ran) verdict {
 	t := inBuildTask{r.task, []Source{buildSource(r.build, r.task.Name, r.when())}}
+	testOutput, tells := t.Results["TEST_OUTPUT"]
 	var v verdict
 	switch status := t.Status; {
 	case status == "Succeeded":
-	case status == "": // v0.2 says it of tasks of pipelines only
+	case status == "" && tells: // the provenance of a TaskRun never says how it ended
+	case status == "":
 		v.violate(t.note(CodeErrored, "the provenance does not say how it ended"))
 	default:
 		v.violate(t.note(CodeFailed, "it ended as "+shown(status)))
@@ -142,9 +144,9 @@ func (j *judge) task(r ran) verdict {
 	if raw, ok := t.Results["SCAN_OUTPUT"]; ok {
 		v.add(t.scanOutput(raw, j.policy.Vulnerabilities))
 	}
-	switch raw, ok := t.Results["TEST_OUTPUT"]; {
-	case ok:
-		v.add(t.testOutput(raw))
+	switch {
+	case tells:
+		v.add(t.testOutput(testOutput))
 	case v.met():
 		v.add(result(t.Name, attest.Passed, " in the build", t.sources))
 	}

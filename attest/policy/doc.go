@@ -62,7 +62,8 @@
 // A test-result passes if it is PASSED, and with a warning if it is WARNED; FAILED, SKIPPED and ERROR deny. Vulns are
 // judged by each finding.
 //
-// A task of a build passes if it succeeded and its results do not say otherwise, as Konflux' tasks give them: TEST_OUTPUT
+// A task of a build passes if it succeeded, or, where the provenance does not say how it ended, as that of a single TaskRun,
+// if its TEST_OUTPUT says so, and its results do not say otherwise, as Konflux' tasks give them: TEST_OUTPUT
 // is a test result, where failures deny and warnings warn whatever the result says; SCAN_OUTPUT counts vulnerabilities by
 // level, with and without a fix; IMAGES_PROCESSED, if there, must list the image.
 //

@@ -372,7 +372,12 @@ func TestSentences(t *testing.T) {
 			[]string{"success required_in_build.found buildah"},
 		},
 		{
-			"if the provenance says how it ended",
+			"whose provenance does not say how it ended, if its own result does",
+			inBuild("buildah"), nil, []attest.Build{oneTask(built(-min, status("", task("buildah", -min, "TEST_OUTPUT", testPassed))))},
+			[]string{"success required_in_build.found buildah"},
+		},
+		{
+			"and not if that does not either",
 			inBuild("buildah"), nil, []attest.Build{oneTask(built(-min, status("", task("buildah", -min))))},
 			[]string{"violation test.errored buildah"},
 		},

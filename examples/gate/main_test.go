@@ -374,7 +374,7 @@ func (w *world) built() {
 // made attaches to a manifest the provenance of a TaskRun that made it, as a recording of Chains has it.
 func (w *world) made(manifest v1.Hash) {
 	w.Helper()
-	recorded, err := os.ReadFile("../../attest/testdata/provenance/taskrun-v1.json")
+	recorded, err := os.ReadFile("../../attest/testdata/provenance/taskrun-v2alpha3-slsa-tekton.json")
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -388,7 +388,7 @@ func (w *world) made(manifest v1.Hash) {
 	}
 	held, err := mutate.Append(empty.Image, mutate.Addendum{
 		Layer:       static.NewLayer(envelope, attest.EnvelopeType),
-		Annotations: map[string]string{attest.AnnotationPredicateType: attest.ProvenanceTypeV02},
+		Annotations: map[string]string{attest.AnnotationPredicateType: attest.ProvenanceType},
 	})
 	if err != nil {
 		w.Fatal(err)
