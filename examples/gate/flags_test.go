@@ -165,6 +165,7 @@ func TestTaskYAML(t *testing.T) {
 			Steps      []struct {
 				Image         string
 				Command, Args []string
+				Env           []struct{ Name, Value string }
 			}
 		}
 	}
@@ -174,9 +175,9 @@ func TestTaskYAML(t *testing.T) {
 	if task.APIVersion != "tekton.dev/v1" || task.Kind != "Task" || len(task.Spec.Steps) != 1 {
 		t.Fatalf("%+v", task)
 	}
-	known := map[string]string{"params.IMAGE": someImage}
+	known := map[string]string{"params.image": someImage}
 	for _, p := range task.Spec.Params {
-		if p.Name != "IMAGE" {
+		if p.Name != "image" {
 			known["params."+p.Name] = p.Default
 		}
 	}
@@ -189,6 +190,9 @@ func TestTaskYAML(t *testing.T) {
 	}
 	for _, r := range task.Spec.Results {
 		known["results."+r.Name+".path"] = filepath.Join(dir, r.Name)
+	}
+	if env := task.Spec.Steps[0].Env; len(env) != 1 || env[0].Name != "DOCKER_CONFIG" || env[0].Value != "$(workspaces.registry.path)" {
+		t.Errorf("env %v: without the workspace DOCKER_CONFIG must be empty", env)
 	}
 	var args []string
 	for _, arg := range task.Spec.Steps[0].Args {
@@ -204,7 +208,7 @@ func TestTaskYAML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.testOutput != filepath.Join(dir, "TEST_OUTPUT") || o.output != "sarif" || !o.platforms || len(o.keys) != 1 {
+	if o.testOutput != filepath.Join(dir, "TEST_OUTPUT") || o.output != "sarif" || o.platforms || len(o.keys) != 1 || len(o.builderKeys) != 0 {
 		t.Errorf("%+v", o)
 	}
 }
