@@ -736,3 +736,24 @@ func TestRerunWithoutVerdictReplacesPass(t *testing.T) {
 		})
 	}
 }
+
+// What no Resolver would read is not written: it would block every test of the image.
+func TestWriteRefusesWhatNobodyReads(t *testing.T) {
+	w, k := newWorld(t, true), newKey(t, "ours")
+	many := vulns(0)
+	for range 60_000 {
+		many.Scanner.Result = append(many.Scanner.Result, Finding{ID: "CVE-1", Severity: []Severity{{"nvd", "high"}}})
+	}
+	_, err := NewWriter(k, w.opts).Write(context.Background(), w.image, "scan", many)
+	if e := wantAs[*LimitError](t, err); e.What != "JSON values" {
+		t.Errorf("got %+v", e)
+	}
+	large := vulns(0, strings.Repeat("x", 13<<20))
+	_, err = NewWriter(k, w.opts).Write(context.Background(), w.image, "scan", large)
+	if e := wantAs[*LimitError](t, err); e.What != "statement bytes" {
+		t.Errorf("got %+v", e)
+	}
+	if all := w.all(k); len(all) > 0 {
+		t.Errorf("written: %+v", all)
+	}
+}

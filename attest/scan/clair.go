@@ -241,6 +241,8 @@ func (r *report) clairDone(c *clairReport) error {
 		return &FormatError{r.format, "package_vulnerabilities", errors.New("missing; a scan that found nothing has an empty object")}
 	case !slices.ContainsFunc(c.packages.of, func(p clairPackage) bool { return p.listed }):
 		return r.notRun("it has no packages, so nothing was looked at")
+	case len(c.pairs) == 0 && len(c.vulnerabilities.ids) > 0:
+		return &FormatError{r.format, "package_vulnerabilities", errors.New("empty, although there are vulnerabilities")}
 	}
 	return r.clairLost(c)
 }

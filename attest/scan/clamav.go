@@ -115,7 +115,8 @@ func (l *clamLog) count(n int, line string) error {
 func (l *clamLog) file(line string) error {
 	at := strings.LastIndex(line, ": ")
 	switch {
-	case strings.HasSuffix(line, " ERROR") || strings.HasPrefix(line, "ERROR: "):
+	case strings.HasSuffix(line, " ERROR"), strings.HasPrefix(line, "ERROR: "),
+		strings.HasPrefix(line, "WARNING: ") && strings.Contains(line, "Can't "): // it was not scanned, and is not counted
 		l.errors++
 	case at < 0:
 	case line[at:] == ": OK":

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -55,6 +56,19 @@ func (r *report) grypeDescriptor(name []byte, tool *string) error {
 	return r.skip()
 }
 
+// withoutSecrets drops what may be one from an address: user, password and query.
+func withoutSecrets(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	u.User, u.RawQuery = nil, ""
+	if u.Scheme == "" && u.Host == "" {
+		return address
+	}
+	return u.String()
+}
+
 // grypeDB reads what is known of the database. With one that is not good, nothing found says nothing.
 func (r *report) grypeDB(name []byte) error {
 	switch string(name) {
@@ -63,7 +77,9 @@ func (r *report) grypeDB(name []byte) error {
 	case "built":
 		return r.time(&r.scanner.DB.LastUpdate)
 	case "from":
-		return r.text(&r.scanner.DB.URI)
+		err := r.text(&r.scanner.DB.URI)
+		r.scanner.DB.URI = withoutSecrets(r.scanner.DB.URI)
+		return err
 	case "schemaVersion":
 		return r.scalar(&r.scanner.DB.Version)
 	case "valid":

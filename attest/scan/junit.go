@@ -65,6 +65,7 @@ type jUnitElement struct {
 	// Of a suite, those within counted in; of a testcase, what it holds.
 	failures, errors         int
 	claimed, claimedOfErrors int // failures and errors, and errors alone, by the attributes
+	claimedTests, tests      int // by the attribute, and as they are there
 	skipped, flaky           bool
 }
 
@@ -210,8 +211,9 @@ func (r *jUnitReport) suite(e *jUnitElement, all []xml.Attr) error {
 	}
 	failures, err1 := count("failures")
 	errs, err2 := count("errors")
-	e.claimed, e.claimedOfErrors = failures+errs, errs
-	return errors.Join(err1, err2, r.times(attribute(all, "timestamp"), attribute(all, "time")))
+	tests, err3 := count("tests")
+	e.claimed, e.claimedOfErrors, e.claimedTests = failures+errs, errs, tests
+	return errors.Join(err1, err2, err3, r.times(attribute(all, "timestamp"), attribute(all, "time")))
 }
 
 // times remembers the end of a suite.
@@ -291,6 +293,7 @@ func (r *jUnitReport) end() error {
 // closeCase counts a testcase, once and as the worst that it says.
 func (r *jUnitReport) closeCase(e *jUnitElement) error {
 	suite := r.open[len(r.open)-1]
+	suite.tests++
 	switch {
 	case e.errors > 0:
 		suite.errors++
@@ -318,8 +321,13 @@ func (r *jUnitReport) closeSuite(e *jUnitElement) {
 			e.failures += missing
 		}
 	}
+	if missing := e.claimedTests - e.tests; missing > 0 && e.claimed <= e.failures+e.errors { // of those nothing is known
+		r.tally.errors += missing
+		e.tests += missing
+	}
 	if len(r.open) > 0 {
 		around := r.open[len(r.open)-1]
+		around.tests += e.tests
 		around.failures += e.failures
 		around.errors += e.errors
 	}

@@ -40,6 +40,8 @@ func recognise(begin []byte) Format {
 		return recogniseJSON(text)
 	case bytes.HasPrefix(text, []byte("<")):
 		return recogniseXML(text)
+	case isGoTest(text):
+		return GoTest
 	case isClamAV(text):
 		return ClamAV
 	}
@@ -95,6 +97,16 @@ func recogniseXML(text []byte) Format {
 
 // asIs reads any encoding that has ASCII in it: only names of elements are looked at.
 func asIs(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+
+// isGoTest looks for an event behind what the go command itself says: "go: downloading ...", "# package".
+func isGoTest(text []byte) bool {
+	for l := range bytes.Lines(text) {
+		if bytes.HasPrefix(l, []byte("{")) {
+			return recogniseJSON(l) == GoTest
+		}
+	}
+	return false
+}
 
 // isClamAV looks for a line about a file, or the title of the summary.
 func isClamAV(text []byte) bool {

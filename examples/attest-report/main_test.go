@@ -429,6 +429,7 @@ func TestMistakes(t *testing.T) {
 		{"no report", s.args("none.json"), []string{"-report (or ATTEST_REPORT): open "}},
 		{"unknown report", s.args("text"), []string{"-format (or ATTEST_FORMAT): scan: no report"}},
 		{"no key", s.args("trivy.json", "-key", s.path("none")), []string{"-key (or ATTEST_KEY): open "}},
+		{"a key in place of its file", s.args("trivy.json", "-key", "-----BEGIN PRIVATE KEY-----\nsecret\n"), []string{"-key (or ATTEST_KEY): it is a key itself"}},
 		{"not a key", s.args("trivy.json", "-key", s.path("plain.key")), []string{"-key (or ATTEST_KEY): ", "plain.key", "COSIGN_PASSWORD"}},
 		{"key of a service that is not built in", s.args("trivy.json", "-key", "awskms:///alias/release"), []string{"-key (or ATTEST_KEY): ", "awskms"}},
 		{"no directory for results", s.args("failed.json", "-results", s.path("none")), []string{"-results (or ATTEST_RESULTS): "}},

@@ -264,6 +264,9 @@ func (s *settings) signer(ctx context.Context, env func(string) (string, bool)) 
 		}
 		return signer, nil
 	}
+	if strings.Contains(s.key, "-----BEGIN") {
+		return nil, &mistake{"key", "it is a key itself, not the file of one; write it to a file"} // and is not told here
+	}
 	pem, err := os.ReadFile(s.key)
 	if err != nil {
 		return nil, &mistake{"key", err.Error()}
