@@ -127,6 +127,9 @@ func TestFindings(t *testing.T) {
 		{"of two dates the earliest counts", leeway, attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
 			{attest.FindingPublished: "2026-02-28T00:00:00Z"}, {attest.FindingPublished: "2020-01-01T00:00:00Z"},
 		}}, CodeDenied},
+		{"of two dates the earliest counts, in any order", leeway, attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
+			{attest.FindingPublished: "2020-01-01T00:00:00Z"}, {attest.FindingPublished: "2026-02-28T00:00:00Z"},
+		}}, CodeDenied},
 		{"of two words on the fix that there is one", Vulnerabilities{}, attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
 			{attest.FindingFix: "1.2"}, {attest.FindingFix: ""},
 		}}, CodeDenied},
@@ -139,6 +142,7 @@ func TestFindings(t *testing.T) {
 		{"for another vulnerability", excepted(Exception{ID: "CVE-2"}), finding("CVE-1", "critical", fix...), CodeDenied},
 		{"by another id", excepted(Exception{ID: "CVE-1"}), aliased, CodeExcepted},
 		{"by another id, as Go code makes it", excepted(Exception{ID: "CVE-1"}), ours, CodeExcepted},
+		{"in any package", excepted(Exception{ID: "CVE-1"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
 		{"for the package", excepted(Exception{ID: "CVE-1", Package: "openssl"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
 		{"for the package URL", excepted(Exception{ID: "CVE-1", Package: "pkg:deb/debian/openssl@1.1?arch=amd64"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
 		{"for the package URL of any version", excepted(Exception{ID: "CVE-1", Package: "pkg:deb/debian/openssl"}), finding("CVE-1", "critical", openssl...), CodeExcepted},

@@ -60,10 +60,11 @@ func demonstrate(ctx context.Context, parallel int, keep bool, out io.Writer) er
 	if err := d.tell(ctx); err != nil || !keep {
 		return err
 	}
-	d.story.heading("The registry runs until you interrupt this. From the root of the repository you can look for yourself, and add evidence")
+	d.story.heading("The registry runs until you interrupt this. From the root of the repository you can judge the image, add evidence of something critical, and judge again")
 	fmt.Fprintf(out, "  go run ./examples/gate -image %s -policy examples/quickstart/policy.yaml -key %s/cosign.pub\n\n", d.image, dir)
-	fmt.Fprintf(out, "  COSIGN_PASSWORD=%s go run ./examples/attest-report -image %s -name clamav-scan \\\n"+
-		"    -report examples/quickstart/reports/clamav-scan.log -finished $(date -u +%%Y-%%m-%%dT%%H:%%M:%%SZ) -key %s/cosign.key\n", d.password, d.image, dir)
+	now := "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+	fmt.Fprintf(out, "  COSIGN_PASSWORD=%s go run ./examples/attest-report -image %s -name dast-tests -key %s/cosign.key \\\n"+
+		"    -report examples/quickstart/reports/trivy.json -started %[4]s -finished %[4]s -db-updated %[4]s\n", d.password, d.image, dir, now)
 	<-ctx.Done()
 	return nil
 }

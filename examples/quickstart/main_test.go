@@ -108,7 +108,7 @@ func TestKeep(t *testing.T) {
 			}
 			asked = true
 		}
-		if strings.Contains(lines.Text(), "-report examples/quickstart/reports/clamav-scan.log") {
+		if strings.Contains(lines.Text(), "-report examples/quickstart/reports/trivy.json") {
 			cancel()
 		}
 	}
