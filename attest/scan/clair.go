@@ -77,7 +77,9 @@ func clair(r *report) error {
 func (r *report) clairMember(name []byte, c *clairReport) error {
 	switch string(name) {
 	case "manifest_hash":
-		return r.text(&c.manifest)
+		err := r.text(&c.manifest)
+		r.named(c.manifest)
+		return err
 	case "err":
 		return r.text(&c.failure)
 	case "state":

@@ -1,6 +1,9 @@
 package scan
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // An UnknownFormatError reports content that is no report of any known format, or a format that is not known.
 type UnknownFormatError struct {
@@ -42,6 +45,17 @@ type NotRunError struct {
 
 func (e *NotRunError) Error() string {
 	return fmt.Sprintf("scan: the %s report is of a scan that did not run: %s", e.Format, e.Reason)
+}
+
+// An ImageError reports a report of another image than the one it is to be evidence about.
+type ImageError struct {
+	Format Format
+	Image  string   // digest of the image, as given in Options
+	Named  []string // digests that the report names
+}
+
+func (e *ImageError) Error() string {
+	return fmt.Sprintf("scan: the %s report is not of the image %s: it names %s", e.Format, e.Image, strings.Join(e.Named, ", "))
 }
 
 // A LackError reports something that a predicate must say and the report does not.

@@ -22,6 +22,8 @@ func grype(r *report) error {
 		case "matches":
 			matches = !r.null()
 			return r.list(r.grypeMatch)
+		case "source":
+			return r.object(r.grypeSource)
 		case "descriptor":
 			return r.object(func(name []byte) error { return r.grypeDescriptor(name, &tool) })
 		}
@@ -36,6 +38,25 @@ func grype(r *report) error {
 		return &FormatError{r.format, "matches", errors.New("missing; a scan that found nothing has an empty list")}
 	}
 	return nil
+}
+
+// grypeSource reads which image was looked at.
+func (r *report) grypeSource(name []byte) error {
+	if string(name) != "target" {
+		return r.skip()
+	}
+	if r.walk.Peek() != jsonstream.Object { // of a directory or a file it is text
+		return r.skip()
+	}
+	return r.object(func(name []byte) error {
+		switch string(name) {
+		case "userInput", "manifestDigest":
+			return r.image()
+		case "repoDigests":
+			return r.list(r.image)
+		}
+		return r.skip()
+	})
 }
 
 func (r *report) grypeDescriptor(name []byte, tool *string) error {

@@ -18,6 +18,7 @@ type report struct {
 	opts     Options
 	spare    spare
 	scanner  attest.Scanner // as the report has it; URI without a version if it is a package URL
+	images   []string       // digests that it names the image by
 	started  time.Time
 	finished time.Time
 }
@@ -57,6 +58,9 @@ func (r *report) add(f finding) error {
 
 // predicate returns what was read, filled up with what the options say.
 func (r *report) predicate() (attest.Predicate, error) {
+	if image := r.opts.Image; image != "" && len(r.images) > 0 && !slices.Contains(r.images, image) {
+		return nil, &ImageError{r.format, image, r.images}
+	}
 	told := r.opts.Scanner
 	s := r.scanner
 	s.Version = cmp.Or(s.Version, told.Version)
@@ -110,6 +114,24 @@ func released(uri, version string) string {
 		return uri
 	}
 	return uri + "@v" + number
+}
+
+// mostImages bounds the digests of one image. It has one in each repository that it was pulled from.
+const mostImages = 100
+
+// image reads how the report names the image. A reference without a digest says nothing: tags move.
+func (r *report) image() error {
+	var ref string
+	err := r.text(&ref)
+	r.named(ref)
+	return err
+}
+
+func (r *report) named(ref string) {
+	digest := ref[strings.LastIndexByte(ref, '@')+1:]
+	if hex, ok := strings.CutPrefix(digest, "sha256:"); ok && len(hex) == 64 && len(r.images) < mostImages {
+		r.images = append(r.images, digest)
+	}
 }
 
 // notRun returns the error for a report that says that the scan did not run.

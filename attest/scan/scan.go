@@ -38,6 +38,10 @@ type Options struct {
 	// Result must be nil.
 	Scanner attest.Scanner
 
+	// Image is the digest of the image that was scanned, "sha256:...". If the report says by digest which image it is of, it
+	// must be this one; Trivy, Grype and Clair do. Empty: of any image.
+	Image string
+
 	// Started and Finished are when the scan or the test ran, where the report does not say.
 	Started, Finished time.Time
 
@@ -86,7 +90,7 @@ const byteOrderMark = "\ufeff"
 //
 // Errors: [*UnknownFormatError] if opts.Format is empty and the content is no report that is known, or if there is no such
 // format; [*FormatError] for what is not a whole report of its format; [*NotRunError] if the report says that the scan did
-// not run to its end, or looked at nothing; [*LackError] for each field that has to be given in opts, joined;
+// not run to its end, or looked at nothing; [*ImageError] if it is of another image than opts say; [*LackError] for each field that has to be given in opts, joined;
 // [*attest.FieldError] if opts has a result, or report and opts together a scan that ended before it began;
 // [*attest.LimitError]; and those of r.
 func Convert(r io.Reader, opts Options) (attest.Predicate, error) {

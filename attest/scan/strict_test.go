@@ -112,3 +112,48 @@ func TestClairWithoutPairs(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Where a report names its image by digest, it is evidence about no other.
+func TestImage(t *testing.T) {
+	const this, other = "sha256:" + thisHex, "sha256:" + otherHex
+	trivy := func(more string) string {
+		return `{` + more + `"SchemaVersion":2,"Results":[{"Target":"a","Class":"os-pkgs"}]}`
+	}
+	grype := func(source string) string {
+		return `{"matches":[],"source":` + source + `,"descriptor":{"name":"grype"}}`
+	}
+	clair := func(hash string) string {
+		return `{"manifest_hash":"` + hash + `","packages":{"1":{}},"vulnerabilities":{},"package_vulnerabilities":{}}`
+	}
+	for report, fits := range map[string]bool{
+		trivy(``): true,
+		trivy(`"ArtifactName":"quay.io/a/b:latest","Metadata":{"ImageID":"` + other + `"},`):                   true,
+		trivy(`"ArtifactName":"quay.io/a/b@` + this + `",`):                                                    true,
+		trivy(`"ArtifactName":"quay.io/a/b@` + other + `",`):                                                   false,
+		trivy(`"Metadata":{"RepoDigests":["quay.io/a/b@` + other + `"]},`):                                     false,
+		trivy(`"Metadata":{"RepoDigests":["quay.io/a/b@` + other + `","quay.io/c/d@` + this + `"]},`):          true,
+		grype(`{"type":"image","target":{"userInput":"a:latest","manifestDigest":"` + other + `"}}`):           false,
+		grype(`{"type":"image","target":{"manifestDigest":"` + other + `","repoDigests":["a@` + this + `"]}}`): true,
+		grype(`{"type":"image","target":{"userInput":"quay.io/a/b@` + other + `"}}`):                           false,
+		grype(`{"type":"directory","target":"."}`):                                                             true,
+		clair(this):  true,
+		clair(other): false,
+	} {
+		opts := told
+		opts.Image = this
+		_, err := scan.Convert(strings.NewReader(report), opts)
+		var wrong *scan.ImageError
+		if fits != (err == nil) || !fits && (!errors.As(err, &wrong) || wrong.Image != this || wrong.Named[0] != other) {
+			t.Errorf("%s\ngot %v", report, err)
+		}
+		opts.Image = ""
+		if _, err := scan.Convert(strings.NewReader(report), opts); err != nil {
+			t.Errorf("of any image: %s\ngot %v", report, err)
+		}
+	}
+}
+
+const (
+	thisHex  = "1111111111111111111111111111111111111111111111111111111111111111"
+	otherHex = "2222222222222222222222222222222222222222222222222222222222222222"
+)

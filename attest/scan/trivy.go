@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/internal/jsonstream"
 )
 
 // trivy reads what trivy --format json writes, schema 2: types.Report of github.com/aquasecurity/trivy/pkg/types.
@@ -24,6 +25,18 @@ func trivy(r *report) error {
 			return r.object(r.trivyTool)
 		case "CreatedAt":
 			return r.time(&r.finished)
+		case "ArtifactName":
+			return r.image()
+		case "Metadata":
+			if r.walk.Peek() != jsonstream.Object { // nothing else of it matters
+				return r.skip()
+			}
+			return r.object(func(name []byte) error {
+				if string(name) == "RepoDigests" {
+					return r.list(r.image)
+				}
+				return r.skip()
+			})
 		case "Results":
 			return r.list(func() error {
 				results++

@@ -409,9 +409,21 @@ func TestScanDidNotRun(t *testing.T) {
 	})
 }
 
+// otherReport is of another image.
+var otherReport = strings.Replace(trivyReport, `"ArtifactName":"shop"`, `"ArtifactName":"quay.io/other/thing@sha256:`+strings.Repeat("1", 64)+`"`, 1)
+
+func TestReportOfAnotherPlace(t *testing.T) {
+	s := newStage(t, true)
+	s.file("other.json", otherReport)
+	s.run(exitWritten, s.args("other.json", append([]string{"-any-image"}, told...)...)...)
+	s.file("this.json", strings.Replace(otherReport, "sha256:"+strings.Repeat("1", 64), s.image.DigestStr(), 1))
+	s.run(exitWritten, s.args("this.json", told...)...)
+}
+
 func TestMistakes(t *testing.T) {
 	s := newStage(t, true)
 	s.file("text", "what")
+	s.file("other.json", otherReport)
 	s.file("plain.key", "no key")
 	tests := []struct {
 		name string
@@ -427,6 +439,7 @@ func TestMistakes(t *testing.T) {
 		{"unknown flag", []string{"-nope"}, []string{"-nope"}},
 		{"timeout that is none", s.args("trivy.json", "-timeout", "long"), []string{`-timeout (or ATTEST_TIMEOUT): "long"`}},
 		{"no report", s.args("none.json"), []string{"-report (or ATTEST_REPORT): open "}},
+		{"report of another image", s.args("other.json", told...), []string{"-report (or ATTEST_REPORT): scan: the trivy report is not of the image " + s.image.DigestStr() + ": it names sha256:1111"}},
 		{"unknown report", s.args("text"), []string{"-format (or ATTEST_FORMAT): scan: no report"}},
 		{"no key", s.args("trivy.json", "-key", s.path("none")), []string{"-key (or ATTEST_KEY): open "}},
 		{"a key in place of its file", s.args("trivy.json", "-key", "-----BEGIN PRIVATE KEY-----\nsecret\n"), []string{"-key (or ATTEST_KEY): it is a key itself"}},

@@ -84,6 +84,11 @@ func newFlags(a *arguments) *flag.FlagSet {
 	} {
 		a.texts[f.name] = flags.String(f.name, f.value, f.usage)
 	}
+	a.texts["any-image"] = new(string)
+	flags.BoolFunc("any-image", "the report may name another image, as one of an index or of another registry does", func(text string) error {
+		*a.texts["any-image"] = text
+		return nil
+	})
 	a.texts["dry-run"] = new(string)
 	flags.BoolFunc("dry-run", "print the statement and write nothing; needs neither key nor registry", func(text string) error {
 		*a.texts["dry-run"] = text
@@ -135,8 +140,9 @@ func (a *arguments) settings() *settings {
 	s := &settings{
 		image: a.image(), test: a.required("name"), report: a.required("report"),
 		key: *a.texts["key"], form: a.form(), results: *a.texts["results"], prefix: *a.texts["prefix"],
-		dryRun: a.dryRun(), timeout: a.duration("timeout"),
+		dryRun: a.flag("dry-run"), timeout: a.duration("timeout"),
 		options: scan.Options{
+			Image:  a.scanned(),
 			Format: a.format(),
 			Scanner: attest.Scanner{
 				URI: *a.texts["scanner"], Version: *a.texts["scanner-version"],
@@ -182,6 +188,15 @@ func (a *arguments) image() name.Digest {
 	return image
 }
 
+// scanned is the digest that the report must be of, if it names one.
+func (a *arguments) scanned() string {
+	_, digest, _ := strings.Cut(*a.texts["image"], "@")
+	if a.flag("any-image") {
+		return ""
+	}
+	return digest
+}
+
 func (a *arguments) form() attest.Form {
 	form, ok := formNames[*a.texts["form"]]
 	if !ok {
@@ -200,14 +215,14 @@ func (a *arguments) format() scan.Format {
 	return f
 }
 
-func (a *arguments) dryRun() bool {
-	text := *a.texts["dry-run"]
+func (a *arguments) flag(flag string) bool {
+	text := *a.texts[flag]
 	if text == "" {
 		return false
 	}
 	yes, err := strconv.ParseBool(text)
 	if err != nil {
-		a.wrong("dry-run", "%q is neither true nor false", text)
+		a.wrong(flag, "%q is neither true nor false", text)
 	}
 	return yes
 }

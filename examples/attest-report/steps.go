@@ -61,6 +61,10 @@ func explain(err error) error {
 	if errors.As(err, &unknown) {
 		return &mistake{"format", err.Error()}
 	}
+	var other *scan.ImageError
+	if errors.As(err, &other) {
+		return &mistake{"report", err.Error() + "; give the report of this one, or -any-image if it is the same in another place or of an index"}
+	}
 	lacks := lacksIn(err)
 	if len(lacks) == 0 {
 		return err
