@@ -63,17 +63,17 @@
 // judged by each finding.
 //
 // A task of a build passes if it succeeded, or, where the provenance does not say how it ended, as that of a single TaskRun,
-// if its TEST_OUTPUT says so, and its results do not say otherwise, as Konflux' tasks give them: TEST_OUTPUT
-// is a test result, where failures deny and warnings warn whatever the result says; SCAN_OUTPUT counts vulnerabilities by
-// level, with and without a fix; IMAGES_PROCESSED, if there, must list the image.
+// if its TEST_OUTPUT says so, and its results do not say otherwise, as Konflux' tasks give them: TEST_OUTPUT is a test
+// result, where failures deny and warnings warn whatever the result says; SCAN_OUTPUT counts vulnerabilities by level, with
+// and without a fix; IMAGES_PROCESSED, if there, must list the image.
 //
 // # Vulnerabilities
 //
 // The level of a finding is the worst word that its severities hold, and only if there is none, that of the worst CVSS
 // score. Words of others are read as ours: important and error as high, moderate and warning as medium, negligible, note,
-// minor and none as low, and what nobody knows as unknown. Whether there is a fix is told by the annotation attest.FindingFix; without it a fix is assumed. A finding that
-// would be denied only warns for as many days after attest.FindingPublished as its level has leeway; one without that
-// date has none. An exception allows a finding by its id or one of attest.FindingAliases, until it expires, in every package
+// minor and none as low, and what nobody knows as unknown. Whether there is a fix is told by the annotation
+// attest.FindingFix; without it a fix is assumed. A finding that would be denied only warns for as many days after
+// attest.FindingPublished as its level has leeway; one without that date has none. An exception allows a finding by its id or one of attest.FindingAliases, until it expires, in every package
 // or in the one that it gives: by its name, as the scanner spells it (org.apache.logging.log4j:log4j-core), or by its package
 // URL, which may leave out the version and what stands behind it.
 //
@@ -81,6 +81,7 @@
 //
 // Whether evidence can be believed is decided before, by package attest: a policy takes Evidence.Problem and Build.Problem
 // at their word. Provenance that is no build's, since it cannot be read or its signer, its builder or one of its tasks is not
-// trusted, is passed over with a warning: anybody who may push or run a task can put some there. Whether newer evidence was deleted is told in each [Source] and demanded by
-// [attest.Resolver.Expecting].
+// trusted, is passed over with a warning: anybody who may push or run a task can put some there. Whether newer evidence was
+// deleted is told in each [Source] and demanded by [attest.Resolver.Expecting]; what is missing or gone denies, whatever else
+// there is.
 package policy

@@ -17,8 +17,9 @@ type piece struct {
 // endOfTime is the time of what has none: it may be the newest.
 var endOfTime = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// when is the time of the evidence. What is missing, or is gone, may be newer than what is left.
 func (p piece) when() time.Time {
-	if p.Time.IsZero() {
+	if p.Time.IsZero() || lost(p.Problem) {
 		return endOfTime
 	}
 	return p.Time
@@ -56,7 +57,12 @@ func (j *judge) take(e *attest.Evidence) {
 // absent reports whether a problem only says that there is no evidence. That a run which is over left none, and that some
 // was seen before, is more.
 func absent(problem error) bool {
-	return errors.Is(problem, attest.ErrNotFound) && !isA[*attest.MissingError](problem) && !isA[*attest.RollbackError](problem)
+	return errors.Is(problem, attest.ErrNotFound) && !lost(problem)
+}
+
+// lost reports whether there was evidence, or should be, that is not there.
+func lost(problem error) bool {
+	return isA[*attest.MissingError](problem) || isA[*attest.RollbackError](problem)
 }
 
 func isA[E error](err error) bool {

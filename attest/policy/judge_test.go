@@ -280,6 +280,19 @@ func TestSentences(t *testing.T) {
 			[]string{"violation evidence.missing scan"},
 		},
 		{
+			"also if newer evidence of another type is there, or a newer build",
+			requires("scan"), list{
+				tested("scan", attest.Passed, -3*min, problem(&attest.MissingError{Expect: attest.Expect{Test: "scan", Run: "scan#2"}})),
+				scanned("scan", -2*min, []attest.Finding{}),
+			}, []attest.Build{built(-min, task("scan", -min))},
+			[]string{"violation evidence.missing scan", "success test.passed scan"},
+		},
+		{
+			"also if a newer build tells of the test, and what was seen is gone",
+			requires("scan"), list{tested("scan", attest.Passed, -3*min, problem(&attest.RollbackError{Seen: noon}))}, []attest.Build{built(-min, task("scan", -min))},
+			[]string{"violation evidence.gone scan"},
+		},
+		{
 			"the newest that was seen before is gone",
 			requires("scan"), list{tested("scan", attest.Passed, -min, problem(&attest.RollbackError{Seen: noon}))}, nil,
 			[]string{"violation evidence.gone scan"},
