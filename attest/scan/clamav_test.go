@@ -21,8 +21,8 @@ Time: 4.218 sec (0 m 4 s)
 
 func TestClamAV(t *testing.T) {
 	infected := []string{
-		"/work/content/opt/eicar.com: Win.Test.EICAR_HDB-1", "/work/content/opt/eicar.com: Eicar-Signature",
-		"/work/content/srv/note: readme.txt: Unix.Trojan.Mirai-7",
+		"/image/content/opt/eicar.com: Win.Test.EICAR_HDB-1", "/image/content/opt/eicar.com: Eicar-Signature",
+		"/image/content/srv/note: readme.txt: Unix.Trojan.Mirai-7",
 	}
 	tests := []struct {
 		name, text string
@@ -31,13 +31,13 @@ func TestClamAV(t *testing.T) {
 		{"clean", sample(t, "clamav/clean.log"), attest.TestResult{Result: attest.Passed, Successes: 2}},
 		{"infected", sample(t, "clamav/infected.log"), attest.TestResult{Result: attest.Failed, Successes: 202, Failures: 2, FailedTests: infected}},
 		{"errors", sample(t, "clamav/errors.log"), attest.TestResult{
-			Result: attest.Errored, Successes: 8, Failures: 1, FailedTests: []string{"/work/content/opt/eicar.com: Win.Test.EICAR_HDB-1"},
+			Result: attest.Errored, Successes: 8, Failures: 1, FailedTests: []string{"/image/content/opt/eicar.com: Win.Test.EICAR_HDB-1"},
 		}},
 		{"clamdscan", sample(t, "clamav/clamdscan.log"), attest.TestResult{Result: attest.Passed, Successes: 1}},
 		{"two architectures", sample(t, "clamav/two-architectures.log"), attest.TestResult{Result: attest.Failed, Successes: 204, Failures: 2, FailedTests: infected}},
 		{"the first is infected", sample(t, "clamav/infected.log") + sample(t, "clamav/clean.log"), attest.TestResult{Result: attest.Failed, Successes: 204, Failures: 2, FailedTests: infected}},
 		{"the first has errors", sample(t, "clamav/errors.log") + sample(t, "clamav/clean.log"), attest.TestResult{
-			Result: attest.Errored, Successes: 10, Failures: 1, FailedTests: []string{"/work/content/opt/eicar.com: Win.Test.EICAR_HDB-1"},
+			Result: attest.Errored, Successes: 10, Failures: 1, FailedTests: []string{"/image/content/opt/eicar.com: Win.Test.EICAR_HDB-1"},
 		}},
 		{"summaries alone", summary() + summary("files: 0", "files: 1"), attest.TestResult{Result: attest.Failed, Successes: 5, Failures: 1}},
 		{"no lines of infected files", summary("Infected files: 0", "Infected files: 2"), attest.TestResult{Result: attest.Failed, Successes: 1, Failures: 2}},
