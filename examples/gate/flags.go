@@ -60,7 +60,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.trustedRoot, "trusted-root", "", "`FILE` with the sigstore trusted root, as JSON")
 	f.StringVar(&o.expect, "expect", "", "`FILE` with a scheduler's snapshot, as JSON: evidence of -image from its runs that are over must be there")
 	f.StringVar(&o.checkpoint, "checkpoint", "", "`DIR` that remembers the newest evidence seen, so that its deletion is noticed")
-	f.Func("max-age", "how old evidence may be, as a `DURATION` like 168h (default: of any age)", optional(duration(&o.maxAge)))
+	f.Func("max-age", "how old evidence may be, as a `DURATION` like 168h (default: of any age); what builds tell may be of any age", optional(duration(&o.maxAge)))
 	f.Func("now", "judge as of this `TIME`, in RFC 3339; evidence that is newer denies (default: now)", optional(func(s string) (err error) {
 		o.now, err = time.Parse(time.RFC3339, s)
 		return err
