@@ -240,39 +240,42 @@ func at(entries []Entry, now time.Time) demand {
 		}
 	}
 	d := demand{from: latest.EffectiveOn.UTC()}
-	for _, task := range current.Tasks {
-		if kept, ok := task.within(latest); ok {
-			d.now = append(d.now, kept)
-		}
-	}
-	asked := map[string]bool{}
+	asked, last := map[string]bool{}, index(latest)
 	for _, task := range current.Tasks {
 		asked[task.key()] = true
+		if kept, ok := task.within(last); ok {
+			d.now = append(d.now, kept)
+		}
 	}
 	d.later = slices.DeleteFunc(slices.Clone(latest.Tasks), func(task AnyOf) bool { return asked[task.key()] })
 	return d
 }
 
+// index returns the tasks of an entry by each name in them.
+func index(e Entry) map[string][]AnyOf {
+	tasks := map[string][]AnyOf{}
+	for _, task := range e.Tasks {
+		for _, name := range task {
+			tasks[name] = append(tasks[name], task)
+		}
+	}
+	return tasks
+}
+
 // within returns the alternatives that are enough while another entry is about to come: those of both that name one in
 // common. It is false if the entry names none of them any more.
-func (a AnyOf) within(e Entry) (AnyOf, bool) {
+func (a AnyOf) within(tasks map[string][]AnyOf) (AnyOf, bool) {
 	both, found := slices.Clone(a), false
-	for _, task := range e.Tasks {
-		if task.key() == a.key() {
-			return a, true
-		}
-		if !slices.ContainsFunc(task, func(name string) bool { return slices.Contains(a, name) }) {
-			continue
-		}
-		found = true
-		for _, name := range task {
-			if !slices.Contains(both, name) {
-				both = append(both, name)
+	for _, name := range a {
+		for _, task := range tasks[name] {
+			if task.key() == a.key() {
+				return a, true
 			}
+			both, found = append(both, task...), true
 		}
 	}
 	slices.Sort(both)
-	return both, found
+	return slices.Compact(both), found
 }
 
 // Tests returns the tests that the policy asks about in any of its entries, those of builds left out: what to ask
