@@ -170,7 +170,7 @@ func generated(r *rand.Rand, depth int) string {
 				b.WriteString("," + space())
 			}
 			if kind == 0 {
-				fmt.Fprintf(&b, `"%d%s"%s:%s`, i, text(), space(), space())
+				fmt.Fprintf(&b, `"%d.%s"%s:%s`, i, text(), space(), space())
 			}
 			b.WriteString(generated(r, depth-1) + space())
 		}
