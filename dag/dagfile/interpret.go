@@ -308,7 +308,7 @@ func (in *interpreter) failFast(n *yaml.Node) (dag.Condition, bool) {
 
 // unsaid asks the profile, and reports once that there is none.
 func (in *interpreter) unsaid(n *yaml.Node) (dag.Condition, bool) {
-	c, ok := in.profile.condition()
+	c, ok := in.profile.Condition()
 	if !ok && !in.noProfile {
 		in.noProfile = true
 		in.report(n, ErrNoProfile)

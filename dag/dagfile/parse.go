@@ -37,7 +37,8 @@ func (p Profile) String() string {
 	return fmt.Sprintf("Profile(%d)", uint8(p))
 }
 
-func (p Profile) condition() (c dag.Condition, ok bool) {
+// Condition returns what a parent asks of which nothing is said, and whether the profile says it.
+func (p Profile) Condition() (c dag.Condition, ok bool) {
 	switch p {
 	case ADR48:
 		return dag.OnPass, true

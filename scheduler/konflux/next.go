@@ -1,0 +1,442 @@
+package konflux
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+)
+
+// Next says what to do now about the tests of a Snapshot: it is [scheduler.Next] for the objects of Konflux. It is a pure
+// function; now is the time that it writes where something changed, and from which it waits. Equal arguments give equal
+// plans, and once a plan is carried out, the next one is empty until something happens.
+//
+// It fails if it cannot know what is true or cannot write it: with *[OptionError], the errors of [Graph], *[StateError],
+// *[StatusError] if there is no state either, *[SizeError].
+func Next(in Objects, o Options, now time.Time) (*Plan, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	d := &decision{Objects: in, o: o, now: now, tasks: taskIndex(in.TaskRuns)}
+	if err := d.read(); err != nil {
+		return nil, err
+	}
+	d.observe()
+	d.supersede()
+	d.rerun()
+	d.start()
+	d.act()
+	if err := d.write(); err != nil {
+		return nil, err
+	}
+	return &d.plan, nil
+}
+
+// A decision is one call of Next on its way.
+type decision struct {
+	Objects
+	o   Options
+	now time.Time
+
+	tasks    map[string]*TaskRun
+	byName   map[string]*IntegrationTestScenario
+	statuses map[string]ScenarioStatus // as read, by scenario
+	before   State                     // as read
+	alone    []dag.ID
+	machine  *scheduler.Machine
+
+	observed map[scheduler.Ref]*observation
+	names    map[string]bool          // of all PipelineRuns
+	unmade   map[scheduler.Ref]string // runs that cannot be created: why
+	plan     Plan
+}
+
+// An observation is a PipelineRun of this Snapshot, and what it comes to.
+type observation struct {
+	run    *PipelineRun
+	result Result
+}
+
+// read reads the annotations and makes the graph.
+func (d *decision) read() error {
+	d.byName = make(map[string]*IntegrationTestScenario, len(d.Objects.Scenarios))
+	for i := range d.Objects.Scenarios {
+		d.byName[d.Objects.Scenarios[i].Name] = &d.Objects.Scenarios[i]
+	}
+	g, err := Graph(d.Objects.Scenarios, d.Group, d.Snapshot, d.o)
+	if err != nil {
+		return err
+	}
+	text, _ := d.o.find(d.Snapshot.Annotations, Keys.status)
+	list, statusErr := ParseStatuses(text)
+	d.statuses = make(map[string]ScenarioStatus, len(list))
+	for _, s := range list {
+		d.statuses[s.Scenario] = s
+	}
+	if text, ok := d.o.find(d.Snapshot.Annotations, Keys.state); ok {
+		if d.before, err = ParseState(text); err != nil {
+			return err
+		}
+		d.plan.Problems = append(d.plan.Problems, unwrap(statusErr)...)
+	} else {
+		if statusErr != nil {
+			return statusErr
+		}
+		d.before = Recover(g, d.Snapshot.Meta, list, d.PipelineRuns)
+	}
+	d.alone = slices.Clone(d.before.Alone)
+	if id, ok := d.asked(); ok && d.byName[string(id)] != nil && !has(g, id) {
+		d.alone = sortedIDs(append(d.alone, id))
+	}
+	d.plan.Graph = d.with(g)
+	d.machine = scheduler.NewMachine(d.plan.Graph, d.before.Runs)
+	return nil
+}
+
+func has(g *dag.Graph, id dag.ID) bool {
+	_, ok := g.Index(id)
+	return ok
+}
+
+// with returns the graph with what was asked for outside of it.
+func (d *decision) with(g *dag.Graph) *dag.Graph {
+	list := slices.Collect(g.Scenarios())
+	for _, id := range d.alone {
+		if !has(g, id) && d.byName[string(id)] != nil {
+			list = append(list, dag.Scenario{ID: id, Optional: true})
+		}
+	}
+	if len(list) == g.Len() {
+		return g
+	}
+	extended, err := dag.New(list...)
+	if err != nil { // a scenario without edges makes no mistake
+		return g
+	}
+	return extended
+}
+
+// asked returns the one scenario that the label of a rerun names.
+func (d *decision) asked() (dag.ID, bool) {
+	value, ok := d.o.find(d.Snapshot.Labels, Keys.rerun)
+	return dag.ID(value), ok && value != "" && value != rerunAll
+}
+
+// observe takes the PipelineRuns into account, and what was refused or can never be there.
+func (d *decision) observe() {
+	d.observed = make(map[scheduler.Ref]*observation, len(d.PipelineRuns))
+	d.names = make(map[string]bool, len(d.PipelineRuns))
+	d.unmade = map[scheduler.Ref]string{}
+	for i := range d.PipelineRuns {
+		d.names[d.PipelineRuns[i].Name] = true
+	}
+	for i := range d.PipelineRuns {
+		run := &d.PipelineRuns[i]
+		ref, ok := d.refOf(run)
+		if !ok {
+			continue
+		}
+		r := d.o.judge(run, d.tasks, d.now)
+		d.observed[ref] = &observation{run, r}
+		_, forced := d.o.find(run.Annotations, Keys.forced)
+		basis, _ := d.o.find(run.Annotations, Keys.basis)
+		d.machine.Observe(scheduler.Event{Ref: ref, Phase: r.Phase, Basis: parseBasis(basis), Forced: forced})
+	}
+	for _, ref := range d.live() {
+		switch reason, refused := d.Refused[d.nameOf(ref)]; {
+		case d.observed[ref] != nil:
+			d.wake(d.observed[ref].result.Wake)
+		case refused:
+			d.fail(ref, "its PipelineRun was refused: "+reason)
+		case d.byName[string(ref.ID)] == nil: // nobody can create it any more
+			d.machine.Observe(scheduler.Finished(ref, scheduler.PhaseStopped))
+		}
+	}
+}
+
+// wake keeps the earliest time at which an answer changes.
+func (d *decision) wake(at time.Time) {
+	if !at.IsZero() && (d.plan.Wake.IsZero() || at.Before(d.plan.Wake)) {
+		d.plan.Wake = at
+	}
+}
+
+// refOf returns the run that a PipelineRun is: by its name, or, of one that others created, by the name in the status
+// annotation. Others, of other Snapshots and copies of ours, are none.
+func (d *decision) refOf(run *PipelineRun) (scheduler.Ref, bool) {
+	scenario, ok := d.o.find(run.Labels, Keys.scenario)
+	if !ok || scenario == "" || !d.o.is(run.Labels, Keys.snapshot, d.Snapshot.Name) {
+		return scheduler.Ref{}, false
+	}
+	if n, ok := numberOf(d.Snapshot.Meta, scenario, run.Name); ok {
+		return refOf(scenario, n), true
+	}
+	first := refOf(scenario, 1)
+	return first, d.statuses[scenario].RunName == run.Name && !d.names[RunName(d.Snapshot.Meta, first)]
+}
+
+// nameOf returns the name of the PipelineRun of a run: that of the one there is, and of one that others created the name in
+// the status annotation.
+func (d *decision) nameOf(ref scheduler.Ref) string {
+	if seen := d.observed[ref]; seen != nil {
+		return seen.run.Name
+	}
+	scenario := string(ref.ID)
+	if name := d.statuses[scenario].RunName; ref.Run == 1 && name != "" && d.before.Runs[ref.ID].Phase.Over() {
+		if _, ours := numberOf(d.Snapshot.Meta, scenario, name); !ours {
+			return name
+		}
+	}
+	return RunName(d.Snapshot.Meta, ref)
+}
+
+// live returns the runs that are live, by scenario.
+func (d *decision) live() (refs []scheduler.Ref) {
+	for id, st := range d.machine.Snapshot() {
+		if st.Run > 0 && st.Phase == scheduler.PhaseRunning {
+			refs = append(refs, scheduler.Ref{ID: id, Run: st.Run})
+		}
+	}
+	slices.SortFunc(refs, func(a, b scheduler.Ref) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return refs
+}
+
+// fail ends a run that cannot be created.
+func (d *decision) fail(ref scheduler.Ref, why string) {
+	d.machine.Observe(scheduler.Finished(ref, scheduler.PhaseFailed))
+	d.unmade[ref] = shorten(why)
+}
+
+// supersede cancels everything when a newer Snapshot took the place of this one, once, and afterwards what came new.
+func (d *decision) supersede() {
+	if !d.Superseded {
+		return
+	}
+	for id := range d.plan.Graph.All() {
+		if newest := d.machine.Newest(id); !d.before.Superseded || newest.Run == 0 {
+			d.machine.Observe(scheduler.Cancel(newest))
+		}
+	}
+}
+
+// rerunAll is the value of the label that asks for a rerun of everything.
+const rerunAll = "all"
+
+// rerun honours the label of a rerun, which goes with the same write that keeps the request.
+func (d *decision) rerun() {
+	value, ok := d.o.find(d.Snapshot.Labels, Keys.rerun)
+	if !ok {
+		return
+	}
+	events, err := Requests(value, d.plan.Graph, d.machine.Newest, d.alone)
+	if err != nil {
+		d.plan.Problems = append(d.plan.Problems, err)
+	}
+	for _, e := range events {
+		d.machine.Observe(e)
+	}
+}
+
+// Requests returns what the value of the label of a rerun asks for: "all" a rerun of every scenario of the graph but of
+// those that stand alone, a name a forced run of that scenario: one that starts although a parent failed, as Konflux'
+// documentation promises, and waits for parents that are not yet done. The error is an *[UnknownScenarioError].
+func Requests(value string, g *dag.Graph, newest func(dag.ID) scheduler.Ref, alone []dag.ID) ([]scheduler.Event, error) {
+	id := dag.ID(value)
+	if value != rerunAll {
+		if !has(g, id) {
+			return nil, &UnknownScenarioError{value, "the label of a rerun"}
+		}
+		return []scheduler.Event{scheduler.Force(newest(id))}, nil
+	}
+	var events []scheduler.Event
+	for id := range g.All() {
+		if !slices.Contains(alone, id) {
+			events = append(events, scheduler.Rerun(newest(id)))
+		}
+	}
+	return events, nil
+}
+
+// start takes every start as done: it is written before it is carried out. A scenario that the cluster holds to be invalid
+// cannot be started, and its run fails.
+func (d *decision) start() {
+	for i, do := range d.machine.Todo() {
+		if do != scheduler.Start {
+			continue
+		}
+		a := d.machine.ActionAt(i)
+		d.machine.Observe(scheduler.Started(a))
+		if why, ok := d.invalid(a.Ref.ID); ok {
+			d.fail(a.Ref, why)
+		}
+	}
+}
+
+func (d *decision) invalid(id dag.ID) (why string, ok bool) {
+	for _, c := range d.byName[string(id)].Status.Conditions {
+		if c.Type == "IntegrationTestScenarioValid" && c.Status == "False" {
+			return "the IntegrationTestScenario is invalid: " + c.Message, true
+		}
+	}
+	return "", false
+}
+
+// act tells what to create, to cancel and to release.
+func (d *decision) act() {
+	plan := d.machine.Plan()
+	d.plan.Outcome = plan.Outcome
+	stop := map[scheduler.Ref]bool{}
+	for _, a := range plan.Actions {
+		stop[a.Ref] = a.Kind == scheduler.Stop
+	}
+	after := d.machine.Snapshot()
+	for _, ref := range d.live() {
+		if d.observed[ref] == nil {
+			d.create(ref, after[ref.ID], stop[ref])
+		}
+	}
+	for ref, seen := range d.observed {
+		st := after[ref.ID]
+		ended := st.Run > ref.Run || st.Run == ref.Run && st.Phase.Over()
+		if (stop[ref] || ended) && !seen.run.over() && seen.run.Spec.Status == "" {
+			d.plan.Cancel = append(d.plan.Cancel, Cancellation{seen.run.Name, cancelStatus, map[string]string{d.o.Keys.stopped(): "true"}})
+		}
+		if d.kept(ref) && (seen.run.over() || seen.run.DeletionTimestamp != nil) && d.holds(seen.run) {
+			d.plan.Release = append(d.plan.Release, seen.run.Name)
+		}
+	}
+	slices.SortFunc(d.plan.Create, func(a, b PipelineRun) int { return d.compare(a, b) })
+	slices.SortFunc(d.plan.Cancel, func(a, b Cancellation) int { return strings.Compare(a.Name, b.Name) })
+	slices.Sort(d.plan.Release)
+}
+
+func (d *decision) compare(a, b PipelineRun) int {
+	i, _ := d.plan.Graph.Index(dag.ID(a.Labels[d.o.Keys.scenario()]))
+	j, _ := d.plan.Graph.Index(dag.ID(b.Labels[d.o.Keys.scenario()]))
+	return cmp.Or(cmp.Compare(i, j), strings.Compare(a.Name, b.Name))
+}
+
+// kept reports whether the end of a run is in the state that was read.
+func (d *decision) kept(ref scheduler.Ref) bool {
+	st := d.before.Runs[ref.ID]
+	_, written := d.o.find(d.Snapshot.Annotations, Keys.state)
+	return written && (st.Run > ref.Run || st.Run == ref.Run && st.Phase.Over())
+}
+
+func (d *decision) holds(run *PipelineRun) bool {
+	return slices.ContainsFunc(d.o.all(), func(k Keys) bool { return slices.Contains(run.Finalizers, k.finalizer()) })
+}
+
+// create makes the PipelineRun of a run that is in the state and not there. A run that is to be stopped is created all the
+// same, and canceled from the start, so that its name is taken: another controller may be about to create it.
+func (d *decision) create(ref scheduler.Ref, st scheduler.Status, stop bool) {
+	name := d.nameOf(ref)
+	if d.names[name] {
+		d.plan.Problems = append(d.plan.Problems, &TakenNameError{name, ref})
+		return
+	}
+	run := d.pipelineRun(name, d.byName[string(ref.ID)])
+	if len(st.Basis) > 0 {
+		run.Annotations[d.o.Keys.basis()] = formatBasis(st.Basis)
+	}
+	if st.Forced {
+		run.Annotations[d.o.Keys.forced()] = "true"
+	}
+	if stop {
+		run.Annotations[d.o.Keys.stopped()] = "true"
+		run.Spec.Status = "Cancelled"
+	}
+	d.plan.Create = append(d.plan.Create, run)
+}
+
+// formatBasis writes what a run stands on: "build#1,lint#2". Names of scenarios hold no comma.
+func formatBasis(basis []scheduler.Ref) string {
+	names := make([]string, len(basis))
+	for i, r := range basis {
+		names[i] = r.String()
+	}
+	return strings.Join(names, ",")
+}
+
+// parseBasis reads what formatBasis wrote. What is no run is passed over: then the run stands on less, and starts again.
+func parseBasis(text string) (basis []scheduler.Ref) {
+	for name := range strings.SplitSeq(text, ",") {
+		if ref, err := scheduler.ParseRef(name); err == nil {
+			basis = append(basis, ref)
+		}
+	}
+	return basis
+}
+
+// write tells what to write into the Snapshot.
+func (d *decision) write() error {
+	d.plan.State = State{Runs: d.machine.Snapshot(), Alone: d.alone, Superseded: d.Superseded}
+	state, err := d.plan.State.Format()
+	if err != nil {
+		return err
+	}
+	statuses, err := FormatStatuses(d.report())
+	if err != nil {
+		return err
+	}
+	u := &d.plan.Update
+	u.Annotations = map[string]string{}
+	d.set(d.o.Keys.state(), state)
+	d.set(d.o.Keys.status(), statuses)
+	for _, k := range d.o.Older {
+		for key, now := range map[string]string{k.status(): d.o.Keys.status(), k.state(): d.o.Keys.state()} {
+			if _, ok := d.Snapshot.Annotations[key]; ok && key != now {
+				u.RemoveAnnotations = append(u.RemoveAnnotations, key)
+			}
+		}
+	}
+	for _, k := range d.o.all() {
+		if _, ok := d.Snapshot.Labels[k.rerun()]; ok {
+			u.RemoveLabels = append(u.RemoveLabels, k.rerun())
+		}
+	}
+	slices.Sort(u.RemoveAnnotations)
+	u.RemoveAnnotations = slices.Compact(u.RemoveAnnotations)
+	slices.Sort(u.RemoveLabels)
+	u.RemoveLabels = slices.Compact(u.RemoveLabels)
+	return d.sizes(len(state))
+}
+
+// set writes an annotation that is not there yet. Where nothing is tested and nothing was said, nothing is written.
+func (d *decision) set(key, value string) {
+	old, ok := d.Snapshot.Annotations[key]
+	if ok && old == value || !ok && len(d.plan.Scenarios) == 0 && len(d.plan.State.Runs) == 0 {
+		return
+	}
+	d.plan.Update.Annotations[key] = value
+}
+
+// sizes reports annotations that would be too large.
+func (d *decision) sizes(state int) error {
+	var err error
+	if state > d.o.StateBytes {
+		err = &SizeError{d.o.Keys.state(), state, d.o.StateBytes}
+	}
+	all := maps.Clone(d.Snapshot.Annotations)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, d.plan.Update.Annotations)
+	for _, key := range d.plan.Update.RemoveAnnotations {
+		delete(all, key)
+	}
+	total := 0
+	for key, value := range all {
+		total += len(key) + len(value)
+	}
+	if total > maxAnnotations {
+		err = errors.Join(err, &SizeError{"", total, maxAnnotations})
+	}
+	return err
+}

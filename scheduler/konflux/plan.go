@@ -1,0 +1,94 @@
+package konflux
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+)
+
+// A Plan is what to do now about one Snapshot, and what is to be said of it. It is carried out in this order:
+//
+//  1. Update: write it in one request with the resourceVersion of the Snapshot that was read. If the API server answers
+//     with a conflict, drop the plan and begin anew. Send it even if it changes nothing when something is to be created: the
+//     answer tells whether what was read is still true.
+//  2. Create and Cancel, in any order. That something exists already, or is gone, is success. What fails otherwise is
+//     planned again by the next call; what can never be created is told to it in Objects.Refused.
+//  3. Release.
+//
+// A controller may die between any two of these requests: the next call plans what is left.
+type Plan struct {
+	Update  Update
+	Create  []PipelineRun // in canonical order of their scenarios, then by name
+	Cancel  []Cancellation
+	Release []string // names of PipelineRuns whose end is kept, so that the finalizer that holds them can go; sorted
+
+	Outcome   scheduler.Outcome // of the scenarios that are not optional; pending as long as anything could still start
+	Scenarios []Conclusion      // in canonical order
+	Graph     *dag.Graph
+	State     State
+
+	// Wake is when to call again if nothing happens until then: a run is waited for, for so long and no longer. It is zero if
+	// nothing is.
+	Wake time.Time
+
+	// Problems are what does not keep the rest from going on: a *UnknownScenarioError for the label of a rerun, a
+	// *TakenNameError, a *StatusError for a status annotation that could not be read and is written anew.
+	Problems []error
+}
+
+// An Update is what to write into the metadata of the Snapshot. It is one request.
+type Update struct {
+	Annotations       map[string]string // to set
+	RemoveAnnotations []string          // sorted
+	RemoveLabels      []string          // sorted
+}
+
+// IsZero reports whether there is nothing to change.
+func (u Update) IsZero() bool {
+	return len(u.Annotations) == 0 && len(u.RemoveAnnotations) == 0 && len(u.RemoveLabels) == 0
+}
+
+// A Cancellation asks for the end of a PipelineRun. Status and annotations are to be written in one request: the annotation
+// tells that a plan stopped the run, and not a person.
+type Cancellation struct {
+	Name        string
+	Status      string            // for spec.status
+	Annotations map[string]string // to set
+}
+
+// cancelStatus lets the tasks under finally do their work, as the integration-service does.
+const cancelStatus = "CancelledRunFinally"
+
+// A Conclusion is what the rules conclude for a scenario, and what the status annotation says of it.
+type Conclusion struct {
+	Verdict     scheduler.Verdict
+	Explanation string // a sentence for people
+	Status      ScenarioStatus
+}
+
+// A TakenNameError reports a run that cannot be created, since a PipelineRun of its name is something else: it lacks the
+// labels that tell its scenario and Snapshot. Delete it.
+type TakenNameError struct {
+	Name string
+	Run  scheduler.Ref
+}
+
+func (e *TakenNameError) Error() string {
+	return fmt.Sprintf("konflux: cannot create %s for %s: a PipelineRun of this name is there and has not its labels; delete it", e.Name, e.Run)
+}
+
+// A SizeError reports an annotation that would be too large. Nothing is planned then.
+type SizeError struct {
+	Annotation string // key; empty if it is about all of them together
+	Bytes      int
+	Limit      int
+}
+
+func (e *SizeError) Error() string {
+	if e.Annotation == "" {
+		return fmt.Sprintf("konflux: the annotations of the Snapshot would have %d bytes; Kubernetes allows %d: remove some, or test fewer scenarios with one Snapshot", e.Bytes, e.Limit)
+	}
+	return fmt.Sprintf("konflux: the annotation %s would have %d bytes; StateBytes allows %d: raise it, or test fewer scenarios with one Snapshot", e.Annotation, e.Bytes, e.Limit)
+}
