@@ -22,7 +22,7 @@ const root = "../.."
 // controllers and into tests of other schedulers.
 func TestDependencies(t *testing.T) {
 	forbidden := regexp.MustCompile(`^(net/http|.*k8s\.io/.*|github\.com/(sigstore|tektoncd|google/go-containerregistry)/.*)$`)
-	for _, pkg := range []string{"./dag", "./dag/dagfile", "./scheduler", "./scheduler/process"} {
+	for _, pkg := range []string{"./dag", "./dag/dagfile", "./scheduler", "./scheduler/process", "./scheduler/konflux"} {
 		deps := goList(t, "-deps", pkg)
 		if len(deps) < 10 {
 			t.Fatalf("go list -deps %s lists %d packages", pkg, len(deps))

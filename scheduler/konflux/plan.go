@@ -38,6 +38,14 @@ type Plan struct {
 	Problems []error
 }
 
+// Done reports that the tests are over and nothing is left to do: the outcome is final, and what was found is written and
+// released. A controller then marks the Snapshot as finished, and leaves it alone until somebody sets the label of a rerun.
+// It does well to: Next looks at the graph of today, and would start on every old Snapshot a scenario that is new, and one
+// that waits for a new parent.
+func (p *Plan) Done() bool {
+	return p.Outcome != scheduler.OutcomePending && p.Update.IsZero() && len(p.Create)+len(p.Cancel)+len(p.Release) == 0
+}
+
 // An Update is what to write into the metadata of the Snapshot. It is one request.
 type Update struct {
 	Annotations       map[string]string // to set
