@@ -49,6 +49,7 @@ type decision struct {
 	statuses map[string]ScenarioStatus // as read, by scenario
 	before   State                     // as read
 	alone    []dag.ID
+	base     *dag.Graph // without what stands alone
 	machine  *scheduler.Machine
 
 	observed map[scheduler.Ref]*observation
@@ -94,7 +95,7 @@ func (d *decision) read() error {
 	if id, ok := d.asked(); ok && d.byName[string(id)] != nil && !has(g, id) {
 		d.alone = sortedIDs(append(d.alone, id))
 	}
-	d.plan.Graph = d.with(g)
+	d.base, d.plan.Graph = g, d.with(g)
 	d.machine = scheduler.NewMachine(d.plan.Graph, d.before.Runs)
 	return nil
 }
@@ -120,12 +121,6 @@ func (d *decision) with(g *dag.Graph) *dag.Graph {
 		return g
 	}
 	return extended
-}
-
-// asked returns the one scenario that the label of a rerun names.
-func (d *decision) asked() (dag.ID, bool) {
-	value, ok := d.o.find(d.Snapshot.Labels, Keys.rerun)
-	return dag.ID(value), ok && value != "" && value != rerunAll
 }
 
 // observe takes the PipelineRuns into account, and what was refused or can never be there.
@@ -223,44 +218,6 @@ func (d *decision) supersede() {
 			d.machine.Observe(scheduler.Cancel(newest))
 		}
 	}
-}
-
-// rerunAll is the value of the label that asks for a rerun of everything.
-const rerunAll = "all"
-
-// rerun honours the label of a rerun, which goes with the same write that keeps the request.
-func (d *decision) rerun() {
-	value, ok := d.o.find(d.Snapshot.Labels, Keys.rerun)
-	if !ok {
-		return
-	}
-	events, err := Requests(value, d.plan.Graph, d.machine.Newest, d.alone)
-	if err != nil {
-		d.plan.Problems = append(d.plan.Problems, err)
-	}
-	for _, e := range events {
-		d.machine.Observe(e)
-	}
-}
-
-// Requests returns what the value of the label of a rerun asks for: "all" a rerun of every scenario of the graph but of
-// those that stand alone, a name a forced run of that scenario: one that starts although a parent failed, as Konflux'
-// documentation promises, and waits for parents that are not yet done. The error is an *[UnknownScenarioError].
-func Requests(value string, g *dag.Graph, newest func(dag.ID) scheduler.Ref, alone []dag.ID) ([]scheduler.Event, error) {
-	id := dag.ID(value)
-	if value != rerunAll {
-		if !has(g, id) {
-			return nil, &UnknownScenarioError{value, "the label of a rerun"}
-		}
-		return []scheduler.Event{scheduler.Force(newest(id))}, nil
-	}
-	var events []scheduler.Event
-	for id := range g.All() {
-		if !slices.Contains(alone, id) {
-			events = append(events, scheduler.Rerun(newest(id)))
-		}
-	}
-	return events, nil
 }
 
 // start takes every start as done: it is written before it is carried out. A scenario that the cluster holds to be invalid
