@@ -98,7 +98,7 @@
 //	if err != nil {
 //		return err // names what is wrong, and nothing was done
 //	}
-//	if !plan.Update.IsZero() || len(plan.Create) > 0 {
+//	if !plan.Update.IsZero() || len(plan.Create)+len(plan.Cancel) > 0 {
 //		if err := patchMetadata(snapshot, plan.Update); err != nil { // with the resourceVersion of snapshot
 //			return err // on a conflict too: begin anew
 //		}

@@ -11,8 +11,8 @@ import (
 // A Plan is what to do now about one Snapshot, and what is to be said of it. It is carried out in this order:
 //
 //  1. Update: write it in one request with the resourceVersion of the Snapshot that was read. If the API server answers
-//     with a conflict, drop the plan and begin anew. Send it even if it changes nothing when something is to be created: the
-//     answer tells whether what was read is still true.
+//     with a conflict, drop the plan and begin anew. Send it even if it changes nothing when something is to be created or
+//     canceled: the answer tells whether what was read is still true.
 //  2. Create and Cancel, in any order. That something exists already, or is gone, is success. What fails otherwise is
 //     planned again by the next call; what can never be created is told to it in Objects.Refused.
 //  3. Release.
