@@ -83,14 +83,14 @@ func (d *decision) tellRun(s *ScenarioStatus, st scheduler.Status) {
 	if seen != nil && !seen.result.Ended.IsZero() {
 		s.Completed = seen.result.Ended
 	}
-	s.Status, s.Details = d.told(ref, st.Phase, s.RunName)
+	s.Status, s.Details = d.told(ref, st.Phase)
 	if s.Status == InProgress {
 		s.Completed = time.Time{}
 	}
 }
 
 // told says what a run comes to: what its PipelineRun says, if it is there and in that phase.
-func (d *decision) told(ref scheduler.Ref, phase scheduler.Phase, name string) (Status, string) {
+func (d *decision) told(ref scheduler.Ref, phase scheduler.Phase) (Status, string) {
 	if why, ok := d.unmade[ref]; ok {
 		return TestInvalid, why
 	}
@@ -99,13 +99,13 @@ func (d *decision) told(ref scheduler.Ref, phase scheduler.Phase, name string) (
 	}
 	switch phase {
 	case scheduler.PhaseRunning:
-		return InProgress, name + " was started"
+		return InProgress, "started"
 	case scheduler.PhasePassed:
-		return TestPassed, name + " passed"
+		return TestPassed, "passed"
 	case scheduler.PhaseFailed:
-		return TestFail, name + " failed"
+		return TestFail, "failed"
 	}
-	return TestFail, canceledPrefix + name + " was canceled"
+	return TestFail, canceledPrefix + "from outside"
 }
 
 // tellsOf reports whether an entry says that a run ended in a phase.

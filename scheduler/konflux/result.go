@@ -55,9 +55,9 @@ func (o *Options) judge(run *PipelineRun, tasks map[string]*TaskRun, now time.Ti
 	c := run.succeeded()
 	if c.Status != "True" && c.Status != "False" {
 		if run.DeletionTimestamp != nil {
-			return o.over(run, Result{Phase: scheduler.PhaseCanceled, Status: Deleted, Details: run.Name + " was deleted before it was over"}, *run.DeletionTimestamp)
+			return o.over(run, Result{Phase: scheduler.PhaseCanceled, Status: Deleted, Details: "deleted before it was over"}, *run.DeletionTimestamp)
 		}
-		return Result{Phase: scheduler.PhaseRunning, Status: InProgress, Details: run.Name + " was started"}
+		return Result{Phase: scheduler.PhaseRunning, Status: InProgress, Details: "started"}
 	}
 	ended := now
 	if run.Status.CompletionTime != nil {
@@ -66,11 +66,11 @@ func (o *Options) judge(run *PipelineRun, tasks map[string]*TaskRun, now time.Ti
 	until := ended.Add(o.Patience)
 	r, missing := o.outcome(run, c, tasks)
 	if missing > 0 && now.Before(until) && run.Status.CompletionTime != nil {
-		return waitFor(run, fmt.Sprintf("%d of its %d TaskRuns", missing, len(run.Status.ChildReferences)), until)
+		return waitFor(fmt.Sprintf("%d of its %d TaskRuns", missing, len(run.Status.ChildReferences)), until)
 	}
 	if _, signed := run.Annotations[chainsSigned]; o.Signed && !signed {
 		if now.Before(until) && run.Status.CompletionTime != nil {
-			return waitFor(run, "the signature of Tekton Chains", until)
+			return waitFor("the signature of Tekton Chains", until)
 		}
 		r.Details += fmt.Sprintf("; Tekton Chains did not sign it within %v", o.Patience)
 	}
@@ -79,8 +79,8 @@ func (o *Options) judge(run *PipelineRun, tasks map[string]*TaskRun, now time.Ti
 
 // waitFor is a run that is over and counts as running. One whose end has no time is not waited for: nobody could say for
 // how long.
-func waitFor(run *PipelineRun, what string, until time.Time) Result {
-	return Result{Phase: scheduler.PhaseRunning, Status: InProgress, Details: fmt.Sprintf("%s is over and waits for %s", run.Name, what), Wake: until}
+func waitFor(what string, until time.Time) Result {
+	return Result{Phase: scheduler.PhaseRunning, Status: InProgress, Details: "over, and waits for " + what, Wake: until}
 }
 
 // over turns what was canceled by a plan into that.
@@ -124,7 +124,7 @@ func (o *Options) outcome(run *PipelineRun, c Condition, tasks map[string]*TaskR
 	}
 	if missing > 0 {
 		return Result{Phase: scheduler.PhaseFailed, Status: TestInvalid,
-			Details: fmt.Sprintf("%s names %d TaskRuns, of which %d are not there", run.Name, len(run.Status.ChildReferences), missing)}, missing
+			Details: fmt.Sprintf("%d TaskRuns are named, and %d of them are not there", len(run.Status.ChildReferences), missing)}, missing
 	}
 	return o.total(run, outputs), 0
 }
@@ -138,9 +138,9 @@ func failed(run *PipelineRun, c Condition) Result {
 	why = shorten(why)
 	switch c.Reason {
 	case "Cancelled", "CancelledRunFinally", "StoppedRunFinally":
-		return Result{Phase: scheduler.PhaseCanceled, Status: TestFail, Details: canceledPrefix + run.Name + " was canceled: " + why}
+		return Result{Phase: scheduler.PhaseCanceled, Status: TestFail, Details: canceledPrefix + why}
 	}
-	return Result{Phase: scheduler.PhaseFailed, Status: TestFail, Details: run.Name + " failed: " + why}
+	return Result{Phase: scheduler.PhaseFailed, Status: TestFail, Details: "failed: " + why}
 }
 
 const maxWhy = 200 // bytes of a reason in details
@@ -175,11 +175,11 @@ func (o *Options) total(run *PipelineRun, outputs []taskOutput) Result {
 	}
 	switch {
 	case len(bad) > 0:
-		return Result{Phase: scheduler.PhaseFailed, Status: TestFail, Details: run.Name + " failed: " + shorten(strings.Join(bad, "; "))}
+		return Result{Phase: scheduler.PhaseFailed, Status: TestFail, Details: "failed: " + shorten(strings.Join(bad, "; "))}
 	case len(warned) > 0 && !o.PlainPass:
-		return Result{Phase: scheduler.PhasePassed, Status: TestWarning, Details: run.Name + " passed with warnings: " + shorten(strings.Join(warned, ", "))}
+		return Result{Phase: scheduler.PhasePassed, Status: TestWarning, Details: "passed with warnings: " + shorten(strings.Join(warned, ", "))}
 	}
-	return Result{Phase: scheduler.PhasePassed, Status: TestPassed, Details: run.Name + " passed"}
+	return Result{Phase: scheduler.PhasePassed, Status: TestPassed, Details: "passed"}
 }
 
 // readOutput reads the first result of a task that tells of a test.
