@@ -1,0 +1,185 @@
+package konflux_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/konflux"
+)
+
+// Two controllers with caches that lag, faults between any two requests, and people who do what they like: no run is lost
+// and none is carried out twice, and what comes of it is what scheduler.Next says of the facts.
+func TestHistories(t *testing.T) {
+	told := map[string]int{}
+	histories := 0
+	rapid.Check(t, func(t *rapid.T) {
+		c := newCluster(t)
+		a := &controller{c: c, refused: map[string]string{}}
+		b := &controller{c: c, refused: map[string]string{}}
+		pending := func(name string) bool { return slices.Contains(a.creating, name) || slices.Contains(b.creating, name) }
+		for range 20 + c.pick(80) {
+			switch c.pick(5) {
+			case 0, 1:
+				a.step(true)
+			case 2, 3:
+				b.step(true)
+			default:
+				c.act(pending)
+			}
+		}
+		c.rest(a, b)
+		c.merges()
+		histories++
+		for what, n := range c.told {
+			told[what] += n
+		}
+	})
+	t.Logf("%d histories: %v", histories, told)
+	if histories < 50 {
+		return
+	}
+	for _, what := range []string{"created", "canceled", "conflicts", "crashes", "stale", "answers lost", "refused", "found", "pruned", "superseded", "labels", "edits", "meddled"} {
+		if told[what] < histories/20 {
+			t.Errorf("%s: only %d times in %d histories", what, told[what], histories)
+		}
+	}
+}
+
+// rest lets everything come to an end, and looks at what came of it.
+func (c *cluster) rest(a, b *controller) {
+	rounds := 20 * (len(c.world().scenarios) + 10)
+	for range rounds {
+		c.settle()
+		quiet := true
+		for _, k := range []*controller{a, b} {
+			k.drop()
+			k.refresh(true)
+			p := k.plan()
+			quiet = quiet && len(k.requests) == 0 && p.Outcome != scheduler.OutcomePending
+			for len(k.requests) > 0 {
+				k.step(false)
+			}
+		}
+		if quiet {
+			c.judge(a)
+			c.judge(b)
+			return
+		}
+	}
+	c.t.Fatalf("no rest after %d rounds: %v", rounds, c.world().snapshot.Annotations)
+}
+
+// settle ends all runs, and lets time pass.
+func (c *cluster) settle() {
+	for {
+		run, ok := c.some(func(r konflux.PipelineRun) bool { return !over(r) })
+		if !ok {
+			break
+		}
+		c.end(run)
+	}
+	for len(c.late) > 0 {
+		c.lateTask()
+	}
+	c.now = c.now.Add(10 * time.Minute)
+}
+
+var equal = cmp.Options{cmpopts.EquateEmpty(), cmp.AllowUnexported(konflux.ScenarioStatus{}), cmpopts.IgnoreFields(konflux.Plan{}, "Graph")}
+
+// judge looks at what is at rest.
+func (c *cluster) judge(k *controller) {
+	objects, _ := k.objects()
+	p, err := konflux.Next(objects, c.o, c.now)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	again, _ := konflux.Next(objects, c.o, c.now)
+	if diff := cmp.Diff(p, again, equal); diff != "" {
+		c.t.Fatalf("asked again, it says otherwise: %s", diff)
+	}
+	if !p.Done() {
+		c.t.Fatalf("at rest, and not done: %+v", p)
+	}
+	if _, asked := c.world().snapshot.Labels[testPrefix+"/run"]; asked {
+		c.t.Fatal("the label is still there")
+	}
+	facts := c.facts()
+	want := scheduler.Conclude(p.Graph, facts)
+	for i, s := range p.Scenarios {
+		if s.Verdict != want[i].Verdict || !s.Verdict.Final() {
+			c.t.Errorf("%s is %v, want %v: %s", s.Status.Scenario, s.Verdict, want[i].Verdict, s.Explanation)
+		}
+		c.reported(s)
+	}
+	if next := scheduler.Next(p.Graph, facts); next.Outcome != p.Outcome || len(next.Actions) > 0 {
+		c.t.Errorf("got %v, want %v, and nothing to do: %v", p.Outcome, next.Outcome, next.Actions)
+	}
+	for name, run := range c.world().runs {
+		if len(run.Finalizers) > 0 {
+			c.t.Errorf("%s is held for ever", name)
+		}
+	}
+}
+
+// facts is what is true: what people asked for, as it was kept, and of each scenario its newest run, with an end that it
+// really had.
+func (c *cluster) facts() scheduler.Snapshot {
+	facts := scheduler.Snapshot{}
+	for id, st := range c.state().Runs {
+		newest := 0
+		for _, ref := range c.created {
+			if ref.ID == id {
+				newest = max(newest, ref.Run)
+			}
+		}
+		if newest > st.Run {
+			c.t.Errorf("%s has run %d, and %d is known", id, newest, st.Run)
+		}
+		name := konflux.RunName(c.world().snapshot.Meta, scheduler.Ref{ID: id, Run: st.Run})
+		// What cannot be created any more, and is not seen, counts as stopped: its scenario is gone.
+		lost := st.Phase == scheduler.PhaseStopped && c.gone[string(id)]
+		if st.Run > 0 && !slices.Contains(c.ends[name], st.Phase) && !lost {
+			c.t.Errorf("%s ended as %v, and %v is known", name, c.ends[name], st.Phase)
+		}
+		facts[id] = st
+	}
+	return facts
+}
+
+// reported compares a verdict with what is written of it.
+func (c *cluster) reported(s konflux.Conclusion) {
+	ok := map[scheduler.Verdict][]konflux.Status{
+		scheduler.VerdictPassed:   {konflux.TestPassed, konflux.TestWarning},
+		scheduler.VerdictFailed:   {konflux.TestFail, konflux.TestInvalid},
+		scheduler.VerdictCanceled: {konflux.TestFail, konflux.Deleted},
+	}
+	if !slices.Contains(ok[s.Verdict], s.Status.Status) || s.Status.Completed.IsZero() {
+		c.t.Errorf("%s is %v, and written as %+v", s.Status.Scenario, s.Verdict, s.Status)
+	}
+}
+
+// merges joins states that were written. An older one adds nothing to what a newer one knows.
+func (c *cluster) merges() {
+	if len(c.states) < 2 {
+		return
+	}
+	newest := c.states[len(c.states)-1]
+	x, y := c.states[c.pick(len(c.states))], c.states[c.pick(len(c.states))]
+	if diff := cmp.Diff(x.Merge(y), y.Merge(x), cmpopts.EquateEmpty()); diff != "" {
+		c.t.Errorf("not commutative: %s", diff)
+	}
+	if diff := cmp.Diff(x.Merge(y).Merge(newest), x.Merge(y.Merge(newest)), cmpopts.EquateEmpty()); diff != "" {
+		c.t.Errorf("not associative: %s", diff)
+	}
+	merged := newest.Merge(x)
+	merged.Superseded = newest.Superseded
+	if diff := cmp.Diff(newest, merged, cmpopts.EquateEmpty()); diff != "" {
+		c.t.Errorf("an older state adds something: %s", diff)
+	}
+}
