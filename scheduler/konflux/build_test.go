@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/dag/dagfile"
@@ -247,3 +248,6 @@ type reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
 }
+
+// emptyIsNil compares without the difference between no list and an empty one.
+var emptyIsNil = cmpopts.EquateEmpty()

@@ -1,0 +1,262 @@
+package konflux_test
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/schedulertest"
+)
+
+const goldenState = `{"version":1,"runs":{"version":1,"scenarios":[{"id":"build","run":1,"phase":"passed"},{"id":"scan","run":2,"phase":"running","on":[0,1]}]},"alone":["lint","unit"],"superseded":true}`
+
+var golden = konflux.State{
+	Runs: scheduler.Snapshot{
+		"build": {Run: 1, Phase: scheduler.PhasePassed},
+		"scan":  {Run: 2, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{{ID: "build", Run: 1}}},
+	},
+	Alone: []dag.ID{"lint", "unit"}, Superseded: true,
+}
+
+func TestState(t *testing.T) {
+	got, err := konflux.ParseState(goldenState)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "state", got, golden)
+	for name, s := range map[string]konflux.State{
+		"as read":       got,
+		"alone in mess": {Runs: golden.Runs, Alone: []dag.ID{"unit", "", "lint", "unit"}, Superseded: true},
+	} {
+		if text, err := s.Format(); err != nil || text != goldenState {
+			t.Errorf("%s: got %s, %v", name, text, err)
+		}
+	}
+	for in, want := range map[string]string{
+		`{"version":1,"runs":{"version":1,"scenarios":[]}}`:                                                       `{"version":1,"runs":{"version":1,"scenarios":[]}}`,
+		`{"version":1,"runs":{"version":1,"scenarios":[],"x":1},"y":{},"alone":null,"superseded":false}`:          `{"version":1,"runs":{"version":1,"scenarios":[]}}`,
+		` {"alone":["b","","a","b"],"runs":{"scenarios":[{"id":"a","zz":[]}],"version":1},"version":1,"new":[1]}`: `{"version":1,"runs":{"version":1,"scenarios":[]},"alone":["a","b"]}`,
+	} {
+		s, err := konflux.ParseState(in)
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+			continue
+		}
+		if got, err := s.Format(); err != nil || got != want {
+			t.Errorf("%s\ngot  %s, %v\nwant %s", in, got, err, want)
+		}
+	}
+}
+
+func TestStateRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		``:                                 "unexpected EOF",
+		`{`:                                "unexpected EOF",
+		`null`:                             "its version is 0; this release reads version 1",
+		`[]`:                               "cannot unmarshal array",
+		`{}`:                               "its version is 0",
+		`{"version":2,"runs":{}}`:          "its version is 2; this release reads version 1",
+		`{"version":1}`:                    "runs is missing",
+		`{"version":1,"runs":null}`:        "runs is missing",
+		`{"version":1,"runs":{}}`:          "its version is 0",
+		`{"version":1,"runs":[]}`:          "cannot unmarshal array",
+		`{"version":1,"Version":1}`:        `key "Version"`,
+		`{"version":1,"version":1}`:        "given twice",
+		goldenState + "x":                  "more than one JSON value",
+		strings.Repeat(" ", 256<<10) + "x": "it has 262145 bytes; want at most 262144",
+		`{"version":1,"runs":{"version":1,"scenarios":[]},"superseded":"yes"}`:                                            "cannot unmarshal string",
+		`{"version":1,"runs":{"version":1,"scenarios":[]},"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`: "depth over the limit of 64",
+		`{"version":1,"runs":{"version":1,"scenarios":[{"id":"a","run":-1}]}}`:                                            `entry 0, "a"`,
+		`{"version":1,"runs":{"version":3,"scenarios":[]}}`:                                                               "its version is 3",
+	} {
+		s, err := konflux.ParseState(text)
+		var e *konflux.StateError
+		if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), "konflux: state annotation: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.80s: got %v; want a *StateError: %s", text, err, want)
+		}
+		equal(t, "the state beside the error", s, konflux.State{})
+	}
+	var e *scheduler.SnapshotError
+	if _, err := konflux.ParseState(`{"version":1,"runs":{"version":1,"scenarios":[{"id":"a","run":-1}]}}`); !errors.As(err, &e) || e.ID != "a" {
+		t.Errorf("got %v; want the *scheduler.SnapshotError about a in it", err)
+	}
+	if s, err := konflux.ParseState(strings.Repeat(" ", 256<<10-len(goldenState)) + goldenState); err != nil {
+		t.Errorf("256 KiB: %v, %v", s, err)
+	}
+}
+
+func TestFormatStateRefuses(t *testing.T) {
+	for name, runs := range map[string]scheduler.Snapshot{"no name": {"": {Run: 1}}, "negative": {"a": {Run: -1}}} {
+		text, err := konflux.State{Runs: runs}.Format()
+		var e *konflux.StateError
+		if text != "" || !errors.As(err, &e) {
+			t.Errorf("%s: got %q, %v; want a *StateError", name, text, err)
+		}
+	}
+}
+
+// aGraph is some graph; its scenarios are named a, b, c and so on.
+func aGraph(t *rapid.T, most int) *dag.Graph { return schedulertest.Graphs(most).Draw(t, "graph") }
+
+// states draws any states of a graph, also those that no history leads to.
+func states(g *dag.Graph) *rapid.Generator[konflux.State] {
+	return rapid.Custom(func(t *rapid.T) konflux.State {
+		s := konflux.State{Runs: schedulertest.Snapshots(g).Draw(t, "runs"), Superseded: rapid.Bool().Draw(t, "superseded")}
+		for id, st := range s.Runs { // leaves out what no event brings and no annotation holds
+			st.Run, st.Want, st.Cancel = max(st.Run, 0), max(st.Want, 0), max(st.Cancel, 0)
+			if st.Run == 0 {
+				st.Phase, st.Artifacts = scheduler.PhaseNone, nil
+			}
+			st.Force = st.Force && st.Want > st.Run
+			s.Runs[id] = st
+		}
+		for _, id := range []dag.ID{"a", "b", "z"} {
+			if rapid.Bool().Draw(t, "alone") {
+				s.Alone = append(s.Alone, id)
+			}
+		}
+		return s
+	})
+}
+
+// canonical returns the text of a state, which is the same for equal ones.
+func canonical(t interface{ Fatal(...any) }, s konflux.State) string {
+	text, err := s.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestStateRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := states(aGraph(t, 5)).Draw(t, "state")
+		text := canonical(t, s)
+		back, err := konflux.ParseState(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "written again", canonical(t, back), text)
+		mixed := konflux.State{Runs: scheduler.Snapshot{}, Alone: rapid.Permutation(s.Alone).Draw(t, "alone"), Superseded: s.Superseded}
+		for _, id := range rapid.Permutation(slices.Collect(maps.Keys(s.Runs))).Draw(t, "order") {
+			mixed.Runs[id] = s.Runs[id]
+		}
+		equal(t, "an equal state", canonical(t, mixed), text)
+	})
+}
+
+// Merge is a join: the order in which states are merged, and how often, does not matter.
+func TestMerge(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		some := states(aGraph(t, 3))
+		a, b, c := some.Draw(t, "a"), some.Draw(t, "b"), some.Draw(t, "c")
+		before := canonical(t, a) + canonical(t, b)
+		equal(t, "b into a, and a into b", a.Merge(b), b.Merge(a), emptyIsNil)
+		equal(t, "a with b and c, from the left and the right", a.Merge(b).Merge(c), a.Merge(b.Merge(c)), emptyIsNil)
+		equal(t, "a with a", a.Merge(a), a, emptyIsNil)
+		equal(t, "a with b, and again", a.Merge(b).Merge(b), a.Merge(b), emptyIsNil)
+		equal(t, "a with nothing", a.Merge(konflux.State{}), a, emptyIsNil)
+		equal(t, "nothing with a", konflux.State{}.Merge(a), a, emptyIsNil)
+		equal(t, "what was merged", canonical(t, a)+canonical(t, b), before)
+	})
+}
+
+// Of one history, what was known before is known later: merging it in changes nothing.
+func TestMergeOfOneHistory(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := aGraph(t, 4)
+		history := schedulertest.Histories(g).Draw(t, "history")
+		var s konflux.State
+		var past []konflux.State
+		for _, e := range history {
+			past = append(past, s)
+			s.Runs = s.Runs.Observe(e)
+		}
+		for i, earlier := range past {
+			if got, want := canonical(t, s.Merge(earlier)), canonical(t, s); got != want {
+				t.Fatalf("what was known before event %d of %v:\n%s\nmerged into\n%s\nis\n%s", i, history, canonical(t, earlier), want, got)
+			}
+		}
+	})
+}
+
+func TestMergeTable(t *testing.T) {
+	type status = scheduler.Status
+	on := func(refs ...scheduler.Ref) []scheduler.Ref { return refs }
+	one, two, other := scheduler.Ref{ID: "p", Run: 1}, scheduler.Ref{ID: "p", Run: 2}, scheduler.Ref{ID: "q", Run: 1}
+	x, y := scheduler.Artifact{URI: "a", Digest: "x"}, scheduler.Artifact{URI: "a", Digest: "y"}
+	for name, tt := range map[string]struct{ a, b, want status }{
+		"newer run":        {status{Run: 1, Phase: scheduler.PhaseFailed, Forced: true, Basis: on(two, other)}, status{Run: 2, Phase: scheduler.PhaseRunning, Basis: on(one)}, status{Run: 2, Phase: scheduler.PhaseRunning, Basis: on(one)}},
+		"later phase":      {status{Run: 1, Phase: scheduler.PhaseRunning}, status{Run: 1, Phase: scheduler.PhasePassed}, status{Run: 1, Phase: scheduler.PhasePassed}},
+		"failure counts":   {status{Run: 1, Phase: scheduler.PhasePassed}, status{Run: 1, Phase: scheduler.PhaseFailed}, status{Run: 1, Phase: scheduler.PhaseFailed}},
+		"cancel counts":    {status{Run: 1, Phase: scheduler.PhaseFailed}, status{Run: 1, Phase: scheduler.PhaseCanceled}, status{Run: 1, Phase: scheduler.PhaseCanceled}},
+		"forced":           {status{Run: 1, Forced: true}, status{Run: 1}, status{Run: 1, Forced: true}},
+		"newer request":    {status{Want: 2, Force: true}, status{Want: 3}, status{Want: 3}},
+		"forced request":   {status{Want: 3}, status{Want: 3, Force: true}, status{Want: 3, Force: true}},
+		"request honored":  {status{Run: 2, Want: 3, Force: true}, status{Run: 3, Want: 3, Forced: true}, status{Run: 3, Want: 3, Forced: true}},
+		"cancellation":     {status{Cancel: 1, Run: 4}, status{Cancel: 2}, status{Cancel: 2, Run: 4}},
+		"larger basis":     {status{Run: 1, Basis: on(one, other)}, status{Run: 1, Basis: on(two)}, status{Run: 1, Basis: on(one, other)}},
+		"newer basis":      {status{Run: 1, Basis: on(one)}, status{Run: 1, Basis: on(two)}, status{Run: 1, Basis: on(two)}},
+		"later name":       {status{Run: 1, Basis: on(two)}, status{Run: 1, Basis: on(other)}, status{Run: 1, Basis: on(other)}},
+		"artifacts":        {status{Run: 1, Artifacts: []scheduler.Artifact{y}}, status{Run: 1, Artifacts: []scheduler.Artifact{x, y}}, status{Run: 1, Artifacts: []scheduler.Artifact{x, y}}},
+		"of the newer run": {status{Run: 1, Artifacts: []scheduler.Artifact{y}}, status{Run: 2}, status{Run: 2}},
+	} {
+		a, b := konflux.State{Runs: scheduler.Snapshot{"s": tt.a}}, konflux.State{Runs: scheduler.Snapshot{"s": tt.b}}
+		equal(t, name, a.Merge(b).Runs["s"], tt.want)
+		equal(t, name+", the other way", b.Merge(a).Runs["s"], tt.want)
+	}
+	a := konflux.State{Alone: []dag.ID{"b", "a"}}
+	b := konflux.State{Alone: []dag.ID{"c", "a"}, Superseded: true}
+	equal(t, "the rest", a.Merge(b), konflux.State{Runs: scheduler.Snapshot{}, Alone: []dag.ID{"a", "b", "c"}, Superseded: true})
+}
+
+// Of many artifacts Merge keeps as many as a snapshot does, and those that a snapshot would.
+func TestMergeKeepsArtifactsInBounds(t *testing.T) {
+	list := func(from, to int) (all []scheduler.Artifact) {
+		for i := from; i < to; i++ {
+			all = append(all, scheduler.Artifact{URI: "a", Digest: strings.Repeat("x", i+1)})
+		}
+		return all
+	}
+	a := konflux.State{Runs: scheduler.Snapshot{"s": {Run: 1, Artifacts: list(0, 64)}}}
+	b := konflux.State{Runs: scheduler.Snapshot{"s": {Run: 1, Artifacts: list(60, 70)}}}
+	equal(t, "artifacts", a.Merge(b).Runs["s"].Artifacts, list(0, 64))
+	canonical(t, a.Merge(b))
+}
+
+// Whatever is read as a state is written and read back equal, and can be merged.
+func FuzzState(f *testing.F) {
+	f.Add(goldenState)
+	f.Add(`{"version":1,"runs":{"version":1,"scenarios":[{"id":"a","cancel":1,"want":3,"force":true}]},"alone":["\ud800","b"],"x":{}}`)
+	f.Add(`{"version":2}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := konflux.ParseState(text)
+		if err != nil {
+			return
+		}
+		first, err := s.Format()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := konflux.ParseState(first)
+		if err != nil {
+			if len(first) > 256<<10 {
+				return // escapes make it longer
+			}
+			t.Fatal(err)
+		}
+		equal(t, "read back", back, s, emptyIsNil)
+		merged := s.Merge(s) // may leave out a mark that means nothing
+		if _, err := merged.Format(); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "merged with itself", merged.Merge(merged), merged, emptyIsNil)
+	})
+}
