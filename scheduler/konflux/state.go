@@ -130,6 +130,7 @@ func merge(a, b scheduler.Status) scheduler.Status {
 	} else if c == 0 {
 		a.Force = a.Force || b.Force
 	}
+	a.Force = a.Force && a.Want > a.Run // once the run is there, it says so itself
 	a.Cancel = max(a.Cancel, b.Cancel)
 	return a
 }
