@@ -338,7 +338,7 @@ func (d *decision) write() error {
 	if err != nil {
 		return err
 	}
-	statuses, err := FormatStatuses(d.report())
+	statuses, err := writeStatuses(d.report())
 	if err != nil {
 		return err
 	}
@@ -362,7 +362,11 @@ func (d *decision) write() error {
 	u.RemoveAnnotations = slices.Compact(u.RemoveAnnotations)
 	slices.Sort(u.RemoveLabels)
 	u.RemoveLabels = slices.Compact(u.RemoveLabels)
-	return d.sizes(len(state))
+	if err := d.sizes(len(state)); err != nil { // first: what is too large for the Snapshot is too large to be read, too
+		return err
+	}
+	_, err = ParseStatuses(statuses)
+	return err
 }
 
 // set writes an annotation that is not there yet. Where nothing is tested and nothing was said, nothing is written.
