@@ -77,6 +77,11 @@ func (c *cluster) rest(a, b *controller) {
 
 // settle ends all runs, and lets time pass.
 func (c *cluster) settle() {
+	for name, run := range c.world().runs {
+		if vanishing(run) {
+			c.remove(name)
+		}
+	}
 	for {
 		run, ok := c.some(func(r konflux.PipelineRun) bool { return !over(r) })
 		if !ok {
@@ -90,7 +95,7 @@ func (c *cluster) settle() {
 	c.now = c.now.Add(10 * time.Minute)
 }
 
-var equal = cmp.Options{cmpopts.EquateEmpty(), cmp.AllowUnexported(konflux.ScenarioStatus{}), cmpopts.IgnoreFields(konflux.Plan{}, "Graph")}
+var samePlan = cmp.Options{cmpopts.EquateEmpty(), cmp.AllowUnexported(konflux.ScenarioStatus{}), cmpopts.IgnoreFields(konflux.Plan{}, "Graph")}
 
 // judge looks at what is at rest.
 func (c *cluster) judge(k *controller) {
@@ -100,7 +105,7 @@ func (c *cluster) judge(k *controller) {
 		c.t.Fatal(err)
 	}
 	again, _ := konflux.Next(objects, c.o, c.now)
-	if diff := cmp.Diff(p, again, equal); diff != "" {
+	if diff := cmp.Diff(p, again, samePlan); diff != "" {
 		c.t.Fatalf("asked again, it says otherwise: %s", diff)
 	}
 	if !p.Done() {
@@ -142,9 +147,7 @@ func (c *cluster) facts() scheduler.Snapshot {
 			c.t.Errorf("%s has run %d, and %d is known", id, newest, st.Run)
 		}
 		name := konflux.RunName(c.world().snapshot.Meta, scheduler.Ref{ID: id, Run: st.Run})
-		// What cannot be created any more, and is not seen, counts as stopped: its scenario is gone.
-		lost := st.Phase == scheduler.PhaseStopped && c.gone[string(id)]
-		if st.Run > 0 && !slices.Contains(c.ends[name], st.Phase) && !lost {
+		if st.Run > 0 && !slices.Contains(c.ends[name], st.Phase) {
 			c.t.Errorf("%s ended as %v, and %v is known", name, c.ends[name], st.Phase)
 		}
 		facts[id] = st

@@ -123,7 +123,7 @@ func (d *decision) with(g *dag.Graph) *dag.Graph {
 	return extended
 }
 
-// observe takes the PipelineRuns into account, and what was refused or can never be there.
+// observe takes the PipelineRuns into account, and what was refused.
 func (d *decision) observe() {
 	d.observed = make(map[scheduler.Ref]*observation, len(d.PipelineRuns))
 	d.names = make(map[string]bool, len(d.PipelineRuns))
@@ -149,8 +149,6 @@ func (d *decision) observe() {
 			d.wake(d.observed[ref].result.Wake)
 		case refused:
 			d.fail(ref, "its PipelineRun was refused: "+reason)
-		case d.byName[string(ref.ID)] == nil: // nobody can create it any more
-			d.machine.Observe(scheduler.Finished(ref, scheduler.PhaseStopped))
 		}
 	}
 }
@@ -261,7 +259,7 @@ func (d *decision) act() {
 	for ref, seen := range d.observed {
 		st := after[ref.ID]
 		ended := st.Run > ref.Run || st.Run == ref.Run && st.Phase.Over()
-		if (stop[ref] || ended) && !seen.run.over() && seen.run.Spec.Status == "" {
+		if (stop[ref] || ended) && !seen.run.ending() {
 			d.plan.Cancel = append(d.plan.Cancel, Cancellation{seen.run.Name, cancelStatus, map[string]string{d.o.Keys.stopped(): "true"}})
 		}
 		if d.kept(ref) && (seen.run.over() || seen.run.DeletionTimestamp != nil) && d.holds(seen.run) {
@@ -290,15 +288,16 @@ func (d *decision) holds(run *PipelineRun) bool {
 	return slices.ContainsFunc(d.o.all(), func(k Keys) bool { return slices.Contains(run.Finalizers, k.finalizer()) })
 }
 
-// create makes the PipelineRun of a run that is in the state and not there. A run that is to be stopped is created all the
-// same, and canceled from the start, so that its name is taken: another controller may be about to create it.
+// create makes the PipelineRun of a run that is in the state and not seen. One that is to be stopped is created all the
+// same, and canceled from the start: it may be there and not seen yet, or another controller may be about to create it.
+// When its name is taken, and its end is seen, it is over for everybody.
 func (d *decision) create(ref scheduler.Ref, st scheduler.Status, stop bool) {
 	name := d.nameOf(ref)
 	if d.names[name] {
 		d.plan.Problems = append(d.plan.Problems, &TakenNameError{name, ref})
 		return
 	}
-	run := d.pipelineRun(name, d.byName[string(ref.ID)])
+	run := d.pipelineRun(name, ref.ID)
 	if len(st.Basis) > 0 {
 		run.Annotations[d.o.Keys.basis()] = formatBasis(st.Basis)
 	}
@@ -307,7 +306,9 @@ func (d *decision) create(ref scheduler.Ref, st scheduler.Status, stop bool) {
 	}
 	if stop {
 		run.Annotations[d.o.Keys.stopped()] = "true"
-		run.Spec.Status = "Cancelled"
+		run.Spec = canceledSpec
+	} else {
+		run.Spec = d.spec(d.byName[string(ref.ID)])
 	}
 	d.plan.Create = append(d.plan.Create, run)
 }

@@ -94,9 +94,10 @@ type PipelineRun struct {
 
 // A PipelineRunSpec is what a PipelineRun is asked to do. Of those observed, only the status is looked at.
 type PipelineRunSpec struct {
-	Params      []Param      `json:"params,omitempty"`
-	PipelineRef *ResolverRef `json:"pipelineRef,omitempty"`
-	Status      string       `json:"status,omitempty"` // asks for the end of the run, if not empty
+	Params       []Param         `json:"params,omitempty"`
+	PipelineRef  *ResolverRef    `json:"pipelineRef,omitempty"`  // left out if the resolver gives a whole PipelineRun
+	PipelineSpec json.RawMessage `json:"pipelineSpec,omitempty"` // of a run that is created only to take its name
+	Status       string          `json:"status,omitempty"`       // asks for the end of the run, if not empty
 }
 
 // A PipelineRunStatus is what Tekton says of a PipelineRun.

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"maps"
 	"strings"
+
+	"github.com/testdag/testdag/dag"
 )
 
-// pipelineRun returns the PipelineRun of a scenario, without what tells one run of it from another.
-func (d *decision) pipelineRun(name string, t *IntegrationTestScenario) PipelineRun {
+// pipelineRun returns the PipelineRun of a scenario, without what it does, and what tells one run of it from another.
+func (d *decision) pipelineRun(name string, id dag.ID) PipelineRun {
 	k := d.o.Keys
 	run := PipelineRun{Meta: Meta{
 		Name:       name,
@@ -17,21 +19,37 @@ func (d *decision) pipelineRun(name string, t *IntegrationTestScenario) Pipeline
 		// What the Snapshot says of its tests is no business of a run, however alike the prefixes are.
 		Annotations: withPrefix(d.Snapshot.Annotations, k.PAC),
 	}}
-	maps.Copy(run.Annotations, withPrefix(t.Annotations, k.Test))
-	maps.Copy(run.Labels, map[string]string{k.pipeline(): "test", k.scenario(): t.Name, k.snapshot(): d.Snapshot.Name})
+	maps.Copy(run.Labels, map[string]string{k.pipeline(): "test", k.scenario(): string(id), k.snapshot(): d.Snapshot.Name})
 	if component, ok := d.o.find(d.Snapshot.Labels, Keys.component); ok {
 		run.Labels[k.component()] = component
 	}
+	t, ok := d.byName[string(id)]
+	if !ok {
+		return run
+	}
+	maps.Copy(run.Annotations, withPrefix(t.Annotations, k.Test))
 	if optional, ok := d.o.find(t.Labels, Keys.optional); ok {
 		run.Labels[k.optional()] = optional
 	}
-	run.Spec.Params = d.params(t)
+	return run
+}
+
+// spec returns what a run of a scenario does.
+func (d *decision) spec(t *IntegrationTestScenario) PipelineRunSpec {
+	spec := PipelineRunSpec{Params: d.params(t)}
 	if !strings.EqualFold(t.Spec.ResolverRef.ResourceKind, "pipelinerun") {
 		ref := t.Spec.ResolverRef
 		ref.ResourceKind = "" // Tekton knows no such field
-		run.Spec.PipelineRef = &ref
+		spec.PipelineRef = &ref
 	}
-	return run
+	return spec
+}
+
+// canceledSpec is what a run does that is canceled from the start: nothing. It asks no resolver, and needs no scenario,
+// which may be gone; Tekton wants a pipeline with a task all the same.
+var canceledSpec = PipelineRunSpec{
+	Status:       "Cancelled",
+	PipelineSpec: json.RawMessage(`{"tasks":[{"name":"none","taskSpec":{"steps":[{"name":"none","image":"scratch"}]}}]}`),
 }
 
 // withPrefix returns the labels or annotations of a prefix.

@@ -106,6 +106,11 @@ func (run *PipelineRun) over() bool {
 	return c.Status == "True" || c.Status == "False"
 }
 
+// ending reports whether it is over, or somebody asked for its end.
+func (run *PipelineRun) ending() bool {
+	return run.over() || run.Spec.Status != "" || run.DeletionTimestamp != nil
+}
+
 // outcome judges a run that is over, and returns how many TaskRuns it lacks for that.
 func (o *Options) outcome(run *PipelineRun, c Condition, tasks map[string]*TaskRun) (r Result, missing int) {
 	if c.Status == "False" {
