@@ -214,7 +214,7 @@ func doing(p *konflux.Plan) []string {
 		}
 		return name
 	}
-	var list []string
+	list := []string{}
 	for _, r := range p.Create {
 		list = append(list, "create "+known(r.Name))
 	}

@@ -1,0 +1,621 @@
+package konflux_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/konflux"
+)
+
+const (
+	statusKey = "test.appstudio.openshift.io/status"
+	rerunKey  = "test.appstudio.openshift.io/run"
+	stateKey  = "testdag.example.com/state"
+	basisKey  = "testdag.example.com/basis"
+	forcedKey = "testdag.example.com/forced"
+	stopKey   = "testdag.example.com/stopped"
+)
+
+// world is one Snapshot whose scenarios wait for one another in a row.
+func world(names ...string) konflux.Objects {
+	return konflux.Objects{Scenarios: scenarios(names...), Group: chain(names...), Snapshot: snapshot()}
+}
+
+// copied returns objects that share nothing with the given ones.
+func copied[T any](t interface{ Fatal(...any) }, v T) (c T) {
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// labeled returns the objects with a label on the Snapshot.
+func labeled(in konflux.Objects, key, value string) konflux.Objects {
+	in.Snapshot.Labels = maps.Clone(in.Snapshot.Labels)
+	in.Snapshot.Labels[key] = value
+	return in
+}
+
+// play carries out the plans of objects, and the changes in between, and returns what the plans did.
+func play(t testing.TB, in konflux.Objects, changes ...func(konflux.Objects) konflux.Objects) (konflux.Objects, [][]string) {
+	t.Helper()
+	var done [][]string
+	now := noon
+	for i := -1; i < len(changes); i++ {
+		if i >= 0 {
+			in = changes[i](in)
+		}
+		p := next(t, in, options(), now)
+		done = append(done, doing(p))
+		in = obey(in, p)
+		now = now.Add(time.Minute)
+	}
+	return in, done
+}
+
+// ends is a change that ends a run.
+func ends(scenario string, run int, status, reason string) func(konflux.Objects) konflux.Objects {
+	return func(in konflux.Objects) konflux.Objects {
+		return changed(in, runName(scenario, run), ended(status, reason, noon))
+	}
+}
+
+func asks(value string) func(konflux.Objects) konflux.Objects {
+	return func(in konflux.Objects) konflux.Objects { return labeled(in, rerunKey, value) }
+}
+
+func same(in konflux.Objects) konflux.Objects { return in }
+
+func TestNextStory(t *testing.T) {
+	in, done := play(t, world("build", "scan", "deploy"), same, ends("build", 1, "True", ""), same,
+		ends("scan", 1, "False", "Failed"), same, asks("scan"), ends("scan", 2, "True", ""), ends("deploy", 1, "True", ""))
+	equal(t, "actions", done, [][]string{
+		{"create build#1"}, {}, {"create scan#1"}, {"release build#1"}, {}, {"release scan#1"}, {"create scan#2"}, {"create deploy#1"}, {"release scan#2"},
+	})
+	p := next(t, in, options(), noon.Add(time.Hour))
+	equal(t, "outcome", p.Outcome, scheduler.OutcomePassed)
+	equal(t, "told", told(p), []string{"build TestPassed", "scan TestPassed", "deploy TestPassed"})
+	equal(t, "basis of deploy", in.PipelineRuns[3].Annotations[basisKey], "scan#2")
+	equal(t, "force of scan#2", in.PipelineRuns[2].Annotations[forcedKey], "true")
+	in = obey(in, p)
+	if p := next(t, in, options(), noon.Add(2*time.Hour)); !p.Update.IsZero() || len(doing(p)) > 0 || !p.Wake.IsZero() || p.Problems != nil {
+		t.Errorf("at rest: %v, %v, %v, %v; want nothing", p.Update, doing(p), p.Wake, p.Problems)
+	}
+}
+
+func TestNextOfNothing(t *testing.T) {
+	p := next(t, konflux.Objects{}, options(), noon)
+	if !p.Update.IsZero() || len(doing(p)) > 0 || len(p.Scenarios) > 0 || p.Outcome != scheduler.OutcomePassed || p.Problems != nil {
+		t.Errorf("got %+v; want an empty plan", p)
+	}
+}
+
+// What is in a PipelineRun comes from the scenario, the Snapshot and the plan, and nothing else does.
+func TestCreatedPipelineRun(t *testing.T) {
+	in := world("build", "scan")
+	in.Snapshot = snapshot("type=component", "appstudio.openshift.io/component=web", "pac.test.appstudio.openshift.io/sha=abc", "other.example.com/x=1",
+		"pac.test.appstudio.openshift.iox/y=1", "@pac.test.appstudio.openshift.io/branch=main", "@test.appstudio.openshift.io/source=no", "@other.example.com/z=2",
+		"@testdag.example.com/mine=no")
+	in.Snapshot.Spec = json.RawMessage(`{"components":[{"name":"web"}]}`)
+	scan := &in.Scenarios[1]
+	scan.Labels = map[string]string{"test.appstudio.openshift.io/optional": "maybe", "test.appstudio.openshift.io/x": "no"}
+	scan.Annotations = map[string]string{"test.appstudio.openshift.io/pipeline_timeout": "2h", "other.example.com/t": "no"}
+	scan.Spec.ResolverRef.Params = []konflux.Param{{Name: "url", Value: output("https://git.example.com")}}
+	scan.Spec.Params = copied(t, scan.Spec.Params)
+	if err := json.Unmarshal([]byte(`[{"name":"one","value":"1"},{"name":"list","values":["a","b"]},{"name":"both","value":"v","values":["w"]},{"name":"none"}]`), &scan.Spec.Params); err != nil {
+		t.Fatal(err)
+	}
+	in, _ = play(t, in)
+	p := next(t, ends("build", 1, "True", "")(in), options(), noon)
+	want := konflux.PipelineRun{Meta: konflux.Meta{
+		Name: runName("scan", 1), Namespace: "team", Finalizers: []string{"test.appstudio.openshift.io/pipelinerun"},
+		Labels: map[string]string{
+			"pac.test.appstudio.openshift.io/sha": "abc", "pipelines.appstudio.openshift.io/type": "test", "test.appstudio.openshift.io/scenario": "scan",
+			"appstudio.openshift.io/snapshot": "app-x1", "appstudio.openshift.io/component": "web", "test.appstudio.openshift.io/optional": "maybe",
+		},
+		Annotations: map[string]string{
+			"pac.test.appstudio.openshift.io/branch": "main", "test.appstudio.openshift.io/pipeline_timeout": "2h", basisKey: "build#1",
+		},
+	}, Spec: konflux.PipelineRunSpec{
+		Params: []konflux.Param{
+			{Name: "SNAPSHOT", Value: output(`{"components":[{"name":"web"}]}`)}, {Name: "one", Value: output("1")},
+			{Name: "list", Value: json.RawMessage(`["a","b"]`)}, {Name: "both", Value: output("v")}, {Name: "none", Value: output("")},
+		},
+		PipelineRef: &konflux.ResolverRef{Resolver: "git", Params: []konflux.Param{{Name: "url", Value: output("https://git.example.com")}}},
+	}}
+	equal(t, "created", p.Create, []konflux.PipelineRun{want})
+
+	for kind, ref := range map[string]bool{"": true, "pipeline": true, "pipelinerun": false, "PipelineRun": false} {
+		in := world("scan")
+		in.Scenarios[0].Spec.ResolverRef.ResourceKind = kind
+		run := next(t, in, options(), noon).Create[0]
+		if (run.Spec.PipelineRef != nil) != ref || ref && run.Spec.PipelineRef.ResourceKind != "" {
+			t.Errorf("resourceKind %q: got the reference %v", kind, run.Spec.PipelineRef)
+		}
+		equal(t, "SNAPSHOT without a spec", string(run.Spec.Params[0].Value), `"{}"`)
+		if len(run.Annotations) > 0 {
+			t.Errorf("annotations of a run without a basis: %v", run.Annotations)
+		}
+	}
+}
+
+// Only what changes is written, and what is of before is removed.
+func TestUpdate(t *testing.T) {
+	in := world("build", "scan")
+	p := next(t, in, options(), noon)
+	equal(t, "keys at first", slices.Sorted(maps.Keys(p.Update.Annotations)), []string{statusKey, stateKey})
+	in = obey(in, p)
+	equal(t, "at once again", next(t, in, options(), noon.Add(time.Hour)).Update.IsZero(), true)
+
+	p = next(t, asks("scan")(in), options(), noon)
+	equal(t, "labels to remove", p.Update.RemoveLabels, []string{rerunKey})
+	equal(t, "only a label", konflux.Update{RemoveLabels: []string{"x"}}.IsZero(), false)
+	equal(t, "only an annotation to remove", konflux.Update{RemoveAnnotations: []string{"x"}}.IsZero(), false)
+
+	o := options()
+	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys, oldKeys}
+	o.Older[1].Own, o.Older[1].Test = "older.example.com", "z.example.com"
+	in.Snapshot.Annotations["older.example.com/state"] = "unread"
+	in = labeled(labeled(in, rerunKey, "all"), newKeys.Test+"/run", "scan")
+	p = next(t, in, o, noon)
+	equal(t, "annotations to set", slices.Sorted(maps.Keys(p.Update.Annotations)), []string{newKeys.Test + "/status", stateKey})
+	equal(t, "annotations to remove", p.Update.RemoveAnnotations, []string{"older.example.com/state", statusKey})
+	equal(t, "labels to remove", p.Update.RemoveLabels, []string{newKeys.Test + "/run", rerunKey})
+	equal(t, "the newer label counts", p.State.Runs["scan"], scheduler.Status{Want: 1, Force: true})
+	equal(t, "the run of before is the run", p.State.Runs["build"].Run, 1)
+	if again := next(t, obey(in, p), o, noon); !again.Update.IsZero() || len(doing(again)) > 0 {
+		t.Errorf("after the migration: %v, %v; want nothing", again.Update, doing(again))
+	}
+}
+
+// Everything on the Snapshot counts toward what Kubernetes allows, keys and values alike.
+func TestSizeErrors(t *testing.T) {
+	in := world("build")
+	p := next(t, in, options(), noon)
+	used := 0
+	for key, value := range p.Update.Annotations {
+		used += len(key) + len(value)
+	}
+	fill := func(bytes int) konflux.Objects {
+		in := copied(t, in)
+		in.Snapshot.Annotations = map[string]string{"k": strings.Repeat("x", bytes-1)}
+		return in
+	}
+	if _, err := konflux.Next(fill(256<<10-used), options(), noon); err != nil {
+		t.Errorf("256 KiB: %v", err)
+	}
+	p, err := konflux.Next(fill(256<<10-used+1), options(), noon)
+	var e *konflux.SizeError
+	if !errors.As(err, &e) || p != nil {
+		t.Fatalf("a byte more: got %v, %v; want a *SizeError and no plan", p, err)
+	}
+	equal(t, "mistake", e, &konflux.SizeError{Bytes: 256<<10 + 1, Limit: 256 << 10})
+	o := options()
+	o.StateBytes = 50
+	_, err = konflux.Next(fill(256<<10), o, noon)
+	got := mistakes(err)
+	if len(got) != 2 || !strings.HasPrefix(got[0], "konflux: the annotation testdag.example.com/state would have ") || !strings.HasPrefix(got[1], "konflux: the annotations of the Snapshot would have ") {
+		t.Errorf("both: got %q", got)
+	}
+	// What is removed makes room.
+	o = options()
+	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
+	moved := obey(in, next(t, in, options(), noon))
+	moved.Snapshot.Annotations[statusKey] += strings.Repeat(" ", 200<<10)
+	moved.Snapshot.Annotations["k"] = strings.Repeat("x", 50<<10)
+	moved.Snapshot.Annotations["l"] = strings.Repeat("x", 10<<10)
+	if _, err := konflux.Next(moved, o, noon); err != nil {
+		t.Errorf("after a migration: %v", err)
+	}
+}
+
+// A PipelineRun with the name of a run that is not that run is told, and left alone.
+func TestTakenName(t *testing.T) {
+	in := world("scan")
+	for name, labels := range map[string]map[string]string{
+		"no labels":        nil,
+		"another scenario": {"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1"},
+		"another Snapshot": {"test.appstudio.openshift.io/scenario": "scan", "appstudio.openshift.io/snapshot": "app-x2"},
+		"empty scenario":   {"test.appstudio.openshift.io/scenario": "", "appstudio.openshift.io/snapshot": "app-x1"},
+	} {
+		in.PipelineRuns = []konflux.PipelineRun{{Meta: konflux.Meta{Name: runName("scan", 1), Labels: labels}}}
+		p := next(t, in, options(), noon)
+		want := &konflux.TakenNameError{Name: runName("scan", 1), Run: scheduler.Ref{ID: "scan", Run: 1}}
+		var e *konflux.TakenNameError
+		if len(p.Problems) != 1 || !errors.As(p.Problems[0], &e) || len(p.Create) > 0 {
+			t.Errorf("%s: problems %v, created %d", name, p.Problems, len(p.Create))
+			continue
+		}
+		equal(t, name, e, want)
+		equal(t, "message", e.Error(), "konflux: cannot create "+want.Name+" for scan#1: a PipelineRun of this name is there and has not its labels; delete it")
+	}
+}
+
+// Copies of a PipelineRun, with other names, and runs of other Snapshots are none of ours.
+func TestStrangers(t *testing.T) {
+	in, _ := play(t, world("scan"))
+	for name, change := range map[string]func(*konflux.PipelineRun){
+		"a copy":           func(r *konflux.PipelineRun) { r.Name += "-copy" },
+		"another Snapshot": func(r *konflux.PipelineRun) { r.Labels["appstudio.openshift.io/snapshot"] = "app-x2" },
+	} {
+		stranger := copied(t, in.PipelineRuns[0])
+		ended("False", "Failed", noon)(&stranger)
+		change(&stranger)
+		if name == "another Snapshot" {
+			stranger.Name = "scan-x"
+		}
+		with := in
+		with.PipelineRuns = append(slices.Clone(in.PipelineRuns), stranger)
+		p := next(t, with, options(), noon)
+		equal(t, name, told(p), []string{"scan InProgress"})
+		equal(t, name, doing(p), []string{})
+	}
+}
+
+func TestProblems(t *testing.T) {
+	in, _ := play(t, world("scan"))
+	for _, value := range []string{"", "gone", "All"} {
+		p := next(t, asks(value)(in), options(), noon)
+		var e *konflux.UnknownScenarioError
+		if len(p.Problems) != 1 || !errors.As(p.Problems[0], &e) || e.Name != value || e.Within != "the label of a rerun" {
+			t.Errorf("rerun %q: problems %v", value, p.Problems)
+		}
+		equal(t, "labels to remove", p.Update.RemoveLabels, []string{rerunKey})
+	}
+
+	in.Snapshot.Annotations[statusKey] = `[{"scenario":"scan"},null]`
+	p := next(t, in, options(), noon)
+	equal(t, "problems with an unreadable status annotation", len(p.Problems), 2)
+	var e *konflux.StatusError
+	for _, problem := range p.Problems {
+		if !errors.As(problem, &e) {
+			t.Errorf("got %T; want a *StatusError", problem)
+		}
+	}
+	if list, err := konflux.ParseStatuses(p.Update.Annotations[statusKey]); err != nil || len(list) != 1 || list[0].Status != konflux.InProgress {
+		t.Errorf("written anew: %v, %v", list, err)
+	}
+	delete(in.Snapshot.Annotations, stateKey)
+	if p, err := konflux.Next(in, options(), noon); !errors.As(err, &e) || p != nil {
+		t.Errorf("no state either: got %v, %v; want a *StatusError", p, err)
+	}
+	in.Snapshot.Annotations[stateKey] = "{"
+	var bad *konflux.StateError
+	if p, err := konflux.Next(in, options(), noon); !errors.As(err, &bad) || p != nil {
+		t.Errorf("corrupt state: got %v, %v; want a *StateError", p, err)
+	}
+	in.Scenarios[0].Spec.Dependents = []string{"scan"}
+	var self *dag.SelfEdgeError
+	if p, err := konflux.Next(in, options(), noon); !errors.As(err, &self) || p != nil {
+		t.Errorf("no graph: got %v, %v; want a *dag.SelfEdgeError", p, err)
+	}
+}
+
+// What can never be created fails, with the reason, and what waits for it is canceled.
+func TestNeverCreated(t *testing.T) {
+	invalid := world("build", "scan")
+	invalid.Scenarios[0].Status.Conditions = []konflux.Condition{
+		{Type: "Other", Status: "False"}, {Type: "IntegrationTestScenarioValid", Status: "False", Message: "no such application"},
+	}
+	refused, _ := play(t, world("build", "scan"))
+	refused.PipelineRuns = nil
+	refused.Refused = map[string]string{runName("build", 1): "denied"}
+	for why, in := range map[string]konflux.Objects{
+		"the IntegrationTestScenario is invalid: no such application": invalid,
+		"its PipelineRun was refused: denied":                         refused,
+	} {
+		p := next(t, in, options(), noon)
+		equal(t, why, doing(p), []string{})
+		equal(t, why, told(p), []string{"build TestInvalid", "scan TestFail"})
+		equal(t, why, p.Scenarios[0].Status, konflux.ScenarioStatus{
+			Scenario: "build", Status: konflux.TestInvalid, Updated: noon, Details: why, Started: noon, Completed: noon, RunName: runName("build", 1),
+		}, knownFields)
+		equal(t, why, p.Scenarios[1].Status, konflux.ScenarioStatus{
+			Scenario: "scan", Status: konflux.TestFail, Updated: noon, Details: "Canceled: build#1 failed", Completed: noon, RunAfter: []string{"build"},
+		}, knownFields)
+		in = obey(in, p)
+		later := next(t, in, options(), noon.Add(time.Hour))
+		equal(t, why+", later", later.Update.IsZero(), true)
+		in.Refused = nil
+		equal(t, why+", refused no more", next(t, in, options(), noon.Add(time.Hour)).Update.IsZero(), true)
+	}
+	valid := world("build")
+	valid.Scenarios[0].Status.Conditions = []konflux.Condition{{Type: "IntegrationTestScenarioValid", Status: "True"}, {Type: "IntegrationTestScenarioValid", Status: "Unknown"}}
+	equal(t, "valid", doing(next(t, valid, options(), noon)), []string{"create build#1"})
+}
+
+func TestSuperseded(t *testing.T) {
+	in, _ := play(t, world("build", "scan"))
+	in.Scenarios = append(in.Scenarios, scenario("lint"))
+	in.Superseded = true
+	p := next(t, in, options(), noon)
+	equal(t, "actions", doing(p), []string{"cancel build#1"})
+	equal(t, "cancellation", p.Cancel, []konflux.Cancellation{{Name: runName("build", 1), Status: "CancelledRunFinally", Annotations: map[string]string{stopKey: "true"}}})
+	equal(t, "told", told(p), []string{"build TestFail", "lint TestFail", "scan TestFail"})
+	for _, c := range p.Scenarios {
+		equal(t, "details", c.Status.Details, "Canceled: a newer Snapshot took the place of this one")
+		equal(t, "run", c.Status.RunName, "")
+	}
+	equal(t, "state", p.State.Superseded, true)
+	in = obey(in, p)
+	equal(t, "once", doing(next(t, in, options(), noon)), []string{})
+
+	in = ends("build", 1, "False", "CancelledRunFinally")(in)
+	in = obey(in, next(t, in, options(), noon))
+	revived := obey(in, next(t, asks("build")(in), options(), noon))
+	revived = ends("build", 2, "True", "")(obey(in, next(t, asks("build")(in), options(), noon)))
+	equal(t, "a rerun revives what was asked for", told(next(t, revived, options(), noon)), []string{"build TestPassed", "lint TestFail", "scan TestFail"})
+
+	in.Scenarios = append(in.Scenarios, scenario("late"))
+	p = next(t, in, options(), noon)
+	equal(t, "what came new", told(p), []string{"build TestFail", "late TestFail", "lint TestFail", "scan TestFail"})
+
+	in = obey(in, p)
+	in.Superseded = false
+	in.Scenarios = append(in.Scenarios, scenario("later"))
+	p = next(t, in, options(), noon)
+	equal(t, "no longer superseded: only what is new starts", doing(p), []string{"create later#1"})
+	equal(t, "state", p.State.Superseded, false)
+}
+
+// A scenario outside of the graph that is asked for by name stands alone, stays, and is optional.
+func TestAlone(t *testing.T) {
+	in := world("build", "scan")
+	in.Scenarios = append(in.Scenarios, scenario("extra in group before build"))
+	in, done := play(t, in, asks("extra"), ends("extra", 1, "False", "Failed"), ends("build", 1, "True", ""), ends("scan", 1, "True", ""), asks("all"))
+	equal(t, "actions", done, [][]string{
+		{"create build#1"}, {"create extra#1"}, {}, {"create scan#1", "release extra#1"}, {"release build#1"}, {"create build#2", "release scan#1"},
+	})
+	p := next(t, in, options(), noon)
+	equal(t, "alone", p.State.Alone, []dag.ID{"extra"})
+	equal(t, "told", told(p), []string{"build InProgress", "extra TestFail", "scan Pending"})
+	equal(t, "optional", p.Scenarios[1].Status.Optional, true)
+
+	in.Scenarios = in.Scenarios[:2] // extra is gone
+	equal(t, "told when it is gone", told(next(t, in, options(), noon)), []string{"build InProgress", "scan Pending"})
+}
+
+// What once stood alone and is in the graph now is like any other there.
+func TestAloneNoMore(t *testing.T) {
+	in := konflux.Objects{Scenarios: scenarios("extra in group", "build"), Snapshot: snapshot()}
+	in, _ = play(t, in, asks("extra"), ends("extra", 1, "True", ""), ends("build", 1, "True", ""))
+	in.Scenarios = scenarios("extra", "build")
+	p := next(t, asks("all")(in), options(), noon)
+	equal(t, "actions", doing(p)[:2], []string{"create build#2", "create extra#2"})
+	equal(t, "optional", p.Scenarios[1].Status.Optional, false)
+}
+
+// A scenario that leaves the graph with a live run is stopped and told of until it is over.
+func TestGone(t *testing.T) {
+	in, _ := play(t, world("build", "scan"))
+	whole := in
+	in.Scenarios, in.Group = scenarios("scan"), nil
+	p := next(t, in, options(), noon)
+	equal(t, "actions", doing(p), []string{"create scan#1", "cancel build#1"})
+	in = obey(in, p)
+	list, err := konflux.ParseStatuses(in.Snapshot.Annotations[statusKey])
+	if err != nil || len(list) != 2 || list[1].Scenario != "build" || list[1].Status != konflux.InProgress || list[1].RunName != runName("build", 1) {
+		t.Errorf("told: %v, %v", list, err)
+	}
+	in = ends("build", 1, "False", "CancelledRunFinally")(in)
+	p = next(t, in, options(), noon)
+	equal(t, "told", strings.Contains(p.Update.Annotations[statusKey], "build"), false)
+
+	// Its PipelineRun was never made, and nobody can make it any more.
+	whole.Scenarios, whole.Group, whole.PipelineRuns = scenarios("scan"), nil, nil
+	p = next(t, whole, options(), noon)
+	equal(t, "actions", doing(p), []string{"create scan#1"})
+	equal(t, "phase", p.State.Runs["build"].Phase, scheduler.PhaseStopped)
+}
+
+// A run that is to be stopped before it was made is made all the same, stopped from the start.
+func TestCreatedStopped(t *testing.T) {
+	in, _ := play(t, world("build"))
+	in.PipelineRuns = nil
+	in.Superseded = true
+	p := next(t, in, options(), noon)
+	equal(t, "actions", doing(p), []string{"create build#1"})
+	equal(t, "status", p.Create[0].Spec.Status, "Cancelled")
+	equal(t, "mark", p.Create[0].Annotations, map[string]string{stopKey: "true"})
+}
+
+// Creations come in canonical order, cancellations and releases by name, conclusions in canonical order.
+func TestOrderOfPlan(t *testing.T) {
+	in := konflux.Objects{Scenarios: scenarios("z", "m", "a before b", "b"), Snapshot: snapshot()}
+	in, done := play(t, in)
+	equal(t, "creations", done[0], []string{"create a#1", "create m#1", "create z#1"})
+	in.Superseded = true
+	p := next(t, in, options(), noon)
+	equal(t, "cancellations", doing(p), []string{"cancel a#1", "cancel m#1", "cancel z#1"})
+	in = obey(in, p)
+	for _, name := range []string{"z", "a", "m"} {
+		in = ends(name, 1, "False", "CancelledRunFinally")(in)
+	}
+	in = obey(in, next(t, in, options(), noon))
+	p = next(t, in, options(), noon)
+	equal(t, "releases", doing(p), []string{"release a#1", "release m#1", "release z#1"})
+	equal(t, "conclusions", told(p), []string{"a TestFail", "m TestFail", "z TestFail", "b TestFail"})
+	for _, c := range p.Scenarios {
+		if c.Verdict != scheduler.VerdictCanceled || c.Explanation == "" {
+			t.Errorf("%s: %v, %q", c.Status.Scenario, c.Verdict, c.Explanation)
+		}
+	}
+}
+
+// An end is released only once it is written: when the state that was read has it.
+func TestRelease(t *testing.T) {
+	in, _ := play(t, world("build"))
+	over := ends("build", 1, "True", "")(in)
+	equal(t, "not yet written", doing(next(t, over, options(), noon)), []string{})
+	over = obey(over, next(t, over, options(), noon))
+	equal(t, "written", doing(next(t, over, options(), noon)), []string{"release build#1"})
+	deleted := changed(in, runName("build", 1), func(r *konflux.PipelineRun) { r.DeletionTimestamp = &noon })
+	p := next(t, deleted, options(), noon)
+	equal(t, "deleted", told(p), []string{"build Deleted"})
+	equal(t, "deleted, not yet written", slices.Contains(doing(p), "release build#1"), false)
+	equal(t, "deleted, written", slices.Contains(doing(next(t, obey(deleted, p), options(), noon)), "release build#1"), true)
+}
+
+// Nothing wakes a controller but what is waited for: the earliest.
+func TestWake(t *testing.T) {
+	in, _ := play(t, konflux.Objects{Scenarios: scenarios("a", "b", "c"), Snapshot: snapshot()})
+	o := options()
+	o.Signed = true
+	equal(t, "nothing is over", next(t, in, o, noon).Wake, time.Time{})
+	for i, name := range []string{"b", "a", "c"} {
+		in = changed(in, runName(name, 1), ended("True", "", noon.Add(time.Duration(i)*time.Minute)))
+	}
+	equal(t, "three wait", next(t, in, o, noon).Wake, noon.Add(5*time.Minute))
+	p := next(t, in, o, noon.Add(5*time.Minute))
+	equal(t, "two wait", p.Wake, noon.Add(6*time.Minute))
+	equal(t, "told", told(p), []string{"a InProgress", "b TestPassed", "c InProgress"})
+	equal(t, "details", p.Scenarios[1].Status.Details, runName("b", 1)+" passed; Tekton Chains did not sign it within 5m0s")
+	equal(t, "none waits", next(t, in, o, noon.Add(time.Hour)).Wake, time.Time{})
+}
+
+// Times are kept as they were read, and change only with what they tell of.
+func TestTimes(t *testing.T) {
+	in, _ := play(t, world("build", "scan"))
+	started := noon.Add(10 * time.Second)
+	in = changed(in, runName("build", 1), func(r *konflux.PipelineRun) { r.Status.StartTime = &started })
+	p := next(t, in, options(), noon.Add(time.Minute))
+	equal(t, "one write for a start", p.Update.IsZero(), true)
+	in = changed(in, runName("build", 1), ended("True", "", noon.Add(time.Hour)))
+	p = next(t, in, options(), noon.Add(2*time.Hour))
+	equal(t, "build", p.Scenarios[0].Status, konflux.ScenarioStatus{
+		Scenario: "build", Status: konflux.TestPassed, Updated: noon.Add(2 * time.Hour), Details: runName("build", 1) + " passed",
+		Started: started, Completed: noon.Add(time.Hour), RunName: runName("build", 1),
+	}, knownFields)
+	equal(t, "scan", p.Scenarios[1].Status, konflux.ScenarioStatus{
+		Scenario: "scan", Status: konflux.InProgress, Updated: noon.Add(2 * time.Hour), Details: runName("scan", 1) + " was started",
+		Started: noon.Add(2 * time.Hour), RunName: runName("scan", 1), RunAfter: []string{"build"},
+	}, knownFields)
+	in = obey(in, p)
+	text := in.Snapshot.Annotations[statusKey]
+	in.Snapshot.Annotations[statusKey] = strings.ReplaceAll(text, "T14:00:00Z", "T15:00:00+01:00")
+	equal(t, "another zone is no change", next(t, in, options(), noon.Add(3*time.Hour)).Scenarios[0].Status.Updated.Equal(noon.Add(2*time.Hour)), true)
+	in.Snapshot.Annotations[statusKey] = strings.Replace(text, `"status":"TestPassed"`, `"status":"TestPassed","mine":{"a":1}`, 1)
+	p = next(t, in, options(), noon.Add(3*time.Hour))
+	equal(t, "unknown fields stay", p.Update.Annotations[statusKey] != "" && !strings.Contains(p.Update.Annotations[statusKey], `"mine":{"a":1}`), false)
+	in.PipelineRuns = nil
+	p = next(t, in, options(), noon.Add(3*time.Hour))
+	equal(t, "pruned", p.Scenarios[0].Status.Completed, noon.Add(time.Hour))
+}
+
+// Next changes none of its arguments, and shares its answer with nobody.
+func TestPure(t *testing.T) {
+	in := world("build", "scan", "deploy")
+	in.Scenarios = append(in.Scenarios, scenario("extra in group"))
+	in, _ = play(t, in, ends("build", 1, "True", ""), asks("extra"), ends("scan", 1, "False", "Failed"))
+	in = labeled(in, rerunKey, "all")
+	in.Refused = map[string]string{runName("extra", 2): "no"}
+	in.TaskRuns = []konflux.TaskRun{{Meta: konflux.Meta{Name: "x"}}}
+	o := options()
+	o.Older = []konflux.Keys{newKeys}
+	before := copied(t, in)
+	first := copied(t, next(t, in, o, noon).Update)
+	equal(t, "objects", in, before, emptyIsNil)
+	equal(t, "options", o.Older, []konflux.Keys{newKeys})
+	equal(t, "the same again", next(t, in, o, noon).Update, first, emptyIsNil)
+}
+
+// spread draws objects on their way: what happens to a few scenarios, in any order, with plans carried out in part.
+func spread(t *rapid.T) konflux.Objects {
+	in := konflux.Objects{Snapshot: snapshot("type=component"), Group: group("{}")}
+	names := []string{"a", "b", "c", "d"}
+	for i, name := range names {
+		in.Scenarios = append(in.Scenarios, scenario(name+rapid.SampledFrom([]string{"", "", " optional", " in group"}).Draw(t, "kind")))
+		for _, parent := range names[:i] {
+			if onFail := rapid.SampledFrom([]string{"", "", "run", "skip"}).Draw(t, "onFail"); onFail != "" {
+				in.Group.Spec.TestGraph[name] = append(in.Group.Spec.TestGraph[name], konflux.TestGraphNode{Name: parent, OnFail: &onFail})
+			}
+		}
+	}
+	for range rapid.IntRange(1, 12).Draw(t, "steps") {
+		p, err := konflux.Next(in, options(), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in = obey(in, p)
+		switch rapid.IntRange(0, 3).Draw(t, "step") {
+		case 0:
+			value := rapid.SampledFrom([]string{"all", "a", "b", "c", "d"}).Draw(t, "rerun")
+			in = labeled(in, rerunKey, value)
+		default:
+			if len(in.PipelineRuns) == 0 {
+				continue
+			}
+			name := rapid.SampledFrom(in.PipelineRuns).Draw(t, "run").Name
+			how := rapid.SampledFrom([]string{"True", "True", "Failed", "Cancelled"}).Draw(t, "end")
+			in = changed(in, name, func(r *konflux.PipelineRun) {
+				if len(r.Status.Conditions) > 0 {
+					return
+				}
+				if how == "True" {
+					ended("True", "", noon)(r)
+				} else {
+					ended("False", how, noon)(r)
+				}
+			})
+		}
+	}
+	return in
+}
+
+// The order in which objects come does not matter.
+func TestOrderOfObjectsDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := spread(t)
+		want, err := konflux.Next(in, options(), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Scenarios = rapid.Permutation(in.Scenarios).Draw(t, "scenarios")
+		in.PipelineRuns = rapid.Permutation(in.PipelineRuns).Draw(t, "runs")
+		got, err := konflux.Next(in, options(), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "plan", summary(got), summary(want))
+	})
+}
+
+// summary is all of a plan that can be compared.
+func summary(p *konflux.Plan) string {
+	text, err := json.MarshalIndent([]any{p.Update, p.Create, p.Cancel, p.Release, p.Outcome, p.Scenarios, p.State, p.Wake, fmt.Sprint(p.Problems), drawing(p.Graph)}, "", " ")
+	return string(text) + fmt.Sprint(err)
+}
+
+// Once a plan is carried out, the next one is empty but for ends that are released.
+func TestPlansComeToRest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := spread(t)
+		for range 2 {
+			p, err := konflux.Next(in, options(), noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in = obey(in, p)
+		}
+		p, err := konflux.Next(in, options(), noon.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "update", p.Update.IsZero(), true)
+		equal(t, "actions", doing(p), []string{})
+	})
+}
