@@ -1,0 +1,135 @@
+package konflux_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/konflux"
+)
+
+func TestRecover(t *testing.T) {
+	g, err := dag.New(dag.Scenario{ID: "b"}, dag.Scenario{ID: "a"}, dag.Scenario{ID: "scan", After: dag.After("b", "a")}, dag.Scenario{ID: "new", After: dag.After("scan", "b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := runName("scan", 3), "scan-x7k4m"
+	there := []konflux.PipelineRun{{Meta: konflux.Meta{Name: ours}}, {Meta: konflux.Meta{Name: theirs}}}
+	for name, tt := range map[string]struct {
+		entry konflux.ScenarioStatus
+		runs  []konflux.PipelineRun
+		want  scheduler.Status
+	}{
+		"pending":              {konflux.ScenarioStatus{Status: konflux.Pending}, there, scheduler.Status{}},
+		"in progress, ours":    {konflux.ScenarioStatus{Status: konflux.InProgress, RunName: ours}, there, scheduler.Status{Run: 3, Phase: running}},
+		"in progress, theirs":  {konflux.ScenarioStatus{Status: konflux.InProgress, RunName: theirs}, there, scheduler.Status{Run: 1, Phase: running}},
+		"in progress, gone":    {konflux.ScenarioStatus{Status: konflux.InProgress, RunName: ours}, nil, scheduler.Status{}},
+		"in progress, no name": {konflux.ScenarioStatus{Status: konflux.InProgress}, there, scheduler.Status{}},
+		"passed":               {konflux.ScenarioStatus{Status: konflux.TestPassed, RunName: ours}, nil, scheduler.Status{Run: 3, Phase: passed}},
+		"passed, theirs":       {konflux.ScenarioStatus{Status: konflux.TestPassed, RunName: theirs}, nil, scheduler.Status{Run: 1, Phase: passed}},
+		"passed, of another":   {konflux.ScenarioStatus{Status: konflux.TestPassed, RunName: runName("a", 3)}, nil, scheduler.Status{Run: 1, Phase: passed}},
+		"warning":              {konflux.ScenarioStatus{Status: konflux.TestWarning, RunName: ours}, nil, scheduler.Status{Run: 3, Phase: passed}},
+		"failed":               {konflux.ScenarioStatus{Status: konflux.TestFail, RunName: ours, Details: "failed"}, nil, scheduler.Status{Run: 3, Phase: failed}},
+		"failed, no name":      {konflux.ScenarioStatus{Status: konflux.TestFail}, nil, scheduler.Status{Run: 1, Phase: failed}},
+		"canceled":             {konflux.ScenarioStatus{Status: konflux.TestFail, Details: "Canceled: b#1 failed"}, nil, scheduler.Status{}},
+		"canceled by theirs":   {konflux.ScenarioStatus{Status: konflux.TestFail, Details: "Cancelled on account of required b failing"}, nil, scheduler.Status{}},
+		"canceled run":         {konflux.ScenarioStatus{Status: konflux.TestFail, RunName: ours, Details: "Canceled: by hand"}, nil, scheduler.Status{Run: 3, Phase: canceled}},
+		"invalid":              {konflux.ScenarioStatus{Status: konflux.TestInvalid}, nil, scheduler.Status{Run: 1, Phase: failed}},
+		"deleted":              {konflux.ScenarioStatus{Status: konflux.Deleted, RunName: ours}, nil, scheduler.Status{Run: 3, Phase: canceled}},
+		"deployment":           {konflux.ScenarioStatus{Status: konflux.DeploymentError}, nil, scheduler.Status{Run: 1, Phase: failed}},
+		"environment":          {konflux.ScenarioStatus{Status: konflux.EnvironmentProvisionError}, nil, scheduler.Status{Run: 1, Phase: failed}},
+		"nothing is tested":    {konflux.ScenarioStatus{Status: konflux.BuildPLRFailed}, there, scheduler.Status{}},
+		"nor here":             {konflux.ScenarioStatus{Status: konflux.GroupSnapshotCreationFailed}, there, scheduler.Status{}},
+	} {
+		tt.entry.Scenario = "scan"
+		list := []konflux.ScenarioStatus{
+			{Scenario: "b", Status: konflux.TestPassed, RunName: runName("b", 2)}, tt.entry, {Scenario: "a", Status: konflux.TestFail},
+			{Scenario: "gone", Status: konflux.TestPassed},
+		}
+		want := scheduler.Snapshot{
+			"a": {Run: 1, Phase: failed}, "b": {Run: 2, Phase: passed}, "gone": {Run: 1, Phase: passed},
+		}
+		if tt.want.Run > 0 {
+			tt.want.Basis = []scheduler.Ref{{ID: "a", Run: 1}, {ID: "b", Run: 2}}
+			want["scan"] = tt.want
+		}
+		equal(t, name, konflux.Recover(g, snapshot().Meta, list, tt.runs), konflux.State{Runs: want})
+	}
+}
+
+// The PipelineRun of others that the status annotation names is taken for run 1, whatever became of it.
+func TestAdopted(t *testing.T) {
+	theirs := func(name string) konflux.PipelineRun {
+		return konflux.PipelineRun{Meta: konflux.Meta{Name: name, Labels: map[string]string{
+			"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1",
+		}, Finalizers: []string{"test.appstudio.openshift.io/pipelinerun"}}}
+	}
+	in := world("build", "scan")
+	in.Snapshot.Annotations[statusKey] = `[{"scenario":"build","status":"InProgress","lastUpdateTime":"2026-03-01T11:00:00Z","testPipelineRunName":"build-x7k4m"}]`
+	in.PipelineRuns = []konflux.PipelineRun{theirs("build-other"), theirs("build-x7k4m")}
+	p := next(t, in, options(), noon)
+	equal(t, "actions", doing(p), []string{})
+	equal(t, "told", told(p), []string{"build InProgress", "scan Pending"})
+	equal(t, "name", p.Scenarios[0].Status.RunName, "build-x7k4m")
+	in = changed(obey(in, p), "build-other", ended("False", "Failed", noon))
+	in = changed(in, "build-x7k4m", ended("True", "", noon))
+	p = next(t, in, options(), noon)
+	equal(t, "passed", doing(p), []string{"create scan#1"})
+	in = obey(in, p)
+	equal(t, "released", doing(next(t, in, options(), noon)), []string{"release build-x7k4m"})
+	in.PipelineRuns = in.PipelineRuns[2:] // pruned
+	p = next(t, in, options(), noon)
+	equal(t, "pruned", p.Update.IsZero(), true)
+	equal(t, "name of what was pruned", p.Scenarios[0].Status.RunName, "build-x7k4m")
+	in = obey(in, next(t, asks("build")(in), options(), noon))
+	equal(t, "the next run is ours", in.PipelineRuns[len(in.PipelineRuns)-1].Name, runName("build", 2))
+}
+
+// What is over stays over when the state is lost, and is told as before.
+func TestRecoverStartsNothing(t *testing.T) {
+	now := noon
+	rapid.Check(t, func(t *rapid.T) {
+		in := spread(t)
+		for range 20 { // all that is live ends, and all that can start does
+			p, err := konflux.Next(in, options(), now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in = obey(in, p)
+			for i := range in.PipelineRuns {
+				if len(in.PipelineRuns[i].Status.Conditions) == 0 {
+					ended(rapid.SampledFrom([]string{"True", "False"}).Draw(t, "end"), "", noon)(&in.PipelineRuns[i])
+				}
+			}
+		}
+		want, err := konflux.Next(in, options(), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want.Outcome == scheduler.OutcomePending || len(doing(want)) > 0 {
+			t.Fatalf("not at rest: %v, %v", want.Outcome, doing(want))
+		}
+		whole := len(want.State.Alone) == 0 // whether the annotation tells all: it knows nothing of force, and of what was canceled no run
+		for id, st := range want.State.Runs {
+			i, ok := want.Graph.Index(id)
+			whole = whole && ok && !st.Forced && (want.Scenarios[i].Verdict != scheduler.VerdictCanceled || st.Run == 0 || st.Phase == canceled)
+		}
+		delete(in.Snapshot.Annotations, stateKey)
+		if rapid.Bool().Draw(t, "pruned") {
+			in.PipelineRuns = nil
+		}
+		got, err := konflux.Next(in, options(), now.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "actions", doing(got), []string{})
+		if whole {
+			equal(t, "told", told(got), told(want))
+			equal(t, "outcome", got.Outcome, want.Outcome)
+			equal(t, "written", got.Update.Annotations[statusKey], "")
+		}
+	})
+}
