@@ -508,9 +508,10 @@ func TestTimes(t *testing.T) {
 	text := in.Snapshot.Annotations[statusKey]
 	in.Snapshot.Annotations[statusKey] = strings.ReplaceAll(text, "T14:00:00Z", "T15:00:00+01:00")
 	equal(t, "another zone is no change", next(t, in, options(), noon.Add(3*time.Hour)).Scenarios[0].Status.Updated.Equal(noon.Add(2*time.Hour)), true)
-	in.Snapshot.Annotations[statusKey] = strings.Replace(text, `"status":"TestPassed"`, `"status":"TestPassed","mine":{"a":1}`, 1)
-	p = next(t, in, options(), noon.Add(3*time.Hour))
-	equal(t, "unknown fields stay", p.Update.Annotations[statusKey] != "" && !strings.Contains(p.Update.Annotations[statusKey], `"mine":{"a":1}`), false)
+	in.Snapshot.Annotations[statusKey] = strings.Replace(text, runName("build", 1)+`"}`, runName("build", 1)+`","mine":{"a":1}}`, 1)
+	equal(t, "unknown fields are no change", next(t, in, options(), noon.Add(3*time.Hour)).Update.IsZero(), true)
+	p = next(t, asks("build")(in), options(), noon.Add(3*time.Hour))
+	equal(t, "unknown fields stay", strings.Contains(p.Update.Annotations[statusKey], `"mine":{"a":1}`), true)
 	in.PipelineRuns = nil
 	p = next(t, in, options(), noon.Add(3*time.Hour))
 	equal(t, "pruned", p.Scenarios[0].Status.Completed, noon.Add(time.Hour))
@@ -618,4 +619,37 @@ func TestPlansComeToRest(t *testing.T) {
 		equal(t, "update", p.Update.IsZero(), true)
 		equal(t, "actions", doing(p), []string{})
 	})
+}
+
+// A run that nobody tells of any more, since its PipelineRun and the status annotation are gone, is told by its phase.
+func TestToldByPhase(t *testing.T) {
+	for phase, want := range map[scheduler.Phase]konflux.ScenarioStatus{
+		running:  {Status: konflux.InProgress, Details: runName("scan", 1) + " was started", Started: noon},
+		passed:   {Status: konflux.TestPassed, Details: runName("scan", 1) + " passed", Started: noon, Completed: noon},
+		failed:   {Status: konflux.TestFail, Details: runName("scan", 1) + " failed", Started: noon, Completed: noon},
+		canceled: {Status: konflux.TestFail, Details: "Canceled: " + runName("scan", 1) + " was canceled", Started: noon, Completed: noon},
+	} {
+		text, err := konflux.State{Runs: scheduler.Snapshot{"scan": {Run: 1, Phase: phase}}}.Format()
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := world("scan")
+		in.Snapshot.Annotations[stateKey] = text
+		want.Scenario, want.Updated, want.RunName = "scan", noon, runName("scan", 1)
+		equal(t, phase.String(), next(t, in, options(), noon).Scenarios[0].Status, want, knownFields)
+	}
+}
+
+// What cannot be written makes no plan.
+func TestNotWritten(t *testing.T) {
+	p, err := konflux.Next(world("scan"), options(), noon.AddDate(10000, 0, 0))
+	var status *konflux.StatusError
+	if p != nil || !errors.As(err, &status) {
+		t.Errorf("year 12026: got %v, %v; want a *StatusError", p, err)
+	}
+	p, err = konflux.Next(world("\xff"), options(), noon)
+	var state *konflux.StateError
+	if p != nil || !errors.As(err, &state) {
+		t.Errorf("a name that is not UTF-8: got %v, %v; want a *StateError", p, err)
+	}
 }
