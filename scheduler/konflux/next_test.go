@@ -163,6 +163,7 @@ func TestUpdate(t *testing.T) {
 
 	p = next(t, asks("scan")(in), options(), noon)
 	equal(t, "labels to remove", p.Update.RemoveLabels, []string{rerunKey})
+	equal(t, "alone is nothing of the graph", len(p.State.Alone), 0)
 	equal(t, "only a label", konflux.Update{RemoveLabels: []string{"x"}}.IsZero(), false)
 	equal(t, "only an annotation to remove", konflux.Update{RemoveAnnotations: []string{"x"}}.IsZero(), false)
 
@@ -275,6 +276,7 @@ func TestProblems(t *testing.T) {
 			t.Errorf("rerun %q: problems %v", value, p.Problems)
 		}
 		equal(t, "labels to remove", p.Update.RemoveLabels, []string{rerunKey})
+		equal(t, "alone", len(p.State.Alone), 0)
 	}
 
 	in.Snapshot.Annotations[statusKey] = `[{"scenario":"scan"},null]`
