@@ -358,8 +358,7 @@ func TestSuperseded(t *testing.T) {
 
 	in = ends("build", 1, "False", "CancelledRunFinally")(in)
 	in = obey(in, next(t, in, options(), noon))
-	revived := obey(in, next(t, asks("build")(in), options(), noon))
-	revived = ends("build", 2, "True", "")(obey(in, next(t, asks("build")(in), options(), noon)))
+	revived := ends("build", 2, "True", "")(obey(in, next(t, asks("build")(in), options(), noon)))
 	equal(t, "a rerun revives what was asked for", told(next(t, revived, options(), noon)), []string{"build TestPassed", "lint TestFail", "scan TestFail"})
 
 	in.Scenarios = append(in.Scenarios, scenario("late"))
@@ -389,6 +388,14 @@ func TestAlone(t *testing.T) {
 
 	in.Scenarios = in.Scenarios[:2] // extra is gone
 	equal(t, "told when it is gone", told(next(t, in, options(), noon)), []string{"build InProgress", "scan Pending"})
+}
+
+// The value that asks for everything asks for no scenario of that name.
+func TestAloneIsNotAll(t *testing.T) {
+	in := konflux.Objects{Scenarios: scenarios("all in group", "build"), Snapshot: snapshot()}
+	p := next(t, asks("all")(in), options(), noon)
+	equal(t, "told", told(p), []string{"build InProgress"})
+	equal(t, "alone", len(p.State.Alone), 0)
 }
 
 // What once stood alone and is in the graph now is like any other there.
