@@ -129,7 +129,7 @@ func TestSize(t *testing.T) {
 		t.Logf("%d scenarios: state %d bytes, %d each; status annotation %d bytes, %d each", n, state, state/n, status, status/n)
 	}
 
-	most, tooMany := 500, 650 // found by halving
+	most, tooMany := 500, 900 // found by halving
 	for tooMany-most > 1 {
 		if n := (most + tooMany) / 2; fits(n) == nil {
 			most = n

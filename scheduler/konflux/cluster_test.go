@@ -16,8 +16,8 @@ import (
 	"github.com/testdag/testdag/scheduler/konflux"
 )
 
-// A world is all objects at one time. It is never changed: each write makes another.
-type world struct {
+// A moment is all objects at one time. It is never changed: each write makes another.
+type moment struct {
 	version    int // resourceVersion of the Snapshot
 	snapshot   konflux.Snapshot
 	superseded bool
@@ -28,14 +28,14 @@ type world struct {
 }
 
 // A cluster is an API server and whoever works on it beside the controllers: Tekton, Chains, people, a pruner and the
-// clock. It keeps every world there was, since caches lag.
+// clock. It keeps every moment there was, since caches lag.
 type cluster struct {
-	t      *rapid.T
-	random *rand.Rand
-	now    time.Time
-	worlds []world
-	o      konflux.Options
-	told   map[string]int // what happened, and how often
+	t       *rapid.T
+	random  *rand.Rand
+	now     time.Time
+	moments []moment
+	o       konflux.Options
+	told    map[string]int // what happened, and how often
 
 	created map[string]scheduler.Ref     // all PipelineRuns there ever were
 	refused map[string]bool              // by name: creation is refused for good
@@ -64,14 +64,14 @@ func newCluster(t *rapid.T) *cluster {
 		refused: map[string]bool{}, ends: map[string][]scheduler.Phase{}, late: map[string]konflux.TaskRun{}}
 	c.o = konflux.Options{Keys: clusterKeys, Profile: dagfile.ComponentGroup, Skipped: konflux.SkippedPasses,
 		Signed: c.chance(3), Patience: 5 * time.Minute}
-	w := world{version: 1, runs: map[string]konflux.PipelineRun{}, tasks: map[string]konflux.TaskRun{}}
+	w := moment{version: 1, runs: map[string]konflux.PipelineRun{}, tasks: map[string]konflux.TaskRun{}}
 	w.snapshot.Name, w.snapshot.UID = "snapshot", "6f2c"
 	w.snapshot.Labels = map[string]string{testPrefix + "/type": "component"}
 	for i := range 1 + c.pick(6) {
 		w.scenarios = append(w.scenarios, c.scenario(i))
 	}
 	w.group = c.graph(w.scenarios)
-	c.worlds = []world{w}
+	c.moments = []moment{w}
 	return c
 }
 
@@ -106,20 +106,20 @@ func (c *cluster) graph(scenarios []konflux.IntegrationTestScenario) *konflux.Co
 	return g
 }
 
-func (c *cluster) world() world { return c.worlds[len(c.worlds)-1] }
+func (c *cluster) latest() moment { return c.moments[len(c.moments)-1] }
 
-func (c *cluster) write(w world) { c.worlds = append(c.worlds, w) }
+func (c *cluster) write(w moment) { c.moments = append(c.moments, w) }
 
 // put writes a PipelineRun.
 func (c *cluster) put(run konflux.PipelineRun) {
-	w := c.world()
+	w := c.latest()
 	w.runs = maps.Clone(w.runs)
 	w.runs[run.Name] = run
 	c.write(w)
 }
 
 func (c *cluster) remove(name string) {
-	w := c.world()
+	w := c.latest()
 	w.runs = maps.Clone(w.runs)
 	delete(w.runs, name)
 	c.write(w)
@@ -130,7 +130,7 @@ func over(run konflux.PipelineRun) bool { return run.Status.CompletionTime != ni
 // some returns one of the PipelineRuns that are like that.
 func (c *cluster) some(like func(konflux.PipelineRun) bool) (run konflux.PipelineRun, ok bool) {
 	var found []konflux.PipelineRun
-	for _, run := range c.world().runs {
+	for _, run := range c.latest().runs {
 		if like(run) {
 			found = append(found, run)
 		}
@@ -181,7 +181,7 @@ func (c *cluster) act(pending func(string) bool) {
 		}
 	case 11:
 		if c.chance(6) {
-			w := c.world()
+			w := c.latest()
 			w.superseded = !w.superseded
 			c.note("superseded", w.superseded)
 			c.write(w)
@@ -242,7 +242,7 @@ func (c *cluster) lateTask() {
 		return
 	}
 	name := names[c.pick(len(names))]
-	w := c.world()
+	w := c.latest()
 	w.tasks = maps.Clone(w.tasks)
 	w.tasks[name] = c.late[name]
 	delete(c.late, name)
@@ -260,7 +260,7 @@ func (c *cluster) sign(run konflux.PipelineRun) {
 
 // label asks for a rerun.
 func (c *cluster) label() {
-	w := c.world()
+	w := c.latest()
 	value := "all"
 	if !c.chance(3) {
 		value = string(rune('a' + c.pick(7))) // perhaps of none, or of one that is outside the context
@@ -274,7 +274,7 @@ func (c *cluster) label() {
 
 // edit changes the scenarios or their order.
 func (c *cluster) edit() {
-	w := c.world()
+	w := c.latest()
 	switch i := c.pick(6); {
 	case c.chance(2):
 		w.group = c.graph(w.scenarios)
@@ -320,7 +320,7 @@ var (
 
 // update writes the metadata of the Snapshot, if the version is the newest.
 func (c *cluster) update(version int, u konflux.Update, plan *konflux.Plan) error {
-	w := c.world()
+	w := c.latest()
 	if w.version != version {
 		c.note("conflicts")
 		return errConflict
@@ -352,7 +352,7 @@ func (c *cluster) update(version int, u konflux.Update, plan *konflux.Plan) erro
 
 // state returns what is written.
 func (c *cluster) state() konflux.State {
-	text := c.world().snapshot.Annotations[ownPrefix+"/state"]
+	text := c.latest().snapshot.Annotations[ownPrefix+"/state"]
 	if text == "" {
 		return konflux.State{}
 	}
@@ -384,7 +384,7 @@ func (c *cluster) begun(before konflux.State, plan *konflux.Plan) {
 		if st.Phase != scheduler.PhaseRunning || st.Run <= before.Runs[id].Run {
 			continue
 		}
-		if _, seen := c.created[konflux.RunName(c.world().snapshot.Meta, scheduler.Ref{ID: id, Run: st.Run})]; seen {
+		if _, seen := c.created[konflux.RunName(c.latest().snapshot.Meta, scheduler.Ref{ID: id, Run: st.Run})]; seen {
 			continue // somebody else began it
 		}
 		for parent := range plan.Graph.Parents(id) {
@@ -395,7 +395,7 @@ func (c *cluster) begun(before konflux.State, plan *konflux.Plan) {
 }
 
 func (c *cluster) isOver(child, parent dag.ID) {
-	for name, run := range c.world().runs {
+	for name, run := range c.latest().runs {
 		switch ref := c.created[name]; {
 		case ref.ID != parent || run.DeletionTimestamp != nil || run.Annotations[ownPrefix+"/stopped"] != "" && child != parent:
 		case !over(run):
@@ -409,7 +409,7 @@ func (c *cluster) isOver(child, parent dag.ID) {
 
 // create makes a PipelineRun, unless there is one of that name.
 func (c *cluster) create(run konflux.PipelineRun) error {
-	w := c.world()
+	w := c.latest()
 	if _, ok := w.runs[run.Name]; ok {
 		c.told["found"]++
 		return nil
@@ -443,7 +443,7 @@ func (c *cluster) create(run konflux.PipelineRun) error {
 
 // cancel asks for the end of a run.
 func (c *cluster) cancel(x konflux.Cancellation) {
-	run, ok := c.world().runs[x.Name]
+	run, ok := c.latest().runs[x.Name]
 	if !ok || over(run) {
 		return
 	}
@@ -459,7 +459,7 @@ func (c *cluster) cancel(x konflux.Cancellation) {
 
 // release takes the finalizer away.
 func (c *cluster) release(name string) {
-	run, ok := c.world().runs[name]
+	run, ok := c.latest().runs[name]
 	if !ok {
 		return
 	}
@@ -473,7 +473,7 @@ func (c *cluster) release(name string) {
 // A controller carries out plans on what its caches show. Each lags on its own.
 type controller struct {
 	c                            *cluster
-	snapshot, config, runs, work int // the worlds that its caches show
+	snapshot, config, runs, work int // the moments that its caches show
 	refused                      map[string]string
 	requests                     []func() error // that are left of a plan
 	creating                     []string       // of a plan whose update is written
@@ -481,7 +481,7 @@ type controller struct {
 
 // refresh lets the caches catch up, each a little, and never go back.
 func (k *controller) refresh(all bool) {
-	newest := len(k.c.worlds) - 1
+	newest := len(k.c.moments) - 1
 	for _, at := range []*int{&k.snapshot, &k.config, &k.runs, &k.work} {
 		if all || k.c.chance(2) {
 			*at = newest
@@ -496,18 +496,18 @@ func (k *controller) refresh(all bool) {
 
 // crash forgets everything. What is read anew may be older than what was known before.
 func (k *controller) crash() {
-	newest := len(k.c.worlds)
+	newest := len(k.c.moments)
 	*k = controller{c: k.c, snapshot: k.c.pick(newest), config: k.c.pick(newest), runs: k.c.pick(newest), work: k.c.pick(newest), refused: map[string]string{}}
 	k.c.note("crashes")
 }
 
 // objects are what the caches show.
 func (k *controller) objects() (konflux.Objects, int) {
-	w := k.c.worlds[k.snapshot]
-	config := k.c.worlds[k.config]
+	w := k.c.moments[k.snapshot]
+	config := k.c.moments[k.config]
 	return konflux.Objects{
 		Scenarios: config.scenarios, Group: config.group, Snapshot: w.snapshot, Superseded: w.superseded,
-		PipelineRuns: slices.Collect(maps.Values(k.c.worlds[k.runs].runs)), TaskRuns: slices.Collect(maps.Values(k.c.worlds[k.work].tasks)),
+		PipelineRuns: slices.Collect(maps.Values(k.c.moments[k.runs].runs)), TaskRuns: slices.Collect(maps.Values(k.c.moments[k.work].tasks)),
 		Refused: k.refused,
 	}, w.version
 }

@@ -53,7 +53,7 @@ func TestHistories(t *testing.T) {
 
 // rest lets everything come to an end, and looks at what came of it.
 func (c *cluster) rest(a, b *controller) {
-	rounds := 20 * (len(c.world().scenarios) + 10)
+	rounds := 20 * (len(c.latest().scenarios) + 10)
 	for range rounds {
 		c.settle()
 		quiet := true
@@ -72,12 +72,12 @@ func (c *cluster) rest(a, b *controller) {
 			return
 		}
 	}
-	c.t.Fatalf("no rest after %d rounds: %v", rounds, c.world().snapshot.Annotations)
+	c.t.Fatalf("no rest after %d rounds: %v", rounds, c.latest().snapshot.Annotations)
 }
 
 // settle ends all runs, and lets time pass.
 func (c *cluster) settle() {
-	for name, run := range c.world().runs {
+	for name, run := range c.latest().runs {
 		if vanishing(run) {
 			c.remove(name)
 		}
@@ -111,7 +111,7 @@ func (c *cluster) judge(k *controller) {
 	if !p.Done() {
 		c.t.Fatalf("at rest, and not done: %+v", p)
 	}
-	if _, asked := c.world().snapshot.Labels[testPrefix+"/run"]; asked {
+	if _, asked := c.latest().snapshot.Labels[testPrefix+"/run"]; asked {
 		c.t.Fatal("the label is still there")
 	}
 	facts := c.facts()
@@ -125,7 +125,7 @@ func (c *cluster) judge(k *controller) {
 	if next := scheduler.Next(p.Graph, facts); next.Outcome != p.Outcome || len(next.Actions) > 0 {
 		c.t.Errorf("got %v, want %v, and nothing to do: %v", p.Outcome, next.Outcome, next.Actions)
 	}
-	for name, run := range c.world().runs {
+	for name, run := range c.latest().runs {
 		if len(run.Finalizers) > 0 {
 			c.t.Errorf("%s is held for ever", name)
 		}
@@ -146,7 +146,7 @@ func (c *cluster) facts() scheduler.Snapshot {
 		if newest > st.Run {
 			c.t.Errorf("%s has run %d, and %d is known", id, newest, st.Run)
 		}
-		name := konflux.RunName(c.world().snapshot.Meta, scheduler.Ref{ID: id, Run: st.Run})
+		name := konflux.RunName(c.latest().snapshot.Meta, scheduler.Ref{ID: id, Run: st.Run})
 		if st.Run > 0 && !slices.Contains(c.ends[name], st.Phase) {
 			c.t.Errorf("%s ended as %v, and %v is known", name, c.ends[name], st.Phase)
 		}

@@ -424,11 +424,13 @@ func TestGone(t *testing.T) {
 	p = next(t, in, options(), noon)
 	equal(t, "told", strings.Contains(p.Update.Annotations[statusKey], "build"), false)
 
-	// Its PipelineRun was never made, and nobody can make it any more.
+	// Its PipelineRun is not seen, whether or not it was made. Its name is taken by one that does nothing.
 	whole.Scenarios, whole.Group, whole.PipelineRuns = scenarios("scan"), nil, nil
 	p = next(t, whole, options(), noon)
-	equal(t, "actions", doing(p), []string{"create scan#1"})
-	equal(t, "phase", p.State.Runs["build"].Phase, scheduler.PhaseStopped)
+	equal(t, "actions", doing(p), []string{"create build#1", "create scan#1"})
+	equal(t, "canceled from the start", p.Create[0].Spec.Status, "Cancelled")
+	whole = ends("build", 1, "False", "Cancelled")(obey(whole, p))
+	equal(t, "phase", next(t, whole, options(), noon).State.Runs["build"].Phase, scheduler.PhaseStopped)
 }
 
 // A run that is to be stopped before it was made is made all the same, stopped from the start.
@@ -492,7 +494,7 @@ func TestWake(t *testing.T) {
 	p := next(t, in, o, noon.Add(5*time.Minute))
 	equal(t, "two wait", p.Wake, noon.Add(6*time.Minute))
 	equal(t, "told", told(p), []string{"a InProgress", "b TestPassed", "c InProgress"})
-	equal(t, "details", p.Scenarios[1].Status.Details, runName("b", 1)+" passed; Tekton Chains did not sign it within 5m0s")
+	equal(t, "details", p.Scenarios[1].Status.Details, "passed; Tekton Chains did not sign it within 5m0s")
 	equal(t, "none waits", next(t, in, o, noon.Add(time.Hour)).Wake, time.Time{})
 }
 
@@ -506,11 +508,11 @@ func TestTimes(t *testing.T) {
 	in = changed(in, runName("build", 1), ended("True", "", noon.Add(time.Hour)))
 	p = next(t, in, options(), noon.Add(2*time.Hour))
 	equal(t, "build", p.Scenarios[0].Status, konflux.ScenarioStatus{
-		Scenario: "build", Status: konflux.TestPassed, Updated: noon.Add(2 * time.Hour), Details: runName("build", 1) + " passed",
+		Scenario: "build", Status: konflux.TestPassed, Updated: noon.Add(2 * time.Hour), Details: "passed",
 		Started: started, Completed: noon.Add(time.Hour), RunName: runName("build", 1),
 	}, knownFields)
 	equal(t, "scan", p.Scenarios[1].Status, konflux.ScenarioStatus{
-		Scenario: "scan", Status: konflux.InProgress, Updated: noon.Add(2 * time.Hour), Details: runName("scan", 1) + " was started",
+		Scenario: "scan", Status: konflux.InProgress, Updated: noon.Add(2 * time.Hour), Details: "started",
 		Started: noon.Add(2 * time.Hour), RunName: runName("scan", 1), RunAfter: []string{"build"},
 	}, knownFields)
 	in = obey(in, p)
@@ -633,10 +635,10 @@ func TestPlansComeToRest(t *testing.T) {
 // A run that nobody tells of any more, since its PipelineRun and the status annotation are gone, is told by its phase.
 func TestToldByPhase(t *testing.T) {
 	for phase, want := range map[scheduler.Phase]konflux.ScenarioStatus{
-		running:  {Status: konflux.InProgress, Details: runName("scan", 1) + " was started", Started: noon},
-		passed:   {Status: konflux.TestPassed, Details: runName("scan", 1) + " passed", Started: noon, Completed: noon},
-		failed:   {Status: konflux.TestFail, Details: runName("scan", 1) + " failed", Started: noon, Completed: noon},
-		canceled: {Status: konflux.TestFail, Details: "Canceled: " + runName("scan", 1) + " was canceled", Started: noon, Completed: noon},
+		running:  {Status: konflux.InProgress, Details: "started", Started: noon},
+		passed:   {Status: konflux.TestPassed, Details: "passed", Started: noon, Completed: noon},
+		failed:   {Status: konflux.TestFail, Details: "failed", Started: noon, Completed: noon},
+		canceled: {Status: konflux.TestFail, Details: "Canceled: from outside", Started: noon, Completed: noon},
 	} {
 		text, err := konflux.State{Runs: scheduler.Snapshot{"scan": {Run: 1, Phase: phase}}}.Format()
 		if err != nil {

@@ -60,20 +60,20 @@ func TestJudgeConditions(t *testing.T) {
 		conditions []konflux.Condition
 		want       konflux.Result
 	}{
-		"none":             {nil, konflux.Result{Phase: running, Status: konflux.InProgress, Details: "scan-1 was started"}},
-		"another":          {[]konflux.Condition{{Type: "Ready", Status: "True"}}, konflux.Result{Phase: running, Status: konflux.InProgress, Details: "scan-1 was started"}},
-		"Unknown":          {[]konflux.Condition{{Type: "Succeeded", Status: "Unknown", Reason: "Running"}}, konflux.Result{Phase: running, Status: konflux.InProgress, Details: "scan-1 was started"}},
-		"being stopped":    {[]konflux.Condition{{Type: "Succeeded", Status: "Unknown", Reason: "CancelledRunFinally"}}, konflux.Result{Phase: running, Status: konflux.InProgress, Details: "scan-1 was started"}},
-		"True":             {[]konflux.Condition{{Type: "Ready", Status: "False"}, {Type: "Succeeded", Status: "True", Reason: "Completed"}}, konflux.Result{Phase: passed, Status: konflux.TestPassed, Details: "scan-1 passed", Ended: noon}},
-		"Cancelled":        {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "Cancelled", Message: "by hand"}}, konflux.Result{Phase: canceled, Status: konflux.TestFail, Details: "Canceled: scan-1 was canceled: Cancelled: by hand", Ended: noon}},
-		"CancelledFinally": {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "CancelledRunFinally"}}, konflux.Result{Phase: canceled, Status: konflux.TestFail, Details: "Canceled: scan-1 was canceled: CancelledRunFinally", Ended: noon}},
-		"StoppedFinally":   {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "StoppedRunFinally"}}, konflux.Result{Phase: canceled, Status: konflux.TestFail, Details: "Canceled: scan-1 was canceled: StoppedRunFinally", Ended: noon}},
-		"timeout":          {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "PipelineRunTimeout", Message: "1h"}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "scan-1 failed: PipelineRunTimeout: 1h", Ended: noon}},
-		"Failed":           {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "Failed"}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "scan-1 failed: Failed", Ended: noon}},
-		"no pipeline":      {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "CouldntGetPipeline"}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "scan-1 failed: CouldntGetPipeline", Ended: noon}},
-		"no reason":        {[]konflux.Condition{{Type: "Succeeded", Status: "False", Message: "who knows"}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "scan-1 failed: who knows", Ended: noon}},
-		"200 bytes":        {[]konflux.Condition{{Type: "Succeeded", Status: "False", Message: strings.Repeat("x", 200)}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "scan-1 failed: " + strings.Repeat("x", 200), Ended: noon}},
-		"long":             {[]konflux.Condition{{Type: "Succeeded", Status: "False", Message: strings.Repeat("é", 101)}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "scan-1 failed: " + strings.Repeat("é", 98) + "...", Ended: noon}},
+		"none":             {nil, konflux.Result{Phase: running, Status: konflux.InProgress, Details: "started"}},
+		"another":          {[]konflux.Condition{{Type: "Ready", Status: "True"}}, konflux.Result{Phase: running, Status: konflux.InProgress, Details: "started"}},
+		"Unknown":          {[]konflux.Condition{{Type: "Succeeded", Status: "Unknown", Reason: "Running"}}, konflux.Result{Phase: running, Status: konflux.InProgress, Details: "started"}},
+		"being stopped":    {[]konflux.Condition{{Type: "Succeeded", Status: "Unknown", Reason: "CancelledRunFinally"}}, konflux.Result{Phase: running, Status: konflux.InProgress, Details: "started"}},
+		"True":             {[]konflux.Condition{{Type: "Ready", Status: "False"}, {Type: "Succeeded", Status: "True", Reason: "Completed"}}, konflux.Result{Phase: passed, Status: konflux.TestPassed, Details: "passed", Ended: noon}},
+		"Cancelled":        {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "Cancelled", Message: "by hand"}}, konflux.Result{Phase: canceled, Status: konflux.TestFail, Details: "Canceled: Cancelled: by hand", Ended: noon}},
+		"CancelledFinally": {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "CancelledRunFinally"}}, konflux.Result{Phase: canceled, Status: konflux.TestFail, Details: "Canceled: CancelledRunFinally", Ended: noon}},
+		"StoppedFinally":   {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "StoppedRunFinally"}}, konflux.Result{Phase: canceled, Status: konflux.TestFail, Details: "Canceled: StoppedRunFinally", Ended: noon}},
+		"timeout":          {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "PipelineRunTimeout", Message: "1h"}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "failed: PipelineRunTimeout: 1h", Ended: noon}},
+		"Failed":           {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "Failed"}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "failed: Failed", Ended: noon}},
+		"no pipeline":      {[]konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "CouldntGetPipeline"}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "failed: CouldntGetPipeline", Ended: noon}},
+		"no reason":        {[]konflux.Condition{{Type: "Succeeded", Status: "False", Message: "who knows"}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "failed: who knows", Ended: noon}},
+		"200 bytes":        {[]konflux.Condition{{Type: "Succeeded", Status: "False", Message: strings.Repeat("x", 200)}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "failed: " + strings.Repeat("x", 200), Ended: noon}},
+		"long":             {[]konflux.Condition{{Type: "Succeeded", Status: "False", Message: strings.Repeat("é", 101)}}, konflux.Result{Phase: failed, Status: konflux.TestFail, Details: "failed: " + strings.Repeat("é", 98) + "...", Ended: noon}},
 	} {
 		run, _ := aRun("", "")
 		run.Status.Conditions = tt.conditions
@@ -85,11 +85,11 @@ func TestJudgeDeleted(t *testing.T) {
 	late := noon.Add(time.Minute)
 	run, _ := aRun("Unknown", "Running")
 	run.DeletionTimestamp = &late
-	equal(t, "live", judge(t, run, nil, options(), noon), konflux.Result{Phase: canceled, Status: konflux.Deleted, Details: "scan-1 was deleted before it was over", Ended: late})
+	equal(t, "live", judge(t, run, nil, options(), noon), konflux.Result{Phase: canceled, Status: konflux.Deleted, Details: "deleted before it was over", Ended: late})
 	run.Annotations = map[string]string{"testdag.example.com/stopped": "true"}
-	equal(t, "live, stopped by a plan", judge(t, run, nil, options(), noon), konflux.Result{Phase: stopped, Status: konflux.Deleted, Details: "scan-1 was deleted before it was over", Ended: late})
+	equal(t, "live, stopped by a plan", judge(t, run, nil, options(), noon), konflux.Result{Phase: stopped, Status: konflux.Deleted, Details: "deleted before it was over", Ended: late})
 	ended("True", "", noon)(&run)
-	equal(t, "over", judge(t, run, nil, options(), noon), konflux.Result{Phase: passed, Status: konflux.TestPassed, Details: "scan-1 passed", Ended: noon})
+	equal(t, "over", judge(t, run, nil, options(), noon), konflux.Result{Phase: passed, Status: konflux.TestPassed, Details: "passed", Ended: noon})
 }
 
 // The mark of a plan tells what it stopped; what ended otherwise before it could be stopped keeps its end.
@@ -117,23 +117,23 @@ func TestJudgeOutputs(t *testing.T) {
 		status  konflux.Status
 		details string
 	}{
-		"none":            {nil, nil, passed, konflux.TestPassed, "scan-1 passed"},
-		"success":         {nil, []json.RawMessage{says("SUCCESS"), says("SUCCESS")}, passed, konflux.TestPassed, "scan-1 passed"},
-		"failure":         {nil, []json.RawMessage{says("SUCCESS"), says("FAILURE")}, failed, konflux.TestFail, "scan-1 failed: b says FAILURE"},
-		"error":           {nil, []json.RawMessage{says("ERROR"), says("WARNING"), says("FAILURE")}, failed, konflux.TestFail, "scan-1 failed: a says ERROR; c says FAILURE"},
-		"warning":         {nil, []json.RawMessage{says("WARNING"), says("SUCCESS"), says("WARNING")}, passed, konflux.TestWarning, "scan-1 passed with warnings: a, c"},
-		"plain":           {func(o *konflux.Options) { o.PlainPass = true }, []json.RawMessage{says("WARNING")}, passed, konflux.TestPassed, "scan-1 passed"},
-		"plain failure":   {func(o *konflux.Options) { o.PlainPass = true }, []json.RawMessage{says("FAILURE")}, failed, konflux.TestFail, "scan-1 failed: a says FAILURE"},
-		"skipped":         {nil, []json.RawMessage{says("SKIPPED")}, passed, konflux.TestPassed, "scan-1 passed"},
-		"skipped, fails":  {func(o *konflux.Options) { o.Skipped = konflux.SkippedFails }, []json.RawMessage{says("SKIPPED")}, failed, konflux.TestFail, "scan-1 failed: a says SKIPPED"},
-		"seconds":         {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"1772366400"` + rest)}, passed, konflux.TestPassed, "scan-1 passed"},
-		"without a zone":  {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"2026-03-01T12:00:00.5"` + rest)}, passed, konflux.TestPassed, "scan-1 passed"},
-		"with a zone":     {nil, []json.RawMessage{output(`{"result":"SUCCESS","note":"x","namespace":"y","new":1,"timestamp":"2026-03-01T12:00:00+01:00"` + rest)}, passed, konflux.TestPassed, "scan-1 passed"},
-		"a list":          {nil, []json.RawMessage{json.RawMessage(`["SUCCESS"]`)}, failed, konflux.TestFail, "scan-1 failed: the result of a cannot be read: it is not text"},
-		"no value":        {nil, []json.RawMessage{nil}, failed, konflux.TestFail, "scan-1 failed: the result of a cannot be read: it is not text"},
-		"empty":           {nil, []json.RawMessage{output("")}, failed, konflux.TestFail, "scan-1 failed: the result of a cannot be read: unexpected EOF"},
-		"no JSON":         {nil, []json.RawMessage{says("SUCCESS"), output("SUCCESS")}, failed, konflux.TestFail, "scan-1 failed: the result of b cannot be read: "},
-		"null":            {nil, []json.RawMessage{output("null")}, failed, konflux.TestFail, "scan-1 failed: the result of a cannot be read: result is missing"},
+		"none":            {nil, nil, passed, konflux.TestPassed, "passed"},
+		"success":         {nil, []json.RawMessage{says("SUCCESS"), says("SUCCESS")}, passed, konflux.TestPassed, "passed"},
+		"failure":         {nil, []json.RawMessage{says("SUCCESS"), says("FAILURE")}, failed, konflux.TestFail, "failed: b says FAILURE"},
+		"error":           {nil, []json.RawMessage{says("ERROR"), says("WARNING"), says("FAILURE")}, failed, konflux.TestFail, "failed: a says ERROR; c says FAILURE"},
+		"warning":         {nil, []json.RawMessage{says("WARNING"), says("SUCCESS"), says("WARNING")}, passed, konflux.TestWarning, "passed with warnings: a, c"},
+		"plain":           {func(o *konflux.Options) { o.PlainPass = true }, []json.RawMessage{says("WARNING")}, passed, konflux.TestPassed, "passed"},
+		"plain failure":   {func(o *konflux.Options) { o.PlainPass = true }, []json.RawMessage{says("FAILURE")}, failed, konflux.TestFail, "failed: a says FAILURE"},
+		"skipped":         {nil, []json.RawMessage{says("SKIPPED")}, passed, konflux.TestPassed, "passed"},
+		"skipped, fails":  {func(o *konflux.Options) { o.Skipped = konflux.SkippedFails }, []json.RawMessage{says("SKIPPED")}, failed, konflux.TestFail, "failed: a says SKIPPED"},
+		"seconds":         {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"1772366400"` + rest)}, passed, konflux.TestPassed, "passed"},
+		"without a zone":  {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"2026-03-01T12:00:00.5"` + rest)}, passed, konflux.TestPassed, "passed"},
+		"with a zone":     {nil, []json.RawMessage{output(`{"result":"SUCCESS","note":"x","namespace":"y","new":1,"timestamp":"2026-03-01T12:00:00+01:00"` + rest)}, passed, konflux.TestPassed, "passed"},
+		"a list":          {nil, []json.RawMessage{json.RawMessage(`["SUCCESS"]`)}, failed, konflux.TestFail, "failed: the result of a cannot be read: it is not text"},
+		"no value":        {nil, []json.RawMessage{nil}, failed, konflux.TestFail, "failed: the result of a cannot be read: it is not text"},
+		"empty":           {nil, []json.RawMessage{output("")}, failed, konflux.TestFail, "failed: the result of a cannot be read: unexpected EOF"},
+		"no JSON":         {nil, []json.RawMessage{says("SUCCESS"), output("SUCCESS")}, failed, konflux.TestFail, "failed: the result of b cannot be read: "},
+		"null":            {nil, []json.RawMessage{output("null")}, failed, konflux.TestFail, "failed: the result of a cannot be read: result is missing"},
 		"twice":           {nil, []json.RawMessage{output(`{"result":"FAILURE","result":"SUCCESS","timestamp":"1772366400"` + rest)}, failed, konflux.TestFail, "given twice"},
 		"no result":       {nil, []json.RawMessage{output(`{"timestamp":"1772366400"` + rest)}, failed, konflux.TestFail, "result is missing"},
 		"PASSED":          {nil, []json.RawMessage{says("PASSED")}, failed, konflux.TestFail, `unknown result "PASSED"; want one of [SUCCESS FAILURE WARNING SKIPPED ERROR]`},
@@ -144,11 +144,11 @@ func TestJudgeOutputs(t *testing.T) {
 		"no successes":    {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"1772366400","failures":0,"warnings":0}`)}, failed, konflux.TestFail, "successes is missing, or negative"},
 		"negative":        {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"1772366400","successes":0,"failures":-1,"warnings":0}`)}, failed, konflux.TestFail, "failures is missing, or negative"},
 		"no warnings":     {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"1772366400","successes":0,"failures":0}`)}, failed, konflux.TestFail, "warnings is missing, or negative"},
-		"all zero":        {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"1772366400","successes":0,"failures":0,"warnings":0}`)}, passed, konflux.TestPassed, "scan-1 passed"},
+		"all zero":        {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"1772366400","successes":0,"failures":0,"warnings":0}`)}, passed, konflux.TestPassed, "passed"},
 		"fraction":        {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"1772366400","successes":1.5,"failures":0,"warnings":0}`)}, failed, konflux.TestFail, "cannot unmarshal number"},
 		"too deep":        {nil, []json.RawMessage{output(`{"x":` + strings.Repeat("[", 16) + strings.Repeat("]", 16) + `}`)}, failed, konflux.TestFail, "depth over the limit of 16"},
 		"too many values": {nil, []json.RawMessage{output(`{"x":[1` + strings.Repeat(",1", 10_000) + `]}`)}, failed, konflux.TestFail, "values over the limit of 10000"},
-		"both, worst":     {nil, []json.RawMessage{output("{}"), says("FAILURE"), says("WARNING")}, failed, konflux.TestFail, "scan-1 failed: the result of a cannot be read: result is missing; b says FAILURE"},
+		"both, worst":     {nil, []json.RawMessage{output("{}"), says("FAILURE"), says("WARNING")}, failed, konflux.TestFail, "failed: the result of a cannot be read: result is missing; b says FAILURE"},
 	} {
 		o := options()
 		if tt.change != nil {
@@ -184,7 +184,7 @@ func TestJudgeFindsTheResult(t *testing.T) {
 	}
 	run.Status.ChildReferences[0].PipelineTaskName = ""
 	tasks[0].Status.Results = []konflux.TaskRunResult{{Name: "TEST_OUTPUT", Value: says("FAILURE")}}
-	equal(t, "details of a task without a name", judge(t, run, tasks, options(), noon).Details, "scan-1 failed: scan-1-a says FAILURE")
+	equal(t, "details of a task without a name", judge(t, run, tasks, options(), noon).Details, "failed: scan-1-a says FAILURE")
 }
 
 // What a run names is waited for, for as long as Patience and no longer.
@@ -198,7 +198,7 @@ func TestJudgeWaits(t *testing.T) {
 	timeless.Status.CompletionTime = nil
 	ended("False", "Failed", noon)(&stoppedRun)
 	waits := func(what string) konflux.Result {
-		return konflux.Result{Phase: running, Status: konflux.InProgress, Details: "scan-1 is over and waits for " + what, Wake: until}
+		return konflux.Result{Phase: running, Status: konflux.InProgress, Details: "over, and waits for " + what, Wake: until}
 	}
 	over := func(p scheduler.Phase, s konflux.Status, details string, at time.Time) konflux.Result {
 		return konflux.Result{Phase: p, Status: s, Details: details, Ended: at}
@@ -213,16 +213,16 @@ func TestJudgeWaits(t *testing.T) {
 	}{
 		"tasks missing":           {run, tasks[:1], false, until.Add(-1), waits("1 of its 2 TaskRuns")},
 		"all tasks missing":       {run, nil, false, noon, waits("2 of its 2 TaskRuns")},
-		"given up":                {run, tasks[:1], false, until, over(failed, konflux.TestInvalid, "scan-1 names 2 TaskRuns, of which 1 are not there", noon)},
-		"tasks missing, timeless": {timeless, nil, false, late, over(failed, konflux.TestInvalid, "scan-1 names 2 TaskRuns, of which 2 are not there", late)},
-		"failed, tasks missing":   {stoppedRun, nil, false, noon, over(failed, konflux.TestFail, "scan-1 failed: Failed", noon)},
+		"given up":                {run, tasks[:1], false, until, over(failed, konflux.TestInvalid, "2 TaskRuns are named, and 1 of them are not there", noon)},
+		"tasks missing, timeless": {timeless, nil, false, late, over(failed, konflux.TestInvalid, "2 TaskRuns are named, and 2 of them are not there", late)},
+		"failed, tasks missing":   {stoppedRun, nil, false, noon, over(failed, konflux.TestFail, "failed: Failed", noon)},
 		"not signed":              {run, tasks, true, until.Add(-1), waits("the signature of Tekton Chains")},
-		"forgiven":                {run, tasks, true, until, over(failed, konflux.TestFail, "scan-1 failed: b says FAILURE"+forgiven, noon)},
-		"signed":                  {signed, tasks, true, noon, over(failed, konflux.TestFail, "scan-1 failed: b says FAILURE", noon)},
+		"forgiven":                {run, tasks, true, until, over(failed, konflux.TestFail, "failed: b says FAILURE"+forgiven, noon)},
+		"signed":                  {signed, tasks, true, noon, over(failed, konflux.TestFail, "failed: b says FAILURE", noon)},
 		"signed, tasks missing":   {signed, nil, true, noon, waits("2 of its 2 TaskRuns")},
 		"failed, not signed":      {stoppedRun, nil, true, noon, waits("the signature of Tekton Chains")},
-		"not signed, timeless":    {timeless, tasks, true, late, over(failed, konflux.TestFail, "scan-1 failed: b says FAILURE"+forgiven, late)},
-		"nobody asks":             {run, tasks, false, noon, over(failed, konflux.TestFail, "scan-1 failed: b says FAILURE", noon)},
+		"not signed, timeless":    {timeless, tasks, true, late, over(failed, konflux.TestFail, "failed: b says FAILURE"+forgiven, late)},
+		"nobody asks":             {run, tasks, false, noon, over(failed, konflux.TestFail, "failed: b says FAILURE", noon)},
 	} {
 		o := options()
 		o.Signed, o.Patience = tt.sign, time.Minute
