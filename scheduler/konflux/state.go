@@ -160,7 +160,8 @@ func mergeArtifacts(a, b []scheduler.Artifact) []scheduler.Artifact {
 // parents; so nothing that is over starts again. What was canceled, and what is pending, has none. What is in progress has
 // one if its PipelineRun is among those given, and is started anew if it is not.
 //
-// What the annotation cannot tell is lost: requests that were not yet honoured, and which runs stood on which.
+// What the annotation cannot tell is lost: requests that were not yet honoured, which runs were forced, and which runs stood
+// on which.
 func Recover(g *dag.Graph, snapshot Meta, statuses []ScenarioStatus, runs []PipelineRun) State {
 	names := make(map[string]bool, len(runs))
 	for i := range runs {
