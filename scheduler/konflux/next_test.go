@@ -246,6 +246,20 @@ func TestTakenName(t *testing.T) {
 	}
 }
 
+// Problems come in one order, too.
+func TestTakenNames(t *testing.T) {
+	names := []string{"f", "b", "e", "a", "d", "c"}
+	in := konflux.Objects{Scenarios: scenarios(names...), Snapshot: snapshot()}
+	for _, name := range names {
+		in.PipelineRuns = append(in.PipelineRuns, konflux.PipelineRun{Meta: konflux.Meta{Name: runName(name, 1)}})
+	}
+	got := ""
+	for _, problem := range next(t, in, options(), noon).Problems {
+		got += problem.(*konflux.TakenNameError).Run.String() + " "
+	}
+	equal(t, "problems", got, "a#1 b#1 c#1 d#1 e#1 f#1 ")
+}
+
 // Copies of a PipelineRun, with other names, and runs of other Snapshots are none of ours.
 func TestStrangers(t *testing.T) {
 	in, _ := play(t, world("scan"))
@@ -526,6 +540,17 @@ func TestTimes(t *testing.T) {
 	in.PipelineRuns = nil
 	p = next(t, in, options(), noon.Add(3*time.Hour))
 	equal(t, "pruned", p.Scenarios[0].Status.Completed, noon.Add(time.Hour))
+}
+
+// A PipelineRun that does not say when it started did so when its start was told, and one that was run again when that was.
+func TestStartIsKept(t *testing.T) {
+	in, _ := play(t, world("build"))
+	in = ends("build", 1, "True", "")(in)
+	p := next(t, in, options(), noon.Add(time.Hour))
+	equal(t, "start", p.Scenarios[0].Status.Started, noon)
+	in = obey(in, p)
+	p = next(t, asks("build")(in), options(), noon.Add(2*time.Hour))
+	equal(t, "start of the rerun", p.Scenarios[0].Status.Started, noon.Add(2*time.Hour))
 }
 
 // Next changes none of its arguments, and shares its answer with nobody.

@@ -47,15 +47,18 @@ func TestRecover(t *testing.T) {
 		tt.entry.Scenario = "scan"
 		list := []konflux.ScenarioStatus{
 			{Scenario: "b", Status: konflux.TestPassed, RunName: runName("b", 2)}, tt.entry, {Scenario: "a", Status: konflux.TestFail},
-			{Scenario: "gone", Status: konflux.TestPassed},
+			{Scenario: "gone", Status: konflux.TestPassed}, {Scenario: "new", Status: konflux.TestPassed},
 		}
 		want := scheduler.Snapshot{
 			"a": {Run: 1, Phase: failed}, "b": {Run: 2, Phase: passed}, "gone": {Run: 1, Phase: passed},
 		}
+		onScan := []scheduler.Ref{{ID: "b", Run: 2}}
 		if tt.want.Run > 0 {
 			tt.want.Basis = []scheduler.Ref{{ID: "a", Run: 1}, {ID: "b", Run: 2}}
 			want["scan"] = tt.want
+			onScan = append(onScan, scheduler.Ref{ID: "scan", Run: tt.want.Run})
 		}
+		want["new"] = scheduler.Status{Run: 1, Phase: passed, Basis: onScan}
 		equal(t, name, konflux.Recover(g, snapshot().Meta, list, tt.runs), konflux.State{Runs: want})
 	}
 }
