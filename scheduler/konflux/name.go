@@ -63,7 +63,10 @@ func numberOf(snapshot Meta, scenario, name string) (run int, ok bool) {
 	if err != nil || run < 1 {
 		return 0, false
 	}
-	return run, RunName(snapshot, refOf(scenario, run)) == name
+	if RunName(snapshot, refOf(scenario, run)) != name {
+		return 0, false
+	}
+	return run, true
 }
 
 func cutLast(s, sep string) (before, after string, ok bool) {

@@ -2,8 +2,6 @@ package konflux
 
 import (
 	"cmp"
-	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +21,7 @@ func Next(in Objects, o Options, now time.Time) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &decision{Objects: in, o: o, now: now, tasks: taskIndex(in.TaskRuns)}
+	d := &decision{Objects: in, o: o, now: now.UTC().Truncate(time.Millisecond), tasks: taskIndex(in.TaskRuns)}
 	if err := d.read(); err != nil {
 		return nil, err
 	}
@@ -54,6 +52,7 @@ type decision struct {
 
 	observed map[scheduler.Ref]*observation
 	names    map[string]bool          // of all PipelineRuns
+	details  int                      // how many bytes of them are told of each scenario
 	unmade   map[scheduler.Ref]string // runs that cannot be created: why
 	plan     Plan
 }
@@ -203,7 +202,7 @@ func (d *decision) live() (refs []scheduler.Ref) {
 // fail ends a run that cannot be created.
 func (d *decision) fail(ref scheduler.Ref, why string) {
 	d.machine.Observe(scheduler.Finished(ref, scheduler.PhaseFailed))
-	d.unmade[ref] = shorten(why)
+	d.unmade[ref] = shorten(why, maxWhy)
 }
 
 // supersede cancels everything when a newer Snapshot took the place of this one, once, and afterwards what came new.
@@ -330,75 +329,4 @@ func parseBasis(text string) (basis []scheduler.Ref) {
 		}
 	}
 	return basis
-}
-
-// write tells what to write into the Snapshot.
-func (d *decision) write() error {
-	d.plan.State = State{Runs: d.machine.Snapshot(), Alone: d.alone, Superseded: d.Superseded}
-	state, err := d.plan.State.Format()
-	if err != nil {
-		return err
-	}
-	statuses, err := writeStatuses(d.report())
-	if err != nil {
-		return err
-	}
-	u := &d.plan.Update
-	u.Annotations = map[string]string{}
-	d.set(d.o.Keys.state(), state)
-	d.set(d.o.Keys.status(), statuses)
-	for _, k := range d.o.Older {
-		for key, now := range map[string]string{k.status(): d.o.Keys.status(), k.state(): d.o.Keys.state()} {
-			if _, ok := d.Snapshot.Annotations[key]; ok && key != now {
-				u.RemoveAnnotations = append(u.RemoveAnnotations, key)
-			}
-		}
-	}
-	for _, k := range d.o.all() {
-		if _, ok := d.Snapshot.Labels[k.rerun()]; ok {
-			u.RemoveLabels = append(u.RemoveLabels, k.rerun())
-		}
-	}
-	slices.Sort(u.RemoveAnnotations)
-	u.RemoveAnnotations = slices.Compact(u.RemoveAnnotations)
-	slices.Sort(u.RemoveLabels)
-	u.RemoveLabels = slices.Compact(u.RemoveLabels)
-	if err := d.sizes(len(state)); err != nil { // first: what is too large for the Snapshot is too large to be read, too
-		return err
-	}
-	_, err = ParseStatuses(statuses)
-	return err
-}
-
-// set writes an annotation that is not there yet. Where nothing is tested and nothing was said, nothing is written.
-func (d *decision) set(key, value string) {
-	old, ok := d.Snapshot.Annotations[key]
-	if ok && old == value || !ok && len(d.plan.Scenarios) == 0 && len(d.plan.State.Runs) == 0 {
-		return
-	}
-	d.plan.Update.Annotations[key] = value
-}
-
-// sizes reports annotations that would be too large.
-func (d *decision) sizes(state int) error {
-	var err error
-	if state > d.o.StateBytes {
-		err = &SizeError{d.o.Keys.state(), state, d.o.StateBytes}
-	}
-	all := maps.Clone(d.Snapshot.Annotations)
-	if all == nil {
-		all = map[string]string{}
-	}
-	maps.Copy(all, d.plan.Update.Annotations)
-	for _, key := range d.plan.Update.RemoveAnnotations {
-		delete(all, key)
-	}
-	total := 0
-	for key, value := range all {
-		total += len(key) + len(value)
-	}
-	if total > maxAnnotations {
-		err = errors.Join(err, &SizeError{"", total, maxAnnotations})
-	}
-	return err
 }

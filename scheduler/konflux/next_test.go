@@ -186,14 +186,14 @@ func TestUpdate(t *testing.T) {
 // Everything on the Snapshot counts toward what Kubernetes allows, keys and values alike.
 func TestSizeErrors(t *testing.T) {
 	in := world("build")
-	p := next(t, in, options(), noon)
+	in = ends("build", 1, "True", "")(obey(in, next(t, in, options(), noon)))
 	used := 0
-	for key, value := range p.Update.Annotations {
+	for key, value := range obey(in, next(t, in, options(), noon)).Snapshot.Annotations {
 		used += len(key) + len(value)
 	}
 	fill := func(bytes int) konflux.Objects {
 		in := copied(t, in)
-		in.Snapshot.Annotations = map[string]string{"k": strings.Repeat("x", bytes-1)}
+		in.Snapshot.Annotations["k"] = strings.Repeat("x", bytes-1)
 		return in
 	}
 	if _, err := konflux.Next(fill(256<<10-used), options(), noon); err != nil {
@@ -213,6 +213,7 @@ func TestSizeErrors(t *testing.T) {
 		t.Errorf("both: got %q", got)
 	}
 	// What is removed makes room.
+	in = world("build")
 	o = options()
 	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
 	moved := obey(in, next(t, in, options(), noon))
@@ -222,6 +223,58 @@ func TestSizeErrors(t *testing.T) {
 	if _, err := konflux.Next(moved, o, noon); err != nil {
 		t.Errorf("after a migration: %v", err)
 	}
+}
+
+// Where there is not enough room for the end, nothing begins; where there is, every end has room, however much there is to
+// say: details are shortened.
+func TestRoomForTheEnd(t *testing.T) {
+	in := wide(200)
+	in.Group = nil
+	begins := func(room int) (*konflux.Plan, error) {
+		in.Snapshot.Annotations = map[string]string{"k": strings.Repeat("x", 256<<10-room)}
+		return konflux.Next(in, roomy(), noon)
+	}
+	least, most := 10_000, 200_000 // found by halving
+	for most-least > 1 {
+		if room := (least + most) / 2; isSize(begins(room)) {
+			least = room
+		} else {
+			most = room
+		}
+	}
+	p, err := begins(most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first := len(p.Update.Annotations[statusKey]) + len(p.Update.Annotations[stateKey]); first > most-10_000 {
+		t.Errorf("%d bytes are written first, and the room for the end is %d; want it to be more", first, most)
+	}
+	long := strings.Repeat("it could not be resolved, ", 10)
+	for range 400 {
+		in = obey(in, p)
+		for i := range in.PipelineRuns {
+			if r := &in.PipelineRuns[i]; r.Status.CompletionTime == nil {
+				ended("False", long, noon)(r)
+			}
+		}
+		if p, err = konflux.Next(in, roomy(), noon); err != nil {
+			t.Fatal(err)
+		}
+		if p.Done() {
+			break
+		}
+	}
+	equal(t, "outcome", p.Outcome, scheduler.OutcomeFailed)
+	for _, c := range p.Scenarios {
+		if d := c.Status.Details; len(d) > 80 || !strings.HasPrefix(d, "failed: ") {
+			t.Fatalf("details %q; want them shortened", d)
+		}
+	}
+}
+
+func isSize(_ *konflux.Plan, err error) bool {
+	var e *konflux.SizeError
+	return errors.As(err, &e)
 }
 
 // A PipelineRun with the name of a run that is not that run is told, and left alone.

@@ -26,7 +26,7 @@ func TestRecover(t *testing.T) {
 		"pending":              {konflux.ScenarioStatus{Status: konflux.Pending}, there, scheduler.Status{}},
 		"in progress, ours":    {konflux.ScenarioStatus{Status: konflux.InProgress, RunName: ours}, there, scheduler.Status{Run: 3, Phase: running}},
 		"in progress, theirs":  {konflux.ScenarioStatus{Status: konflux.InProgress, RunName: theirs}, there, scheduler.Status{Run: 1, Phase: running}},
-		"in progress, gone":    {konflux.ScenarioStatus{Status: konflux.InProgress, RunName: ours}, nil, scheduler.Status{}},
+		"in progress, gone":    {konflux.ScenarioStatus{Status: konflux.InProgress, RunName: ours}, nil, scheduler.Status{Want: 3}},
 		"in progress, no name": {konflux.ScenarioStatus{Status: konflux.InProgress}, there, scheduler.Status{}},
 		"passed":               {konflux.ScenarioStatus{Status: konflux.TestPassed, RunName: ours}, nil, scheduler.Status{Run: 3, Phase: passed}},
 		"passed, theirs":       {konflux.ScenarioStatus{Status: konflux.TestPassed, RunName: theirs}, nil, scheduler.Status{Run: 1, Phase: passed}},
@@ -57,6 +57,9 @@ func TestRecover(t *testing.T) {
 			tt.want.Basis = []scheduler.Ref{{ID: "a", Run: 1}, {ID: "b", Run: 2}}
 			want["scan"] = tt.want
 			onScan = append(onScan, scheduler.Ref{ID: "scan", Run: tt.want.Run})
+		}
+		if tt.want.Want > 0 {
+			want["scan"] = tt.want
 		}
 		want["new"] = scheduler.Status{Run: 1, Phase: passed, Basis: onScan}
 		equal(t, name, konflux.Recover(g, snapshot().Meta, list, tt.runs), konflux.State{Runs: want})

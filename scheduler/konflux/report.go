@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/testdag/testdag/dag"
@@ -11,10 +12,12 @@ import (
 )
 
 // report returns the entries of the status annotation: the scenarios of the graph in canonical order, then those that are
-// gone and have a live run, by name.
-func (d *decision) report() []ScenarioStatus {
+// gone and have a live run, by name. Details have at most so many bytes.
+func (d *decision) report(details int) []ScenarioStatus {
+	d.details = details
 	after := d.machine.Snapshot()
 	g := d.plan.Graph
+	d.plan.Scenarios = make([]Conclusion, 0, g.Len())
 	list := make([]ScenarioStatus, 0, g.Len())
 	for id := range g.All() {
 		c := Conclusion{d.machine.Conclusion(id).Verdict, d.machine.Explain(id), d.status(id, after[id])}
@@ -133,6 +136,7 @@ func (d *decision) tellCanceled(s *ScenarioStatus, cause scheduler.Ref) {
 // stamp sets the time of the last change: the one that was read, if nothing changed.
 func (d *decision) stamp(s ScenarioStatus) ScenarioStatus {
 	old := d.statuses[s.Scenario]
+	s.Details = shorten(s.Details, d.details)
 	s.Updated = old.Updated
 	if !same(s, old) {
 		s.Updated = d.now
@@ -146,4 +150,31 @@ func same(a, b ScenarioStatus) bool {
 		*t = t.UTC()
 	}
 	return reflect.DeepEqual(a, b)
+}
+
+// atRest returns entries as long as those of the graph are when all is over, with the least of details.
+func (d *decision) atRest() []ScenarioStatus {
+	long := d.now.Truncate(time.Second).Add(999 * time.Millisecond)
+	list := make([]ScenarioStatus, 0, d.plan.Graph.Len())
+	for id := range d.plan.Graph.All() {
+		s := d.entry(id)
+		s.Status, s.Updated, s.Started, s.Completed = TestWarning, long, long, long
+		s.RunName = RunName(d.Snapshot.Meta, scheduler.Ref{ID: id, Run: 1})
+		s.Details = strings.Repeat(".", leastDetails)
+		list = append(list, s)
+	}
+	return list
+}
+
+// stateAtRest is the state when all is over.
+func (d *decision) stateAtRest() State {
+	s := State{Runs: make(scheduler.Snapshot, d.plan.Graph.Len())}
+	for id := range d.plan.Graph.All() {
+		st := scheduler.Status{Run: 1, Phase: scheduler.PhasePassed}
+		for parent := range d.plan.Graph.Parents(id) {
+			st.Basis = append(st.Basis, scheduler.Ref{ID: parent, Run: 1})
+		}
+		s.Runs[id] = st
+	}
+	return s
 }

@@ -140,7 +140,7 @@ func failed(run *PipelineRun, c Condition) Result {
 	if c.Message != "" {
 		why = strings.TrimPrefix(why+": "+c.Message, ": ")
 	}
-	why = shorten(why)
+	why = shorten(why, maxWhy)
 	switch c.Reason {
 	case "Cancelled", "CancelledRunFinally", "StoppedRunFinally":
 		return Result{Phase: scheduler.PhaseCanceled, Status: TestFail, Details: canceledPrefix + why}
@@ -150,11 +150,12 @@ func failed(run *PipelineRun, c Condition) Result {
 
 const maxWhy = 200 // bytes of a reason in details
 
-func shorten(text string) string {
-	if len(text) <= maxWhy {
+// shorten returns text of at most so many bytes, which are more than three.
+func shorten(text string, most int) string {
+	if len(text) <= most {
 		return text
 	}
-	return strings.ToValidUTF8(text[:maxWhy-3], "") + "..."
+	return strings.ToValidUTF8(text[:most-3], "") + "..."
 }
 
 // A taskOutput is what a task says of its test.
@@ -180,9 +181,9 @@ func (o *Options) total(run *PipelineRun, outputs []taskOutput) Result {
 	}
 	switch {
 	case len(bad) > 0:
-		return Result{Phase: scheduler.PhaseFailed, Status: TestFail, Details: "failed: " + shorten(strings.Join(bad, "; "))}
+		return Result{Phase: scheduler.PhaseFailed, Status: TestFail, Details: "failed: " + shorten(strings.Join(bad, "; "), maxWhy)}
 	case len(warned) > 0 && !o.PlainPass:
-		return Result{Phase: scheduler.PhasePassed, Status: TestWarning, Details: "passed with warnings: " + shorten(strings.Join(warned, ", "))}
+		return Result{Phase: scheduler.PhasePassed, Status: TestWarning, Details: "passed with warnings: " + shorten(strings.Join(warned, ", "), maxWhy)}
 	}
 	return Result{Phase: scheduler.PhasePassed, Status: TestPassed, Details: "passed"}
 }

@@ -169,17 +169,17 @@ func Recover(g *dag.Graph, snapshot Meta, statuses []ScenarioStatus, runs []Pipe
 	}
 	s := State{Runs: make(scheduler.Snapshot, len(statuses))}
 	for _, entry := range statuses {
-		if phase := entry.recovered(names); phase != scheduler.PhaseNone {
-			run, ok := numberOf(snapshot, entry.Scenario, entry.RunName)
-			if !ok {
-				run = 1
-			}
-			s.Runs[dag.ID(entry.Scenario)] = scheduler.Status{Run: run, Phase: phase}
+		run, ours := numberOf(snapshot, entry.Scenario, entry.RunName)
+		switch phase := entry.recovered(names); {
+		case phase != scheduler.PhaseNone:
+			s.Runs[dag.ID(entry.Scenario)] = scheduler.Status{Run: max(run, 1), Phase: phase}
+		case entry.Status == InProgress && ours:
+			s.Runs[dag.ID(entry.Scenario)] = scheduler.Status{Want: run} // whatever an older run says
 		}
 	}
 	for id := range g.All() {
-		st, ok := s.Runs[id]
-		if !ok {
+		st := s.Runs[id]
+		if st.Run == 0 {
 			continue
 		}
 		for parent := range g.Parents(id) {
