@@ -58,9 +58,8 @@ const (
 var clusterKeys = konflux.Keys{Test: testPrefix, Pipelines: "pipelines.appstudio.openshift.io", Resource: "appstudio.openshift.io",
 	PAC: "pac.test.appstudio.openshift.io", Own: ownPrefix}
 
-func newCluster(t *rapid.T) *cluster {
-	seed := rapid.Uint64().Draw(t, "seed")
-	c := &cluster{t: t, random: rand.New(rand.NewPCG(seed, 0)), now: time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC), told: map[string]int{}, created: map[string]scheduler.Ref{},
+func newCluster(t *rapid.T, seed, n uint64) *cluster {
+	c := &cluster{t: t, random: rand.New(rand.NewPCG(seed, n)), now: time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC), told: map[string]int{}, created: map[string]scheduler.Ref{},
 		refused: map[string]bool{}, ends: map[string][]scheduler.Phase{}, late: map[string]konflux.TaskRun{}}
 	c.o = konflux.Options{Keys: clusterKeys, Profile: dagfile.ComponentGroup, Skipped: konflux.SkippedPasses,
 		Signed: c.chance(3), Patience: 5 * time.Minute}
