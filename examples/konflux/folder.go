@@ -135,15 +135,19 @@ func (f *folder) add(object any, name string) error {
 		return fmt.Errorf("it is no object of Kubernetes: %w", err)
 	}
 	if kind, ok := strings.CutSuffix(head.Kind, "List"); ok {
+		var mistakes []error
 		for i, item := range head.Items {
 			if object, ok := item.(map[string]any); ok && object["kind"] == nil {
 				object["kind"] = kind // as the API server lists them
 			}
 			if err := f.add(item, name); err != nil {
-				return fmt.Errorf("items[%d]: %w", i, err)
+				mistakes = append(mistakes, fmt.Errorf("items[%d]: %w", i, err))
 			}
 		}
-		return nil
+		return errors.Join(mistakes...)
+	}
+	if head.Kind == "" {
+		return errors.New("it has no kind")
 	}
 	where := name + ": " + cmp.Or(head.Name, "without a name")
 	if err := f.take(head.Kind, text, where); err != nil {
@@ -171,8 +175,6 @@ func (f *folder) take(kind string, text []byte, where string) error {
 	case "Snapshot":
 		f.snapshots = append(f.snapshots, where)
 		return errors.Join(json.Unmarshal(text, &o.Snapshot), f.superseded(text))
-	case "":
-		return errors.New("it has no kind")
 	}
 	f.others++
 	return nil

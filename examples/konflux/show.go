@@ -92,13 +92,13 @@ func showActions(out io.Writer, p *konflux.Plan, k konflux.Keys) {
 }
 
 func showAnnotations(out io.Writer, s konflux.Snapshot, p *konflux.Plan, k konflux.Keys) {
-	for _, key := range []string{k.Test + "/status", k.Own + "/state"} {
-		text := cmp.Or(p.Update.Annotations[key], s.Annotations[key])
-		fmt.Fprintf(out, "\n%s: %d bytes\n\n", key, len(text))
-		var pretty bytes.Buffer
-		if err := json.Indent(&pretty, []byte(text), "  ", "  "); err != nil {
-			continue // it is empty: there is nothing to test
-		}
+	status, state := k.Test+"/status", k.Own+"/state"
+	text := cmp.Or(p.Update.Annotations[status], s.Annotations[status])
+	fmt.Fprintf(out, "\n%s: %d bytes\n\n", status, len(text))
+	var pretty bytes.Buffer
+	if json.Indent(&pretty, []byte(text), "  ", "  ") == nil { // otherwise it is empty: nothing is tested
 		fmt.Fprintf(out, "  %s\n", pretty.String())
 	}
+	text = cmp.Or(p.Update.Annotations[state], s.Annotations[state])
+	fmt.Fprintf(out, "\n%s: %d bytes\n\n  %s\n", state, len(text), text)
 }
