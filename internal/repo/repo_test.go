@@ -218,3 +218,12 @@ func TestReadmeShowsPolicies(t *testing.T) {
 		}
 	}
 }
+
+// What the README shows of a plan for Konflux is what the program prints.
+func TestReadmeShowsThePlan(t *testing.T) {
+	_, text, ok := strings.Cut(read(t, "README.md"), "was run again and failed:\n\n```\n")
+	text, _, _ = strings.Cut(text, "```")
+	if golden := read(t, "examples/konflux/testdata/running.golden"); !ok || !strings.Contains(golden, text) {
+		t.Errorf("the program does not print\n%s", text)
+	}
+}
