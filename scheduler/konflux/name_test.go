@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/testdag/testdag/scheduler"
 )
 
 var manyNames = flag.Int("names", 100_000, "how many names of runs are compared with each other")
@@ -126,5 +128,20 @@ func TestManyRunNames(t *testing.T) {
 			t.Fatalf("%s is the name of two runs", name)
 		}
 		seen[name] = true
+	}
+}
+
+// Names outlive a release: a controller that is upgraded must find the runs of the one before.
+func TestRunNamesAreKept(t *testing.T) {
+	s := Meta{Name: "app-x7k2", UID: "5d0c2f4e-8a1b-4c7d-9e6f-3b2a1c0d9e8f"}
+	for run, want := range map[scheduler.Ref]string{
+		{ID: "clamav-scan", Run: 1}: "clamav-scan-1-eczucf4imnngutj3",
+		{ID: "clamav-scan", Run: 2}: "clamav-scan-2-q6gtvc75gi3x6wk2",
+		{ID: "verify", Run: 10}:     "verify-10-ogabupesg5pxqkfs",
+		{ID: "a-scenario-whose-name-is-as-long-as-a-label-can-be-63-characters", Run: 1}: "a-scenario-whose-name-is-as-long-as-a-label-1-gs7kpvwkz74zkpfc",
+	} {
+		if got := RunName(s, run); got != want {
+			t.Errorf("%s: got %s; want %s", run, got, want)
+		}
 	}
 }
