@@ -13,7 +13,7 @@ import (
 
 // wide are so many scenarios in layers of 50, each of which waits for two of the layer before.
 func wide(n int) konflux.Objects {
-	name := func(i int) string { return fmt.Sprintf("integration-scenario-%03d", i) }
+	name := func(i int) string { return fmt.Sprintf("scenario-%03d", i) }
 	in := konflux.Objects{Group: group("{}"), Snapshot: snapshot("type=group")}
 	for i := range n {
 		in.Scenarios = append(in.Scenarios, scenario(name(i)))
@@ -101,16 +101,30 @@ func atRest(t testing.TB, n int) konflux.Objects {
 	return in
 }
 
-// A state has at most 100 bytes a scenario, and as many scenarios as an object has room for are planned; one more gives
-// an error that says so, and no plan.
-func TestSize(t *testing.T) {
+// most returns the greatest number of scenarios for which plan gives no error, and the error that it gives for one more.
+func most(t *testing.T, plan func(n int) (*konflux.Plan, error)) (int, error) {
+	t.Helper()
 	fits := func(n int) error {
-		p, err := konflux.Next(atRest(t, n), roomy(), noon)
+		p, err := plan(n)
 		if (p == nil) != (err != nil) {
 			t.Fatalf("%d scenarios: a plan %v with %v", n, p != nil, err)
 		}
 		return err
 	}
+	good, bad := 500, 999 // found by halving
+	for bad-good > 1 {
+		if n := (good + bad) / 2; fits(n) == nil {
+			good = n
+		} else {
+			bad = n
+		}
+	}
+	return good, fits(bad)
+}
+
+// A state has at most 100 bytes a scenario, and as many scenarios as an object has room for are planned; one more gives
+// an error that says so, and no plan. That is told before anything begins: what has begun has room for its end.
+func TestSize(t *testing.T) {
 	for _, n := range []int{50, 500, 650} {
 		in := atRest(t, n)
 		state := len(in.Snapshot.Annotations[oldKeys.Own+"/state"])
@@ -129,25 +143,24 @@ func TestSize(t *testing.T) {
 		t.Logf("%d scenarios: state %d bytes, %d each; status annotation %d bytes, %d each", n, state, state/n, status, status/n)
 	}
 
-	most, tooMany := 500, 900 // found by halving
-	for tooMany-most > 1 {
-		if n := (most + tooMany) / 2; fits(n) == nil {
-			most = n
-		} else {
-			tooMany = n
-		}
-	}
-	err := fits(most + 1)
+	first := func(n int) (*konflux.Plan, error) { return konflux.Next(wide(n), roomy(), noon) }
+	last := func(n int) (*konflux.Plan, error) { return konflux.Next(atRest(t, n), roomy(), noon) }
+	begun, err := most(t, first)
 	var e *konflux.SizeError
 	if !errors.As(err, &e) {
-		t.Fatalf("%d scenarios: got %v; want a *SizeError", most+1, err)
+		t.Fatalf("%d scenarios: got %v; want a *SizeError", begun+1, err)
 	}
 	if e.Annotation != "" || e.Limit != 256<<10 || e.Bytes <= e.Limit || e.Bytes > e.Limit+1000 {
 		t.Errorf("got %#v; want one about all annotations, and a scenario more than fits", e)
 	}
-	t.Logf("%d scenarios fit; %v", most, err)
+	t.Logf("%d scenarios are begun; %v", begun, err)
+	ended, err := most(t, last)
+	t.Logf("%d scenarios can end; %v", ended, err)
+	if ended < begun || !errors.As(err, &e) {
+		t.Errorf("%d scenarios are begun and %d can end, then %v; want room for the end of each that is begun", begun, ended, err)
+	}
 	for _, n := range []int{1000, 3000} { // the status annotation alone is over the limit
-		if err := fits(n); !errors.As(err, &e) {
+		if _, err := last(n); !errors.As(err, &e) {
 			t.Errorf("%d scenarios: got %v; want a *SizeError", n, err)
 		}
 	}
@@ -175,5 +188,5 @@ func TestSizeOfHistory(t *testing.T) {
 		}
 	}
 	equal(t, "graph", len(in.PipelineRuns), 150)
-	equal(t, "first", in.PipelineRuns[0].Name, konflux.RunName(in.Snapshot.Meta, scheduler.Ref{ID: dag.ID("integration-scenario-000"), Run: 1}))
+	equal(t, "first", in.PipelineRuns[0].Name, konflux.RunName(in.Snapshot.Meta, scheduler.Ref{ID: dag.ID("scenario-000"), Run: 1}))
 }
