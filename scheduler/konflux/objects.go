@@ -11,10 +11,22 @@ type Meta struct {
 	Name              string            `json:"name"`
 	Namespace         string            `json:"namespace,omitempty"`
 	UID               string            `json:"uid,omitempty"`
+	ResourceVersion   string            `json:"resourceVersion,omitempty"`
 	Labels            map[string]string `json:"labels,omitempty"`
 	Annotations       map[string]string `json:"annotations,omitempty"`
+	OwnerReferences   []OwnerReference  `json:"ownerReferences,omitempty"`
 	Finalizers        []string          `json:"finalizers,omitempty"`
 	DeletionTimestamp *time.Time        `json:"deletionTimestamp,omitempty"`
+}
+
+// An OwnerReference names an object with which another one goes: when all its owners are deleted, so is it.
+type OwnerReference struct {
+	APIVersion         string `json:"apiVersion"`
+	Kind               string `json:"kind"`
+	Name               string `json:"name"`
+	UID                string `json:"uid"`
+	Controller         *bool  `json:"controller,omitempty"`
+	BlockOwnerDeletion *bool  `json:"blockOwnerDeletion,omitempty"`
 }
 
 // An IntegrationTestScenario is a test of an image or a group of images, and a scenario of the graph: the kind of this
@@ -49,9 +61,10 @@ type IntegrationTestScenarioSpec struct {
 	Dependents []string `json:"dependents,omitempty"`
 }
 
-// A ResolverRef tells Tekton where the pipeline is.
+// A ResolverRef tells Tekton where the pipeline is: with a resolver, or in the same namespace, by its name.
 type ResolverRef struct {
-	Resolver     string  `json:"resolver"`
+	Name         string  `json:"name,omitempty"`
+	Resolver     string  `json:"resolver,omitempty"`
 	Params       []Param `json:"params,omitempty"`
 	ResourceKind string  `json:"resourceKind,omitempty"`
 }
@@ -96,8 +109,13 @@ type PipelineRun struct {
 type PipelineRunSpec struct {
 	Params       []Param         `json:"params,omitempty"`
 	PipelineRef  *ResolverRef    `json:"pipelineRef,omitempty"`  // left out if the resolver gives a whole PipelineRun
-	PipelineSpec json.RawMessage `json:"pipelineSpec,omitempty"` // of a run that is created only to take its name
+	PipelineSpec json.RawMessage `json:"pipelineSpec,omitempty"` // in the place of PipelineRef; of a Plan, only of a run that takes its name
 	Status       string          `json:"status,omitempty"`       // asks for the end of the run, if not empty
+
+	// What a Plan leaves out. It is handed on to Tekton as it is.
+	TaskRunTemplate json.RawMessage `json:"taskRunTemplate,omitempty"`
+	Timeouts        json.RawMessage `json:"timeouts,omitempty"`
+	Workspaces      json.RawMessage `json:"workspaces,omitempty"`
 }
 
 // A PipelineRunStatus is what Tekton says of a PipelineRun.
@@ -118,6 +136,7 @@ type Condition struct {
 
 // A ChildReference names a TaskRun of a PipelineRun.
 type ChildReference struct {
+	Kind             string `json:"kind,omitempty"`
 	Name             string `json:"name"`
 	PipelineTaskName string `json:"pipelineTaskName,omitempty"`
 }
