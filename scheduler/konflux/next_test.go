@@ -153,6 +153,20 @@ func TestCreatedPipelineRun(t *testing.T) {
 	}
 }
 
+// What older keys say of a scenario and a Snapshot reaches the run with the prefix of today, where today's say nothing.
+func TestCreatedWithOlderKeys(t *testing.T) {
+	in := world("scan")
+	in.Snapshot = snapshot("type=component", oldKeys.PAC+"/sha=abc", oldKeys.PAC+"/branch=old", newKeys.PAC+"/branch=main", "@"+oldKeys.PAC+"/repo=x")
+	in.Scenarios[0].Annotations = map[string]string{oldKeys.Test + "/pipeline_timeout": "2h", oldKeys.Test + "/tasks_timeout": "1h", newKeys.Test + "/tasks_timeout": ""}
+	o := options()
+	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
+	run := next(t, in, o, noon).Create[0]
+	equal(t, "annotations", run.Annotations, map[string]string{
+		newKeys.Test + "/pipeline_timeout": "2h", newKeys.Test + "/tasks_timeout": "", newKeys.PAC + "/repo": "x"})
+	equal(t, "labels", run.Labels, map[string]string{newKeys.PAC + "/sha": "abc", newKeys.PAC + "/branch": "main",
+		newKeys.Pipelines + "/type": "test", newKeys.Test + "/scenario": "scan", newKeys.Resource + "/snapshot": "app-x1"})
+}
+
 // Only what changes is written, and what is of before is removed.
 func TestUpdate(t *testing.T) {
 	in := world("build", "scan")

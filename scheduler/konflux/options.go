@@ -22,6 +22,8 @@ type Keys struct {
 	Own string
 }
 
+func (k Keys) test() string      { return k.Test }
+func (k Keys) pac() string       { return k.PAC }
 func (k Keys) status() string    { return k.Test + "/status" }
 func (k Keys) rerun() string     { return k.Test + "/run" }
 func (k Keys) kind() string      { return k.Test + "/type" }

@@ -15,9 +15,9 @@ func (d *decision) pipelineRun(name string, id dag.ID) PipelineRun {
 		Name:       name,
 		Namespace:  d.Snapshot.Namespace,
 		Finalizers: []string{k.finalizer()},
-		Labels:     withPrefix(d.Snapshot.Labels, k.PAC),
+		Labels:     d.o.carried(d.Snapshot.Labels, Keys.pac),
 		// What the Snapshot says of its tests is no business of a run, however alike the prefixes are.
-		Annotations: withPrefix(d.Snapshot.Annotations, k.PAC),
+		Annotations: d.o.carried(d.Snapshot.Annotations, Keys.pac),
 	}}
 	maps.Copy(run.Labels, map[string]string{k.pipeline(): "test", k.scenario(): string(id), k.snapshot(): d.Snapshot.Name})
 	if component, ok := d.o.find(d.Snapshot.Labels, Keys.component); ok {
@@ -27,7 +27,7 @@ func (d *decision) pipelineRun(name string, id dag.ID) PipelineRun {
 	if !ok {
 		return run
 	}
-	maps.Copy(run.Annotations, withPrefix(t.Annotations, k.Test))
+	maps.Copy(run.Annotations, d.o.carried(t.Annotations, Keys.test))
 	if optional, ok := d.o.find(t.Labels, Keys.optional); ok {
 		run.Labels[k.optional()] = optional
 	}
@@ -52,15 +52,24 @@ var canceledSpec = PipelineRunSpec{
 	PipelineSpec: json.RawMessage(`{"tasks":[{"name":"none","taskSpec":{"steps":[{"name":"none","image":"scratch"}]}}]}`),
 }
 
-// withPrefix returns the labels or annotations of a prefix.
-func withPrefix(m map[string]string, prefix string) map[string]string {
+// carried returns the labels or annotations of a prefix. Those of older keys count where there is none of today, and are
+// carried over to the prefix of today.
+func (o *Options) carried(m map[string]string, prefix func(Keys) string) map[string]string {
 	out := map[string]string{}
-	for key, value := range m {
-		if strings.HasPrefix(key, prefix+"/") {
-			out[key] = value
+	for _, k := range o.all() {
+		for key, value := range m {
+			name, ok := strings.CutPrefix(key, prefix(k)+"/")
+			if key = prefix(o.Keys) + "/" + name; ok && !contains(out, key) {
+				out[key] = value
+			}
 		}
 	}
 	return out
+}
+
+func contains(m map[string]string, key string) bool {
+	_, ok := m[key]
+	return ok
 }
 
 // params are the Snapshot, as text, and what the scenario hands to its runs.
