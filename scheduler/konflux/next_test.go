@@ -562,6 +562,20 @@ func TestRelease(t *testing.T) {
 	equal(t, "deleted, written", slices.Contains(doing(next(t, obey(deleted, p), options(), noon)), "release build#1"), true)
 }
 
+// A queue holds a run back with the field that asks for its end. Such a run is canceled like any other, also one that was
+// created canceled: the queue writes over that.
+func TestQueuedRunIsCanceled(t *testing.T) {
+	held := func(r *konflux.PipelineRun) { r.Spec.Status = "PipelineRunPending" }
+	in, _ := play(t, world("build"))
+	in = changed(in, runName("build", 1), held)
+	equal(t, "no end was asked for", doing(next(t, in, options(), noon)), []string{})
+	in.Superseded = true
+	equal(t, "queued", doing(next(t, in, options(), noon)), []string{"cancel build#1"})
+	in.PipelineRuns = nil
+	in = changed(obey(in, next(t, in, options(), noon)), runName("build", 1), held)
+	equal(t, "created canceled, and queued", doing(next(t, in, options(), noon)), []string{"cancel build#1"})
+}
+
 // Nothing wakes a controller but what is waited for: the earliest.
 func TestWake(t *testing.T) {
 	in, _ := play(t, konflux.Objects{Scenarios: scenarios("a", "b", "c"), Snapshot: snapshot()})

@@ -110,7 +110,7 @@ type PipelineRunSpec struct {
 	Params       []Param         `json:"params,omitempty"`
 	PipelineRef  *ResolverRef    `json:"pipelineRef,omitempty"`  // left out if the resolver gives a whole PipelineRun
 	PipelineSpec json.RawMessage `json:"pipelineSpec,omitempty"` // in the place of PipelineRef; of a Plan, only of a run that takes its name
-	Status       string          `json:"status,omitempty"`       // asks for the end of the run, if not empty
+	Status       string          `json:"status,omitempty"`       // asks for the end of the run, or holds it in a queue
 
 	// What a Plan leaves out. It is handed on to Tekton as it is.
 	TaskRunTemplate json.RawMessage `json:"taskRunTemplate,omitempty"`

@@ -106,9 +106,16 @@ func (run *PipelineRun) over() bool {
 	return c.Status == "True" || c.Status == "False"
 }
 
+// done reports whether it is over, or deleted: what nobody waits for can go.
+func (run *PipelineRun) done() bool { return run.over() || run.DeletionTimestamp != nil }
+
+// queued is the spec.status of a run that is held back before it starts. Konflux' queue sets it on every PipelineRun, also on
+// one that is canceled from the start.
+const queued = "PipelineRunPending"
+
 // ending reports whether it is over, or somebody asked for its end.
 func (run *PipelineRun) ending() bool {
-	return run.over() || run.Spec.Status != "" || run.DeletionTimestamp != nil
+	return run.done() || run.Spec.Status != "" && run.Spec.Status != queued
 }
 
 // outcome judges a run that is over, and returns how many TaskRuns it lacks for that.
