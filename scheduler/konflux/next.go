@@ -79,7 +79,7 @@ func (d *decision) read() error {
 	for _, s := range list {
 		d.statuses[s.Scenario] = s
 	}
-	if text, ok := d.o.find(d.Snapshot.Annotations, Keys.state); ok {
+	if text := d.stateText(); text != "" {
 		if d.before, err = ParseState(text); err != nil {
 			return err
 		}
@@ -97,6 +97,12 @@ func (d *decision) read() error {
 	d.base, d.plan.Graph = g, d.with(g)
 	d.machine = scheduler.NewMachine(d.plan.Graph, d.before.Runs)
 	return nil
+}
+
+// stateText is the state annotation, empty if there is no state. An empty one is none: it can be lost that way.
+func (d *decision) stateText() string {
+	text, _ := d.o.find(d.Snapshot.Annotations, Keys.state)
+	return text
 }
 
 func has(g *dag.Graph, id dag.ID) bool {
@@ -279,8 +285,7 @@ func (d *decision) compare(a, b PipelineRun) int {
 // kept reports whether the end of a run is in the state that was read.
 func (d *decision) kept(ref scheduler.Ref) bool {
 	st := d.before.Runs[ref.ID]
-	_, written := d.o.find(d.Snapshot.Annotations, Keys.state)
-	return written && (st.Run > ref.Run || st.Run == ref.Run && st.Phase.Over())
+	return d.stateText() != "" && (st.Run > ref.Run || st.Run == ref.Run && st.Phase.Over())
 }
 
 func (d *decision) holds(run *PipelineRun) bool {

@@ -576,6 +576,16 @@ func TestQueuedRunIsCanceled(t *testing.T) {
 	equal(t, "created canceled, and queued", doing(next(t, in, options(), noon)), []string{"cancel build#1"})
 }
 
+// An empty state annotation is a lost one.
+func TestEmptyState(t *testing.T) {
+	in, _ := play(t, world("build"), ends("build", 1, "True", ""))
+	in.Snapshot.Annotations[stateKey] = ""
+	p := next(t, in, options(), noon)
+	equal(t, "told", told(p), []string{"build TestPassed"})
+	equal(t, "nothing is kept yet", doing(p), []string{})
+	equal(t, "written anew", p.Update.Annotations[stateKey] != "", true)
+}
+
 // Nothing wakes a controller but what is waited for: the earliest.
 func TestWake(t *testing.T) {
 	in, _ := play(t, konflux.Objects{Scenarios: scenarios("a", "b", "c"), Snapshot: snapshot()})
