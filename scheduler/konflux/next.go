@@ -54,7 +54,9 @@ type decision struct {
 	names    map[string]bool          // of all PipelineRuns
 	details  int                      // how many bytes of them are told of each scenario
 	unmade   map[scheduler.Ref]string // runs that cannot be created: why
-	plan     Plan
+
+	strangers []string // PipelineRuns of this Snapshot that are held, over, and no run that is known
+	plan      Plan
 }
 
 // An observation is a PipelineRun of this Snapshot, and what it comes to.
@@ -140,6 +142,7 @@ func (d *decision) observe() {
 		run := &d.PipelineRuns[i]
 		ref, ok := d.refOf(run)
 		if !ok {
+			d.stranger(run)
 			continue
 		}
 		r := d.o.judge(run, d.tasks, d.now)
@@ -158,6 +161,20 @@ func (d *decision) observe() {
 	}
 }
 
+// stranger releases a PipelineRun of this Snapshot that is no run, such as an earlier one that others created. Nothing is
+// learned from it, so it need not be kept first.
+func (d *decision) stranger(run *PipelineRun) {
+	if d.ofSnapshot(run) && run.done() && d.holds(run) {
+		d.strangers = append(d.strangers, run.Name)
+	}
+}
+
+// ofSnapshot reports whether a PipelineRun is of a scenario, for this Snapshot.
+func (d *decision) ofSnapshot(run *PipelineRun) bool {
+	scenario, _ := d.o.find(run.Labels, Keys.scenario)
+	return scenario != "" && d.o.is(run.Labels, Keys.snapshot, d.Snapshot.Name)
+}
+
 // wake keeps the earliest time at which an answer changes.
 func (d *decision) wake(at time.Time) {
 	if !at.IsZero() && (d.plan.Wake.IsZero() || at.Before(d.plan.Wake)) {
@@ -168,10 +185,10 @@ func (d *decision) wake(at time.Time) {
 // refOf returns the run that a PipelineRun is: by its name, or, of one that others created, by the name in the status
 // annotation. Others, of other Snapshots and copies of ours, are none.
 func (d *decision) refOf(run *PipelineRun) (scheduler.Ref, bool) {
-	scenario, ok := d.o.find(run.Labels, Keys.scenario)
-	if !ok || scenario == "" || !d.o.is(run.Labels, Keys.snapshot, d.Snapshot.Name) {
+	if !d.ofSnapshot(run) {
 		return scheduler.Ref{}, false
 	}
+	scenario, _ := d.o.find(run.Labels, Keys.scenario)
 	if n, ok := numberOf(d.Snapshot.Meta, scenario, run.Name); ok {
 		return refOf(scenario, n), true
 	}
@@ -267,10 +284,11 @@ func (d *decision) act() {
 		if (stop[ref] || ended) && !seen.run.ending() {
 			d.plan.Cancel = append(d.plan.Cancel, Cancellation{seen.run.Name, cancelStatus, map[string]string{d.o.Keys.stopped(): "true"}})
 		}
-		if d.kept(ref) && (seen.run.over() || seen.run.DeletionTimestamp != nil) && d.holds(seen.run) {
+		if d.kept(ref) && seen.run.done() && d.holds(seen.run) {
 			d.plan.Release = append(d.plan.Release, seen.run.Name)
 		}
 	}
+	d.plan.Release = append(d.plan.Release, d.strangers...)
 	slices.SortFunc(d.plan.Create, func(a, b PipelineRun) int { return d.compare(a, b) })
 	slices.SortFunc(d.plan.Cancel, func(a, b Cancellation) int { return strings.Compare(a.Name, b.Name) })
 	slices.Sort(d.plan.Release)

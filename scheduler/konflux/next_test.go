@@ -327,9 +327,11 @@ func TestTakenNames(t *testing.T) {
 	equal(t, "problems", got, "a#1 b#1 c#1 d#1 e#1 f#1 ")
 }
 
-// Copies of a PipelineRun, with other names, and runs of other Snapshots are none of ours.
+// Copies of a PipelineRun, with other names, and runs of other Snapshots are none of ours. What of this Snapshot is held
+// with our finalizer is released all the same: nobody else would.
 func TestStrangers(t *testing.T) {
 	in, _ := play(t, world("scan"))
+	released := map[string][]string{"a copy": {"release " + runName("scan", 1) + "-copy"}, "another Snapshot": {}}
 	for name, change := range map[string]func(*konflux.PipelineRun){
 		"a copy":           func(r *konflux.PipelineRun) { r.Name += "-copy" },
 		"another Snapshot": func(r *konflux.PipelineRun) { r.Labels["appstudio.openshift.io/snapshot"] = "app-x2" },
@@ -344,7 +346,7 @@ func TestStrangers(t *testing.T) {
 		with.PipelineRuns = append(slices.Clone(in.PipelineRuns), stranger)
 		p := next(t, with, options(), noon)
 		equal(t, name, told(p), []string{"scan InProgress"})
-		equal(t, name, doing(p), []string{})
+		equal(t, name, doing(p), released[name])
 	}
 }
 
@@ -560,6 +562,31 @@ func TestRelease(t *testing.T) {
 	equal(t, "deleted", told(p), []string{"build Deleted"})
 	equal(t, "deleted, not yet written", slices.Contains(doing(p), "release build#1"), false)
 	equal(t, "deleted, written", slices.Contains(doing(next(t, obey(deleted, p), options(), noon)), "release build#1"), true)
+}
+
+// What nobody else releases is released: PipelineRuns of this Snapshot that others created and that are no run, once they are
+// over or deleted.
+func TestReleaseOfOthers(t *testing.T) {
+	other := func(name string, change func(*konflux.PipelineRun)) konflux.PipelineRun {
+		run := konflux.PipelineRun{Meta: konflux.Meta{Name: name, Labels: map[string]string{
+			"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1",
+		}, Finalizers: []string{"test.appstudio.openshift.io/pipelinerun"}}}
+		change(&run)
+		return run
+	}
+	in := world("build")
+	in.PipelineRuns = []konflux.PipelineRun{
+		other("build-over", ended("True", "", noon)), other("build-deleted", func(r *konflux.PipelineRun) { r.DeletionTimestamp = &noon }),
+		other("build-live", func(*konflux.PipelineRun) {}),
+		other("build-free", func(r *konflux.PipelineRun) { ended("True", "", noon)(r); r.Finalizers = []string{"others"} }),
+		other("build-elsewhere", func(r *konflux.PipelineRun) {
+			ended("True", "", noon)(r)
+			delete(r.Labels, "test.appstudio.openshift.io/scenario")
+		}),
+	}
+	p := next(t, in, options(), noon)
+	equal(t, "actions", doing(p), []string{"create build#1", "release build-deleted", "release build-over"})
+	equal(t, "once", doing(next(t, obey(in, p), options(), noon)), []string{})
 }
 
 // A queue holds a run back with the field that asks for its end. Such a run is canceled like any other, also one that was

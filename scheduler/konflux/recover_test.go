@@ -83,7 +83,7 @@ func TestAdopted(t *testing.T) {
 	in = changed(obey(in, p), "build-other", ended("False", "Failed", noon))
 	in = changed(in, "build-x7k4m", ended("True", "", noon))
 	p = next(t, in, options(), noon)
-	equal(t, "passed", doing(p), []string{"create scan#1"})
+	equal(t, "passed", doing(p), []string{"create scan#1", "release build-other"})
 	in = obey(in, p)
 	equal(t, "released", doing(next(t, in, options(), noon)), []string{"release build-x7k4m"})
 	in.PipelineRuns = in.PipelineRuns[2:] // pruned
