@@ -1,0 +1,289 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+var (
+	pipelineRuns = schema.GroupVersionResource{Group: "tekton.dev", Version: "v1", Resource: "pipelineruns"}
+	taskRuns     = schema.GroupVersionResource{Group: "tekton.dev", Version: "v1", Resource: "taskruns"}
+	pods         = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+)
+
+// A bench is a cluster with a namespace to work in.
+type bench struct {
+	*Cluster
+	t         *testing.T
+	namespace string
+	client    dynamic.Interface
+}
+
+func newBench(t *testing.T, opts Options) *bench {
+	t.Helper()
+	begin := time.Now()
+	c, err := Start(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("started in %s", time.Since(begin).Round(time.Millisecond))
+	b := &bench{Cluster: c, t: t, namespace: "tests"}
+	t.Cleanup(b.end)
+	if err := c.Namespace(t.Context(), b.namespace); err != nil {
+		t.Fatal(err)
+	}
+	if b.client, err = dynamic.NewForConfig(c.Config()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// end tells what a test that failed leaves in the logs, and closes the cluster.
+func (b *bench) end() {
+	for component, bytes := range b.Memory() {
+		b.t.Logf("%s: at most %d MiB", component, bytes>>20)
+	}
+	if b.t.Failed() {
+		logs, _ := filepath.Glob(filepath.Join(b.Dir(), "*.log"))
+		for _, log := range logs {
+			b.t.Logf("%s:\n%s", log, tail(log))
+		}
+	}
+	begin := time.Now()
+	if err := b.Close(); err != nil {
+		b.t.Error(err)
+	}
+	b.t.Logf("closed in %s", time.Since(begin).Round(time.Millisecond))
+}
+
+// A task is one of a pipeline: its results, how it ends, and whom it waits for.
+type task struct {
+	name        string
+	after       []string
+	annotations map[string]string
+	results     []string // that it declares
+	params      map[string]string
+}
+
+func (k task) spec() map[string]any {
+	spec := map[string]any{
+		"metadata": map[string]any{"annotations": anyMap(k.annotations)},
+		"steps":    []any{map[string]any{"name": "main", "image": "registry.test/tool", "script": "exit 0"}},
+	}
+	var results, params, values []any
+	for _, name := range k.results {
+		results = append(results, map[string]any{"name": name})
+	}
+	for name, value := range k.params {
+		params = append(params, map[string]any{"name": name})
+		values = append(values, map[string]any{"name": name, "value": value})
+	}
+	spec["results"], spec["params"] = results, params
+	return map[string]any{"name": k.name, "runAfter": anySlice(k.after), "taskSpec": spec, "params": values}
+}
+
+func anyMap(m map[string]string) map[string]any {
+	out := map[string]any{}
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+func anySlice(s []string) []any {
+	out := []any{}
+	for _, v := range s {
+		out = append(out, v)
+	}
+	return out
+}
+
+// create creates a PipelineRun of tasks that hands on results.
+func (b *bench) create(name string, tasks []task, results map[string]string) {
+	b.t.Helper()
+	var specs, declared []any
+	for _, k := range tasks {
+		specs = append(specs, k.spec())
+	}
+	for name, value := range results {
+		declared = append(declared, map[string]any{"name": name, "value": value})
+	}
+	run := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": map[string]any{"name": name},
+		"spec": map[string]any{"pipelineSpec": map[string]any{"tasks": specs, "results": declared}},
+	}}
+	if _, err := b.client.Resource(pipelineRuns).Namespace(b.namespace).Create(b.t.Context(), run, metav1.CreateOptions{}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// until waits until an object is as it should be, and returns it. That the API server is away, or gives old news, is no end.
+func (b *bench) until(resource schema.GroupVersionResource, name, what string, as func(*unstructured.Unstructured) bool) *unstructured.Unstructured {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Minute)
+	defer cancel()
+	var last *unstructured.Unstructured
+	var problem error
+	for {
+		o, err := b.client.Resource(resource).Namespace(b.namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil && as(o) {
+			return o
+		}
+		last, problem = o, err
+		if pause(ctx, 50*time.Millisecond) != nil {
+			text, _ := json.MarshalIndent(last, "", "  ")
+			b.t.Fatalf("%s %s is not %s: %v\n%s", resource.Resource, name, what, problem, text)
+		}
+	}
+}
+
+// condition returns the status and reason of the condition Succeeded.
+func condition(o *unstructured.Unstructured) (status, reason string) {
+	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	for _, c := range conditions {
+		if c, ok := c.(map[string]any); ok && c["type"] == "Succeeded" {
+			status, _ = c["status"].(string)
+			reason, _ = c["reason"].(string)
+		}
+	}
+	return status, reason
+}
+
+// ended waits for the end of a PipelineRun and returns its status and reason.
+func (b *bench) ended(name string) (string, *unstructured.Unstructured) {
+	b.t.Helper()
+	o := b.until(pipelineRuns, name, "over", func(o *unstructured.Unstructured) bool {
+		status, _ := condition(o)
+		return status == "True" || status == "False"
+	})
+	status, reason := condition(o)
+	return status + " " + reason, o
+}
+
+// results returns the results of a PipelineRun or of a TaskRun.
+func results(o *unstructured.Unstructured) map[string]string {
+	found := map[string]string{}
+	for _, field := range []string{"results", "taskResults"} {
+		list, _, _ := unstructured.NestedSlice(o.Object, "status", field)
+		for _, r := range list {
+			if r, ok := r.(map[string]any); ok {
+				found[r["name"].(string)] = fmt.Sprint(r["value"])
+			}
+		}
+	}
+	return found
+}
+
+// taskRun returns the name of the TaskRun of a task.
+func taskRun(run, task string) string { return run + "-" + task }
+
+func chain(annotations map[string]string) []task {
+	build := map[string]string{AnnotationResults: `{"digest":"sha256:1"}`}
+	for k, v := range annotations {
+		build[k] = v
+	}
+	return []task{
+		{name: "build", annotations: build, results: []string{"digest"}},
+		{name: "scan", params: map[string]string{"digest": "$(tasks.build.results.digest)"}},
+		{name: "deploy", after: []string{"scan"}, annotations: map[string]string{AnnotationResults: `{"count":3}`}, results: []string{"count"}},
+	}
+}
+
+func TestRuns(t *testing.T) {
+	b := newBench(t, Options{})
+
+	t.Run("passes", func(t *testing.T) {
+		b := b.in(t)
+		begin := time.Now()
+		b.create("passes", chain(nil), map[string]string{"digest": "$(tasks.build.results.digest)", "count": "$(tasks.deploy.results.count)"})
+		end, run := b.ended("passes")
+		t.Logf("three tasks took %s", time.Since(begin).Round(time.Millisecond))
+		if end != "True Succeeded" {
+			t.Errorf("ended %s", end)
+		}
+		if diff := cmp.Diff(map[string]string{"digest": "sha256:1", "count": "3"}, results(run)); diff != "" {
+			t.Error(diff)
+		}
+	})
+
+	t.Run("fails", func(t *testing.T) {
+		b := b.in(t)
+		b.create("fails", chain(map[string]string{AnnotationExitCode: "7"}), nil)
+		if end, _ := b.ended("fails"); end != "False Failed" {
+			t.Errorf("ended %s", end)
+		}
+		build := b.until(taskRuns, taskRun("fails", "build"), "there", func(*unstructured.Unstructured) bool { return true })
+		steps, _, _ := unstructured.NestedSlice(build.Object, "status", "steps")
+		if len(steps) != 1 {
+			t.Fatalf("steps %v", steps)
+		}
+		code, _, _ := unstructured.NestedInt64(steps[0].(map[string]any), "terminated", "exitCode")
+		if code != 7 {
+			t.Errorf("exit code %d", code)
+		}
+		b.gone("scan")
+	})
+
+	t.Run("is canceled", func(t *testing.T) {
+		b := b.in(t)
+		b.create("canceled", chain(map[string]string{AnnotationAfter: "1h"}), nil)
+		b.runs("canceled", "build")
+		patch := []byte(`{"spec":{"status":"CancelledRunFinally"}}`)
+		if _, err := b.client.Resource(pipelineRuns).Namespace(b.namespace).Patch(t.Context(), "canceled", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if end, _ := b.ended("canceled"); end != "False Cancelled" {
+			t.Errorf("ended %s", end)
+		}
+		b.podGone(taskRun("canceled", "build") + "-pod")
+	})
+
+	t.Run("says what is wrong with an annotation", func(t *testing.T) {
+		b := b.in(t)
+		b.create("wrong", chain(map[string]string{AnnotationResults: "digest", AnnotationAfter: "soon"}), nil)
+		if end, _ := b.ended("wrong"); end != "False Failed" {
+			t.Errorf("ended %s", end)
+		}
+		pod := b.until(pods, taskRun("wrong", "build")+"-pod", "there", func(*unstructured.Unstructured) bool { return true })
+		message, _, _ := unstructured.NestedString(pod.Object, "status", "message")
+		if !strings.Contains(message, AnnotationResults) || !strings.Contains(message, AnnotationAfter) {
+			t.Errorf("pod says %q", message)
+		}
+	})
+}
+
+// in returns the bench for a subtest.
+func (b *bench) in(t *testing.T) *bench {
+	t.Helper()
+	c := *b
+	c.t = t
+	return &c
+}
+
+// runs waits until a task's pod runs.
+func (b *bench) runs(run, task string) {
+	b.t.Helper()
+	b.until(pods, taskRun(run, task)+"-pod", "running", func(o *unstructured.Unstructured) bool {
+		phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
+		return phase == string(corev1.PodRunning)
+	})
+}

@@ -1,0 +1,224 @@
+package cluster
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+)
+
+const loopback = "127.0.0.1"
+
+// The accounts that components log in as, by the tokens that the API server is told of.
+const (
+	adminToken     = "admin"
+	tektonToken    = "tekton-pipelines-controller"
+	resolversToken = "tekton-pipelines-resolvers"
+	chainsToken    = "tekton-chains-controller"
+)
+
+// tokens are the lines of the API server's token file: token, name, an identity and groups. Tokens are no secret: only
+// who is in the same network can use them, and the cluster has nothing to hide.
+const tokens = `admin,admin,1,"system:masters"
+tekton-pipelines-controller,system:serviceaccount:tekton-pipelines:tekton-pipelines-controller,2,"system:serviceaccounts,system:serviceaccounts:tekton-pipelines"
+tekton-pipelines-resolvers,system:serviceaccount:tekton-pipelines-resolvers:tekton-pipelines-resolvers,3,"system:serviceaccounts,system:serviceaccounts:tekton-pipelines-resolvers"
+tekton-chains-controller,system:serviceaccount:tekton-chains:tekton-chains-controller,4,"system:serviceaccounts,system:serviceaccounts:tekton-chains"
+`
+
+// startControlPlane starts etcd and the API server.
+func (c *Cluster) startControlPlane(ctx context.Context) error {
+	ports, err := freePorts(3)
+	if err != nil {
+		return err
+	}
+	store, peers := "http://"+ports[0], "http://"+ports[1]
+	if err := c.startProcess(ctx, Etcd, nil, serves(store+"/health"),
+		"--data-dir="+filepath.Join(c.dir, "etcd"),
+		"--listen-client-urls="+store, "--advertise-client-urls="+store,
+		"--listen-peer-urls="+peers, "--initial-advertise-peer-urls="+peers, "--initial-cluster=default="+peers,
+		"--unsafe-no-fsync", // a kill loses nothing, and a crash of the machine ends the test anyway
+		"--log-level=warn",
+	); err != nil {
+		return err
+	}
+	if err := c.makeAccess(ports[2]); err != nil {
+		return err
+	}
+	client, err := rest.HTTPClientFor(c.config)
+	if err != nil {
+		return err
+	}
+	client.Timeout = time.Second
+	return c.startProcess(ctx, APIServer, nil, servesWith(client, c.config.Host+"/readyz"),
+		"--etcd-servers="+store,
+		"--bind-address="+loopback, "--advertise-address="+loopback, "--secure-port="+portOf(ports[2]),
+		"--tls-cert-file="+c.file("tls.crt"), "--tls-private-key-file="+c.file("tls.key"),
+		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-key-file="+c.file("tls.key"), "--service-account-signing-key-file="+c.file("tls.key"),
+		"--service-cluster-ip-range=10.0.0.0/24",
+		"--token-auth-file="+c.file("tokens.csv"), "--authorization-mode=RBAC",
+		"--disable-admission-plugins=ServiceAccount", // nobody makes the accounts that it asks for
+		"--endpoint-reconciler-type=none",
+	)
+}
+
+// file returns the path of a file in the data folder.
+func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }
+
+// makeAccess makes what clients and the API server need to trust one another.
+func (c *Cluster) makeAccess(address string) error {
+	key, private, _, err := newKey()
+	if err != nil {
+		return err
+	}
+	certificate, err := newCertificate(key)
+	if err != nil {
+		return err
+	}
+	c.config = &rest.Config{
+		Host:            "https://" + address,
+		BearerToken:     adminToken,
+		TLSClientConfig: rest.TLSClientConfig{CAData: certificate},
+		QPS:             -1,
+	}
+	if c.client, err = dynamic.NewForConfig(c.config); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(c.file("tls.key"), private, 0o600),
+		os.WriteFile(c.file("tls.crt"), certificate, 0o644),
+		os.WriteFile(c.file("tokens.csv"), []byte(tokens), 0o600),
+		c.writeKubeconfig("kubeconfig", adminToken),
+	)
+}
+
+// writeKubeconfig writes a kubeconfig, in JSON, for who has a token.
+func (c *Cluster) writeKubeconfig(name, token string) error {
+	const format = `{"apiVersion":"v1","kind":"Config","current-context":"testdag",
+ "clusters":[{"name":"testdag","cluster":{"server":%q,"certificate-authority":%q}}],
+ "users":[{"name":"testdag","user":{"token":%q}}],
+ "contexts":[{"name":"testdag","context":{"cluster":"testdag","user":"testdag"}}]}
+`
+	return os.WriteFile(c.file(name), fmt.Appendf(nil, format, c.config.Host, c.file("tls.crt"), token), 0o600)
+}
+
+// newKey returns a new private key, and both halves of it in PEM.
+func newKey() (key *ecdsa.PrivateKey, private, public []byte, err error) {
+	if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return nil, nil, nil, err
+	}
+	if private, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
+		return nil, nil, nil, err
+	}
+	if public, err = x509.MarshalPKIXPublicKey(key.Public()); err != nil {
+		return nil, nil, nil, err
+	}
+	private = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	public = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})
+	return key, private, public, nil
+}
+
+// newCertificate returns a certificate in PEM that key signs for itself.
+func newCertificate(key *ecdsa.PrivateKey) ([]byte, error) {
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "kube-apiserver"},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().AddDate(1, 0, 0),
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		DNSNames:              []string{"localhost", "kubernetes.default.svc"},
+		IPAddresses:           []net.IP{net.ParseIP(loopback)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+}
+
+// startProcess starts a component and remembers it.
+func (c *Cluster) startProcess(ctx context.Context, component Component, env []string, ready func(context.Context) error, args ...string) error {
+	pin := pinOf(component)
+	dir, err := pin.dir()
+	if err != nil {
+		return err
+	}
+	home := []string{"HOME=" + c.dir, "TMPDIR=" + c.dir, "PATH=" + os.Getenv("PATH")} // nothing is left outside of it
+	p := &process{
+		component: component,
+		binary:    filepath.Join(dir, string(component)),
+		args:      args,
+		env:       append(home, env...),
+		log:       c.file(string(component) + ".log"),
+		ready:     ready,
+	}
+	c.processes = append(c.processes, p)
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("two minutes are over"))
+	defer cancel()
+	return p.start(ctx, c.thread)
+}
+
+// serves returns a probe that is content when url answers.
+func serves(url string) func(context.Context) error {
+	return servesWith(&http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}, url)
+}
+
+func servesWith(client *http.Client, url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		if err := response.Body.Close(); err != nil {
+			return err
+		}
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		return nil
+	}
+}
+
+// freePorts returns addresses at which nobody listens.
+func freePorts(n int) ([]string, error) {
+	addresses := make([]string, n)
+	for i := range addresses {
+		l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // when all are found, so that they differ
+		addresses[i] = l.Addr().String()
+	}
+	return addresses, nil
+}
+
+// portOf returns the port of an address that freePorts has returned.
+func portOf(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		panic(err)
+	}
+	return port
+}
