@@ -456,6 +456,29 @@ func TestSuperseded(t *testing.T) {
 	equal(t, "state", p.State.Superseded, false)
 }
 
+// Who asks for a run knows that the Snapshot is superseded, also when a plan sees both at once.
+func TestSupersededAndAskedFor(t *testing.T) {
+	in, _ := play(t, world("build", "scan"), ends("build", 1, "True", ""), ends("scan", 1, "True", ""), same)
+	in.Superseded = true
+	p := next(t, asks("scan")(in), options(), noon)
+	equal(t, "actions", doing(p), []string{"create scan#2"})
+	equal(t, "told", told(p), []string{"build TestFail", "scan InProgress"})
+}
+
+// A run that was refused to one controller and made by another is stopped, also when a newer one took its place.
+func TestRefusedAndThere(t *testing.T) {
+	in, _ := play(t, world("build"))
+	there := in.PipelineRuns
+	in.PipelineRuns, in.Refused = nil, map[string]string{runName("build", 1): "denied"}
+	in = obey(in, next(t, in, options(), noon))
+	late := in
+	late.PipelineRuns = there
+	equal(t, "the newest", doing(next(t, late, options(), noon)), []string{"cancel build#1"})
+	in = obey(in, next(t, asks("build")(in), options(), noon))
+	in.PipelineRuns = append(slices.Clone(there), in.PipelineRuns...)
+	equal(t, "an older one", doing(next(t, in, options(), noon)), []string{"cancel build#1"})
+}
+
 // A scenario outside of the graph that is asked for by name stands alone, stays, and is optional.
 func TestAlone(t *testing.T) {
 	in := world("build", "scan")
@@ -562,6 +585,14 @@ func TestRelease(t *testing.T) {
 	equal(t, "deleted", told(p), []string{"build Deleted"})
 	equal(t, "deleted, not yet written", slices.Contains(doing(p), "release build#1"), false)
 	equal(t, "deleted, written", slices.Contains(doing(next(t, obey(deleted, p), options(), noon)), "release build#1"), true)
+}
+
+// What is held with an older finalizer is released, too.
+func TestReleaseOfOlder(t *testing.T) {
+	in, _ := play(t, world("build"), ends("build", 1, "True", ""))
+	o := options()
+	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
+	equal(t, "actions", doing(next(t, in, o, noon)), []string{"release build#1"})
 }
 
 // What nobody else releases is released: PipelineRuns of this Snapshot that others created and that are no run, once they are

@@ -140,3 +140,13 @@ func TestRecoverStartsNothing(t *testing.T) {
 		}
 	})
 }
+
+// A PipelineRun itself tells that its run was forced, and what it stands on.
+func TestRecoverForced(t *testing.T) {
+	in, _ := play(t, world("build", "scan", "deploy"), ends("build", 1, "False", "Failed"), asks("scan"), same)
+	delete(in.Snapshot.Annotations, stateKey)
+	p := next(t, in, options(), noon)
+	equal(t, "actions", doing(p), []string{})
+	equal(t, "told", told(p), []string{"build TestFail", "scan InProgress", "deploy Pending"})
+	equal(t, "forced", p.State.Runs["scan"].Forced, true)
+}
