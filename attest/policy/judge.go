@@ -54,7 +54,7 @@ func (p Policy) Judge(in Input) (Report, error) {
 			all.add(j.anyOf(task, list.missing, list.verdict))
 		}
 		for _, task := range asked.later {
-			all.add(j.anyOf(task, list.missing, list.verdict).later(asked.from))
+			all.add(j.anyOf(task.AnyOf, list.missing, list.verdict).later(task.from))
 		}
 	}
 	return all.report(p, in), nil

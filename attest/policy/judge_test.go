@@ -482,7 +482,12 @@ func TestSentences(t *testing.T) {
 		{
 			"what is about to have more alternatives is enforced, and they are enough",
 			Policy{Required: []Entry{since(yesterday, "a", "b"), since(tomorrow, "a|x", "b|y")}}, list{tested("x", attest.Passed, -min)}, nil,
-			[]string{"violation required.missing b|y", "warning required.missing b|y", "success test.passed x"},
+			[]string{"violation required.missing b|y", "success test.passed x"},
+		},
+		{
+			"what is to come is not told of again if it is enforced already",
+			Policy{Required: []Entry{since(yesterday, "a"), since(tomorrow, "a|x")}}, nil, nil,
+			[]string{"violation required.missing a|x"},
 		},
 		{
 			"what is about to have fewer is enforced as long as it has them",
@@ -738,6 +743,24 @@ func TestEffectiveOn(t *testing.T) {
 	}
 	if want := "nothing tells of the required test a; this will be a violation from 2026-03-02T13:00:00Z on"; n.Msg != want {
 		t.Errorf("got %q, want %q", n.Msg, want)
+	}
+}
+
+// Of several entries to come the first that will be enforced says from when on.
+func TestEffectiveOnOfTheFirst(t *testing.T) {
+	tomorrow := noon.AddDate(0, 0, 1)
+	r := judged(t, Policy{Required: []Entry{since(tomorrow, "b"), since(tomorrow.AddDate(0, 0, 7), "b", "c")}}, nil)
+	var got []string
+	for _, n := range r.Warnings {
+		got = append(got, n.Msg)
+	}
+	want := []string{
+		"nothing tells of the required test b; this will be a violation from 2026-03-02T12:00:00Z on",
+		"nothing tells of the required test c; this will be a violation from 2026-03-09T12:00:00Z on",
+		"no task is required yet",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

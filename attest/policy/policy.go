@@ -221,34 +221,59 @@ func (a AnyOf) String() string { return strings.Join(a, " or ") }
 // A demand is the tasks that a list asks for at one time.
 type demand struct {
 	now   []AnyOf
-	later []AnyOf   // will be asked for, and are not yet
-	from  time.Time // when they will be
+	later []coming
+}
+
+// A coming is tasks that will be asked for, and are not yet.
+type coming struct {
+	AnyOf
+	from time.Time // when they will be
 }
 
 // at returns what a list asks for. The newest entry in force does, but for what the last of all entries no longer names:
-// it is about to be dropped, and nobody should mend it now. What only the last one names warns; new alternatives are enough
-// already.
+// it is about to be dropped, and nobody should mend it now. What only the last one names warns, and is asked for as soon as
+// an entry before it names it too; new alternatives are enough already.
 func at(entries []Entry, now time.Time) demand {
-	var current, latest Entry
-	var inForce, any bool
-	for _, e := range entries {
-		if !e.EffectiveOn.After(now) && (!inForce || e.EffectiveOn.After(current.EffectiveOn)) {
-			current, inForce = e, true
+	if len(entries) == 0 {
+		return demand{}
+	}
+	byAge := slices.SortedFunc(slices.Values(entries), func(a, b Entry) int { return a.EffectiveOn.Compare(b.EffectiveOn) })
+	latest := byAge[len(byAge)-1]
+	last := index(latest)
+	var d demand
+	from := map[string]time.Time{}
+	for _, e := range byAge {
+		if !e.EffectiveOn.After(now) {
+			d.now = e.within(last)
+			continue
 		}
-		if !any || e.EffectiveOn.After(latest.EffectiveOn) {
-			latest, any = e, true
+		for _, task := range e.within(last) {
+			if _, before := from[task.key()]; !before {
+				from[task.key()] = e.EffectiveOn.UTC()
+			}
 		}
 	}
-	d := demand{from: latest.EffectiveOn.UTC()}
-	asked, last := map[string]bool{}, index(latest)
-	for _, task := range current.Tasks {
+	asked := map[string]bool{}
+	for _, task := range d.now {
 		asked[task.key()] = true
-		if kept, ok := task.within(last); ok {
-			d.now = append(d.now, kept)
+	}
+	for _, task := range latest.Tasks {
+		if !asked[task.key()] {
+			d.later = append(d.later, coming{task, from[task.key()]})
 		}
 	}
-	d.later = slices.DeleteFunc(slices.Clone(latest.Tasks), func(task AnyOf) bool { return asked[task.key()] })
 	return d
+}
+
+// within returns the tasks of an entry that are enforced while another is about to come.
+func (e Entry) within(last map[string][]AnyOf) []AnyOf {
+	var tasks []AnyOf
+	for _, task := range e.Tasks {
+		if kept, ok := task.within(last); ok {
+			tasks = append(tasks, kept)
+		}
+	}
+	return tasks
 }
 
 // index returns the tasks of an entry by each name in them.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -39,11 +40,32 @@ func TestDemand(t *testing.T) {
 		if diff := cmp.Diff([]AnyOf{{"a"}}, got.now); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]AnyOf{{"b"}, {"e"}}, got.later); diff != "" {
+		want := []coming{{AnyOf{"b"}, later.EffectiveOn}, {AnyOf{"e"}, later.EffectiveOn}}
+		if diff := cmp.Diff(want, got.later, cmp.AllowUnexported(coming{})); diff != "" {
 			t.Error(diff)
 		}
-		if !got.from.Equal(later.EffectiveOn) {
-			t.Errorf("from %s", got.from)
+	}
+}
+
+// What the last of several entries to come names is enforced as soon as one before it names it too, and is not told of
+// again if it is enforced already.
+func TestDemandOfSeveralEntriesToCome(t *testing.T) {
+	day := func(n int) time.Time { return noon.AddDate(0, 0, n) }
+	list := []Entry{since(day(9), "a|x", "b", "c", "d|e"), since(day(-1), "a"), since(day(5), "b", "c", "gone"), since(day(2), "b", "d")}
+	got := at(list, noon)
+	want := demand{
+		now:   []AnyOf{{"a", "x"}},
+		later: []coming{{AnyOf{"b"}, day(2)}, {AnyOf{"c"}, day(5)}, {AnyOf{"d", "e"}, day(2)}},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(demand{}, coming{})); diff != "" {
+		t.Error(diff)
+	}
+	for _, c := range got.later { // the instant told is the first at which it is enforced
+		for _, e := range list {
+			enforced := slices.ContainsFunc(at(list, e.EffectiveOn).now, func(task AnyOf) bool { return task.key() == c.key() })
+			if e.EffectiveOn.Before(c.from) && enforced || e.EffectiveOn.Equal(c.from) && !enforced {
+				t.Errorf("%s is told to be from %s on; at %s it is %t", c, c.from, e.EffectiveOn, enforced)
+			}
 		}
 	}
 }
