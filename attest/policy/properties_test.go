@@ -141,9 +141,36 @@ func TestOlderEvidenceChangesNothing(t *testing.T) {
 			return // it is evidence of two tests
 		}
 		older := drawEvidence(t, newer.Time.Sub(noon)-time.Duration(rapid.IntRange(1, 100).Draw(t, "seconds"))*time.Second)
-		older.Test, older.Predicate, older.Declared = newer.Test, newer.Predicate, ""
-		older.Result = rapid.SampledFrom([]attest.Result{attest.Passed, attest.Failed, attest.Errored}).Draw(t, "older result")
+		if older.Test.PredicateType != newer.Test.PredicateType || older.Declared != "" {
+			return
+		}
+		older.Test = newer.Test
 		s.evidence = append(s.evidence, older)
+		if diff := cmp.Diff(want, s.judge(t)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// Nor does a build that is older than another which ran the same tasks, however they ended.
+func TestOlderBuildChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		if len(s.builds) == 0 {
+			return
+		}
+		want := s.judge(t)
+		newer := rapid.SampledFrom(s.builds).Draw(t, "newer")
+		if newer.Problem != nil {
+			return // it is passed over
+		}
+		d := newer.Provenance.Finished.Sub(noon) - time.Duration(rapid.IntRange(2, 100).Draw(t, "seconds"))*time.Second
+		var tasks []attest.ProvenanceTask
+		for _, one := range newer.Provenance.Tasks {
+			output := rapid.SampledFrom([]string{testPassed, testFailed, testErrored}).Draw(t, "older output")
+			tasks = append(tasks, task(one.Name, d, "TEST_OUTPUT", output))
+		}
+		s.builds = append(s.builds, built(d, tasks...))
 		if diff := cmp.Diff(want, s.judge(t)); diff != "" {
 			t.Error(diff)
 		}
