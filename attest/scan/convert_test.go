@@ -109,6 +109,21 @@ func TestRecognise(t *testing.T) {
 	}
 }
 
+// What is unknown is told by how it begins, and what is empty is told as that, however much white space there is.
+func TestUnknownIsTold(t *testing.T) {
+	for content, want := range map[string]string{
+		"":                               "scan: the report is empty",
+		strings.Repeat(" \r\n\t", 1000):  "scan: the report is empty",
+		"\ufeff\n":                       "scan: the report is empty",
+		strings.Repeat("\n", 100) + "hi": `scan: no report that is known begins with "hi"; name its format if it is one of those that are read`,
+	} {
+		_, err := scan.Convert(strings.NewReader(content), scan.Options{})
+		if err == nil || err.Error() != want {
+			t.Errorf("%.10q: got %v, want %s", content, err, want)
+		}
+	}
+}
+
 // What is no whole report, or one of a scan that did not run, must never be an empty list.
 func TestRefused(t *testing.T) {
 	edit := func(name, old, new string) string {

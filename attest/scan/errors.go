@@ -8,12 +8,15 @@ import (
 // An UnknownFormatError reports content that is no report of any known format, or a format that is not known.
 type UnknownFormatError struct {
 	Format Format // that was asked for, if any
-	Begin  string // the first bytes of the content
+	Begin  string // the first bytes of the content after white space; empty if there is nothing else
 }
 
 func (e *UnknownFormatError) Error() string {
 	if e.Format != "" {
 		return fmt.Sprintf("scan: no format is called %.40q", string(e.Format))
+	}
+	if e.Begin == "" {
+		return "scan: the report is empty"
 	}
 	return fmt.Sprintf("scan: no report that is known begins with %.40q; name its format if it is one of those that are read", e.Begin)
 }

@@ -109,6 +109,7 @@ func Convert(r io.Reader, opts Options) (attest.Predicate, error) {
 	}
 	convert, there := converters[cmp.Or(opts.Format, recognise(begin))]
 	if !there {
+		begin = bytes.TrimSpace(begin)
 		return nil, &UnknownFormatError{Format: opts.Format, Begin: string(begin[:min(len(begin), 40)])}
 	}
 	return convert(in, opts)

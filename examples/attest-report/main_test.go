@@ -395,9 +395,10 @@ func TestScanDidNotRun(t *testing.T) {
 		}
 		s.file("cut.json", trivyReport[:200])
 		s.file("nothing", "")
+		s.file("blank", "\n \r\n")
 		s.file("error.json", `{"result":"ERROR","timestamp":"2026-03-01T11:58:51Z","successes":0,"failures":0,"warnings":0}`)
 		for report, why := range map[string]string{
-			"cut.json": "not a trivy report", "nothing": "begins with", "error.json": "the report says ERROR",
+			"cut.json": "not a trivy report", "nothing": "the report is empty", "blank": "the report is empty", "error.json": "the report says ERROR",
 		} {
 			s.run(exitNotRun, s.args(report, told...)...)
 			s.said(why)
