@@ -550,6 +550,14 @@ func TestCreatedStopped(t *testing.T) {
 	equal(t, "mark", p.Create[0].Annotations, map[string]string{stopKey: "true"})
 }
 
+// What waits for a run that was canceled is told so: nothing failed.
+func TestCanceledWithItsParent(t *testing.T) {
+	in, _ := play(t, world("build", "scan"), ends("build", 1, "False", "Cancelled"))
+	p := next(t, in, options(), noon)
+	equal(t, "details", p.Scenarios[1].Status.Details, "Canceled: build#1 was canceled")
+	equal(t, "outcome", p.Outcome, scheduler.OutcomeCanceled)
+}
+
 // Creations come in canonical order, cancellations and releases by name, conclusions in canonical order.
 func TestOrderOfPlan(t *testing.T) {
 	in := konflux.Objects{Scenarios: scenarios("z", "m", "a before b", "b"), Snapshot: snapshot()}
