@@ -558,6 +558,14 @@ func TestCanceledWithItsParent(t *testing.T) {
 	equal(t, "outcome", p.Outcome, scheduler.OutcomeCanceled)
 }
 
+// A run that a person canceled says nothing any more once another was asked for: that one is canceled for its own cause.
+func TestCanceledTwice(t *testing.T) {
+	in, _ := play(t, world("build", "scan"), ends("build", 1, "True", ""), ends("scan", 1, "False", "Cancelled"), asks("all"), ends("build", 2, "False", "Failed"))
+	p := next(t, in, options(), noon)
+	equal(t, "details", p.Scenarios[1].Status.Details, "Canceled: build#2 failed")
+	equal(t, "run", p.Scenarios[1].Status.RunName, "")
+}
+
 // Creations come in canonical order, cancellations and releases by name, conclusions in canonical order.
 func TestOrderOfPlan(t *testing.T) {
 	in := konflux.Objects{Scenarios: scenarios("z", "m", "a before b", "b"), Snapshot: snapshot()}
