@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/testdag/testdag/internal/cluster"
+)
+
+var (
+	seedFlag   = flag.Uint64("seed", 0, "of the random moments; 0 for another one each time")
+	killsFlag  = flag.Int("kills", 20, "how often the controller is killed")
+	outageFlag = flag.Duration("outage", 5*time.Second, "how long the API server is away")
+)
+
+// random returns a source of random moments, and says how to get the same again.
+func random(t *testing.T) *rand.Rand {
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// moment waits for up to the longest, unless ctx ends.
+func moment(ctx context.Context, r *rand.Rand, longest time.Duration) time.Duration {
+	d := time.Duration(r.Int64N(int64(longest)))
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+	return d
+}
+
+// Nothing disturbs: the play ends as it should, and the controller does as it is asked to at the end.
+func TestUndisturbed(t *testing.T) {
+	s, ctx := open(t), within(t, 3*time.Minute)
+	namespaces := names(t, 1)
+	begin := time.Now()
+	c := start(t, s, "a", "-leader-election=false", "-namespaces="+namespaces[0])
+	plays(t, ctx, s, namespaces, func(*witness) {})
+	t.Logf("the play took %s", time.Since(begin).Round(time.Millisecond))
+	told(t, ctx, c)
+	if err := c.Stop(); err != nil {
+		t.Errorf("asked to end, it ended with %v", err)
+	}
+}
+
+// The controller is killed at random moments, and started again at once.
+func TestKilled(t *testing.T) {
+	s, ctx, r := open(t), within(t, 8*time.Minute), random(t)
+	namespaces := names(t, 4)
+	args := []string{"-leader-election=false", "-namespaces=" + strings.Join(namespaces, ",")}
+	plays(t, ctx, s, namespaces, func(w *witness) {
+		for n := range *killsFlag {
+			c := start(t, s, "a", args...)
+			lived := moment(ctx, r, 2*time.Second)
+			if err := c.Kill(); err != nil {
+				t.Error(err)
+			}
+			runs := 0
+			for _, namespace := range namespaces {
+				runs += len(w.of(namespace))
+			}
+			t.Logf("kill %d: after %s, with %d PipelineRuns there", n+1, lived.Round(time.Millisecond), runs)
+		}
+		start(t, s, "a", args...)
+	})
+}
+
+// Two controllers are at work at once, and nothing keeps them from it.
+func TestTwo(t *testing.T) {
+	s, ctx := open(t), within(t, 5*time.Minute)
+	namespaces := names(t, 4)
+	args := []string{"-leader-election=false", "-namespaces=" + strings.Join(namespaces, ",")}
+	a, b := start(t, s, "a", args...), start(t, s, "b", args...)
+	plays(t, ctx, s, namespaces, func(*witness) {})
+	conflicts := 0.0
+	for _, m := range []map[string]float64{told(t, ctx, a), told(t, ctx, b)} {
+		if m["testdag_decision_seconds_count"] == 0 {
+			t.Error("one of them decided nothing")
+		}
+		conflicts += m["testdag_conflicts_total"]
+	}
+	if conflicts == 0 {
+		t.Error("they were never in each other's way: this proves nothing")
+	}
+}
+
+// The API server is away for a while, in the middle.
+func TestAPIServerAway(t *testing.T) {
+	s, ctx, r := open(t), within(t, 5*time.Minute+*outageFlag), random(t)
+	namespaces := names(t, 4)
+	c := start(t, s, "a", "-leader-election=false", "-namespaces="+strings.Join(namespaces, ","))
+	plays(t, ctx, s, namespaces, func(*witness) {
+		t.Logf("away after %s for %s", moment(ctx, r, 8*time.Second).Round(time.Millisecond), *outageFlag)
+		if err := s.Kill(cluster.APIServer); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(*outageFlag)
+		if err := s.StartAgain(ctx, cluster.APIServer); err != nil {
+			t.Error(err)
+		}
+	})
+	told(t, ctx, c)
+}
+
+// What holds all state is killed and started again, and with it everything that watches begins anew.
+func TestEtcdKilled(t *testing.T) {
+	s, ctx, r := open(t), within(t, 5*time.Minute), random(t)
+	namespaces := names(t, 4)
+	c := start(t, s, "a", "-leader-election=false", "-namespaces="+strings.Join(namespaces, ","))
+	plays(t, ctx, s, namespaces, func(*witness) {
+		for range 3 {
+			t.Logf("killed after %s", moment(ctx, r, 4*time.Second).Round(time.Millisecond))
+			if err := s.Kill(cluster.Etcd); err != nil {
+				t.Error(err)
+			}
+			if err := s.StartAgain(ctx, cluster.Etcd); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	told(t, ctx, c)
+}
+
+// One of two leads. When it ends the other one takes over at once; when it is killed, after the lease.
+func TestLeader(t *testing.T) {
+	s, ctx := open(t), within(t, 5*time.Minute)
+	namespaces := names(t, 1)
+	if err := s.Namespace(ctx, namespaces[0]); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-leader-election-namespace=" + namespaces[0], "-namespaces=" + namespaces[0]}
+	first := start(t, s, "a", args...)
+	if err := first.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, s, "b", args...)
+	plays(t, ctx, s, namespaces, func(*witness) {
+		time.Sleep(3 * time.Second)
+		if m := told(t, ctx, second); m["testdag_decision_seconds_count"] != 0 {
+			t.Error("both lead")
+		}
+		if m := told(t, ctx, first); m["testdag_decision_seconds_count"] == 0 {
+			t.Error("nobody leads")
+		}
+		if err := first.Stop(); err != nil {
+			t.Errorf("asked to end, it ended with %v", err)
+		}
+		third := start(t, s, "c", args...)
+		time.Sleep(3 * time.Second)
+		if err := second.Kill(); err != nil {
+			t.Error(err)
+		}
+		begin := time.Now()
+		for told(t, ctx, third)["testdag_decision_seconds_count"] == 0 && ctx.Err() == nil {
+			time.Sleep(time.Second)
+		}
+		t.Logf("the lease of one that was killed is taken over after %s", time.Since(begin).Round(time.Second))
+	})
+}
