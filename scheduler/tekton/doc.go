@@ -98,12 +98,8 @@
 //
 // It speaks tekton.dev/v1, which Tekton Pipelines has since v0.44. The rights, in the namespace:
 //
-//	- apiGroups: [tekton.dev]
-//	  resources: [pipelineruns]
-//	  verbs: [create, get, list, watch, patch]
-//	- apiGroups: [tekton.dev]
-//	  resources: [taskruns]
-//	  verbs: [list]
+//	{apiGroups: [tekton.dev], resources: [pipelineruns], verbs: [create, get, list, watch, patch]}
+//	{apiGroups: [tekton.dev], resources: [taskruns], verbs: [list]}
 //
 // A Client needs no watch, but patch of the objects that plans are made for. Where the API server enforces rights on owner
 // references, an owner with blockOwnerDeletion needs update of its subresource finalizers.
