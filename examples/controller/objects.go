@@ -101,7 +101,7 @@ func addKinds(s *runtime.Scheme) {
 // meta returns the metadata in the form of package konflux.
 func meta(m *metav1.ObjectMeta) konflux.Meta {
 	return konflux.Meta{
-		Name: m.Name, Namespace: m.Namespace, UID: string(m.UID), Labels: m.Labels, Annotations: m.Annotations,
+		Name: m.Name, Namespace: m.Namespace, UID: string(m.UID), ResourceVersion: m.ResourceVersion, Labels: m.Labels, Annotations: m.Annotations,
 		Finalizers: m.Finalizers, DeletionTimestamp: instant(m.DeletionTimestamp),
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package stage
 
 import (
 	"context"
@@ -45,7 +45,7 @@ func TestUndisturbed(t *testing.T) {
 	c := start(t, s, "a", "-leader-election=false", "-namespaces="+namespaces[0])
 	plays(t, ctx, s, namespaces, func(*witness) {})
 	t.Logf("the play took %s", time.Since(begin).Round(time.Millisecond))
-	told(t, ctx, c)
+	figures(t, ctx, c)
 	if err := c.Stop(); err != nil {
 		t.Errorf("asked to end, it ended with %v", err)
 	}
@@ -81,7 +81,7 @@ func TestTwo(t *testing.T) {
 	a, b := start(t, s, "a", args...), start(t, s, "b", args...)
 	plays(t, ctx, s, namespaces, func(*witness) {})
 	conflicts := 0.0
-	for _, m := range []map[string]float64{told(t, ctx, a), told(t, ctx, b)} {
+	for _, m := range []map[string]float64{figures(t, ctx, a), figures(t, ctx, b)} {
 		if m["testdag_decision_seconds_count"] == 0 {
 			t.Error("one of them decided nothing")
 		}
@@ -107,7 +107,7 @@ func TestAPIServerAway(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	told(t, ctx, c)
+	figures(t, ctx, c)
 }
 
 // What holds all state is killed and started again, and with it everything that watches begins anew.
@@ -126,7 +126,7 @@ func TestEtcdKilled(t *testing.T) {
 			}
 		}
 	})
-	told(t, ctx, c)
+	figures(t, ctx, c)
 }
 
 // One of two leads. When it ends the other one takes over at once; when it is killed, after the lease.
@@ -144,10 +144,10 @@ func TestLeader(t *testing.T) {
 	second := start(t, s, "b", args...)
 	plays(t, ctx, s, namespaces, func(*witness) {
 		time.Sleep(3 * time.Second)
-		if m := told(t, ctx, second); m["testdag_decision_seconds_count"] != 0 {
+		if m := figures(t, ctx, second); m["testdag_decision_seconds_count"] != 0 {
 			t.Error("both lead")
 		}
-		if m := told(t, ctx, first); m["testdag_decision_seconds_count"] == 0 {
+		if m := figures(t, ctx, first); m["testdag_decision_seconds_count"] == 0 {
 			t.Error("nobody leads")
 		}
 		if err := first.Stop(); err != nil {
@@ -159,7 +159,7 @@ func TestLeader(t *testing.T) {
 			t.Error(err)
 		}
 		begin := time.Now()
-		for told(t, ctx, third)["testdag_decision_seconds_count"] == 0 && ctx.Err() == nil {
+		for figures(t, ctx, third)["testdag_decision_seconds_count"] == 0 && ctx.Err() == nil {
 			time.Sleep(time.Second)
 		}
 		t.Logf("the lease of one that was killed is taken over after %s", time.Since(begin).Round(time.Second))

@@ -1,4 +1,4 @@
-package main
+package stage
 
 import (
 	"context"
@@ -19,7 +19,6 @@ import (
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/testdag/testdag/examples/controller/internal/stage"
 	"github.com/testdag/testdag/internal/cluster"
 	"github.com/testdag/testdag/scheduler/konflux"
 )
@@ -28,7 +27,7 @@ import (
 // so, and no test runs.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := stage.Build(context.Background()); err != nil {
+	if err := Build(context.Background()); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
@@ -40,7 +39,7 @@ type house struct{ *testing.M }
 
 var theStage struct {
 	once sync.Once
-	*stage.Stage
+	*Stage
 	err error
 }
 
@@ -50,19 +49,19 @@ func (h house) Run() int {
 	if theStage.Stage != nil {
 		err = theStage.Close()
 	}
-	if err := errors.Join(err, stage.Clean()); err != nil {
+	if err := errors.Join(err, Clean()); err != nil {
 		fmt.Println(err)
 		return 1
 	}
 	return code
 }
 
-// open returns the stage. When the test fails, it tells what the components said last.
-func open(t *testing.T) *stage.Stage {
+// open returns the  When the test fails, it tells what the components said last.
+func open(t *testing.T) *Stage {
 	t.Helper()
 	theStage.once.Do(func() {
 		begin := time.Now()
-		theStage.Stage, theStage.err = stage.Open(context.Background(), cluster.Options{})
+		theStage.Stage, theStage.err = Open(context.Background(), cluster.Options{})
 		t.Logf("the cluster started in %s", time.Since(begin).Round(time.Millisecond))
 	})
 	if theStage.err != nil {
@@ -96,7 +95,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 }
 
 // start starts a controller that ends with the test at the latest.
-func start(t *testing.T, s *stage.Stage, name string, args ...string) *stage.Controller {
+func start(t *testing.T, s *Stage, name string, args ...string) *Controller {
 	t.Helper()
 	c, err := s.Start(strings.ReplaceAll(t.Name(), "/", "-")+"-"+name, args...)
 	if err != nil {
@@ -116,10 +115,10 @@ type witness struct {
 	ids map[string]map[string]bool // UIDs, by namespace and name
 }
 
-func watch(t *testing.T, s *stage.Stage) *witness {
+func watch(t *testing.T, s *Stage) *witness {
 	t.Helper()
 	w := &witness{ids: map[string]map[string]bool{}}
-	informer := dynamicinformer.NewDynamicSharedInformerFactory(s.Client, 0).ForResource(stage.PipelineRuns).Informer()
+	informer := dynamicinformer.NewDynamicSharedInformerFactory(s.Client, 0).ForResource(PipelineRuns).Informer()
 	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: w.see, UpdateFunc: func(_, o any) { w.see(o) }, DeleteFunc: w.see,
 	}); err != nil {
@@ -175,7 +174,7 @@ type end struct {
 }
 
 // endOf tells how a graph ended.
-func endOf(t *testing.T, seen *stage.Seen) end {
+func endOf(t *testing.T, seen *Seen) end {
 	t.Helper()
 	state, err := seen.State.Format()
 	if err != nil {
@@ -230,7 +229,7 @@ var theEnd = end{
 
 // plays plays the graph in so many namespaces at once, and in others after them as long as more is asked for, while
 // something disturbs. Every graph must end as if nothing had happened, with no run lost and none created twice.
-func plays(t *testing.T, ctx context.Context, s *stage.Stage, namespaces []string, disturb func(*witness)) {
+func plays(t *testing.T, ctx context.Context, s *Stage, namespaces []string, disturb func(*witness)) {
 	t.Helper()
 	w := watch(t, s)
 	ends := make([]end, len(namespaces))
@@ -255,7 +254,7 @@ func plays(t *testing.T, ctx context.Context, s *stage.Stage, namespaces []strin
 	}
 }
 
-func playOne(ctx context.Context, s *stage.Stage, namespace string) (*stage.Seen, error) {
+func playOne(ctx context.Context, s *Stage, namespace string) (*Seen, error) {
 	g, err := s.Graph(ctx, namespace)
 	if err != nil {
 		return nil, err
@@ -288,8 +287,8 @@ func names(t *testing.T, n int) (all []string) {
 	return all
 }
 
-// told logs figures of a controller.
-func told(t *testing.T, ctx context.Context, c *stage.Controller) map[string]float64 {
+// figures logs figures of a controller.
+func figures(t *testing.T, ctx context.Context, c *Controller) map[string]float64 {
 	t.Helper()
 	m, err := c.Metrics(ctx)
 	if err != nil {
