@@ -27,9 +27,9 @@
 // creating it again finds the first; it is created again until it is seen. Its finalizer holds it until its end is in the
 // state. So a controller may die between any two requests, work on a cache that lags, and miss events or see them twice.
 //
-// One thing is asked of the surroundings: a PipelineRun whose end is kept must not be deleted while a controller is still
-// between the write and the creation of that run, or it is created a second time. Those who prune after minutes are far
-// from it.
+// Two things are asked of the surroundings. Whoever copies a Snapshot leaves its annotations out: with them the copy counts
+// as tested. And a PipelineRun whose end is kept must not be deleted while a controller is still between the write and the
+// creation of that run, or it is created a second time. Those who prune after minutes are far from it.
 //
 // There are two annotations. The status annotation is for others: the user interface, the reporters to forges, pipelines
 // that poll it. It has one entry for each scenario, in canonical order ([ParseStatuses], [FormatStatuses]). The state is
@@ -68,6 +68,8 @@
 //	                                                         out the Plan in its order
 //	    HaveAppStudioTestsFinished                           stays: a Snapshot that is marked as finished, after Plan.Done,
 //	                                                         is left alone until its label asks for a rerun
+//	    ResetSnapshotStatusConditions                        stays, before the patch that removes the label: a Snapshot
+//	                                                         that is still marked would be left alone with a run begun
 //	    initializeOrLoadTestStatuses, InitStatuses           Next; delete them
 //	    findScenariosReadyToRunWithoutPLR,                   Next; delete them
 //	    areRunAfterRequirementsSatisfiedForScenario
@@ -84,7 +86,8 @@
 //	    FilterIntegrationTestScenariosWithContext
 //	integrationpipeline: EnsureStatusReportedInSnapshot      enqueue the Snapshot; nothing is written from here
 //	    GetIntegrationPipelineRunStatus                      Judge, within Next
-//	    RemoveFinalizerFromPipelineRun                       Plan.Release
+//	    RemoveFinalizerFromPipelineRun                       Plan.Release; stays where the Snapshot is gone or being deleted:
+//	                                                         nobody plans for it, and its PipelineRuns would stay
 //	statusreport:                                            Plan.Done and Plan.Outcome: passed, failed, canceled
 //	    determineIfAllRequiredIntegrationTestsFinishedAndPassed
 //	    labelSnapshotToTriggerUntriggeredTest                delete it: a scenario that is new is in the graph
@@ -105,9 +108,9 @@
 //	}
 //	for _, run := range plan.Create { ... }
 //	for _, c := range plan.Cancel { ... }
-//	for _, name := range plan.Release { ... }
+//	for _, name := range plan.Release { ... } // remove plan.Finalizers
 //	if plan.Done() {
-//		return markFinished(snapshot, plan.Outcome)
+//		return markFinished(snapshot, plan.Outcome) // with the resourceVersion too: what was read may be old
 //	}
 //
 // # Limits

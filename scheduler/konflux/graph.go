@@ -49,7 +49,7 @@ func (e *NodeError) Error() string {
 	return fmt.Sprintf("konflux: testGraph: %s[%d]: %s", e.Child, e.Entry, e.Problem)
 }
 
-// A NameError reports an IntegrationTestScenario whose name is no DNS-1035 label, or that another one has.
+// A NameError reports an IntegrationTestScenario whose name is no DNS-1035 label, that another one has, or that stands for all.
 type NameError struct {
 	Name    string
 	Problem string
@@ -188,6 +188,9 @@ func (r *relation) doubts() (found []error) {
 	for _, t := range r.sorted() {
 		if count[t.Name]++; count[t.Name] == 2 {
 			found = append(found, &NameError{t.Name, "several scenarios have this name"})
+		}
+		if t.Name == rerunAll {
+			found = append(found, &NameError{t.Name, "the label of a rerun takes this name for all scenarios; choose another"})
 		}
 		if len(t.Name) > maxName || !namePattern.MatchString(t.Name) {
 			found = append(found, &NameError{t.Name, "want a DNS-1035 label: lower-case letters, digits and '-', at most 63 characters, beginning with a letter"})

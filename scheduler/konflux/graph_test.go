@@ -229,6 +229,7 @@ func TestValidate(t *testing.T) {
 			`konflux: scenario "1a": ` + labelWanted, `konflux: scenario "A": ` + labelWanted, `konflux: scenario "a-": ` + labelWanted,
 			`konflux: scenario "a_b": ` + labelWanted, `konflux: scenario "` + strings.Repeat("b", 64) + `": ` + labelWanted,
 		}},
+		"all":           {[]string{"all", "alls"}, "", []string{`konflux: scenario "all": the label of a rerun takes this name for all scenarios; choose another`}},
 		"twice, thrice": {[]string{"a", "a", "b", "a"}, "", []string{`konflux: scenario "a": several scenarios have this name`}},
 		"not there": {[]string{"a before x,y"}, `{"z":[{"name":"a"},{"name":"w"}],"a":null}`, []string{
 			`konflux: testGraph names "w", and there is no IntegrationTestScenario of this name`,

@@ -2,6 +2,8 @@ package konflux
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +17,8 @@ import (
 // plans, and once a plan is carried out, the next one is empty until something happens.
 //
 // It fails if it cannot know what is true or cannot write it: with *[OptionError], the errors of [Graph], *[StateError],
-// *[StatusError] if there is no state either, *[SizeError].
+// *[StatusError] if there is no state either, *[SizeError]. Nothing is planned then, and what is held stays held until
+// somebody mends what the error names.
 func Next(in Objects, o Options, now time.Time) (*Plan, error) {
 	o, err := o.complete()
 	if err != nil {
@@ -83,7 +86,7 @@ func (d *decision) read() error {
 	}
 	if text := d.stateText(); text != "" {
 		if d.before, err = ParseState(text); err != nil {
-			return err
+			return fmt.Errorf("%w; if nobody can mend it, remove the annotation, and it is rebuilt from the status annotation", err)
 		}
 		d.plan.Problems = append(d.plan.Problems, unwrap(statusErr)...)
 	} else {
@@ -93,8 +96,10 @@ func (d *decision) read() error {
 		d.before = Recover(g, d.Snapshot.Meta, list, d.PipelineRuns)
 	}
 	d.alone = slices.Clone(d.before.Alone)
-	if id, ok := d.asked(); ok && d.byName[string(id)] != nil && !has(g, id) {
-		d.alone = sortedIDs(append(d.alone, id))
+	for _, value := range d.asked() {
+		if id := dag.ID(value); value != rerunAll && d.byName[value] != nil && !has(g, id) {
+			d.alone = sortedIDs(append(d.alone, id))
+		}
 	}
 	d.base, d.plan.Graph = g, d.with(g)
 	d.machine = scheduler.NewMachine(d.plan.Graph, d.before.Runs)
@@ -182,8 +187,7 @@ func (d *decision) wake(at time.Time) {
 	}
 }
 
-// refOf returns the run that a PipelineRun is: by its name, or, of one that others created, by the name in the status
-// annotation. Others, of other Snapshots and copies of ours, are none.
+// refOf returns the run that a PipelineRun is: by its name, or, of one that others created, by the name that was adopted. Others, of other Snapshots and copies of ours, are none.
 func (d *decision) refOf(run *PipelineRun) (scheduler.Ref, bool) {
 	if !d.ofSnapshot(run) {
 		return scheduler.Ref{}, false
@@ -193,20 +197,45 @@ func (d *decision) refOf(run *PipelineRun) (scheduler.Ref, bool) {
 		return refOf(scenario, n), true
 	}
 	first := refOf(scenario, 1)
-	return first, d.statuses[scenario].RunName == run.Name && !d.names[RunName(d.Snapshot.Meta, first)]
+	return first, d.adoptedName(scenario) == run.Name && !d.names[RunName(d.Snapshot.Meta, first)]
 }
 
-// nameOf returns the name of the PipelineRun of a run: that of the one there is, and of one that others created the name in
-// the status annotation.
+// adoptedName returns the name of the PipelineRun that others created for a scenario, empty if there is none: the state
+// keeps it, before that the status annotation.
+func (d *decision) adoptedName(scenario string) string {
+	if name := d.before.Adopted[dag.ID(scenario)]; name != "" {
+		return name
+	}
+	name := d.statuses[scenario].RunName
+	if _, ours := numberOf(d.Snapshot.Meta, scenario, name); ours {
+		return ""
+	}
+	return name
+}
+
+// adopted returns the names of what others created, with those that are seen now.
+func (d *decision) adopted() map[dag.ID]string {
+	names := maps.Clone(d.before.Adopted)
+	for ref, seen := range d.observed {
+		if ref.Run != 1 || seen.run.Name == RunName(d.Snapshot.Meta, ref) {
+			continue
+		}
+		if names == nil {
+			names = map[dag.ID]string{}
+		}
+		names[ref.ID] = seen.run.Name
+	}
+	return names
+}
+
+// nameOf returns the name of the PipelineRun of a run: that of the one there is, and of one that others created and that is
+// over its own.
 func (d *decision) nameOf(ref scheduler.Ref) string {
 	if seen := d.observed[ref]; seen != nil {
 		return seen.run.Name
 	}
-	scenario := string(ref.ID)
-	if name := d.statuses[scenario].RunName; ref.Run == 1 && name != "" && d.before.Runs[ref.ID].Phase.Over() {
-		if _, ours := numberOf(d.Snapshot.Meta, scenario, name); !ours {
-			return name
-		}
+	if name := d.adoptedName(string(ref.ID)); ref.Run == 1 && name != "" && d.before.Runs[ref.ID].Phase.Over() {
+		return name
 	}
 	return RunName(d.Snapshot.Meta, ref)
 }
@@ -234,7 +263,7 @@ func (d *decision) supersede() {
 		return
 	}
 	for id := range d.plan.Graph.All() {
-		if newest := d.machine.Newest(id); !d.before.Superseded || newest.Run == 0 {
+		if newest := d.machine.Newest(id); !d.before.superseded() || newest.Run == 0 {
 			d.machine.Observe(scheduler.Cancel(newest))
 		}
 	}
@@ -289,6 +318,11 @@ func (d *decision) act() {
 		}
 	}
 	d.plan.Release = append(d.plan.Release, d.strangers...)
+	for _, k := range d.o.all() {
+		if name := k.finalizer(); len(d.plan.Release) > 0 && !slices.Contains(d.plan.Finalizers, name) {
+			d.plan.Finalizers = append(d.plan.Finalizers, name)
+		}
+	}
 	slices.SortFunc(d.plan.Create, func(a, b PipelineRun) int { return d.compare(a, b) })
 	slices.SortFunc(d.plan.Cancel, func(a, b Cancellation) int { return strings.Compare(a.Name, b.Name) })
 	slices.Sort(d.plan.Release)
@@ -328,7 +362,7 @@ func (d *decision) create(ref scheduler.Ref, st scheduler.Status, stop bool) {
 	}
 	if stop {
 		run.Annotations[d.o.Keys.stopped()] = "true"
-		run.Spec = canceledSpec
+		run.Spec = canceledSpec()
 	} else {
 		run.Spec = d.spec(d.byName[string(ref.ID)])
 	}

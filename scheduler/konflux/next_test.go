@@ -435,7 +435,7 @@ func TestSuperseded(t *testing.T) {
 		equal(t, "details", c.Status.Details, "Canceled: a newer Snapshot took the place of this one")
 		equal(t, "run", c.Status.RunName, "")
 	}
-	equal(t, "state", p.State.Superseded, true)
+	equal(t, "state", p.State.Superseded, 1)
 	in = obey(in, p)
 	equal(t, "once", doing(next(t, in, options(), noon)), []string{})
 
@@ -453,7 +453,7 @@ func TestSuperseded(t *testing.T) {
 	in.Scenarios = append(in.Scenarios, scenario("later"))
 	p = next(t, in, options(), noon)
 	equal(t, "no longer superseded: only what is new starts", doing(p), []string{"create later#1"})
-	equal(t, "state", p.State.Superseded, false)
+	equal(t, "state", p.State.Superseded, 2)
 }
 
 // Who asks for a run knows that the Snapshot is superseded, also when a plan sees both at once.
@@ -608,7 +608,23 @@ func TestReleaseOfOlder(t *testing.T) {
 	in, _ := play(t, world("build"), ends("build", 1, "True", ""))
 	o := options()
 	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
-	equal(t, "actions", doing(next(t, in, o, noon)), []string{"release build#1"})
+	p := next(t, in, o, noon)
+	equal(t, "actions", doing(p), []string{"release build#1"})
+	equal(t, "finalizers", p.Finalizers, []string{"integration.konflux-ci.dev/pipelinerun", "test.appstudio.openshift.io/pipelinerun"})
+}
+
+// Who asks for a run of what is running is told that it changes nothing.
+func TestLabelOfLiveRun(t *testing.T) {
+	in, _ := play(t, world("build", "scan"))
+	p := next(t, asks("build")(in), options(), noon)
+	equal(t, "problems", fmt.Sprint(p.Problems), "[konflux: the label of a rerun asks for build, and build#1 is live: nothing changes; ask again when it is over]")
+	equal(t, "actions", doing(p), []string{})
+	equal(t, "label", p.Update.RemoveLabels, []string{rerunKey})
+	for name, label := range map[string]string{"all": "all", "not begun": "scan"} {
+		equal(t, name, len(next(t, asks(label)(in), options(), noon).Problems), 0)
+	}
+	in = obey(in, next(t, asks("scan")(in), options(), noon))
+	equal(t, "asked for already", len(next(t, asks("scan")(in), options(), noon).Problems), 0)
 }
 
 // What nobody else releases is released: PipelineRuns of this Snapshot that others created and that are no run, once they are
@@ -852,5 +868,94 @@ func TestNotWritten(t *testing.T) {
 	var state *konflux.StateError
 	if p != nil || !errors.As(err, &state) {
 		t.Errorf("a name that is not UTF-8: got %v, %v; want a *StateError", p, err)
+	}
+}
+
+// A run of others that is live stays the run, whatever becomes of the status annotation.
+func TestAdoptedIsNotDoubled(t *testing.T) {
+	for name, text := range map[string]string{"unreadable": `[{`, "emptied": ``} {
+		in := world("build", "scan")
+		in.Snapshot.Annotations[statusKey] = `[{"scenario":"build","status":"InProgress","lastUpdateTime":"2026-03-01T11:00:00Z","testPipelineRunName":"build-x7k4m"}]`
+		in.PipelineRuns = []konflux.PipelineRun{{Meta: konflux.Meta{Name: "build-x7k4m", Labels: map[string]string{
+			"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1"}}}}
+		in = obey(in, next(t, in, options(), noon))
+		in.Snapshot.Annotations[statusKey] = text
+		p := next(t, in, options(), noon)
+		equal(t, name, doing(p), []string{})
+		equal(t, name, p.State.Adopted, map[dag.ID]string{"build": "build-x7k4m"})
+
+		in = changed(obey(in, p), "build-x7k4m", ended("True", "Succeeded", noon))
+		in.Snapshot.Annotations[statusKey] = text
+		p = next(t, in, options(), noon)
+		equal(t, name+", over", doing(p), []string{"create scan#1"})
+		equal(t, name+", over", p.Scenarios[0].Status.RunName, "build-x7k4m")
+		p = next(t, asks("build")(obey(in, p)), options(), noon)
+		equal(t, name+", run again", doing(p), []string{"create build#2"})
+	}
+}
+
+// During a migration a Snapshot can have the labels of old and new keys. Each is honoured, since each is removed.
+func TestLabelsOfOldAndNew(t *testing.T) {
+	in, _ := play(t, world("build", "scan"), ends("build", 1, "True", ""), ends("scan", 1, "True", ""), same)
+	o := options()
+	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
+	p := next(t, labeled(labeled(in, rerunKey, "build"), newKeys.Test+"/run", "scan"), o, noon)
+	equal(t, "build", p.State.Runs["build"].Run, 2)
+	equal(t, "scan", p.State.Runs["scan"].Want, 2)
+	equal(t, "labels", p.Update.RemoveLabels, []string{newKeys.Test + "/run", rerunKey})
+	p = next(t, labeled(labeled(in, rerunKey, "build"), newKeys.Test+"/run", "build"), o, noon)
+	equal(t, "the same twice", p.State.Runs["build"].Want, 2)
+}
+
+// What runs alone goes on when the state is lost.
+func TestAloneWithoutState(t *testing.T) {
+	in := world("build")
+	in.Scenarios = append(in.Scenarios, scenario("extra in group"))
+	in, _ = play(t, in, asks("extra"), same)
+	delete(in.Snapshot.Annotations, stateKey)
+	p := next(t, in, options(), noon)
+	equal(t, "actions", doing(p), []string{})
+	equal(t, "told", told(p), []string{"build InProgress", "extra InProgress"})
+}
+
+// A plan shares its answer with nobody.
+func TestPlansShareNothing(t *testing.T) {
+	in, _ := play(t, world("build"))
+	in.PipelineRuns, in.Superseded = nil, true
+	first := next(t, in, options(), noon)
+	clear(first.Create[0].Spec.PipelineSpec)
+	equal(t, "the next", json.Valid(next(t, in, options(), noon).Create[0].Spec.PipelineSpec), true)
+}
+
+// A controller marks a Snapshot as finished and leaves it alone, as the package page says, and dies after any request of the
+// call in which its label asks for a rerun.
+func TestFinishedMark(t *testing.T) {
+	for dies := range 3 {
+		in, finished := world("build"), false
+		reconcile := func(requests int) {
+			if _, asked := in.Snapshot.Labels[rerunKey]; finished && !asked {
+				return
+			}
+			p := next(t, in, options(), noon)
+			if finished = false; requests == 0 {
+				return
+			}
+			if requests == 1 {
+				p.Create, p.Cancel, p.Release = nil, nil, nil
+			}
+			in = obey(in, p)
+			finished = p.Done()
+		}
+		for range 4 {
+			reconcile(2)
+			in = ends("build", 1, "True", "")(in)
+		}
+		equal(t, "finished", finished, true)
+		in = asks("build")(in)
+		reconcile(dies)
+		for range 4 {
+			reconcile(2)
+		}
+		equal(t, "runs", len(in.PipelineRuns), 2)
 	}
 }

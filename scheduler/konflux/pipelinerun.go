@@ -47,9 +47,11 @@ func (d *decision) spec(t *IntegrationTestScenario) PipelineRunSpec {
 
 // canceledSpec is what a run does that is canceled from the start: nothing. It asks no resolver, and needs no scenario,
 // which may be gone; Tekton wants a pipeline with a task all the same.
-var canceledSpec = PipelineRunSpec{
-	Status:       "Cancelled",
-	PipelineSpec: json.RawMessage(`{"tasks":[{"name":"none","taskSpec":{"steps":[{"name":"none","image":"scratch"}]}}]}`),
+func canceledSpec() PipelineRunSpec {
+	return PipelineRunSpec{
+		Status:       "Cancelled",
+		PipelineSpec: json.RawMessage(`{"tasks":[{"name":"none","taskSpec":{"steps":[{"name":"none","image":"scratch"}]}}]}`),
+	}
 }
 
 // carried returns the labels or annotations of a prefix. Those of older keys count where there is none of today, and are

@@ -13,7 +13,7 @@ import (
 //  1. Update: write it in one request with the resourceVersion of the Snapshot that was read. If the API server answers
 //     with a conflict, drop the plan and begin anew. Send it even if it changes nothing when something is to be created or
 //     canceled: the answer tells whether what was read is still true.
-//  2. Create and Cancel, in any order. That something exists already, or is gone, is success. What fails otherwise is
+//  2. Create and Cancel, in any order. That something exists already, is gone or is over, is success. What fails otherwise is
 //     planned again by the next call; what can never be created is told to it in Objects.Refused.
 //  3. Release.
 //
@@ -22,7 +22,9 @@ type Plan struct {
 	Update  Update
 	Create  []PipelineRun // in canonical order of their scenarios, then by name
 	Cancel  []Cancellation
-	Release []string // names of PipelineRuns whose end is kept, so that the finalizer that holds them can go; sorted
+	Release []string // names of PipelineRuns whose end is kept, so that the finalizers that hold them can go; sorted
+
+	Finalizers []string // those to remove from what is released: of Options.Keys, then of Options.Older
 
 	Outcome   scheduler.Outcome // of the scenarios that are not optional; pending as long as anything could still start
 	Scenarios []Conclusion      // in canonical order
@@ -33,8 +35,8 @@ type Plan struct {
 	// nothing is.
 	Wake time.Time
 
-	// Problems are what does not keep the rest from going on: a *UnknownScenarioError for the label of a rerun, a
-	// *TakenNameError, a *StatusError for a status annotation that could not be read and is written anew.
+	// Problems are what does not keep the rest from going on: a *UnknownScenarioError or a *LiveRunError for the label of a
+	// rerun, a *TakenNameError, a *StatusError for a status annotation that could not be read and is written anew.
 	Problems []error
 }
 
@@ -85,6 +87,14 @@ type TakenNameError struct {
 
 func (e *TakenNameError) Error() string {
 	return fmt.Sprintf("konflux: cannot create %s for %s: a PipelineRun of this name is there and has not its labels; delete it", e.Name, e.Run)
+}
+
+// A LiveRunError reports that the label of a rerun asks for a run of a scenario that has a live one. That changes nothing:
+// if it is to run once more, ask again when the run is over.
+type LiveRunError struct{ Run scheduler.Ref }
+
+func (e *LiveRunError) Error() string {
+	return fmt.Sprintf("konflux: the label of a rerun asks for %s, and %s is live: nothing changes; ask again when it is over", e.Run.ID, e.Run)
 }
 
 // A SizeError reports an annotation that would be too large. Nothing is planned then.

@@ -152,6 +152,9 @@ func same(a, b ScenarioStatus) bool {
 	return reflect.DeepEqual(a, b)
 }
 
+// manyRuns is a number of a run as long as it gets by asking again and again.
+const manyRuns = 99
+
 // atRest returns entries as long as those of the graph are when all is over, with the least of details.
 func (d *decision) atRest() []ScenarioStatus {
 	long := d.now.Truncate(time.Second).Add(999 * time.Millisecond)
@@ -159,7 +162,7 @@ func (d *decision) atRest() []ScenarioStatus {
 	for id := range d.plan.Graph.All() {
 		s := d.entry(id)
 		s.Status, s.Updated, s.Started, s.Completed = TestWarning, long, long, long
-		s.RunName = RunName(d.Snapshot.Meta, scheduler.Ref{ID: id, Run: 1})
+		s.RunName = RunName(d.Snapshot.Meta, scheduler.Ref{ID: id, Run: manyRuns})
 		s.Details = strings.Repeat(".", leastDetails)
 		list = append(list, s)
 	}
@@ -170,9 +173,9 @@ func (d *decision) atRest() []ScenarioStatus {
 func (d *decision) stateAtRest() State {
 	s := State{Runs: make(scheduler.Snapshot, d.plan.Graph.Len())}
 	for id := range d.plan.Graph.All() {
-		st := scheduler.Status{Run: 1, Phase: scheduler.PhasePassed}
+		st := scheduler.Status{Run: manyRuns, Want: manyRuns, Phase: scheduler.PhasePassed}
 		for parent := range d.plan.Graph.Parents(id) {
-			st.Basis = append(st.Basis, scheduler.Ref{ID: parent, Run: 1})
+			st.Basis = append(st.Basis, scheduler.Ref{ID: parent, Run: manyRuns})
 		}
 		s.Runs[id] = st
 	}

@@ -1,6 +1,8 @@
 package konflux
 
 import (
+	"slices"
+
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 )
@@ -25,19 +27,25 @@ func Requests(value string, g *dag.Graph, s scheduler.Snapshot) ([]scheduler.Eve
 	return nil, &UnknownScenarioError{value, "the label of a rerun"}
 }
 
-// asked returns the one scenario that the label of a rerun names.
-func (d *decision) asked() (dag.ID, bool) {
-	value, ok := d.o.find(d.Snapshot.Labels, Keys.rerun)
-	return dag.ID(value), ok && value != "" && value != rerunAll
+// asked returns the values of the labels of a rerun, each once. All count, those with older keys too, since all are removed.
+func (d *decision) asked() (values []string) {
+	for _, k := range d.o.all() {
+		if value, ok := d.Snapshot.Labels[k.rerun()]; ok && !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	return values
 }
 
-// rerun honours the label of a rerun, which goes with the same write that keeps the request. A rerun of all is none of what
-// stands alone.
+// rerun honours the labels of a rerun, which go with the same write that keeps the requests.
 func (d *decision) rerun() {
-	value, ok := d.o.find(d.Snapshot.Labels, Keys.rerun)
-	if !ok {
-		return
+	for _, value := range d.asked() {
+		d.request(value)
 	}
+}
+
+// request honours one label. A rerun of all is none of what stands alone.
+func (d *decision) request(value string) {
 	g := d.plan.Graph
 	if value == rerunAll {
 		g = d.base
@@ -47,6 +55,8 @@ func (d *decision) rerun() {
 		d.plan.Problems = append(d.plan.Problems, err)
 	}
 	for _, e := range events {
-		d.machine.Observe(e)
+		if !d.machine.Observe(e) && value != rerunAll && slices.Contains(d.live(), e.Ref) {
+			d.plan.Problems = append(d.plan.Problems, &LiveRunError{e.Ref})
+		}
 	}
 }

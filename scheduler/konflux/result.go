@@ -72,7 +72,10 @@ func (o *Options) judge(run *PipelineRun, tasks map[string]*TaskRun, now time.Ti
 		if now.Before(until) && run.Status.CompletionTime != nil {
 			return waitFor("the signature of Tekton Chains", until)
 		}
-		r.Details += fmt.Sprintf("; Tekton Chains did not sign it within %v", o.Patience)
+		r.Details += "; Tekton Chains did not sign it"
+		if run.Status.CompletionTime != nil {
+			r.Details += fmt.Sprintf(" within %v", o.Patience)
+		}
 	}
 	return o.over(run, r, ended)
 }

@@ -221,7 +221,7 @@ func TestJudgeWaits(t *testing.T) {
 		"signed":                  {signed, tasks, true, noon, over(failed, konflux.TestFail, "failed: b says FAILURE", noon)},
 		"signed, tasks missing":   {signed, nil, true, noon, waits("2 of its 2 TaskRuns")},
 		"failed, not signed":      {stoppedRun, nil, true, noon, waits("the signature of Tekton Chains")},
-		"not signed, timeless":    {timeless, tasks, true, late, over(failed, konflux.TestFail, "failed: b says FAILURE"+forgiven, late)},
+		"not signed, timeless":    {timeless, tasks, true, late, over(failed, konflux.TestFail, "failed: b says FAILURE; Tekton Chains did not sign it", late)},
 		"nobody asks":             {run, tasks, false, noon, over(failed, konflux.TestFail, "failed: b says FAILURE", noon)},
 	} {
 		o := options()

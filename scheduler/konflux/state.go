@@ -16,7 +16,7 @@ import (
 )
 
 // A State is what is known of the tests of one Snapshot, beside what its status annotation tells. It is kept in an
-// annotation of its own, and can only grow: [State.Merge] of two states is the one that knows what both know.
+// annotation of its own, and only grows: [State.Merge] of two states is the one that knows what both know.
 type State struct {
 	// Runs is what was observed and asked for. A run that is to be created is in it before it is there.
 	Runs scheduler.Snapshot
@@ -25,18 +25,23 @@ type State struct {
 	// them, and they are optional.
 	Alone []dag.ID
 
-	// Superseded says that the cancellation for a newer Snapshot has been dealt with.
-	Superseded bool
+	// Adopted are the names of PipelineRuns that others created, by the scenario whose first run they are.
+	Adopted map[dag.ID]string
+
+	// Superseded counts how often it changed whether a newer Snapshot took the place of this one. If it is odd, the
+	// cancellation for that has been dealt with.
+	Superseded int
 }
 
 // stateVersion rises when an older reader could misunderstand a newer form.
 const stateVersion = 1
 
 type stateJSON struct {
-	Version    int             `json:"version"`
-	Runs       json.RawMessage `json:"runs"` // as scheduler.Snapshot has it
-	Alone      []dag.ID        `json:"alone,omitempty"`
-	Superseded bool            `json:"superseded,omitempty"`
+	Version    int               `json:"version"`
+	Runs       json.RawMessage   `json:"runs"` // as scheduler.Snapshot has it
+	Alone      []dag.ID          `json:"alone,omitempty"`
+	Adopted    map[dag.ID]string `json:"adopted,omitempty"`
+	Superseded int               `json:"superseded,omitempty"`
 }
 
 // A StateError reports a state annotation that cannot be read, or a state that cannot be written.
@@ -65,7 +70,10 @@ func ParseState(annotation string) (State, error) {
 	if len(raw.Runs) == 0 || string(raw.Runs) == "null" {
 		return State{}, &StateError{errors.New("runs is missing")}
 	}
-	s := State{Alone: sortedIDs(raw.Alone), Superseded: raw.Superseded}
+	if raw.Superseded < 0 {
+		return State{}, &StateError{fmt.Errorf("superseded is %d; want 0 or more", raw.Superseded)}
+	}
+	s := State{Alone: sortedIDs(raw.Alone), Adopted: raw.Adopted, Superseded: raw.Superseded}
 	if err := s.Runs.UnmarshalJSON(raw.Runs); err != nil {
 		return State{}, &StateError{err}
 	}
@@ -80,12 +88,15 @@ func (s State) Format() (string, error) {
 	if err != nil {
 		return "", &StateError{err}
 	}
-	text, err := json.Marshal(stateJSON{stateVersion, runs, sortedIDs(s.Alone), s.Superseded})
+	text, err := json.Marshal(stateJSON{stateVersion, runs, sortedIDs(s.Alone), s.Adopted, s.Superseded})
 	if err != nil {
 		return "", &StateError{err}
 	}
 	return string(text), nil
 }
+
+// superseded reports whether the cancellation for a newer Snapshot has been dealt with.
+func (s State) superseded() bool { return s.Superseded%2 == 1 }
 
 // sortedIDs returns the IDs sorted, each once, without the empty one.
 func sortedIDs(ids []dag.ID) []dag.ID {
@@ -100,7 +111,18 @@ func sortedIDs(ids []dag.ID) []dag.ID {
 // What two controllers say differently of one run, which they do only if one is wrong, is decided alike by both: a failure
 // counts before a pass, and a cancellation before a failure.
 func (s State) Merge(t State) State {
-	m := State{Runs: maps.Clone(s.Runs), Alone: sortedIDs(slices.Concat(s.Alone, t.Alone)), Superseded: s.Superseded || t.Superseded}
+	m := State{
+		Runs:       maps.Clone(s.Runs),
+		Alone:      sortedIDs(slices.Concat(s.Alone, t.Alone)),
+		Adopted:    maps.Clone(s.Adopted),
+		Superseded: max(s.Superseded, t.Superseded),
+	}
+	if m.Adopted == nil {
+		m.Adopted = maps.Clone(t.Adopted)
+	}
+	for id, name := range t.Adopted {
+		m.Adopted[id] = max(m.Adopted[id], name)
+	}
 	if m.Runs == nil {
 		m.Runs = make(scheduler.Snapshot, len(t.Runs))
 	}
@@ -160,6 +182,8 @@ func mergeArtifacts(a, b []scheduler.Artifact) []scheduler.Artifact {
 // parents; so nothing that is over starts again. What was canceled, and what is pending, has none. What is in progress has
 // one if its PipelineRun is among those given, and is started anew if it is not.
 //
+// An entry of no scenario of the graph that is marked as optional stood alone, as [State] has it.
+//
 // What the annotation cannot tell is lost: requests that were not yet honoured, which runs were forced, and which runs stood
 // on which.
 func Recover(g *dag.Graph, snapshot Meta, statuses []ScenarioStatus, runs []PipelineRun) State {
@@ -170,6 +194,9 @@ func Recover(g *dag.Graph, snapshot Meta, statuses []ScenarioStatus, runs []Pipe
 	s := State{Runs: make(scheduler.Snapshot, len(statuses))}
 	for _, entry := range statuses {
 		run, ours := numberOf(snapshot, entry.Scenario, entry.RunName)
+		if id := dag.ID(entry.Scenario); entry.Optional && !has(g, id) {
+			s.Alone = append(s.Alone, id)
+		}
 		switch phase := entry.recovered(names); {
 		case phase != scheduler.PhaseNone:
 			s.Runs[dag.ID(entry.Scenario)] = scheduler.Status{Run: max(run, 1), Phase: phase}
@@ -190,6 +217,7 @@ func Recover(g *dag.Graph, snapshot Meta, statuses []ScenarioStatus, runs []Pipe
 		slices.SortFunc(st.Basis, func(a, b scheduler.Ref) int { return strings.Compare(string(a.ID), string(b.ID)) })
 		s.Runs[id] = st
 	}
+	s.Alone = sortedIDs(s.Alone)
 	return s
 }
 

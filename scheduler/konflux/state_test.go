@@ -15,14 +15,14 @@ import (
 	"github.com/testdag/testdag/scheduler/schedulertest"
 )
 
-const goldenState = `{"version":1,"runs":{"version":1,"scenarios":[{"id":"build","run":1,"phase":"passed"},{"id":"scan","run":2,"phase":"running","on":[0,1]}]},"alone":["lint","unit"],"superseded":true}`
+const goldenState = `{"version":1,"runs":{"version":1,"scenarios":[{"id":"build","run":1,"phase":"passed"},{"id":"scan","run":2,"phase":"running","on":[0,1]}]},"alone":["lint","unit"],"adopted":{"build":"build-x7k4m"},"superseded":1}`
 
 var golden = konflux.State{
 	Runs: scheduler.Snapshot{
 		"build": {Run: 1, Phase: scheduler.PhasePassed},
 		"scan":  {Run: 2, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{{ID: "build", Run: 1}}},
 	},
-	Alone: []dag.ID{"lint", "unit"}, Superseded: true,
+	Alone: []dag.ID{"lint", "unit"}, Adopted: map[dag.ID]string{"build": "build-x7k4m"}, Superseded: 1,
 }
 
 func TestState(t *testing.T) {
@@ -33,7 +33,7 @@ func TestState(t *testing.T) {
 	equal(t, "state", got, golden)
 	for name, s := range map[string]konflux.State{
 		"as read":       got,
-		"alone in mess": {Runs: golden.Runs, Alone: []dag.ID{"unit", "", "lint", "unit"}, Superseded: true},
+		"alone in mess": {Runs: golden.Runs, Alone: []dag.ID{"unit", "", "lint", "unit"}, Adopted: golden.Adopted, Superseded: 1},
 	} {
 		if text, err := s.Format(); err != nil || text != goldenState {
 			t.Errorf("%s: got %s, %v", name, text, err)
@@ -41,7 +41,7 @@ func TestState(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		`{"version":1,"runs":{"version":1,"scenarios":[]}}`:                                                       `{"version":1,"runs":{"version":1,"scenarios":[]}}`,
-		`{"version":1,"runs":{"version":1,"scenarios":[],"x":1},"y":{},"alone":null,"superseded":false}`:          `{"version":1,"runs":{"version":1,"scenarios":[]}}`,
+		`{"version":1,"runs":{"version":1,"scenarios":[],"x":1},"y":{},"alone":null,"superseded":0}`:              `{"version":1,"runs":{"version":1,"scenarios":[]}}`,
 		` {"alone":["b","","a","b"],"runs":{"scenarios":[{"id":"a","zz":[]}],"version":1},"version":1,"new":[1]}`: `{"version":1,"runs":{"version":1,"scenarios":[]},"alone":["a","b"]}`,
 	} {
 		s, err := konflux.ParseState(in)
@@ -108,7 +108,7 @@ func aGraph(t *rapid.T, most int) *dag.Graph { return schedulertest.Graphs(most)
 // states draws any states of a graph, also those that no history leads to.
 func states(g *dag.Graph) *rapid.Generator[konflux.State] {
 	return rapid.Custom(func(t *rapid.T) konflux.State {
-		s := konflux.State{Runs: schedulertest.Snapshots(g).Draw(t, "runs"), Superseded: rapid.Bool().Draw(t, "superseded")}
+		s := konflux.State{Runs: schedulertest.Snapshots(g).Draw(t, "runs"), Superseded: rapid.IntRange(0, 3).Draw(t, "superseded")}
 		for id, st := range s.Runs { // leaves out what no event brings and no annotation holds
 			st.Run, st.Want, st.Cancel = max(st.Run, 0), max(st.Want, 0), max(st.Cancel, 0)
 			if st.Run == 0 {
@@ -120,6 +120,12 @@ func states(g *dag.Graph) *rapid.Generator[konflux.State] {
 		for _, id := range []dag.ID{"a", "b", "z"} {
 			if rapid.Bool().Draw(t, "alone") {
 				s.Alone = append(s.Alone, id)
+			}
+			if name := rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "adopted"); name != "" {
+				if s.Adopted == nil {
+					s.Adopted = map[dag.ID]string{}
+				}
+				s.Adopted[id] = name
 			}
 		}
 		return s
@@ -144,7 +150,7 @@ func TestStateRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		equal(t, "written again", canonical(t, back), text)
-		mixed := konflux.State{Runs: scheduler.Snapshot{}, Alone: rapid.Permutation(s.Alone).Draw(t, "alone"), Superseded: s.Superseded}
+		mixed := konflux.State{Runs: scheduler.Snapshot{}, Alone: rapid.Permutation(s.Alone).Draw(t, "alone"), Adopted: s.Adopted, Superseded: s.Superseded}
 		for _, id := range rapid.Permutation(slices.Collect(maps.Keys(s.Runs))).Draw(t, "order") {
 			mixed.Runs[id] = s.Runs[id]
 		}
@@ -212,9 +218,12 @@ func TestMergeTable(t *testing.T) {
 		equal(t, name, a.Merge(b).Runs["s"], tt.want)
 		equal(t, name+", the other way", b.Merge(a).Runs["s"], tt.want)
 	}
-	a := konflux.State{Alone: []dag.ID{"b", "a"}}
-	b := konflux.State{Alone: []dag.ID{"c", "a"}, Superseded: true}
-	equal(t, "the rest", a.Merge(b), konflux.State{Runs: scheduler.Snapshot{}, Alone: []dag.ID{"a", "b", "c"}, Superseded: true})
+	a := konflux.State{Alone: []dag.ID{"b", "a"}, Adopted: map[dag.ID]string{"a": "a-1"}, Superseded: 2}
+	b := konflux.State{Alone: []dag.ID{"c", "a"}, Adopted: map[dag.ID]string{"a": "a-2", "b": "b-1", "c": "c-1"}, Superseded: 1,
+		Runs: scheduler.Snapshot{"b": {Run: 1}}}
+	want := konflux.State{Runs: b.Runs, Alone: []dag.ID{"a", "b", "c"}, Adopted: map[dag.ID]string{"a": "a-2", "b": "b-1", "c": "c-1"}, Superseded: 2}
+	equal(t, "the rest", a.Merge(b), want)
+	equal(t, "the rest, the other way", b.Merge(a), want)
 }
 
 // Of many artifacts Merge keeps as many as a snapshot does, and those that a snapshot would.

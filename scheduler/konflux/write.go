@@ -13,7 +13,10 @@ const leastDetails = 24 // enough for canceledPrefix, which is read again
 
 // write tells what to write into the Snapshot.
 func (d *decision) write() error {
-	d.plan.State = State{Runs: d.machine.Snapshot(), Alone: d.alone, Superseded: d.Superseded}
+	d.plan.State = State{Runs: d.machine.Snapshot(), Alone: d.alone, Adopted: d.adopted(), Superseded: d.before.Superseded}
+	if d.Superseded != d.before.superseded() {
+		d.plan.State.Superseded++
+	}
 	state, err := d.plan.State.Format()
 	if err != nil {
 		return err
