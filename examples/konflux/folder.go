@@ -24,6 +24,7 @@ type folder struct {
 	snapshots []string // where Snapshots were found
 	groups    []string // where ComponentGroups were found
 	others    int      // objects of other kinds
+	elsewhere int      // scenarios of other applications or groups than the Snapshot's
 }
 
 const (
@@ -77,7 +78,32 @@ func readFolder(ctx context.Context, dir string) (*folder, error) {
 		mistakes = append(mistakes, f.readFile(filepath.Join(dir, name), name)...)
 	}
 	mistakes = append(mistakes, one("Snapshot", f.snapshots), one("ComponentGroup", f.groups))
+	mistakes = append(mistakes, f.keepOwn())
 	return f, errors.Join(mistakes...)
+}
+
+// keepOwn leaves out the scenarios of other applications and groups than that of the Snapshot: a namespace has many. Those
+// that name none, and all if the Snapshot names none, stay.
+func (f *folder) keepOwn() error {
+	var s struct {
+		Application    string `json:"application"`
+		ComponentGroup string `json:"componentGroup"`
+	}
+	if len(f.objects.Snapshot.Spec) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(f.objects.Snapshot.Spec, &s); err != nil {
+		return fmt.Errorf("spec of the Snapshot: %w", err)
+	}
+	own := func(name string) bool { return name == "" || name == s.Application || name == s.ComponentGroup }
+	all := len(f.objects.Scenarios)
+	if s.Application != "" || s.ComponentGroup != "" {
+		f.objects.Scenarios = slices.DeleteFunc(f.objects.Scenarios, func(t konflux.IntegrationTestScenario) bool {
+			return !own(t.Spec.Application) || !own(t.Spec.ComponentGroup)
+		})
+	}
+	f.elsewhere = all - len(f.objects.Scenarios)
+	return nil
 }
 
 // one refuses several objects of a kind of which one is looked at.

@@ -5,8 +5,8 @@
 //	konflux plan DIR
 //
 // DIR is a folder of YAML or JSON as kubectl get -o yaml prints it: IntegrationTestScenarios, a ComponentGroup, and for
-// plan a Snapshot, PipelineRuns and TaskRuns, one or many in a file, in lists or not. Objects of other kinds are passed
-// over, and counted.
+// plan a Snapshot, PipelineRuns and TaskRuns, one or many in a file, in lists or not. Objects of other kinds, and scenarios
+// of other applications or groups than the Snapshot's, are passed over, and counted.
 //
 // validate is for a pull request that changes the graph: it tells every mistake, a line each. plan is for whoever asks
 // why a scenario does not start: it prints the graph, the verdict on each scenario with its reason, what a controller
@@ -75,7 +75,10 @@ func perform(ctx context.Context, args []string, stdout, stderr io.Writer) (code
 		return exitNotKnown, err
 	}
 	if f.others > 0 {
-		fmt.Fprintf(stderr, "konflux: %d objects of other kinds are passed over\n", f.others)
+		fmt.Fprintf(stderr, "konflux: objects of other kinds, passed over: %d\n", f.others)
+	}
+	if f.elsewhere > 0 {
+		fmt.Fprintf(stderr, "konflux: scenarios of other applications, passed over: %d\n", f.elsewhere)
 	}
 	if s.command == "validate" {
 		return validate(f, s, stdout)

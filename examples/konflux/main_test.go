@@ -51,7 +51,7 @@ func TestPlan(t *testing.T) {
 				t.Fatalf("exit %d: %s", code, stderr)
 			}
 			golden(t, name, stdout)
-			if others := strings.Contains(stderr, "1 objects of other kinds"); others != (name == "first") {
+			if others := strings.Contains(stderr, "objects of other kinds, passed over: 1\n"); others != (name == "first") {
 				t.Errorf("stderr: %s", stderr)
 			}
 		})
@@ -181,7 +181,27 @@ items:
 		t.Errorf("superseded: %s", stdout)
 	}
 	empty := write(t, map[string]string{"a.yaml": "kind: Secret\n---\n"})
-	if stdout, stderr, code := call(t, "plan", empty); code != 0 || !strings.Contains(stdout, "nothing to do") || !strings.Contains(stderr, "1 objects") {
+	if stdout, stderr, code := call(t, "plan", empty); code != 0 || !strings.Contains(stdout, "nothing to do") || !strings.Contains(stderr, "passed over: 1\n") {
 		t.Errorf("nothing: exit %d, %s%s", code, stdout, stderr)
+	}
+}
+
+// A namespace holds the scenarios of many applications. Those of others are none of the Snapshot.
+func TestOtherApplications(t *testing.T) {
+	dir := write(t, map[string]string{"a.yaml": `
+kind: List
+items:
+- {kind: IntegrationTestScenario, metadata: {name: mine}, spec: {application: shop}}
+- {kind: IntegrationTestScenario, metadata: {name: anyones}}
+- {kind: IntegrationTestScenario, metadata: {name: theirs}, spec: {application: bank}}
+- {kind: IntegrationTestScenario, metadata: {name: group-of-theirs}, spec: {componentGroup: bank}}
+- {kind: Snapshot, metadata: {name: s}, spec: {application: shop}}
+`})
+	stdout, stderr, code := call(t, "plan", "-now", "2026-11-24T09:00:00Z", dir)
+	if code != 0 || !strings.Contains(stdout, "Graph: 2 scenarios") || strings.Contains(stdout, "theirs") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	if stderr != "konflux: scenarios of other applications, passed over: 2\n" {
+		t.Errorf("stderr: %s", stderr)
 	}
 }
