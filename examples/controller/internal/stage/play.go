@@ -16,7 +16,6 @@ type Seen struct {
 	Outcome  string // passed, failed, canceled; empty as long as not all is over
 	Statuses []konflux.ScenarioStatus
 	State    konflux.State
-	Asked    bool // for a rerun that is not yet noted
 	Runs     []konflux.PipelineRun
 }
 
@@ -43,17 +42,16 @@ func (s *Seen) Works(scenario string) bool {
 
 // See looks at a graph.
 func (g *Graph) See(ctx context.Context) (*Seen, error) {
-	o, err := g.stage.Client.Resource(ConfigMaps).Namespace(g.Namespace).Get(ctx, g.Name, metav1.GetOptions{})
+	o, err := g.stage.Client.Resource(g.resource).Namespace(g.Namespace).Get(ctx, g.Name, metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
 	annotations := o.GetAnnotations()
-	s := &Seen{Outcome: annotations["own.testdag.dev/outcome"]}
-	_, s.Asked = o.GetLabels()["testdag.dev/run"]
-	if s.Statuses, err = konflux.ParseStatuses(annotations["testdag.dev/status"]); err != nil {
+	s := &Seen{Outcome: annotations[g.keys.Own+"/outcome"]}
+	if s.Statuses, err = konflux.ParseStatuses(annotations[g.keys.Test+"/status"]); err != nil {
 		return nil, err
 	}
-	if text, ok := annotations["own.testdag.dev/state"]; ok {
+	if text, ok := annotations[g.keys.Own+"/state"]; ok {
 		if s.State, err = konflux.ParseState(text); err != nil {
 			return nil, err
 		}
@@ -97,6 +95,7 @@ type Act struct {
 	Ask     func(context.Context, *Graph) error
 	What    string // is waited for
 	As      func(*Seen) bool
+	Last    string // event that tells of it: its reason, and how its note begins
 }
 
 const someHours = 3 * time.Hour // that a run takes which is to be stopped
@@ -109,21 +108,25 @@ func Acts() []Act {
 			"First: the image is new, everything runs",
 			func(context.Context, *Graph) error { return nil },
 			"failed", func(s *Seen) bool { return s.Outcome == "failed" },
+			"Finished outcome: failed",
 		},
 		{
 			"The finding was a false alarm: the rules of the scanner are mended, and dast-tests alone is asked to run again",
 			func(ctx context.Context, g *Graph) error { return g.ask(ctx, true, someHours) },
 			"verifying", func(s *Seen) bool { return s.Works("verify") },
+			"Started verify ",
 		},
 		{
 			"While verify runs, for hours, the database of the scanner is renewed, and dast-tests is asked to run again",
 			func(ctx context.Context, g *Graph) error { return g.ask(ctx, false, someHours) },
 			"failed", func(s *Seen) bool { return s.Outcome == "failed" },
+			"Finished outcome: failed",
 		},
 		{
 			"This finding was true: the operator is mended where it runs, and dast-tests is asked to run again",
 			func(ctx context.Context, g *Graph) error { return g.ask(ctx, true, time.Second) },
 			"passed", func(s *Seen) bool { return s.Outcome == "passed" },
+			"Finished outcome: passed",
 		},
 	}
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/testdag/testdag/examples/controller/config"
 	"github.com/testdag/testdag/internal/cluster"
+	"github.com/testdag/testdag/scheduler/konflux"
 )
 
 // A Stage is a cluster on which the controller runs.
@@ -62,6 +63,14 @@ func Manifests(file string) (objects []*unstructured.Unstructured, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if objects, err = decode(text); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return objects, nil
+}
+
+// decode returns the objects in a YAML text.
+func decode(text []byte) (objects []*unstructured.Unstructured, err error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	for {
 		var o map[string]any
@@ -69,15 +78,15 @@ func Manifests(file string) (objects []*unstructured.Unstructured, err error) {
 		case errors.Is(err, io.EOF):
 			return objects, nil
 		case err != nil:
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, err
 		}
-		text, err := json.Marshal(o) // numbers as Kubernetes has them
+		text, err := json.Marshal(o)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, err
 		}
-		object := &unstructured.Unstructured{}
-		if err := object.UnmarshalJSON(text); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+		object := &unstructured.Unstructured{} // with numbers as Kubernetes has them
+		if err := json.Unmarshal(text, &object.Object); err != nil {
+			return nil, err
 		}
 		objects = append(objects, object)
 	}
@@ -94,6 +103,8 @@ type Graph struct {
 	stage     *Stage
 	Namespace string
 	Name      string
+	resource  schema.GroupVersionResource // of what holds it
+	keys      konflux.Keys
 }
 
 // Graph makes the graph of config/example in a namespace, where dast-tests fails and everything else passes.
@@ -101,15 +112,9 @@ func (s *Stage) Graph(ctx context.Context, namespace string) (*Graph, error) {
 	if err := s.Namespace(ctx, namespace); err != nil {
 		return nil, err
 	}
-	g := &Graph{s, namespace, "operator"}
-	pipelines, err := Manifests("example/pipelines.yaml")
-	if err != nil {
+	g := &Graph{s, namespace, "operator", ConfigMaps, konflux.Keys{Test: "testdag.dev", Own: "own.testdag.dev"}}
+	if err := g.pipelines(ctx); err != nil {
 		return nil, err
-	}
-	for _, p := range pipelines {
-		if err := g.Let(ctx, p.GetName(), p.GetName() != "dast-tests", time.Second); err != nil {
-			return nil, err
-		}
 	}
 	objects, err := Manifests("example/graph.yaml")
 	if err != nil {
@@ -117,6 +122,20 @@ func (s *Stage) Graph(ctx context.Context, namespace string) (*Graph, error) {
 	}
 	objects[0].SetNamespace(namespace)
 	return g, s.apply(ctx, ConfigMaps, objects[0])
+}
+
+// pipelines makes the pipelines as they are at the beginning.
+func (g *Graph) pipelines(ctx context.Context) error {
+	pipelines, err := Manifests("example/pipelines.yaml")
+	if err != nil {
+		return err
+	}
+	for _, p := range pipelines {
+		if err := g.Let(ctx, p.GetName(), p.GetName() != "dast-tests", time.Second); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Let has the next runs of a scenario pass or not, after a while.
@@ -163,7 +182,7 @@ func annotate(pipeline *unstructured.Unstructured, pass bool, after time.Duratio
 
 // Rerun asks for a rerun of a scenario, as kubectl label does.
 func (g *Graph) Rerun(ctx context.Context, scenario string) error {
-	patch := fmt.Appendf(nil, `{"metadata":{"labels":{"testdag.dev/run":%q}}}`, scenario)
-	_, err := g.stage.Client.Resource(ConfigMaps).Namespace(g.Namespace).Patch(ctx, g.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, g.keys.Test+"/run", scenario)
+	_, err := g.stage.Client.Resource(g.resource).Namespace(g.Namespace).Patch(ctx, g.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 	return err
 }

@@ -27,11 +27,11 @@ import (
 // so, and no test runs.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := Build(context.Background()); err != nil {
+	if err := errors.Join(Build(context.Background()), fetchDefinitions()); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	cluster.Main(house{m}, cluster.Etcd, cluster.APIServer, cluster.Tekton)
+	cluster.Main(house{m}, cluster.Etcd, cluster.APIServer, cluster.Tekton, cluster.Resolvers)
 }
 
 // A house opens the stage when the first test asks for it, and closes it after the last.
@@ -67,15 +67,18 @@ func open(t *testing.T) *Stage {
 	if theStage.err != nil {
 		t.Fatal(theStage.err)
 	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			logs, _ := filepath.Glob(filepath.Join(theStage.Dir(), "*.log"))
-			for _, log := range logs {
-				t.Logf("%s:\n%s", log, lastOf(log))
-			}
-		}
-	})
+	t.Cleanup(func() { logsOf(t, theStage.Stage) })
 	return theStage.Stage
+}
+
+// logsOf tells of a test that failed what everybody said last.
+func logsOf(t *testing.T, s *Stage) {
+	if t.Failed() {
+		logs, _ := filepath.Glob(filepath.Join(s.Dir(), "*.log"))
+		for _, log := range logs {
+			t.Logf("%s:\n%s", log, lastOf(log))
+		}
+	}
 }
 
 // lastOf returns the end of a file.

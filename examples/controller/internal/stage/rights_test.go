@@ -1,0 +1,185 @@
+package stage
+
+import (
+	"encoding/json"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/testdag/testdag/examples/controller/config"
+)
+
+const account = "system:serviceaccount:testdag:testdag-controller"
+
+// overlay returns the objects that a folder of config stands for, as kubectl kustomize prints them but for the names of
+// images. Every manifest of the folder is named in its kustomization.
+func overlay(t *testing.T, folder string) (objects []*unstructured.Unstructured) {
+	t.Helper()
+	kustomization, err := Manifests(path.Join(folder, "kustomization.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources, _, err := unstructured.NestedStringSlice(kustomization[0].Object, "resources")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []string{"kustomization.yaml"}
+	for _, resource := range resources {
+		if strings.HasPrefix(resource, "../") {
+			objects = append(objects, overlay(t, path.Join(folder, resource))...)
+			continue
+		}
+		files = append(files, resource)
+		found, err := Manifests(path.Join(folder, resource))
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, found...)
+	}
+	there, err := config.Files.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range there {
+		names = append(names, entry.Name())
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(names)), slices.Sorted(slices.Values(files))); diff != "" {
+		t.Errorf("%s/kustomization.yaml (-files +named):\n%s", folder, diff)
+	}
+	return objects
+}
+
+// applyAll applies manifests to a real API server, which refuses what it does not know.
+func applyAll(t *testing.T, s *Stage, objects []*unstructured.Unstructured) {
+	t.Helper()
+	var all [][]byte
+	for _, o := range objects {
+		text, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text)
+	}
+	if err := s.Apply(t.Context(), slices.Concat(all...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// allowed returns what roles allow, in the form in which a proxy notes what is asked for.
+func allowed(t *testing.T, objects []*unstructured.Unstructured) []string {
+	t.Helper()
+	set := map[string]bool{}
+	for _, o := range objects {
+		if o.GetKind() != "ClusterRole" && o.GetKind() != "Role" {
+			continue
+		}
+		text, err := o.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var role rbacv1.ClusterRole
+		if err := json.Unmarshal(text, &role); err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range role.Rules {
+			for _, group := range rule.APIGroups {
+				for _, resource := range rule.Resources {
+					for _, verb := range rule.Verbs {
+						set[strings.TrimSpace(group+" "+resource+" "+verb)] = true
+					}
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// The controller runs as the account of the manifests, bound by their roles. Everything that it asks for is allowed, and
+// everything that is allowed it asks for.
+func rights(t *testing.T, s *Stage, folder string, play func(t *testing.T) *Graph) {
+	ctx := within(t, 5*time.Minute)
+	objects := overlay(t, folder)
+	applyAll(t, s, objects)
+	if err := s.Namespace(ctx, "testdag"); err != nil { // the account of pods
+		t.Fatal(err)
+	}
+	p := proxyFor(t, s, account)
+	c := start(t, s, "a", "-kubeconfig="+p.kubeconfig, "-namespaces=testdag", "-leader-election-namespace=testdag")
+	if err := c.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	g := play(t)
+	seen, err := g.Play(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(theEnd, endOf(t, seen)); diff != "" {
+		t.Errorf("ended otherwise (-want +got):\n%s", diff)
+	}
+	g.wakeTwice(t)
+	eventually(t, "one event is told again", func() bool { return slices.Contains(p.list(p.requests), "events.k8s.io events patch") })
+	if err := c.Stop(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(allowed(t, objects), p.list(p.requests)); diff != "" {
+		t.Errorf("-allowed +asked for:\n%s", diff)
+	}
+	if refused := p.list(p.refused); len(refused) > 0 {
+		t.Errorf("refused: %v", refused)
+	}
+}
+
+// wakeTwice has the controller tell the same twice: a rerun of what is not there is a problem each time.
+func (g *Graph) wakeTwice(t *testing.T) {
+	t.Helper()
+	for range 2 {
+		if err := g.Rerun(t.Context(), "nothing"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the label is dealt with", func() bool {
+			o, err := g.stage.Client.Resource(g.resource).Namespace(g.Namespace).Get(t.Context(), g.Name, metav1.GetOptions{})
+			return err == nil && o.GetLabels()[g.keys.Test+"/run"] == "" && o.GetAnnotations()[g.keys.Own+"/outcome"] != ""
+		})
+	}
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	ctx := within(t, time.Minute)
+	for !is() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("it does not come about that %s", what)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func TestRights(t *testing.T) {
+	s := open(t)
+	rights(t, s, "default", func(t *testing.T) *Graph {
+		g, err := s.Graph(t.Context(), "testdag")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	})
+}
+
+// The example is one that the API server takes.
+func TestExample(t *testing.T) {
+	s := open(t)
+	if err := s.Namespace(t.Context(), "testdag"); err != nil {
+		t.Fatal(err)
+	}
+	applyAll(t, s, overlay(t, "example"))
+}
