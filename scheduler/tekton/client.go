@@ -78,30 +78,30 @@ func request[T any](ctx context.Context, c *Client, do func(context.Context) (T,
 // of it, no annotation of it with another value, and is owned by the same. Otherwise it is a *[TakenError]. An error that
 // no further attempt will mend is a *[RefusedError]; [Retryable] tells of the others.
 func (c *Client) Create(ctx context.Context, run konflux.PipelineRun) error {
-	_, err := c.create(ctx, run)
+	_, _, err := c.create(ctx, run)
 	return err
 }
 
-// create returns the PipelineRun that is there after it.
-func (c *Client) create(ctx context.Context, run konflux.PipelineRun) (*konflux.PipelineRun, error) {
+// create returns the PipelineRun that is there after it, and whether it was there before.
+func (c *Client) create(ctx context.Context, run konflux.PipelineRun) (there *konflux.PipelineRun, before bool, err error) {
 	object, err := toObject(run)
 	if err != nil {
-		return nil, &RefusedError{Name: run.Name, Reason: err.Error(), Err: err}
+		return nil, false, &RefusedError{Name: run.Name, Reason: err.Error(), Err: err}
 	}
 	object, err = request(ctx, c, func(ctx context.Context) (*unstructured.Unstructured, error) {
 		return c.resource(pipelineRuns).Create(ctx, object, metav1.CreateOptions{})
 	})
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		there, err := c.read(ctx, run.Name)
-		if err != nil {
-			return nil, err
+		if there, err = c.read(ctx, run.Name); err != nil {
+			return nil, true, err
 		}
-		return there, same(run.Meta, there.Meta)
+		return there, true, same(run.Meta, there.Meta)
 	case err != nil:
-		return nil, failed("create", run.Name, err)
+		return nil, false, failed("create", run.Name, err)
 	}
-	return toRun(object)
+	there, err = toRun(object)
+	return there, false, err
 }
 
 // read returns a PipelineRun as it is now.

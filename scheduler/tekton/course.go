@@ -42,13 +42,17 @@ func (c *course) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var before bool
 	err = c.insist(ctx, "create", func(ctx context.Context) (err error) {
-		c.run, err = c.client.create(ctx, want)
+		c.run, before, err = c.client.create(ctx, want)
 		return err
 	})
 	switch {
+	case err == nil && before:
+		c.log.info("PipelineRun taken up", "pipelinerun", c.name)
+		return nil
 	case err == nil:
-		c.log.info("PipelineRun created, or there already", "pipelinerun", c.name)
+		c.log.info("PipelineRun created", "pipelinerun", c.name)
 		return nil
 	case ctx.Err() != nil && Retryable(err): // it may have been created all the same
 		return c.find(ctx)
@@ -215,7 +219,7 @@ func (c *course) stop(ctx context.Context) error {
 			c.gone = true
 		default:
 			c.know(run)
-			c.log.info("PipelineRun canceled, or over already", "pipelinerun", c.name)
+			c.log.info("PipelineRun told to end", "pipelinerun", c.name)
 		}
 		return nil
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,7 +48,12 @@ func watchFor(ctx context.Context, c *Client, selector string, log logger) *look
 	}
 	expected := &unstructured.Unstructured{}
 	expected.SetGroupVersionKind(pipelineRuns.GroupVersion().WithKind("PipelineRun"))
-	reflector := cache.NewReflectorWithOptions(l.listerWatcher(), expected, l, cache.ReflectorOptions{Name: "testdag"})
+	reflector := cache.NewReflectorWithOptions(l.listerWatcher(), expected, l, cache.ReflectorOptions{
+		Name: "testdag",
+		// There is nothing to be done then; but without a period it waits for a channel of the whole program, which no
+		// test with a clock of its own can have.
+		ResyncPeriod: time.Hour,
+	})
 	reflector.WatchListPageSize = int64(c.limits.Page)
 	// What it would print is told to the log.
 	go reflector.RunWithContext(logr.NewContext(background, logr.Discard()))
