@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapio"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,13 +73,16 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
-	if err := Build(ctx, io.Discard, opts.components()...); err != nil {
+	if opts.Logger == nil {
+		opts.Logger = zap.NewNop()
+	}
+	if err := Build(ctx, &zapio.Writer{Log: opts.Logger}, opts.components()...); err != nil {
+		if isolated() {
+			err = fmt.Errorf("%w\nwithout a network nothing can be fetched: call Build before Isolate", err)
+		}
 		return nil, err
 	}
 	c := &Cluster{opts: opts, log: opts.Logger, thread: newThread()}
-	if c.log == nil {
-		c.log = zap.NewNop()
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())

@@ -3,11 +3,9 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,14 +13,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 )
 
-func TestMain(m *testing.M) { Main(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(victimVariable); dir != "" {
+		fmt.Fprintln(os.Stderr, victim(dir)) // it returns only if something is wrong
+		os.Exit(1)
+	}
+	Main(m)
+}
 
 var (
 	pipelineRuns = schema.GroupVersionResource{Group: "tekton.dev", Version: "v1", Resource: "pipelineruns"}
@@ -240,7 +246,7 @@ func TestRuns(t *testing.T) {
 		if code != 7 {
 			t.Errorf("exit code %d", code)
 		}
-		b.gone("scan")
+		b.absent(taskRuns, taskRun("fails", "scan"))
 	})
 
 	t.Run("is canceled", func(t *testing.T) {
@@ -254,7 +260,7 @@ func TestRuns(t *testing.T) {
 		if end, _ := b.ended("canceled"); end != "False Cancelled" {
 			t.Errorf("ended %s", end)
 		}
-		b.podGone(taskRun("canceled", "build") + "-pod")
+		b.vanishes(pods, taskRun("canceled", "build")+"-pod")
 	})
 
 	t.Run("says what is wrong with an annotation", func(t *testing.T) {
@@ -286,4 +292,159 @@ func (b *bench) runs(run, task string) {
 		phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
 		return phase == string(corev1.PodRunning)
 	})
+}
+
+// absent checks that an object is not there.
+func (b *bench) absent(resource schema.GroupVersionResource, name string) {
+	b.t.Helper()
+	if _, err := b.client.Resource(resource).Namespace(b.namespace).Get(b.t.Context(), name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		b.t.Errorf("%s %s: %v", resource.Resource, name, err)
+	}
+}
+
+// vanishes waits until an object is gone.
+func (b *bench) vanishes(resource schema.GroupVersionResource, name string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	defer cancel()
+	for {
+		_, err := b.client.Resource(resource).Namespace(b.namespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return
+		}
+		if pause(ctx, 50*time.Millisecond) != nil {
+			b.t.Fatalf("%s %s is still there: %v", resource.Resource, name, err)
+		}
+	}
+}
+
+func TestKills(t *testing.T) {
+	b := newBench(t, Options{})
+	for _, components := range [][]Component{{Etcd}, {APIServer}, {Tekton}, {Etcd, APIServer, Tekton}} {
+		name := strings.ToLower(fmt.Sprintf("kill-%d-%s", len(components), components[0]))
+		t.Run(name, func(t *testing.T) {
+			b := b.in(t)
+			b.create(name, chain(map[string]string{AnnotationAfter: "3s"}), nil)
+			b.runs(name, "build")
+			for _, c := range components {
+				if err := b.Kill(c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = pause(t.Context(), 4*time.Second) // so that the pod ends meanwhile
+			begin := time.Now()
+			for _, c := range components {
+				if err := b.StartAgain(t.Context(), c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Logf("started again in %s", time.Since(begin).Round(time.Millisecond))
+			begin = time.Now()
+			end, run := b.ended(name)
+			t.Logf("the run took %s more", time.Since(begin).Round(time.Millisecond))
+			if end != "True Succeeded" {
+				t.Errorf("ended %s", end)
+			}
+			children, _, _ := unstructured.NestedSlice(run.Object, "status", "childReferences")
+			if len(children) != 3 {
+				t.Errorf("children %v", children)
+			}
+		})
+	}
+}
+
+// Options.Execute really does something, and knows when it is to stop.
+func TestExecute(t *testing.T) {
+	var mu sync.Mutex
+	var ran []string
+	stopped := make(chan string, 1)
+	b := newBench(t, Options{Bare: true, Execute: func(ctx context.Context, pod *corev1.Pod) (map[string]string, int) {
+		if pod.Name == "long" {
+			<-ctx.Done()
+			stopped <- pod.Name
+			return nil, 0
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		ran = append(ran, pod.Name)
+		return map[string]string{"name": pod.Name}, 3
+	}})
+	if err := b.pod("short"); err != nil {
+		t.Fatal(err)
+	}
+	pod := b.until(pods, "short", "over", func(o *unstructured.Unstructured) bool {
+		phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
+		return phase == string(corev1.PodFailed)
+	})
+	var typed corev1.Pod
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(pod.Object, &typed); err != nil {
+		t.Fatal(err)
+	}
+	end := typed.Status.ContainerStatuses[0].State.Terminated
+	if end.ExitCode != 3 || !strings.Contains(end.Message, `{"key":"name","value":"short","type":1}`) {
+		t.Errorf("ended %+v", end)
+	}
+	if err := b.pod("long"); err != nil {
+		t.Fatal(err)
+	}
+	b.until(pods, "long", "running", func(o *unstructured.Unstructured) bool {
+		phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
+		return phase == string(corev1.PodRunning)
+	})
+	if err := b.client.Resource(pods).Namespace(b.namespace).Delete(t.Context(), "long", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.vanishes(pods, "long")
+	<-stopped
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff([]string{"short"}, ran); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// pod creates a pod with one container.
+func (b *bench) pod(name string) error {
+	pod := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name},
+		"spec": map[string]any{"containers": []any{map[string]any{"name": "step-main", "image": "registry.test/tool"}}},
+	}}
+	_, err := b.client.Resource(pods).Namespace(b.namespace).Create(b.t.Context(), pod, metav1.CreateOptions{})
+	return err
+}
+
+// The stand-in kubelet must not be what is measured.
+func TestManyPods(t *testing.T) {
+	b := newBench(t, Options{Bare: true})
+	const many = 500
+	begin := time.Now()
+	var wait sync.WaitGroup
+	for i := range many {
+		wait.Go(func() {
+			if err := b.pod(fmt.Sprintf("pod-%03d", i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	created := time.Since(begin)
+	for {
+		list, err := b.client.Resource(pods).Namespace(b.namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		over := 0
+		for _, o := range list.Items {
+			if phase, _, _ := unstructured.NestedString(o.Object, "status", "phase"); phase == string(corev1.PodSucceeded) {
+				over++
+			}
+		}
+		if over == many {
+			break
+		}
+		if err := pause(t.Context(), 100*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d pods: created in %s, all over after %s", many, created.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
 }

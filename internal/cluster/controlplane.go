@@ -68,7 +68,7 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		"--bind-address="+loopback, "--advertise-address="+loopback, "--secure-port="+portOf(ports[2]),
 		"--tls-cert-file="+c.file("tls.crt"), "--tls-private-key-file="+c.file("tls.key"),
 		"--service-account-issuer=https://kubernetes.default.svc",
-		"--service-account-key-file="+c.file("tls.key"), "--service-account-signing-key-file="+c.file("tls.key"),
+		"--service-account-key-file="+c.file("tls.pub"), "--service-account-signing-key-file="+c.file("tls.key"),
 		"--service-cluster-ip-range=10.0.0.0/24",
 		"--token-auth-file="+c.file("tokens.csv"), "--authorization-mode=RBAC",
 		"--disable-admission-plugins=ServiceAccount", // nobody makes the accounts that it asks for
@@ -81,7 +81,7 @@ func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }
 
 // makeAccess makes what clients and the API server need to trust one another.
 func (c *Cluster) makeAccess(address string) error {
-	key, private, _, err := newKey()
+	key, private, public, err := newKey()
 	if err != nil {
 		return err
 	}
@@ -100,6 +100,7 @@ func (c *Cluster) makeAccess(address string) error {
 	}
 	return errors.Join(
 		os.WriteFile(c.file("tls.key"), private, 0o600),
+		os.WriteFile(c.file("tls.pub"), public, 0o644),
 		os.WriteFile(c.file("tls.crt"), certificate, 0o644),
 		os.WriteFile(c.file("tokens.csv"), []byte(tokens), 0o600),
 		c.writeKubeconfig("kubeconfig", adminToken),

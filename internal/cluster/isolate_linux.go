@@ -20,6 +20,9 @@ const (
 
 	// Where Chains reads the key that it signs with. It cannot be told another path.
 	secretsDir = "/etc/signing-secrets"
+
+	// Says which network was made ready together with that folder.
+	networkFile = secretsDir + "/network"
 )
 
 // Isolate starts the running program again, with the same arguments, where it has a network of its own with nothing but
@@ -44,9 +47,6 @@ func Isolate() error {
 	return nil
 }
 
-// outside is the value of outsideVariable for the network and the children of a process.
-func outside(pid int, network string) string { return fmt.Sprintf("%d %s", pid, network) }
-
 // network names the network that this process has.
 func network() string {
 	name, err := os.Readlink("/proc/self/ns/net")
@@ -58,17 +58,14 @@ func network() string {
 
 // startedIsolated reports whether this program was started by Isolate: by its parent, and with another network.
 func startedIsolated() bool {
-	pid, _, _ := strings.Cut(os.Getenv(outsideVariable), " ")
-	return pid == strconv.Itoa(os.Getppid()) && elsewhere()
+	pid, outside, found := strings.Cut(os.Getenv(outsideVariable), " ")
+	return found && pid == strconv.Itoa(os.Getppid()) && outside != network()
 }
 
 // isolated reports whether Isolate has returned in this program, or in one that has started it.
-func isolated() bool { return elsewhere() && exists(secretsDir) }
-
-// elsewhere reports whether somebody that started this program has called Isolate.
-func elsewhere() bool {
-	_, outside, found := strings.Cut(os.Getenv(outsideVariable), " ")
-	return found && outside != network()
+func isolated() bool {
+	made, err := os.ReadFile(networkFile)
+	return err == nil && string(made) == network()
 }
 
 func refused(err error) error {
@@ -83,7 +80,7 @@ func runIsolated() (int, error) {
 	runtime.LockOSThread() // the child is killed when this thread ends
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), outsideVariable+"="+outside(os.Getpid(), network()))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %s", outsideVariable, os.Getpid(), network()))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
@@ -119,7 +116,13 @@ func furnish() error {
 	if err := privateEtc(); err != nil {
 		return refused(fmt.Errorf("an /etc of our own: %w", err))
 	}
-	return os.Mkdir(secretsDir, 0o700)
+	if err := os.Mkdir(secretsDir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return refused(err)
+	}
+	if err := syscall.Mount("tmpfs", secretsDir, "tmpfs", 0, "mode=700"); err != nil { // the machine may have one of its own
+		return refused(err)
+	}
+	return os.WriteFile(networkFile, []byte(network()), 0o600)
 }
 
 func loopbackUp() error {
