@@ -317,6 +317,9 @@ func (s *apiServer) delete(r schema.GroupVersionResource, name string) {
 func (s *apiServer) get(r schema.GroupVersionResource, name string) *unstructured.Unstructured {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.kept[r][name] == nil {
+		return nil
+	}
 	return s.kept[r][name].DeepCopy()
 }
 

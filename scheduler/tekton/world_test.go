@@ -1,6 +1,7 @@
 package tekton_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,10 +68,19 @@ func isOver(run *unstructured.Unstructured) bool {
 	return found
 }
 
-// task adds a TaskRun with results.
+// task adds a TaskRun with results. It has the labels of its PipelineRun.
 func (w *world) task(run, name string, results ...string) {
-	w.add(taskRuns, fmt.Sprintf(`{"apiVersion":"tekton.dev/v1","kind":"TaskRun",
-		"metadata":{"name":"%s-%s","labels":{"tekton.dev/pipelineRun":"%s"}},"status":{"results":[%s]}}`, run, name, run, strings.Join(results, ",")))
+	w.add(taskRuns, fmt.Sprintf(`{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"name":"%s-%s"},"status":{"results":[%s]}}`,
+		run, name, strings.Join(results, ",")))
+	labels := map[string]string{"tekton.dev/pipelineRun": run}
+	if object := w.get(pipelineRuns, run); object != nil {
+		maps.Copy(labels, object.GetLabels())
+	}
+	text, err := json.Marshal(labels)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.change(taskRuns, run+"-"+name, fmt.Sprintf(`{"metadata":{"labels":%s}}`, text))
 }
 
 // end ends a PipelineRun that has run these tasks.
