@@ -129,8 +129,8 @@ func (s State) Merge(t State) State {
 	for id, b := range t.Runs {
 		m.Runs[id] = merge(m.Runs[id], b)
 	}
-	for id, a := range s.Runs {
-		m.Runs[id] = merge(a, m.Runs[id]) // puts those in order that only s has
+	for id, st := range m.Runs {
+		m.Runs[id] = merge(st, st) // puts in order what only one of them knows
 	}
 	return m
 }

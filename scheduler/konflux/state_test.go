@@ -39,6 +39,11 @@ func TestState(t *testing.T) {
 			t.Errorf("%s: got %s, %v", name, text, err)
 		}
 	}
+	mess, err := konflux.ParseState(strings.Replace(goldenState, `["lint","unit"]`, `["unit","","lint","unit"]`, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "read with alone in mess", mess, golden)
 	for in, want := range map[string]string{
 		`{"version":1,"runs":{"version":1,"scenarios":[]}}`:                                                       `{"version":1,"runs":{"version":1,"scenarios":[]}}`,
 		`{"version":1,"runs":{"version":1,"scenarios":[],"x":1},"y":{},"alone":null,"superseded":0}`:              `{"version":1,"runs":{"version":1,"scenarios":[]}}`,
@@ -74,6 +79,7 @@ func TestStateRefused(t *testing.T) {
 		`{"version":1,"runs":{"version":1,"scenarios":[]},"superseded":"yes"}`:                                            "cannot unmarshal string",
 		`{"version":1,"runs":{"version":1,"scenarios":[]},"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`: "depth over the limit of 64",
 		`{"version":1,"runs":{"version":1,"scenarios":[{"id":"a","run":-1}]}}`:                                            `entry 0, "a"`,
+		`{"version":1,"runs":{"version":1,"scenarios":[]},"superseded":-1}`:                                               "superseded is -1; want 0 or more",
 		`{"version":1,"runs":{"version":3,"scenarios":[]}}`:                                                               "its version is 3",
 	} {
 		s, err := konflux.ParseState(text)
@@ -87,8 +93,13 @@ func TestStateRefused(t *testing.T) {
 	if _, err := konflux.ParseState(`{"version":1,"runs":{"version":1,"scenarios":[{"id":"a","run":-1}]}}`); !errors.As(err, &e) || e.ID != "a" {
 		t.Errorf("got %v; want the *scheduler.SnapshotError about a in it", err)
 	}
-	if s, err := konflux.ParseState(strings.Repeat(" ", 256<<10-len(goldenState)) + goldenState); err != nil {
-		t.Errorf("256 KiB: %v, %v", s, err)
+	for name, text := range map[string]string{
+		"256 KiB":  strings.Repeat(" ", 256<<10-len(goldenState)) + goldenState,
+		"depth 64": goldenState[:len(goldenState)-1] + `,"x":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + "}",
+	} {
+		if s, err := konflux.ParseState(text); err != nil {
+			t.Errorf("%s: %v, %v", name, s, err)
+		}
 	}
 }
 
@@ -218,6 +229,9 @@ func TestMergeTable(t *testing.T) {
 		equal(t, name, a.Merge(b).Runs["s"], tt.want)
 		equal(t, name+", the other way", b.Merge(a).Runs["s"], tt.want)
 	}
+	mess, tidy := konflux.State{Runs: scheduler.Snapshot{"s": {Run: 1, Artifacts: []scheduler.Artifact{y, x, y}}}}, []scheduler.Artifact{x, y}
+	equal(t, "artifacts in mess, with nothing", mess.Merge(konflux.State{}).Runs["s"].Artifacts, tidy)
+	equal(t, "nothing, with artifacts in mess", konflux.State{}.Merge(mess).Runs["s"].Artifacts, tidy)
 	a := konflux.State{Alone: []dag.ID{"b", "a"}, Adopted: map[dag.ID]string{"a": "a-1"}, Superseded: 2}
 	b := konflux.State{Alone: []dag.ID{"c", "a"}, Adopted: map[dag.ID]string{"a": "a-2", "b": "b-1", "c": "c-1"}, Superseded: 1,
 		Runs: scheduler.Snapshot{"b": {Run: 1}}}
