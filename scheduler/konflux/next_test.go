@@ -421,6 +421,28 @@ func TestNeverCreated(t *testing.T) {
 	valid := world("build")
 	valid.Scenarios[0].Status.Conditions = []konflux.Condition{{Type: "IntegrationTestScenarioValid", Status: "True"}, {Type: "IntegrationTestScenarioValid", Status: "Unknown"}}
 	equal(t, "valid", doing(next(t, valid, options(), noon)), []string{"create build#1"})
+
+	refused, _ = play(t, world("build"))
+	refused.PipelineRuns = nil
+	refused.Refused = map[string]string{runName("build", 1): strings.Repeat("x", 1000)}
+	why := "its PipelineRun was refused: " + strings.Repeat("x", 1000)
+	equal(t, "200 bytes of the reason", next(t, refused, options(), noon).Scenarios[0].Status.Details, why[:197]+"...")
+
+	// Each run that cannot be created is told with its own time.
+	in := obey(invalid, next(t, invalid, options(), noon))
+	p := next(t, asks("build")(in), options(), noon.Add(time.Hour))
+	equal(t, "run again", p.State.Runs["build"].Run, 2)
+	equal(t, "run again", p.Scenarios[0].Status.Completed, noon.Add(time.Hour))
+}
+
+// What only waits for the end of a run that cannot be created starts at once.
+func TestNeverCreatedAndFinished(t *testing.T) {
+	in := world("build", "scan")
+	in.Group = group(`{"scan":[{"name":"build","onFail":"run"}]}`)
+	in.Scenarios[0].Status.Conditions = []konflux.Condition{{Type: "IntegrationTestScenarioValid", Status: "False"}}
+	p := next(t, in, options(), noon)
+	equal(t, "actions", doing(p), []string{"create scan#1"})
+	equal(t, "then", doing(next(t, obey(in, p), options(), noon)), []string{})
 }
 
 func TestSuperseded(t *testing.T) {
@@ -454,6 +476,12 @@ func TestSuperseded(t *testing.T) {
 	p = next(t, in, options(), noon)
 	equal(t, "no longer superseded: only what is new starts", doing(p), []string{"create later#1"})
 	equal(t, "state", p.State.Superseded, 2)
+	in = obey(in, p)
+	equal(t, "state, later", next(t, in, options(), noon).State.Superseded, 2)
+	in.Superseded = true
+	p = next(t, in, options(), noon)
+	equal(t, "superseded again", doing(p), []string{"cancel later#1"})
+	equal(t, "state", p.State.Superseded, 3)
 }
 
 // Who asks for a run knows that the Snapshot is superseded, also when a plan sees both at once.
@@ -463,17 +491,32 @@ func TestSupersededAndAskedFor(t *testing.T) {
 	p := next(t, asks("scan")(in), options(), noon)
 	equal(t, "actions", doing(p), []string{"create scan#2"})
 	equal(t, "told", told(p), []string{"build TestFail", "scan InProgress"})
+
+	in, _ = play(t, world("build"))
+	in.Superseded = true
+	in = obey(in, next(t, in, options(), noon))
+	p = next(t, asks("build")(in), options(), noon)
+	equal(t, "request while the run winds down", p.State.Runs["build"].Want, 2)
+	equal(t, "problems", len(p.Problems), 0)
 }
 
 // A run that was refused to one controller and made by another is stopped, also when a newer one took its place.
 func TestRefusedAndThere(t *testing.T) {
 	in, _ := play(t, world("build"))
 	there := in.PipelineRuns
+	in.Refused = map[string]string{runName("build", 1): "denied"}
+	equal(t, "seen in time", told(next(t, in, options(), noon)), []string{"build InProgress"})
 	in.PipelineRuns, in.Refused = nil, map[string]string{runName("build", 1): "denied"}
 	in = obey(in, next(t, in, options(), noon))
 	late := in
 	late.PipelineRuns = there
 	equal(t, "the newest", doing(next(t, late, options(), noon)), []string{"cancel build#1"})
+	untold := late
+	untold.Snapshot = copied(t, late.Snapshot)
+	delete(untold.Snapshot.Annotations, statusKey)
+	equal(t, "told when the status annotation is lost", next(t, untold, options(), noon).Scenarios[0].Status, konflux.ScenarioStatus{
+		Scenario: "build", Status: konflux.TestFail, Updated: noon, Details: "failed", Started: noon, Completed: noon, RunName: runName("build", 1),
+	}, knownFields)
 	in = obey(in, next(t, asks("build")(in), options(), noon))
 	in.PipelineRuns = append(slices.Clone(there), in.PipelineRuns...)
 	equal(t, "an older one", doing(next(t, in, options(), noon)), []string{"cancel build#1"})
@@ -512,6 +555,19 @@ func TestAloneNoMore(t *testing.T) {
 	p := next(t, asks("all")(in), options(), noon)
 	equal(t, "actions", doing(p)[:2], []string{"create build#2", "create extra#2"})
 	equal(t, "optional", p.Scenarios[1].Status.Optional, false)
+
+	in.Scenarios = scenarios("extra", "build", "other in group")
+	p = next(t, asks("other")(in), options(), noon)
+	equal(t, "another one", told(p), []string{"build TestPassed", "extra TestPassed", "other InProgress"})
+}
+
+// What stands alone is in the state in order, each once, however it is asked for.
+func TestAloneInOrder(t *testing.T) {
+	in := konflux.Objects{Scenarios: scenarios("y in group", "x in group"), Snapshot: snapshot()}
+	in, _ = play(t, in, asks("y"))
+	for value, want := range map[string][]dag.ID{"x": {"x", "y"}, "y": {"y"}} {
+		equal(t, value, next(t, asks(value)(in), options(), noon).State.Alone, want)
+	}
 }
 
 // A scenario that leaves the graph with a live run is stopped and told of until it is over.
@@ -566,11 +622,36 @@ func TestCanceledTwice(t *testing.T) {
 	equal(t, "run", p.Scenarios[1].Status.RunName, "")
 }
 
+// What is canceled for the sake of another was so from the time of the plan that saw it, or as it was told before. What
+// was told of a run of its own does not count.
+func TestCanceledSince(t *testing.T) {
+	for name, tt := range map[string]struct {
+		entry string
+		want  time.Time
+	}{
+		"told before":       {`"details":"Cancelled on account of required build failing","completionTime":"2026-03-01T10:00:00Z"`, noon.Add(-2 * time.Hour)},
+		"told with no time": {`"details":"Cancelled on account of required build failing"`, noon},
+		"canceled by hand":  {`"details":"Canceled: by hand","completionTime":"2026-03-01T10:00:00Z","testPipelineRunName":"` + runName("scan", 1) + `"`, noon},
+		"failed":            {`"details":"failed","completionTime":"2026-03-01T10:00:00Z"`, noon},
+	} {
+		in := world("build", "scan")
+		in.Snapshot.Annotations[statusKey] = `[{"scenario":"build","status":"TestInvalid","lastUpdateTime":"2026-03-01T11:00:00Z"},` +
+			`{"scenario":"scan","status":"TestFail","lastUpdateTime":"2026-03-01T11:00:00Z",` + tt.entry + `}]`
+		in.Scenarios[0].Status.Conditions = []konflux.Condition{{Type: "IntegrationTestScenarioValid", Status: "False"}}
+		s := next(t, asks("all")(in), options(), noon).Scenarios[1].Status
+		equal(t, name, s.Details, "Canceled: build#2 failed")
+		equal(t, name, s.Completed, tt.want)
+	}
+}
+
 // Creations come in canonical order, cancellations and releases by name, conclusions in canonical order.
 func TestOrderOfPlan(t *testing.T) {
 	in := konflux.Objects{Scenarios: scenarios("z", "m", "a before b", "b"), Snapshot: snapshot()}
 	in, done := play(t, in)
 	equal(t, "creations", done[0], []string{"create a#1", "create m#1", "create z#1"})
+	late := ends("a", 1, "True", "")(in)
+	late.Scenarios = append(slices.Clone(late.Scenarios), scenario("c"))
+	equal(t, "creations, roots first", doing(next(t, late, options(), noon)), []string{"create c#1", "create b#1"})
 	in.Superseded = true
 	p := next(t, in, options(), noon)
 	equal(t, "cancellations", doing(p), []string{"cancel a#1", "cancel m#1", "cancel z#1"})
@@ -600,6 +681,10 @@ func TestRelease(t *testing.T) {
 	p := next(t, deleted, options(), noon)
 	equal(t, "deleted", told(p), []string{"build Deleted"})
 	equal(t, "deleted, not yet written", slices.Contains(doing(p), "release build#1"), false)
+	again := next(t, asks("build")(ends("build", 1, "True", "")(in)), options(), noon)
+	equal(t, "asked for again", doing(again), []string{"create build#2"})
+	over = obey(ends("build", 1, "True", "")(in), again)
+	equal(t, "written with the next run", doing(next(t, over, options(), noon)), []string{"release build#1"})
 	equal(t, "deleted, written", slices.Contains(doing(next(t, obey(deleted, p), options(), noon)), "release build#1"), true)
 }
 
@@ -608,9 +693,12 @@ func TestReleaseOfOlder(t *testing.T) {
 	in, _ := play(t, world("build"), ends("build", 1, "True", ""))
 	o := options()
 	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
+	finalizers := []string{"integration.konflux-ci.dev/pipelinerun", "test.appstudio.openshift.io/pipelinerun"}
 	p := next(t, in, o, noon)
 	equal(t, "actions", doing(p), []string{"release build#1"})
-	equal(t, "finalizers", p.Finalizers, []string{"integration.konflux-ci.dev/pipelinerun", "test.appstudio.openshift.io/pipelinerun"})
+	equal(t, "finalizers", p.Finalizers, finalizers)
+	in = obey(in, p)
+	equal(t, "finalizers of nothing", len(next(t, in, o, noon).Finalizers), 0)
 }
 
 // Who asks for a run of what is running is told that it changes nothing.
@@ -690,6 +778,8 @@ func TestWake(t *testing.T) {
 	equal(t, "two wait", p.Wake, noon.Add(6*time.Minute))
 	equal(t, "told", told(p), []string{"a InProgress", "b TestPassed", "c InProgress"})
 	equal(t, "details", p.Scenarios[1].Status.Details, "passed; Tekton Chains did not sign it within 5m0s")
+	live := changed(in, runName("c", 1), func(r *konflux.PipelineRun) { r.Status = konflux.PipelineRunStatus{} })
+	equal(t, "two wait beside one that is live", next(t, live, o, noon).Wake, noon.Add(5*time.Minute))
 	equal(t, "none waits", next(t, in, o, noon.Add(time.Hour)).Wake, time.Time{})
 }
 
@@ -721,6 +811,36 @@ func TestTimes(t *testing.T) {
 	in.PipelineRuns = nil
 	p = next(t, in, options(), noon.Add(3*time.Hour))
 	equal(t, "pruned", p.Scenarios[0].Status.Completed, noon.Add(time.Hour))
+}
+
+// What waits is told with its parents in declared order, and why it waits.
+func TestPending(t *testing.T) {
+	in := world("a", "b", "c")
+	in.Group = group(`{"c":[{"name":"b"},{"name":"a"}]}`)
+	p := next(t, in, options(), noon)
+	equal(t, "c", p.Scenarios[2].Status, konflux.ScenarioStatus{
+		Scenario: "c", Status: konflux.Pending, Updated: noon, Details: p.Scenarios[2].Explanation, RunAfter: []string{"b", "a"},
+	}, knownFields)
+	equal(t, "explained", p.Scenarios[2].Explanation != "", true)
+}
+
+// Times are written in UTC and in milliseconds, whatever clock the caller has.
+func TestTimesOfCaller(t *testing.T) {
+	p := next(t, world("build"), options(), noon.Add(time.Millisecond+1).In(time.FixedZone("", 3600)))
+	equal(t, "times", strings.Count(p.Update.Annotations[statusKey], `Time":"2026-03-01T12:00:00.001Z"`), 2)
+}
+
+// What is told of scenarios that are gone is told no more; it is kept, so that nothing starts again when they are back.
+func TestNothingIsTestedAnyMore(t *testing.T) {
+	const entry = `[{"scenario":"scan","status":"%s","lastUpdateTime":"2026-03-01T11:00:00Z","details":""}]`
+	for status, want := range map[konflux.Status]string{konflux.Pending: "create scan#1", konflux.TestPassed: ""} {
+		in := konflux.Objects{Snapshot: snapshot()}
+		in.Snapshot.Annotations[statusKey] = fmt.Sprintf(entry, status)
+		in = obey(in, next(t, in, options(), noon))
+		equal(t, string(status), in.Snapshot.Annotations[statusKey], "[]")
+		in.Scenarios = scenarios("scan")
+		equal(t, string(status)+", back", strings.Join(doing(next(t, in, options(), noon)), " "), want)
+	}
 }
 
 // A PipelineRun that does not say when it started did so when its start was told, and one that was run again when that was.
@@ -905,6 +1025,25 @@ func TestLabelsOfOldAndNew(t *testing.T) {
 	equal(t, "labels", p.Update.RemoveLabels, []string{newKeys.Test + "/run", rerunKey})
 	p = next(t, labeled(labeled(in, rerunKey, "build"), newKeys.Test+"/run", "build"), o, noon)
 	equal(t, "the same twice", p.State.Runs["build"].Want, 2)
+	p = next(t, labeled(labeled(in, rerunKey, "gone"), newKeys.Test+"/run", "gone"), o, noon)
+	equal(t, "a name that is not there, twice", len(p.Problems), 1)
+}
+
+// Where several older keys share a prefix, each key is removed once; what is removed is in order, whichever keys are of today.
+func TestRemovedOnce(t *testing.T) {
+	in, _ := play(t, world("build"), ends("build", 1, "True", ""))
+	in = labeled(labeled(in, rerunKey, "all"), newKeys.Test+"/run", "all")
+	in.Snapshot.Annotations[newKeys.Test+"/status"] = "[]"
+	o := options()
+	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys, oldKeys}
+	p := next(t, in, o, noon)
+	equal(t, "annotations", p.Update.RemoveAnnotations, []string{statusKey})
+	equal(t, "labels", p.Update.RemoveLabels, []string{newKeys.Test + "/run", rerunKey})
+	equal(t, "finalizers", p.Finalizers, []string{newKeys.Test + "/pipelinerun", oldKeys.Test + "/pipelinerun"})
+	o.Keys, o.Older = oldKeys, []konflux.Keys{newKeys}
+	p = next(t, in, o, noon)
+	equal(t, "annotations, the other way", p.Update.RemoveAnnotations, []string{newKeys.Test + "/status"})
+	equal(t, "labels, the other way", p.Update.RemoveLabels, []string{newKeys.Test + "/run", rerunKey})
 }
 
 // What runs alone goes on when the state is lost.

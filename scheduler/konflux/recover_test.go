@@ -24,6 +24,7 @@ func TestRecover(t *testing.T) {
 		want  scheduler.Status
 	}{
 		"pending":              {konflux.ScenarioStatus{Status: konflux.Pending}, there, scheduler.Status{}},
+		"pending, named":       {konflux.ScenarioStatus{Status: konflux.Pending, RunName: ours}, there, scheduler.Status{}},
 		"in progress, ours":    {konflux.ScenarioStatus{Status: konflux.InProgress, RunName: ours}, there, scheduler.Status{Run: 3, Phase: running}},
 		"in progress, theirs":  {konflux.ScenarioStatus{Status: konflux.InProgress, RunName: theirs}, there, scheduler.Status{Run: 1, Phase: running}},
 		"in progress, gone":    {konflux.ScenarioStatus{Status: konflux.InProgress, RunName: ours}, nil, scheduler.Status{Want: 3}},
@@ -149,4 +150,69 @@ func TestRecoverForced(t *testing.T) {
 	equal(t, "actions", doing(p), []string{})
 	equal(t, "told", told(p), []string{"build TestFail", "scan InProgress", "deploy Pending"})
 	equal(t, "forced", p.State.Runs["scan"].Forced, true)
+}
+
+// Where both annotations are lost, the PipelineRuns tell what they stand on: what stands on the newest runs of its parents
+// does not start again, and what stands on older ones does.
+func TestRecoverBasis(t *testing.T) {
+	in := konflux.Objects{Scenarios: scenarios("build", "lint", "scan"), Group: group(`{"scan":[{"name":"lint"},{"name":"build"}]}`), Snapshot: snapshot()}
+	in, _ = play(t, in, ends("build", 1, "True", ""), ends("lint", 1, "True", ""), ends("scan", 1, "True", ""))
+	equal(t, "basis on the PipelineRun", in.PipelineRuns[2].Annotations[basisKey], "build#1,lint#1")
+	lost := in
+	lost.Snapshot = snapshot()
+	p := next(t, lost, options(), noon)
+	equal(t, "actions", doing(p), []string{})
+	equal(t, "basis", p.State.Runs["scan"].Basis, []scheduler.Ref{{ID: "build", Run: 1}, {ID: "lint", Run: 1}})
+
+	in = obey(in, next(t, asks("build")(in), options(), noon))
+	in = ends("build", 2, "True", "")(in)
+	in.Snapshot = snapshot()
+	equal(t, "actions after a rerun of a parent", doing(next(t, in, options(), noon)), []string{"create scan#2"})
+}
+
+// Only what is outside the graph stood alone.
+func TestRecoverAlone(t *testing.T) {
+	g, err := dag.New(dag.Scenario{ID: "in", Optional: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []konflux.ScenarioStatus
+	for _, name := range []string{"z", "in", "y", "z"} {
+		list = append(list, konflux.ScenarioStatus{Scenario: name, Status: konflux.Pending, Optional: true})
+	}
+	list = append(list, konflux.ScenarioStatus{Scenario: "required", Status: konflux.Pending})
+	equal(t, "alone", konflux.Recover(g, snapshot().Meta, list, nil).Alone, []dag.ID{"y", "z"})
+}
+
+// A run that others began has a start, also where they did not tell it.
+func TestAdoptedStart(t *testing.T) {
+	in := world("build")
+	in.Snapshot.Annotations[statusKey] = `[{"scenario":"build","status":"InProgress","lastUpdateTime":"2026-03-01T11:00:00Z","testPipelineRunName":"build-x7k4m"}]`
+	in.PipelineRuns = []konflux.PipelineRun{{Meta: konflux.Meta{Name: "build-x7k4m", Labels: map[string]string{
+		"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1"}}}}
+	equal(t, "live", next(t, in, options(), noon).Scenarios[0].Status.Started, noon)
+	over := changed(in, "build-x7k4m", ended("True", "", noon))
+	equal(t, "over", next(t, over, options(), noon).Scenarios[0].Status.Started, noon)
+}
+
+// A run of others that vanished while it was live is made again, with the name of ours; if theirs turns up once more, ours
+// is the run.
+func TestAdoptedVanishes(t *testing.T) {
+	in := world("build")
+	in.Snapshot.Annotations[statusKey] = `[{"scenario":"build","status":"InProgress","lastUpdateTime":"2026-03-01T11:00:00Z","testPipelineRunName":"build-x7k4m"}]`
+	in.PipelineRuns = []konflux.PipelineRun{{Meta: konflux.Meta{Name: "build-x7k4m", Labels: map[string]string{
+		"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1"}}}}
+	in = obey(in, next(t, in, options(), noon))
+	theirs := changed(in, "build-x7k4m", ended("False", "Failed", noon)).PipelineRuns[0]
+	in.PipelineRuns = nil
+	p := next(t, in, options(), noon)
+	equal(t, "actions", doing(p), []string{"create build#1"})
+	in = obey(in, p)
+	ours := in.PipelineRuns[0]
+	for name, runs := range map[string][]konflux.PipelineRun{"theirs first": {theirs, ours}, "ours first": {ours, theirs}} {
+		in.PipelineRuns = runs
+		p := next(t, in, options(), noon)
+		equal(t, name, told(p), []string{"build InProgress"})
+		equal(t, name, p.Scenarios[0].Status.RunName, runName("build", 1))
+	}
 }

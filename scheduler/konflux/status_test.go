@@ -121,14 +121,23 @@ func TestStatusError(t *testing.T) {
 	if !errors.As(err, &e) || e.Entry != 0 || e.Scenario != "a" || errors.Unwrap(e) == nil {
 		t.Errorf("got %#v; want entry 0, a, and what is wrong", e)
 	}
+	wrong := errors.New("wrong")
+	for want, e := range map[string]*konflux.StatusError{
+		"konflux: status annotation: wrong":               {Entry: -1, Err: wrong},
+		"konflux: status annotation: entry 0: wrong":      {Entry: 0, Err: wrong},
+		`konflux: status annotation: entry 0, "a": wrong`: {Entry: 0, Scenario: "a", Err: wrong},
+	} {
+		equal(t, "message", e.Error(), want)
+	}
 }
 
 // What is within the limits by a byte, a value or a depth is read.
 func TestStatusesWithinLimits(t *testing.T) {
 	const entry = `{"scenario":"a","status":"Pending","lastUpdateTime":"2026-03-01T12:00:00Z","x":%s}`
 	for name, text := range map[string]string{
-		"bytes": strings.Repeat(" ", 256<<10-2) + "[]",
-		"depth": "[" + fmt.Sprintf(entry, strings.Repeat("[", 30)+strings.Repeat("]", 30)) + "]",
+		"bytes":  strings.Repeat(" ", 256<<10-2) + "[]",
+		"values": "[" + fmt.Sprintf(entry, "[0"+strings.Repeat(",0", 130_000)+"]") + "]",
+		"depth":  "[" + fmt.Sprintf(entry, strings.Repeat("[", 30)+strings.Repeat("]", 30)) + "]",
 	} {
 		if _, err := konflux.ParseStatuses(text); err != nil {
 			t.Errorf("%s: %v", name, err)
