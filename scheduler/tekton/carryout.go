@@ -15,9 +15,9 @@ import (
 // the Keys in konflux.Options, and of each of Older.
 //
 // If the object is not the version any more that was read, that is a *[ConflictError], and nothing was done; nothing was
-// done either if the Update failed otherwise. After it, what fails does not keep the rest from being done, and all errors
-// are joined. Runs that are refused for good are no errors: they are returned by name, with the reason, to be told to the
-// next call of konflux.Next in Objects.Refused.
+// done either if the Update failed otherwise, which is an error by itself. After it, what fails does not keep the rest from
+// being done, and all errors are joined by [errors.Join]. Runs that are refused for good are no errors: they are returned by
+// name, with the reason, to be told to the next call of konflux.Next in Objects.Refused.
 func (c *Client) CarryOut(ctx context.Context, object Object, plan *konflux.Plan, finalizers ...string) (refused map[string]string, err error) {
 	if !plan.Update.IsZero() || len(plan.Create)+len(plan.Cancel) > 0 {
 		if err := c.update(ctx, object, plan.Update); err != nil {

@@ -75,7 +75,8 @@ func (e *OptionError) Error() string { return fmt.Sprintf("tekton: %s %s", e.Opt
 // was canceled, a request that the API server does not know. Everything else is retryable: a quota that is exceeded,
 // credentials or rights that are missing, a namespace that is missing or terminating, a webhook that cannot be reached, too
 // many requests, conflicts, faults of the server and of the network, and what nobody here has heard of. Of several errors
-// joined, all must be.
+// joined, all must be. Errors wrap what the server answered, so that SuggestsClientDelay of apimachinery tells when it wants
+// to be asked again.
 func Retryable(err error) bool {
 	if err == nil {
 		return false

@@ -44,7 +44,7 @@ type Options struct {
 	Patience time.Duration
 
 	// CancelStatus is the spec.status that stops a run: CancelledRunFinally, the default, Cancelled or StoppedRunFinally.
-	// scheduler.Options.Grace should be longer than what it leaves to be done.
+	// scheduler.Options.Grace should be longer than what it leaves to be done, and than Retry.
 	CancelStatus string
 
 	// Retry is how long a request that fails and may succeed is tried again, before Run returns an error; also how long

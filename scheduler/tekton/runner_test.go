@@ -202,6 +202,26 @@ func TestEnds(t *testing.T) {
 			w.breakWatches()
 			w.delete(pipelineRuns, blockName)
 		}, scheduler.PhaseCanceled, "deleted before it was over"},
+		"cannot be read for a while": {func(w *world) {
+			w.change(pipelineRuns, blockName, `{"status":{"conditions":"odd"}}`)
+			synctest.Wait()
+			w.expire()
+			w.breakWatches()
+			time.Sleep(time.Minute)
+			w.end(blockName, "True", "Succeeded")
+		}, scheduler.PhasePassed, ""},
+		"its watch breaks, and it ends while nobody looks": {func(w *world) {
+			away := true
+			w.fail(func(verb string, _ schema.GroupVersionResource, _ string) error {
+				if verb == "watch" && away {
+					away = false
+					w.end(blockName, "True", "Succeeded")
+					return apierrors.NewResourceExpired("too old")
+				}
+				return nil
+			})
+			w.breakWatches()
+		}, scheduler.PhasePassed, ""},
 		"has children that are no TaskRuns": {func(w *world) {
 			w.end(blockName, "True", "Succeeded")
 			w.change(pipelineRuns, blockName, `{"status":{"childReferences":[{"kind":"CustomRun","name":"approval"}]}}`)

@@ -163,10 +163,11 @@ func (l *lookout) tell(name string) {
 
 // put keeps what was seen. The lock is held.
 func (l *lookout) put(object any) (name string, err error) {
-	run, err := toRun(object.(*unstructured.Unstructured))
+	found := object.(*unstructured.Unstructured)
+	run, err := toRun(found)
 	if err != nil {
 		l.log.warn("PipelineRun cannot be read", "error", err)
-		return "", err
+		return found.GetName(), err
 	}
 	l.seen[run.Name] = run
 	delete(l.gone, run.Name)
@@ -212,9 +213,11 @@ func (l *lookout) Replace(objects []any, _ string) error {
 	before := l.seen
 	l.seen = make(map[string]*konflux.PipelineRun, len(objects))
 	for _, object := range objects {
-		if name, err := l.put(object); err == nil {
-			l.tell(name)
+		name, err := l.put(object)
+		if last := before[name]; err != nil && last != nil {
+			l.seen[name] = last // it is there, whatever it is
 		}
+		l.tell(name)
 	}
 	for name, last := range before {
 		if l.seen[name] == nil {
