@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,20 @@ func TestHomeOfCosign(t *testing.T) {
 		if strings.Contains(dep, "testdag/scheduler/") || strings.Contains(dep, "testdag/attest") {
 			t.Errorf("scheduler depends on %s", dep)
 		}
+	}
+}
+
+// A client of Kubernetes is eighty packages that only who runs scenarios on a cluster needs.
+func TestHomeOfKubernetes(t *testing.T) {
+	const home = "github.com/testdag/testdag/scheduler/tekton"
+	found := map[string]bool{}
+	for _, edge := range goList(t, "-f", `{{$p := .ImportPath}}{{range .Deps}}{{$p}}:{{.}} {{end}}`, "./...") {
+		if pkg, dep, _ := strings.Cut(edge, ":"); strings.Contains(dep, "k8s.io/") {
+			found[pkg] = true
+		}
+	}
+	if len(found) != 1 || !found[home] {
+		t.Errorf("%v depend on Kubernetes; %s is its only home", slices.Sorted(maps.Keys(found)), home)
 	}
 }
 
