@@ -95,7 +95,7 @@ func (k task) spec() map[string]any {
 		"metadata": map[string]any{"annotations": anyMap(k.annotations)},
 		"steps":    []any{map[string]any{"name": "main", "image": "registry.test/tool", "script": "exit 0"}},
 	}
-	var results, params, values []any
+	results, params, values := []any{}, []any{}, []any{}
 	for _, name := range k.results {
 		results = append(results, map[string]any{"name": name})
 	}
@@ -126,7 +126,7 @@ func anySlice(s []string) []any {
 // create creates a PipelineRun of tasks that hands on results.
 func (b *bench) create(name string, tasks []task, results map[string]string) {
 	b.t.Helper()
-	var specs, declared []any
+	specs, declared := []any{}, []any{}
 	for _, k := range tasks {
 		specs = append(specs, k.spec())
 	}

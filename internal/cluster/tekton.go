@@ -74,8 +74,10 @@ func (c *Cluster) startTekton(ctx context.Context) error {
 		return err
 	}
 	args := []string{"-disable-ha"}
-	for _, image := range []string{"entrypoint", "nop", "sidecarlogresults", "workingdirinit", "shell", "shell-win"} {
-		args = append(args, "-"+image+"-image", "registry.test/"+image+"@"+noDigest) // nobody pulls them
+	for _, image := range []string{
+		"entrypoint-image", "nop-image", "sidecarlogresults-image", "workingdirinit-image", "shell-image", "shell-image-win",
+	} {
+		args = append(args, "-"+image, "registry.test/"+image+"@"+noDigest) // nobody pulls them
 	}
 	return c.startKnative(ctx, Tekton, "tekton-pipelines", tektonToken, []string{
 		"CONFIG_DEFAULTS_NAME=config-defaults",
