@@ -237,6 +237,29 @@ func TestSizeErrors(t *testing.T) {
 	if _, err := konflux.Next(moved, o, noon); err != nil {
 		t.Errorf("after a migration: %v", err)
 	}
+	delete(moved.Snapshot.Annotations, stateKey)
+	moved.Snapshot.Annotations[statusKey] = "[]" + strings.Repeat(" ", 200<<10)
+	if _, err := konflux.Next(moved, o, noon); err != nil {
+		t.Errorf("before anything begins: %v", err)
+	}
+}
+
+// A state that will outgrow its bound on the way, since more and more runs stand on others, is not begun.
+func TestRoomForWhatRunsStandOn(t *testing.T) {
+	in := wide(40)
+	in.Group = group("{}")
+	for i, child := range in.Scenarios {
+		for _, parent := range in.Scenarios[:i] {
+			in.Group.Spec.TestGraph[child.Name] = append(in.Group.Spec.TestGraph[child.Name], konflux.TestGraphNode{Name: parent.Name})
+		}
+	}
+	o := options()
+	o.StateBytes = 5000
+	if p, err := konflux.Next(in, o, noon); !isSize(p, err) {
+		t.Errorf("got %v, %v; want a *SizeError", p, err)
+	}
+	in.Group = nil
+	next(t, in, o, noon)
 }
 
 // Where there is not enough room for the end, nothing begins; where there is, every end has room, however much there is to
