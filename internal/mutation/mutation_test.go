@@ -32,6 +32,12 @@ var subjects = []subject{
 			{"-skip=TestExplore", "-timeout=1m"}, {"-run=TestExplore", "-timeout=5m"}, {"-skip=TestExplore", "-timeout=5m", "-rapid.checks=2000"},
 		},
 	},
+	{
+		// What has many histories or many scenarios takes longest, and is asked last.
+		"../../scheduler/konflux", "testdata/konflux.txt", 100, [][]string{
+			{"-skip=TestHistories|TestSize$|TestSizeOfHistory|TestManyRunNames", "-timeout=1m", "-rapid.checks=30"}, {"-timeout=5m"},
+		},
+	},
 	{"../../attest/policy", "testdata/policy.txt", 80, [][]string{{"-timeout=1m"}, {"-timeout=1m", "-rapid.checks=2000"}}},
 }
 
@@ -56,6 +62,9 @@ func TestMutations(t *testing.T) {
 		table := s.read(t)
 		if len(table) < s.least {
 			t.Fatalf("%s has %d breakages", s.table, len(table))
+		}
+		if kept, _ := filepath.Glob(filepath.Join(s.dir, "testdata/rapid/*/*.fail")); *mutate && len(kept) > 0 {
+			t.Fatalf("package rapid would try %q on every breakage; remove it", kept)
 		}
 		all = append(all, table...)
 	}
@@ -122,7 +131,7 @@ func (m mutation) run(t *testing.T, broken string) {
 	for _, some := range m.tests {
 		args := append([]string{"test", "-overlay", filepath.Join(dir, "overlay.json"), "-vet=off", "-failfast", m.dir}, some...)
 		test := exec.Command("go", args...)
-		// A breakage is to be noticed without what package rapid keeps of those before.
+		// Package rapid is to keep nothing: the next breakage would be tried with it.
 		test.Env = append(os.Environ(), "RAPID_NOFAILFILE=true", "RAPID_SHRINKTIME=1s")
 		out, err := test.CombinedOutput()
 		switch {
