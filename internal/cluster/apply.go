@@ -28,6 +28,9 @@ func (c *Cluster) Apply(ctx context.Context, manifests []byte) error {
 	return c.apply(ctx, objects)
 }
 
+// The kind of an object that defines resources.
+const definition = "CustomResourceDefinition"
+
 // decode returns the objects in a YAML text.
 func decode(manifests []byte) ([]*unstructured.Unstructured, error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
@@ -48,7 +51,6 @@ func decode(manifests []byte) ([]*unstructured.Unstructured, error) {
 }
 
 func (c *Cluster) apply(ctx context.Context, objects []*unstructured.Unstructured) error {
-	const definition = "CustomResourceDefinition"
 	of := func(kinds ...string) (found []*unstructured.Unstructured) {
 		for _, o := range objects {
 			if slices.Contains(kinds, o.GetKind()) {

@@ -42,8 +42,13 @@
 //
 // There is no controller manager: a namespace comes with its account only if [Cluster.Namespace] makes it, and is never
 // deleted; nothing fills the status of a ResourceQuota. Tekton's admission webhook does not run either, so a
-// PipelineRun that makes no sense is refused by the controller, in its status, and versions are not converted: speak
-// tekton.dev/v1.
+// PipelineRun that makes no sense is refused by the controller, in its status, and resources are served in the version in
+// which they are stored alone: tekton.dev/v1 for pipelines and their runs.
+//
+// # Patience
+//
+// Clients that watch try again ever more slowly while the API server is away. After an outage of a minute Tekton's
+// controller was seen to need more than another minute until it noticed: what waits for it must be patient.
 //
 // # Loopback
 //

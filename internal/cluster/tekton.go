@@ -48,7 +48,27 @@ func (c *Cluster) install(ctx context.Context, component Component, folders ...s
 	if len(objects) == 0 {
 		return fmt.Errorf("cluster: no manifests for %s in %s", component, dir)
 	}
+	for _, o := range objects {
+		if err := keepStoredVersion(o); err != nil {
+			return fmt.Errorf("cluster: %s %s: %w", o.GetKind(), o.GetName(), err)
+		}
+	}
 	return c.apply(ctx, objects)
+}
+
+// keepStoredVersion leaves the version that is stored of a definition of resources, and drops the others: they could be
+// had through Tekton's webhook alone, and without it the API server would try and fail for ever.
+func keepStoredVersion(o *unstructured.Unstructured) error {
+	versions, found, err := unstructured.NestedSlice(o.Object, "spec", "versions")
+	if err != nil || !found || o.GetKind() != definition {
+		return err
+	}
+	versions = slices.DeleteFunc(versions, func(v any) bool {
+		version, ok := v.(map[string]any)
+		return !ok || version["storage"] != true
+	})
+	unstructured.RemoveNestedField(o.Object, "spec", "conversion")
+	return unstructured.SetNestedSlice(o.Object, versions, "spec", "versions")
 }
 
 // configure sets entries of a ConfigMap.
