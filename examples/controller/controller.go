@@ -102,8 +102,10 @@ func (r *reconciler) finished(o client.Object) bool {
 	return marked && !asked
 }
 
-// decide asks the rules.
+// decide reads what the object holds or names, and asks the rules.
 func (r *reconciler) decide(ctx context.Context, o client.Object, runs []pipelineRun, tasks []konflux.TaskRun) (*konflux.Plan, error) {
+	begin := time.Now()
+	defer func() { r.metrics.decisions.Observe(time.Since(begin).Seconds()) }()
 	in, err := r.kind.read(ctx, r.cluster, o)
 	if err != nil {
 		return nil, err
@@ -116,10 +118,7 @@ func (r *reconciler) decide(ctx context.Context, o client.Object, runs []pipelin
 	if refused, ok := r.refused.Load(client.ObjectKeyFromObject(o)); ok {
 		in.Refused = refused.(map[string]string)
 	}
-	begin := time.Now()
-	plan, err := konflux.Next(in, r.options, r.now())
-	r.metrics.decisions.Observe(time.Since(begin).Seconds())
-	return plan, err
+	return konflux.Next(in, r.options, r.now())
 }
 
 // doubt returns an error that keeps the object from being decided about. What somebody has to mend is not tried again until
@@ -146,8 +145,9 @@ func (r *reconciler) until(wake time.Time) time.Duration {
 	return max(wake.Sub(r.now()), time.Millisecond)
 }
 
-// carryOut does what a plan says.
+// carryOut does what a plan says. What is begun is finished, also when the program is asked to end.
 func (r *reconciler) carryOut(ctx context.Context, o client.Object, plan *konflux.Plan) (reconcile.Result, error) {
+	ctx = context.WithoutCancel(ctx)
 	name := client.ObjectKeyFromObject(o)
 	carrier, err := r.carrier(name.Namespace)
 	if err != nil {
@@ -158,7 +158,7 @@ func (r *reconciler) carryOut(ctx context.Context, o client.Object, plan *konflu
 	}
 	r.furnish(o, plan.Create)
 	version := tekton.Object{Resource: r.kind.resource(), Name: name.Name, ResourceVersion: o.GetResourceVersion()}
-	refused, err := carrier.CarryOut(ctx, version, plan, r.finalizer())
+	refused, err := carrier.CarryOut(ctx, version, plan, plan.Finalizers...)
 	if conflict := new(tekton.ConflictError); errors.As(err, &conflict) {
 		r.metrics.conflicts.Inc()
 		return reconcile.Result{RequeueAfter: time.Second}, nil // the change that was missed comes before

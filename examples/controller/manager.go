@@ -43,7 +43,10 @@ func newManager(config *rest.Config, s *settings, log *zap.Logger) (manager.Mana
 	if _, err := konflux.Next(konflux.Objects{}, options, time.Time{}); err != nil {
 		return nil, err // mistakes in the options
 	}
-	scheme := newScheme()
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
 	ctrl.SetLogger(zapr.NewLogger(log))
 	m, err := ctrl.NewManager(config, manager.Options{
 		Scheme: scheme, Cache: cached(kind, options.Keys, s.within()), Logger: zapr.NewLogger(log),
@@ -72,11 +75,10 @@ func discover(config *rest.Config, name string) (kind, error) {
 	return chooseKind(name, mapper)
 }
 
-func newScheme() *runtime.Scheme {
+func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	addKinds(scheme)
-	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.ConfigMap{}, &corev1.ConfigMapList{})
-	return scheme
+	return scheme, corev1.AddToScheme(scheme)
 }
 
 // cached says what is kept of the cluster in memory: the runs that carry the label of a Snapshot, and of them what is

@@ -223,7 +223,10 @@ var theEnd = end{
 		"verify: TestPassed, passed as verify-2, after [clamav-scan dast-tests operator-scorecard]",
 		"e2e-test: TestPassed, passed as e2e-test-1, after [verify]",
 	},
-	State: `{"version":1,"runs":{"version":1,"scenarios":[]}}`,
+	State: `{"version":1,"runs":{"version":1,"scenarios":[{"id":"clamav-scan","run":1,"phase":"passed"},` +
+		`{"id":"dast-tests","run":4,"phase":"passed","forced":true,"want":4},{"id":"e2e-test","run":1,"phase":"passed","on":[5,2]},` +
+		`{"id":"operator-deployment","run":1,"phase":"passed"},{"id":"operator-scorecard","run":1,"phase":"passed","on":[3,1]},` +
+		`{"id":"verify","run":2,"phase":"passed","on":[0,1,1,4,4,1]}]}}`,
 	Runs: map[string]string{
 		"clamav-scan-1": "Succeeded", "dast-tests-1": "Succeeded", "dast-tests-2": "Succeeded", "dast-tests-3": "Succeeded", "dast-tests-4": "Succeeded",
 		"operator-deployment-1": "Succeeded", "operator-scorecard-1": "Succeeded", "verify-1": "Cancelled, stopped", "verify-2": "Succeeded", "e2e-test-1": "Succeeded",
