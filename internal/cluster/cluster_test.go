@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,15 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimVariable); dir != "" {
 		fmt.Fprintln(os.Stderr, victim(dir)) // it returns only if something is wrong
 		os.Exit(1)
+	}
+	if !isolated() && !startedIsolated() {
+		names, err := etcNames()
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := os.Setenv(etcVariable, strings.Join(names, "/")); err != nil {
+			log.Fatal(err)
+		}
 	}
 	Main(m)
 }
@@ -70,8 +80,8 @@ func (b *bench) end() {
 	}
 	if b.t.Failed() {
 		logs, _ := filepath.Glob(filepath.Join(b.Dir(), "*.log"))
-		for _, log := range logs {
-			b.t.Logf("%s:\n%s", log, tail(log))
+		for _, path := range logs {
+			b.t.Logf("%s:\n%s", path, tail(path))
 		}
 	}
 	begin := time.Now()
