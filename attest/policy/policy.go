@@ -237,7 +237,7 @@ func at(entries []Entry, now time.Time) demand {
 	if len(entries) == 0 {
 		return demand{}
 	}
-	byAge := slices.SortedFunc(slices.Values(entries), func(a, b Entry) int { return a.EffectiveOn.Compare(b.EffectiveOn) })
+	byAge := slices.SortedStableFunc(slices.Values(entries), func(a, b Entry) int { return a.EffectiveOn.Compare(b.EffectiveOn) })
 	latest := byAge[len(byAge)-1]
 	last := index(latest)
 	var d demand
