@@ -50,9 +50,15 @@ func (v *byProvenance) Verify(_ context.Context, c Candidate) ([]byte, Voucher, 
 		errs = append(errs, p.untrusted)
 	}
 	if len(errs) == 0 {
-		errs = append(errs, fmt.Errorf("no provenance is attached to %s", c.Manifest))
+		errs = append(errs, noProvenance(c.Manifest))
 	}
 	return nil, Voucher{}, errors.Join(errs...)
+}
+
+// noProvenance says what to do about it. Chains calls a run signed also when it has attached nothing.
+func noProvenance(manifest v1.Hash) error {
+	return fmt.Errorf("no provenance is attached to %s: wait until Tekton Chains has signed the run; if it has, let the task declare every result "+
+		"of WriteResults (format slsa/v2alpha4 ignores ARTIFACT_URI and needs the object ARTIFACT_OUTPUTS), and run it again", manifest)
 }
 
 // AnyOf returns a Verifier that believes what any of several believes, and names the first that does.

@@ -407,6 +407,18 @@ func TestStatementsInOneManifestAreCounted(t *testing.T) {
 	})
 }
 
+// Who is told that nobody vouches is told what to do, since Chains says nothing when it attaches no provenance.
+func TestNoProvenanceSaysWhatToDo(t *testing.T) {
+	w := newWorld(t, true)
+	r := w.unsigned("clamav-scan", outcome(Passed, 0))
+	e := w.mustNewest(byChains(t, newKey(t, "k")), testResultOf("clamav-scan"))
+	want := "no provenance is attached to " + r.Digest.String() + ": wait until Tekton Chains has signed the run; if it has, " +
+		"let the task declare every result of WriteResults (format slsa/v2alpha4 ignores ARTIFACT_URI and needs the object ARTIFACT_OUTPUTS), and run it again"
+	if diff := cmp.Diff(want, wantAs[*VerifyError](t, e.Problem).Err.Error()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // That a provenance cannot be fetched says nothing about who vouches.
 func TestProvenanceThatCannotBeFetched(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
