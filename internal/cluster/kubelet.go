@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -389,8 +391,8 @@ func terminationMessage(results map[string]string, started metav1.Time) (string,
 	}
 	const result, internal = 1, 3
 	entries := []entry{{"StartedAt", started.UTC().Format("2006-01-02T15:04:05.000Z07:00"), internal}}
-	for name, value := range results {
-		entries = append(entries, entry{name, value, result})
+	for _, name := range slices.Sorted(maps.Keys(results)) {
+		entries = append(entries, entry{name, results[name], result})
 	}
 	text, err := json.Marshal(entries)
 	if err != nil {
