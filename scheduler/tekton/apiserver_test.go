@@ -219,6 +219,9 @@ func (e endpoint) Watch(ctx context.Context, o metav1.ListOptions) (watch.Interf
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
+	if selector.Empty() {
+		s.t.Error("a watch is of everything")
+	}
 	from, _ := strconv.Atoi(o.ResourceVersion)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -178,6 +178,35 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
+// What is deleted between what is read and what is written is gone; what lacks nothing is not written.
+func TestGone(t *testing.T) {
+	w, c := bare(t)
+	w.fail(func(verb string, _ schema.GroupVersionResource, name string) error {
+		if verb == "patch" {
+			w.change(pipelineRuns, name, `{"metadata":{"finalizers":null}}`)
+			w.delete(pipelineRuns, name)
+		}
+		return nil
+	})
+	for name, request := range map[string]func() error{
+		"cancel":  func() error { return c.Cancel(t.Context(), konflux.Cancellation{Name: "cancel"}) },
+		"release": func() error { return c.Release(t.Context(), "release", "test.example.com/pipelinerun") },
+	} {
+		if err := c.Create(t.Context(), someRun(name)); err != nil {
+			t.Fatal(err)
+		}
+		w.made()
+		if err := request(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		isMade(t, w, "get pipelineruns "+name, "patch pipelineruns "+name)
+	}
+	if err := errors.Join(c.Create(t.Context(), someRun("a")), c.Release(t.Context(), "a", "another.example.com/pipelinerun")); err != nil {
+		t.Error(err)
+	}
+	isMade(t, w, "create pipelineruns a", "get pipelineruns a")
+}
+
 // Tekton's webhook lets nobody change what is over: if that was not known, it is looked at again, and is no error.
 func TestRefusedChange(t *testing.T) {
 	w, c := bare(t)
@@ -224,9 +253,10 @@ func TestRuns(t *testing.T) {
 		w.task(run.Name, "scan", output("SUCCESS"))
 	}
 	w.add(pipelineRuns, `{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"a-stranger"}}`)
+	w.made()
 	expired, lists := 2, 0
 	w.fail(func(verb string, r schema.GroupVersionResource, _ string) error {
-		if lists++; verb == "list" && lists%4 == 3 && expired > 0 {
+		if lists++; verb == "list" && lists%3 == 0 && expired > 0 {
 			expired--
 			return apierrors.NewResourceExpired("the continue token is too old")
 		}
@@ -236,6 +266,9 @@ func TestRuns(t *testing.T) {
 	if err != nil || len(runs) != 10 || runs[9].Name != "run-9" || runs[9].Annotations["own.example.com/basis"] != "build#1" || len(tasks) != 10 {
 		t.Errorf("got %d PipelineRuns, %d TaskRuns, %v", len(runs), len(tasks), err)
 	}
+	isMade(t, w, slices.Concat(
+		slices.Repeat([]string{"list pipelineruns test.example.com/scenario=scan"}, 3+3+4), // of which two expired
+		slices.Repeat([]string{"list taskruns test.example.com/scenario=scan"}, 4))...)
 	w.fail(nil)
 	if _, _, err := c.Runs(t.Context(), ""); !cmp.Equal(err, &tekton.LimitError{What: "pipelineruns", Limit: 10}) {
 		t.Errorf("got %v", err)

@@ -78,30 +78,36 @@ func (e *OptionError) Error() string { return fmt.Sprintf("tekton: %s %s", e.Opt
 // joined, all must be. Errors wrap what the server answered, so that SuggestsClientDelay of apimachinery tells when it wants
 // to be asked again.
 func Retryable(err error) bool {
-	if err == nil {
+	switch e := err.(type) {
+	case nil, *RefusedError, *TakenError, *LimitError, *OptionError:
+		return false
+	case apierrors.APIStatus:
+		return known(e) && !refuses(e)
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !Retryable(err) })
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return Retryable(inner)
+		}
+	}
+	return err != context.Canceled
+}
+
+// known reports whether the API server knows requests of this kind.
+func known(status apierrors.APIStatus) bool {
+	switch status.Status().Code {
+	case http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusUnsupportedMediaType:
 		return false
 	}
-	if list, ok := err.(interface{ Unwrap() []error }); ok {
-		return !slices.ContainsFunc(list.Unwrap(), func(err error) bool { return !Retryable(err) })
-	}
-	for _, final := range []any{new(*RefusedError), new(*TakenError), new(*LimitError), new(*OptionError)} {
-		if errors.As(err, final) {
-			return false
-		}
-	}
-	var status apierrors.APIStatus
-	if errors.As(err, &status) {
-		switch status.Status().Code {
-		case http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusUnsupportedMediaType:
-			return false
-		}
-		return !refuses(status)
-	}
-	return !errors.Is(err, context.Canceled)
+	return true
 }
 
 // deniedByPolicy is how the API server tells of a ValidatingAdmissionPolicy; what comes after it is the policy's.
 var deniedByPolicy = regexp.MustCompile(`ValidatingAdmissionPolicy '[^']*' (with binding '[^']*' )?denied request: `)
+
+// tooLarge is how the API server tells that etcd takes no object of this size, which is less than its own limit: as a fault
+// of its own.
+var tooLarge = regexp.MustCompile(`etcdserver: request is too large|trying to send message larger than max`)
 
 // refuses reports whether an answer of the API server is final. It must be certain of that: what is held to be final fails
 // a scenario, what is not is tried again.
@@ -121,7 +127,13 @@ func refuses(status apierrors.APIStatus) bool {
 		// A policy that cannot be evaluated denies everything until somebody repairs it.
 		return !strings.HasPrefix(s.Message[policy[1]:], "failed to configure ")
 	}
-	return s.Code == http.StatusBadRequest || s.Code == http.StatusRequestEntityTooLarge || s.Code == http.StatusUnprocessableEntity
+	switch s.Code {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	case http.StatusInternalServerError:
+		return tooLarge.MatchString(s.Message)
+	}
+	return false
 }
 
 // denial reports whether a webhook means what it says. It chooses the code by itself; what is wrong with itself, or with the

@@ -76,6 +76,8 @@ func TestAnswers(t *testing.T) {
 		"invalid":                     {apierrors.NewInvalid(kind, "x", field.ErrorList{field.Required(field.NewPath("spec"), "")}), true, false},
 		"cannot be decoded":           {apierrors.NewBadRequest(`PipelineRun in version "v1" cannot be handled as a PipelineRun: strict decoding error`), true, false},
 		"too large":                   {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), true, false},
+		"too large for etcd":          {apierrors.NewInternalError(errors.New("etcdserver: request is too large")), true, false},
+		"too large for etcd's client": {apierrors.NewInternalError(errors.New("rpc error: code = ResourceExhausted desc = trying to send message larger than max (2098201 vs. 2097152)")), true, false},
 		"webhook":                     {webhook(400, metav1.StatusReasonBadRequest), true, false},
 		"webhook without a reason":    {webhook(400, ""), true, false},
 		"webhook forbids":             {webhook(403, metav1.StatusReasonForbidden), true, false},
@@ -152,7 +154,11 @@ func TestRetryable(t *testing.T) {
 		{fmt.Errorf("again: %w", refused), false},
 		{errors.Join(quota, quota), true},
 		{errors.Join(quota, refused), false},
+		{errors.Join(quota, context.Canceled), false},
 		{fmt.Errorf("all: %w", errors.Join(quota, refused)), false},
+		{fmt.Errorf("all: %w and %w", quota, context.Canceled), false},
+		{&url.Error{Op: "Post", URL: "https://api", Err: context.Canceled}, false},
+		{&tekton.ConflictError{}, true},
 	} {
 		if got := tekton.Retryable(test.err); got != test.want {
 			t.Errorf("Retryable(%v) is %t", test.err, got)

@@ -337,6 +337,32 @@ func TestCreationIsTriedAgain(t *testing.T) {
 	}
 }
 
+// A stop is heeded at once, also between two attempts. Whether there is something to be stopped is asked.
+func TestStopBetweenAttempts(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		o := options()
+		o.Retry = time.Hour
+		r := w.runner(o)
+		w.fail(func(verb string, _ schema.GroupVersionResource, _ string) error {
+			if verb == "create" {
+				return quota
+			}
+			return nil
+		})
+		c := start(t, r, block)
+		time.Sleep(10 * time.Minute)
+		c.live(t)
+		w.made()
+		stopped := time.Now()
+		c.cancel()
+		c.returnsError(t, context.Canceled)
+		if passed := time.Since(stopped); passed != 0 {
+			t.Errorf("the stop took %s", passed)
+		}
+		isMade(t, w, "get pipelineruns "+blockName)
+	})
+}
+
 // The server may say when to come back.
 func TestServerSaysWhen(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
