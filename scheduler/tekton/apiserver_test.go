@@ -104,6 +104,9 @@ func (e endpoint) serve(ctx context.Context, verb, name string, do func() (*unst
 			return nil, err
 		}
 	}
+	if lost := ctx.Err(); lost != nil {
+		return nil, lost
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -311,6 +314,10 @@ func (s *apiServer) delete(r schema.GroupVersionResource, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	object := s.kept[r][name].DeepCopy()
+	if len(object.GetFinalizers()) == 0 {
+		s.keep(r, watch.Deleted, object)
+		return
+	}
 	now := metav1.NewTime(time.Now())
 	object.SetDeletionTimestamp(&now)
 	s.keep(r, watch.Modified, object)

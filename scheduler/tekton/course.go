@@ -102,8 +102,8 @@ func (c *course) find(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(ctx.Err(), err)
 	}
-	if run == nil || same(c.meta(), run.Meta) != nil {
-		return nil // there is nothing of this run
+	if run == nil {
+		return nil // there is nothing to be stopped
 	}
 	return c.takeUp(run)
 }
@@ -206,12 +206,10 @@ func (c *course) know(run *konflux.PipelineRun) {
 // stop asks for the end of the run.
 func (c *course) stop(ctx context.Context) error {
 	c.asked = true
-	seen := c.run
 	return c.insist(context.WithoutCancel(ctx), "cancel", func(ctx context.Context) error {
 		run, err := c.client.cancel(ctx, konflux.Cancellation{
 			Name: c.name, Status: c.o.CancelStatus, Annotations: map[string]string{c.prefix.stopped(): "true"},
-		}, seen)
-		seen = nil // if it fails, it is read
+		}, c.run)
 		switch {
 		case err != nil:
 			return err

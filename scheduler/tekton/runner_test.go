@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -126,20 +127,23 @@ func TestRequests(t *testing.T) {
 // A run that is live for long is read now and then.
 func TestResync(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
-		o := options()
-		o.Resync = time.Minute
-		c := start(t, w.runner(o), block)
-		c.live(t)
-		w.mu.Lock()
-		w.deaf = true
-		w.mu.Unlock()
-		w.made()
-		begun := time.Now()
-		w.end(blockName, "True", "Succeeded")
-		c.returns(t, scheduler.PhasePassed, "")
-		isMade(t, w, "get pipelineruns "+blockName)
-		if passed := time.Since(begun); passed != time.Minute {
-			t.Errorf("an end of which no news came was seen after %s", passed)
+		often := options()
+		often.Resync = time.Minute
+		for run, o := range []tekton.Options{options(), often} {
+			r, run := w.runner(o), task("block", run+1)
+			c := start(t, r, run)
+			c.live(t)
+			w.mu.Lock()
+			w.deaf = true
+			w.mu.Unlock()
+			w.made()
+			begun := time.Now()
+			w.end(r.Name(run.Ref), "True", "Succeeded")
+			c.returns(t, scheduler.PhasePassed, "")
+			isMade(t, w, "get pipelineruns "+r.Name(run.Ref))
+			if passed := time.Since(begun); passed != map[int]time.Duration{1: 5 * time.Minute, 2: time.Minute}[run.Ref.Run] {
+				t.Errorf("the end of %s, of which no news came, was seen after %s", run.Ref, passed)
+			}
 		}
 	})
 }
@@ -178,6 +182,16 @@ func TestEnds(t *testing.T) {
 		}, scheduler.PhaseCanceled, "deleted before it was over"},
 		"ends and is deleted": {func(w *world) {
 			w.end(blockName, "True", "Succeeded")
+			w.delete(pipelineRuns, blockName)
+		}, scheduler.PhasePassed, ""},
+		"ends and is deleted, at once": {func(w *world) {
+			w.mu.Lock()
+			w.deaf = true
+			w.mu.Unlock()
+			w.end(blockName, "True", "Succeeded")
+			w.mu.Lock()
+			w.deaf = false
+			w.mu.Unlock()
 			w.delete(pipelineRuns, blockName)
 		}, scheduler.PhasePassed, ""},
 		"ends and is deleted with its tasks": {func(w *world) {
@@ -229,10 +243,18 @@ func TestEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			story(t, func(t *testing.T, w *world) {
-				c := start(t, w.runner(options()), block)
+				r := w.runner(options())
+				c := start(t, r, block)
 				c.live(t)
+				begun := time.Now()
 				test.happens(w)
 				c.returns(t, test.phase, test.reason)
+				if passed := time.Since(begun); passed > 2*time.Minute {
+					t.Errorf("it was seen after %s", passed)
+				}
+				if n := r.Known(); n != 0 {
+					t.Errorf("%d are followed when nobody follows", n)
+				}
 			})
 		})
 	}
@@ -398,6 +420,14 @@ func TestCreationIsRefused(t *testing.T) {
 		start(t, r, block).returns(t, scheduler.PhaseFailed, "PipelineRun "+blockName+
 			` is refused: admission webhook "validation.webhook.pipeline.tekton.dev" denied the request: validation failed: missing field(s): spec.tasks`)
 		isMade(t, w, "create pipelineruns "+blockName)
+		long := denial(403, "")
+		long.Message += strings.Repeat("é", 1000)
+		denied := &apierrors.StatusError{ErrStatus: long}
+		w.fail(func(string, schema.GroupVersionResource, string) error { return denied })
+		if e := <-start(t, r, block).end; len(e.result.Reason) > 1000 || !strings.HasSuffix(e.result.Reason, "é...") || e.err != nil {
+			t.Errorf("got %+v", e)
+		}
+		w.made()
 		start(t, r, task("nobody", 1)).returns(t, scheduler.PhaseFailed,
 			"PipelineRun "+r.Name(task("nobody", 1).Ref)+` is refused: there is no pipeline for scenario "nobody"`)
 		isMade(t, w)
@@ -431,11 +461,11 @@ func TestNameIsTaken(t *testing.T) {
 				})
 				want := "PipelineRun " + there + " is there and is another one: " + test.problem + "; delete it, or begin anew under another name"
 				start(t, early, block).returns(t, scheduler.PhaseFailed, want)
+				synctest.Wait()
 				start(t, late, block).returns(t, scheduler.PhaseFailed, want)
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
-				startWith(ctx, cancel, late, block)
-				synctest.Wait()
+				startWith(ctx, cancel, late, block).returns(t, scheduler.PhaseFailed, want)
 				if got := w.live(); len(got) != 1 || w.get(pipelineRuns, there).GetAnnotations()["testdag.github.io/stopped"] != "" {
 					t.Errorf("what is another's was touched; there is %q", got)
 				}
@@ -498,6 +528,24 @@ func TestAnswerIsLost(t *testing.T) {
 	})
 }
 
+// A creation is not broken off by a stop, so that it is known whether there is something to be stopped.
+func TestStopWhileItIsCreated(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w.fail(func(verb string, _ schema.GroupVersionResource, _ string) error {
+			if verb == "create" {
+				cancel()
+			}
+			return nil
+		})
+		startWith(ctx, cancel, w.runner(options()), block).returnsError(t, context.Canceled)
+		isMade(t, w, "create pipelineruns "+blockName, "patch pipelineruns "+blockName)
+		if w.live() != nil {
+			t.Errorf("there is %q", w.live())
+		}
+	})
+}
+
 // A stop is one request, which says in one and the same write that a plan stopped the run.
 func TestStop(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
@@ -556,6 +604,17 @@ func TestStopMeets(t *testing.T) {
 		"an API server that does not come back": {before: func(w *world) {
 			w.fail(func(string, schema.GroupVersionResource, string) error { return unavailable })
 		}, err: unavailable},
+		"an API server that cannot list": {on: func(w *world) {
+			w.task(blockName, "scan", output("SUCCESS"))
+			w.end(blockName, "True", "Succeeded", "scan")
+			back := time.Now().Add(30 * time.Second)
+			w.fail(func(verb string, _ schema.GroupVersionResource, _ string) error {
+				if verb == "list" && time.Now().Before(back) {
+					return unavailable
+				}
+				return nil
+			})
+		}, phase: scheduler.PhasePassed},
 		"a rule that forbids it": {before: func(w *world) {
 			w.fail(func(verb string, _ schema.GroupVersionResource, _ string) error {
 				if verb == "patch" {
@@ -581,11 +640,15 @@ func TestStopMeets(t *testing.T) {
 				if test.before != nil {
 					test.before(w)
 				}
+				begun := time.Now()
 				c.cancel()
 				if test.err != nil {
 					c.returnsError(t, test.err)
 				} else {
 					c.returns(t, test.phase, test.reason)
+				}
+				if passed := time.Since(begun); passed > 90*time.Second {
+					t.Errorf("it took %s", passed)
 				}
 			})
 		})
@@ -636,7 +699,8 @@ func TestFirstLook(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		w.fail(func(string, schema.GroupVersionResource, string) error { return unavailable })
 		begun := time.Now()
-		_, err := tekton.NewRunner(t.Context(), w.client(tekton.Limits{}), options())
+		// The context does not end, and yet nothing is left behind: the bubble would not end either.
+		_, err := tekton.NewRunner(context.Background(), w.client(tekton.Limits{}), options())
 		if !errors.Is(err, unavailable) || !strings.Contains(err.Error(), "could not be listed within 1m0s") || time.Since(begun) != time.Minute {
 			t.Errorf("got %v after %s", err, time.Since(begun))
 		}
@@ -645,6 +709,32 @@ func TestFirstLook(t *testing.T) {
 		if _, err := tekton.NewRunner(ctx, w.client(tekton.Limits{}), options()); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
+	})
+}
+
+// What is there is read by pages.
+func TestFirstLookIsByPages(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		r := w.runner(options())
+		for run := range 3 {
+			start(t, r, task("pass", run+1)).returns(t, scheduler.PhasePassed, "")
+		}
+		w.mu.Lock()
+		w.requests = nil
+		w.mu.Unlock()
+		again, err := tekton.NewRunner(t.Context(), w.client(tekton.Limits{Page: 1}), options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.mu.Lock()
+		want := slices.Repeat([]string{"list pipelineruns testdag.github.io/scope=build-1"}, 3)
+		if diff := cmp.Diff(want, w.requests); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+		w.mu.Unlock()
+		w.made()
+		start(t, again, task("pass", 3)).returns(t, scheduler.PhasePassed, "")
+		isMade(t, w, "list taskruns tekton.dev/pipelineRun="+again.Name(task("pass", 3).Ref))
 	})
 }
 
