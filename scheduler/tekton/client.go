@@ -78,12 +78,12 @@ func request[T any](ctx context.Context, c *Client, do func(context.Context) (T,
 // of it, no annotation of it with another value, and is owned by the same. Otherwise it is a *[TakenError]. An error that
 // no further attempt will mend is a *[RefusedError]; [Retryable] tells of the others.
 func (c *Client) Create(ctx context.Context, run konflux.PipelineRun) error {
-	_, _, err := c.create(ctx, run)
+	_, _, err := c.create(ctx, run, run.Meta)
 	return err
 }
 
-// create returns the PipelineRun that is there after it, and whether it was there before.
-func (c *Client) create(ctx context.Context, run konflux.PipelineRun) (there *konflux.PipelineRun, before bool, err error) {
+// create returns the PipelineRun that is there after it, and whether it was there before, as told by what the run is known by.
+func (c *Client) create(ctx context.Context, run konflux.PipelineRun, by konflux.Meta) (there *konflux.PipelineRun, before bool, err error) {
 	object, err := toObject(run)
 	if err != nil {
 		return nil, false, &RefusedError{Name: run.Name, Reason: err.Error(), Err: err}
@@ -96,7 +96,7 @@ func (c *Client) create(ctx context.Context, run konflux.PipelineRun) (there *ko
 		if there, err = c.read(ctx, run.Name); err != nil {
 			return nil, true, err
 		}
-		return there, true, same(run.Meta, there.Meta)
+		return there, true, same(by, there.Meta)
 	case err != nil:
 		return nil, false, failed("create", run.Name, err)
 	}

@@ -44,7 +44,7 @@ func (c *course) begin(ctx context.Context) error {
 	}
 	var before bool
 	err = c.insist(ctx, "create", func(ctx context.Context) (err error) {
-		c.run, before, err = c.client.create(ctx, want)
+		c.run, before, err = c.client.create(ctx, want, c.meta())
 		return err
 	})
 	switch {

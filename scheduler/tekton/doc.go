@@ -3,7 +3,7 @@
 // There are two forms. A [Runner] is for a program that holds the graph itself: it creates a PipelineRun for a run and waits
 // for its end.
 //
-//	client, err := tekton.NewClient(dynamicClient, "team", tekton.Limits{})
+//	client, err := tekton.NewClient(cluster, "team", tekton.Limits{})
 //	...
 //	runner, err := tekton.NewRunner(ctx, client, tekton.Options{
 //		Scope:   "build-4711",
@@ -14,17 +14,17 @@
 //		}),
 //	})
 //	...
-//	s, err := scheduler.Run(ctx, g, runner, scheduler.Options{Grace: 10 * time.Minute})
+//	s, err := scheduler.Run(ctx, g, runner, scheduler.Options{Parallel: 100, Grace: 10 * time.Minute})
 //
 // A [Client] is for a controller, whose state is on the cluster and which may die between any two requests. It makes the
 // requests that a plan asks for, each of which may be made twice:
 //
-//	runs, tasks, err := client.Runs(ctx, "appstudio.openshift.io/snapshot="+snapshot.Name)
+//	in.PipelineRuns, in.TaskRuns, err = client.Runs(ctx, options.Keys.Resource+"/snapshot="+in.Snapshot.Name)
 //	...
-//	plan, err := konflux.Next(konflux.Objects{Snapshot: snapshot, PipelineRuns: runs, TaskRuns: tasks, Refused: refused, ...}, options, time.Now())
+//	plan, err := konflux.Next(in, options, time.Now())
 //	...
-//	refused, err = client.CarryOut(ctx, tekton.Object{
-//		Resource: snapshots, Name: snapshot.Name, ResourceVersion: snapshot.ResourceVersion,
+//	in.Refused, err = client.CarryOut(ctx, tekton.Object{
+//		Resource: snapshots, Name: in.Snapshot.Name, ResourceVersion: in.Snapshot.ResourceVersion,
 //	}, plan, options.Keys.Test+"/pipelinerun")
 //
 // # How a run of a Runner ends
@@ -35,10 +35,10 @@
 //	what happens                                       what comes of it
 //	the pipeline fails, times out, cannot be resolved  failed, with the reason of Tekton
 //	a TEST_OUTPUT is bad or cannot be read             failed
-//	a pod or TaskRun is deleted                        whatever Tekton makes of it
-//	the PipelineRun is canceled by somebody            canceled
+//	a pod or a TaskRun is deleted                      Tekton makes it anew, and the run goes on
+//	a TaskRun or the PipelineRun is canceled           canceled
 //	the PipelineRun is deleted before it is over       canceled
-//	it is deleted after it was over, and seen          as it was; failed, if its TaskRuns went with it unread
+//	it is deleted when it is over, and seen            as it was; failed, if its TaskRuns went with it unread
 //	it is invalid, or too large                        failed, with the reason of the API server
 //	an admission webhook or a policy denies it         failed, with the reason of the API server
 //	its name is taken by another PipelineRun           failed, with what tells it apart
@@ -50,7 +50,7 @@
 //	a watch breaks, or news is lost                    it begins anew; a live run is read each Options.Resync
 //	the API server is away while a run is live         it is waited for
 //	TaskRuns or the signature of Chains are late       waited for, for Options.Patience
-//	the context is canceled                            the run is canceled, waited for, and the error returned; or its
+//	the context ends                                   the run is canceled, waited for, and the error returned; or its
 //	                                                   result, if it came to its own end or somebody else canceled it
 //
 // An error means that the runner could not tell, and scheduler.Run asks again. The PipelineRun has the same name then, and
@@ -58,8 +58,9 @@
 //
 // "Over" is what Tekton calls so. When a run was canceled, its pods may need their time to end after that.
 //
-// What a controller gets from a Client is said by the errors: *[RefusedError] is final, *[TakenError] is for people,
-// *[ConflictError] says that the plan is out of date, and [Retryable] tells whether to come back.
+// What a controller gets from a Client is said by the errors: a *[RefusedError] is final, a *[TakenError] is for people, a
+// *[ConflictError] says that the plan is out of date, and [Retryable] tells whether to come back. What is held to be final
+// fails a scenario, so it must be certain: an answer that is not known to be a refusal is none.
 //
 // # What is written
 //
@@ -89,14 +90,15 @@
 // # Requests
 //
 // A run of a Runner costs two requests: its creation, and a list of its TaskRuns when it is over. One that is found costs
-// none before its end. A stop is one more, and so is each Options.Resync that it is live for. Everything else comes
-// through one watch for all runs of the scope. A plan of a controller costs one request for its object, one for each
-// PipelineRun created, and two for each canceled or released. Each takes at most Limits.Timeout. The client's own limit
-// of requests, in rest.Config, is to be set by who makes it.
+// the list alone. A stop is one more, and so is each Options.Resync that it is live for. Everything else comes through one
+// watch for all runs of the scope. A plan of a controller costs one request for its object, one for each PipelineRun
+// created, and two for each that is canceled or released. Each takes at most Limits.Timeout. What limits the rate of
+// requests is the rest.Config of whoever made the client, and it is low by default.
 //
 // # What it needs
 //
-// It speaks tekton.dev/v1, which Tekton Pipelines has since v0.44. The rights, in the namespace:
+// It speaks tekton.dev/v1. It is tested with Tekton Pipelines v1.12.0 on Kubernetes 1.37.2, by client-go v0.37.2; the
+// tests of this package alone, on an API server of their own, use client-go v0.34.1. The rights, in the namespace:
 //
 //	{apiGroups: [tekton.dev], resources: [pipelineruns], verbs: [create, get, list, watch, patch]}
 //	{apiGroups: [tekton.dev], resources: [taskruns], verbs: [list]}
@@ -106,8 +108,8 @@
 //
 // # What it leaves out
 //
-//   - It deletes nothing. PipelineRuns are pruned by others; one that is pruned before its end was taken in, by a Runner
-//     that was not running then, is created anew when it is asked for. Those who prune after hours are far from it.
+//   - It deletes nothing. PipelineRuns are pruned by others. One that is pruned while no Runner runs, and whose end nobody
+//     has saved, is created anew when it is asked for; those who prune after hours are far from it.
 //   - It quotes no logs: a Result has no Output.
 //   - Children of a PipelineRun that are no TaskRuns have no results here.
 package tekton

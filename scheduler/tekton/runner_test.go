@@ -133,9 +133,7 @@ func TestResync(t *testing.T) {
 			r, run := w.runner(o), task("block", run+1)
 			c := start(t, r, run)
 			c.live(t)
-			w.mu.Lock()
-			w.deaf = true
-			w.mu.Unlock()
+			w.hear(false)
 			w.made()
 			begun := time.Now()
 			w.end(r.Name(run.Ref), "True", "Succeeded")
@@ -185,13 +183,9 @@ func TestEnds(t *testing.T) {
 			w.delete(pipelineRuns, blockName)
 		}, scheduler.PhasePassed, ""},
 		"ends and is deleted, at once": {func(w *world) {
-			w.mu.Lock()
-			w.deaf = true
-			w.mu.Unlock()
+			w.hear(false)
 			w.end(blockName, "True", "Succeeded")
-			w.mu.Lock()
-			w.deaf = false
-			w.mu.Unlock()
+			w.hear(true)
 			w.delete(pipelineRuns, blockName)
 		}, scheduler.PhasePassed, ""},
 		"ends and is deleted with its tasks": {func(w *world) {
@@ -474,6 +468,38 @@ func TestNameIsTaken(t *testing.T) {
 	}
 }
 
+// hear lets watches bring news, or not.
+func (w *world) hear(news bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaf = !news
+}
+
+// What a program gives a run beside what tells which run it is may be another the next time.
+func TestOwnLabelsChange(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		runner := func(queue string) *tekton.Runner {
+			o := options()
+			o.PipelineRun = func(scheduler.Task) (run konflux.PipelineRun, err error) {
+				run.Labels = map[string]string{"kueue.x-k8s.io/queue-name": queue}
+				return run, nil
+			}
+			return w.runner(o)
+		}
+		one, other := runner("tests"), runner("others")
+		w.hear(false) // so that both create it
+		first := start(t, one, block)
+		first.live(t)
+		second := start(t, other, block)
+		second.live(t)
+		isMade(t, w, "create pipelineruns "+blockName, "create pipelineruns "+blockName, "get pipelineruns "+blockName)
+		w.hear(true)
+		w.end(blockName, "True", "Succeeded")
+		first.returns(t, scheduler.PhasePassed, "")
+		second.returns(t, scheduler.PhasePassed, "")
+	})
+}
+
 // A creation of which no answer came is found when it is tried again, and is not made twice.
 func TestAnswerIsLost(t *testing.T) {
 	lost := func(w *world) {
@@ -587,9 +613,7 @@ func TestStopMeets(t *testing.T) {
 		},
 		"a person who deletes it": {on: func(w *world) { w.delete(pipelineRuns, blockName) }, err: context.Canceled},
 		"a person who deleted it, of which no news came": {before: func(w *world) {
-			w.mu.Lock()
-			w.deaf = true
-			w.mu.Unlock()
+			w.hear(false)
 			w.delete(pipelineRuns, blockName)
 		}, err: context.Canceled},
 		"an API server that is away": {before: func(w *world) {
