@@ -59,7 +59,12 @@ func TestKilled(t *testing.T) {
 	plays(t, ctx, s, namespaces, func(w *witness) {
 		for n := range *killsFlag {
 			c := start(t, s, "a", args...)
-			lived := moment(ctx, r, 2*time.Second)
+			if n%2 == 0 { // the others while it begins
+				if err := c.Ready(ctx); err != nil {
+					t.Error(err)
+				}
+			}
+			lived := moment(ctx, r, 1500*time.Millisecond)
 			if err := c.Kill(); err != nil {
 				t.Error(err)
 			}
@@ -67,7 +72,7 @@ func TestKilled(t *testing.T) {
 			for _, namespace := range namespaces {
 				runs += len(w.of(namespace))
 			}
-			t.Logf("kill %d: after %s, with %d PipelineRuns there", n+1, lived.Round(time.Millisecond), runs)
+			t.Logf("kill %d: %s later, with %d PipelineRuns there", n+1, lived.Round(time.Millisecond), runs)
 		}
 		start(t, s, "a", args...)
 	})
@@ -138,30 +143,40 @@ func TestLeader(t *testing.T) {
 	}
 	args := []string{"-leader-election-namespace=" + namespaces[0], "-namespaces=" + namespaces[0]}
 	first := start(t, s, "a", args...)
-	if err := first.Ready(ctx); err != nil {
+	eventually(t, "the first leads", func() bool { return leads(ctx, first) })
+	second := start(t, s, "b", args...)
+	if err := second.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
-	second := start(t, s, "b", args...)
 	plays(t, ctx, s, namespaces, func(*witness) {
-		time.Sleep(3 * time.Second)
-		if m := figures(t, ctx, second); m["testdag_decision_seconds_count"] != 0 {
+		moment(ctx, random(t), 4*time.Second)
+		if leads(ctx, second) {
 			t.Error("both lead")
-		}
-		if m := figures(t, ctx, first); m["testdag_decision_seconds_count"] == 0 {
-			t.Error("nobody leads")
 		}
 		if err := first.Stop(); err != nil {
 			t.Errorf("asked to end, it ended with %v", err)
 		}
+		begin := time.Now()
+		eventually(t, "the second leads", func() bool { return leads(ctx, second) })
+		t.Logf("the lease of one that has ended is taken over after %s", time.Since(begin).Round(100*time.Millisecond))
 		third := start(t, s, "c", args...)
-		time.Sleep(3 * time.Second)
+		if err := third.Ready(ctx); err != nil {
+			t.Error(err)
+		}
+		if leads(ctx, third) {
+			t.Error("both lead")
+		}
 		if err := second.Kill(); err != nil {
 			t.Error(err)
 		}
-		begin := time.Now()
-		for figures(t, ctx, third)["testdag_decision_seconds_count"] == 0 && ctx.Err() == nil {
-			time.Sleep(time.Second)
-		}
-		t.Logf("the lease of one that was killed is taken over after %s", time.Since(begin).Round(time.Second))
+		begin = time.Now()
+		eventually(t, "the third leads", func() bool { return leads(ctx, third) })
+		t.Logf("the lease of one that was killed is taken over after %s", time.Since(begin).Round(100*time.Millisecond))
 	})
+}
+
+// leads reports whether a controller says that it leads.
+func leads(ctx context.Context, c *Controller) bool {
+	m, err := c.Metrics(ctx)
+	return err == nil && m["leader_election_master_status"] == 1
 }

@@ -114,7 +114,7 @@ func konfluxGraph(t *testing.T, s *Stage, namespace string) *Graph {
 		set(t, o, map[string]any{"resolver": "cluster", "params": []any{
 			param("kind", "pipeline"), param("name", o.GetName()), param("namespace", namespace),
 		}}, "spec", "resolverRef")
-		set(t, o, "shop", "spec", "componentGroup")
+		set(t, o, "shop", "spec", "application") // newer ones may have componentGroup in its place
 		create(t, s, scenarios, namespace, o)
 	}
 	for _, o := range parse(t, data["group.yaml"]) {
@@ -122,6 +122,7 @@ func konfluxGraph(t *testing.T, s *Stage, namespace string) *Graph {
 		create(t, s, groups, namespace, o)
 	}
 	snapshot := &unstructured.Unstructured{Object: map[string]any{"kind": "Snapshot", "metadata": map[string]any{"name": g.Name}}}
+	set(t, snapshot, "shop", "spec", "application")
 	set(t, snapshot, "shop", "spec", "componentGroup")
 	create(t, s, snapshots, namespace, snapshot)
 	return g

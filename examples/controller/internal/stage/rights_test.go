@@ -113,6 +113,7 @@ func rights(t *testing.T, s *Stage, folder string, play func(t *testing.T) *Grap
 		t.Fatal(err)
 	}
 	p := proxyFor(t, s, account)
+	t.Setenv("KUBE_FEATURE_WatchListClient", "false") // list, and then watch, as with an API server that cannot do both in one
 	c := start(t, s, "a", "-kubeconfig="+p.kubeconfig, "-namespaces=testdag", "-leader-election-namespace=testdag")
 	if err := c.Ready(ctx); err != nil {
 		t.Fatal(err)
