@@ -4,17 +4,19 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"k8s.io/client-go/dynamic"
@@ -119,7 +121,7 @@ func (c *Cluster) writeKubeconfig(name, token string) error {
 
 // newKey returns a new private key, and both halves of it in PEM.
 func newKey() (key *ecdsa.PrivateKey, private, public []byte, err error) {
-	if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+	if key, err = ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader); err != nil {
 		return nil, nil, nil, err
 	}
 	if private, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
@@ -147,7 +149,7 @@ func newCertificate(key *ecdsa.PrivateKey) ([]byte, error) {
 		DNSNames:              []string{"localhost", "kubernetes.default.svc"},
 		IPAddresses:           []net.IP{net.ParseIP(loopback)},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	der, err := x509.CreateCertificate(cryptorand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return nil, err
 	}
@@ -201,18 +203,22 @@ func servesWith(client *http.Client, url string) func(context.Context) error {
 	}
 }
 
-// freePorts returns addresses at which nobody listens.
+// freePorts returns addresses at which nobody listens. They are below those that the kernel gives to clients, one of which
+// could otherwise take the port of a component that is dead for a while; and Chains reads no number above 32767.
 func freePorts(n int) ([]string, error) {
-	addresses := make([]string, n)
-	for i := range addresses {
-		l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+	const first, end, tries = 10000, 32768, 1000
+	var addresses []string
+	for range tries {
+		l, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(first+rand.IntN(end-first))))
 		if err != nil {
-			return nil, err
+			continue // somebody does
 		}
 		defer l.Close() // when all are found, so that they differ
-		addresses[i] = l.Addr().String()
+		if addresses = append(addresses, l.Addr().String()); len(addresses) == n {
+			return addresses, nil
+		}
 	}
-	return addresses, nil
+	return nil, fmt.Errorf("cluster: no %d free ports after %d tries", n, tries)
 }
 
 // portOf returns the port of an address that freePorts has returned.
