@@ -128,7 +128,7 @@ func (r *reconciler) doubt(o client.Object, err error) error {
 	if errors.As(err, &status) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	r.tell(o, []news{{true, "Problem", err.Error()}})
+	r.tell(o, []news{problem(err)})
 	return reconcile.TerminalError(err)
 }
 
@@ -191,7 +191,7 @@ func (r *reconciler) remember(name types.NamespacedName, refused map[string]stri
 // complain tells of an error that will not go away by itself, and returns it: it is tried again all the same.
 func (r *reconciler) complain(o client.Object, err error) error {
 	if err != nil && !tekton.Retryable(err) {
-		r.tell(o, []news{{true, "Problem", err.Error()}})
+		r.tell(o, []news{problem(err)})
 	}
 	return err
 }
@@ -232,7 +232,7 @@ func (r *reconciler) conclude(ctx context.Context, o client.Object, plan *konflu
 	if err := r.cluster.Patch(ctx, o, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return r.unlessChanged(err)
 	}
-	r.tell(o, []news{{plan.Outcome != scheduler.OutcomePassed, "Finished", "outcome: " + plan.Outcome.String()}})
+	r.tell(o, []news{{plan.Outcome != scheduler.OutcomePassed, "Finished", "Finish", "outcome: " + plan.Outcome.String()}})
 	return nil
 }
 
@@ -258,7 +258,7 @@ func (r *reconciler) tell(o client.Object, all []news) {
 		if len(note) > maxNote {
 			note = strings.ToValidUTF8(note[:maxNote-3], "") + "..."
 		}
-		r.events.Eventf(o, nil, kind, n.Reason, "Decide", "%s", note)
+		r.events.Eventf(o, nil, kind, n.Reason, n.Action, "%s", note)
 		r.log.Debug("told", zap.String("namespace", o.GetNamespace()), zap.String("name", o.GetName()), zap.String("reason", n.Reason), zap.String("note", note))
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -8,10 +9,12 @@ import (
 	"github.com/testdag/testdag/scheduler/konflux"
 )
 
-// A news is what is told of an object as an event of Kubernetes.
+// A news is what is told of an object as an event of Kubernetes. Those of one reason and one action are counted together,
+// and only the first note is told.
 type news struct {
 	Warning bool
 	Reason  string // Started, Passed, Failed, Canceled, Finished or Problem
+	Action  string // what of, as in "Start scan"
 	Note    string
 }
 
@@ -26,26 +29,28 @@ func whatChanges(annotation string, p *konflux.Plan) (all []news) {
 	for _, c := range p.Scenarios {
 		all = append(all, change(before[c.Status.Scenario], c)...)
 	}
-	for _, problem := range p.Problems {
-		all = append(all, news{true, "Problem", problem.Error()})
+	if err := errors.Join(p.Problems...); err != nil {
+		all = append(all, problem(err))
 	}
 	return all
 }
+
+func problem(err error) news { return news{true, "Problem", "Decide", err.Error()} }
 
 // change tells what is new about a scenario.
 func change(old konflux.ScenarioStatus, c konflux.Conclusion) (all []news) {
 	now := c.Status
 	if now.RunName != "" && now.RunName != old.RunName {
-		all = append(all, news{false, "Started", fmt.Sprintf("%s is started as %s", now.Scenario, now.RunName)})
+		all = append(all, news{false, "Started", "Start " + now.Scenario, fmt.Sprintf("%s is started as %s", now.Scenario, now.RunName)})
 	}
 	if !now.Status.Final() || now.Status == old.Status && now.RunName == old.RunName {
 		return all
 	}
 	switch c.Verdict {
 	case scheduler.VerdictPassed:
-		return append(all, news{false, "Passed", c.Explanation})
+		return append(all, news{false, "Passed", "Judge " + now.Scenario, c.Explanation})
 	case scheduler.VerdictCanceled:
-		return append(all, news{true, "Canceled", c.Explanation})
+		return append(all, news{true, "Canceled", "Cancel " + now.Scenario, c.Explanation})
 	}
-	return append(all, news{true, "Failed", strings.TrimSuffix(c.Explanation, ".") + ": " + now.Details})
+	return append(all, news{true, "Failed", "Judge " + now.Scenario, strings.TrimSuffix(c.Explanation, ".") + ": " + now.Details})
 }

@@ -326,10 +326,10 @@ func TestWhatChanges(t *testing.T) {
 		Problems: []error{&konflux.UnknownScenarioError{Name: "x", Within: "the label"}},
 	}
 	want := []news{
-		{true, "Failed", "live#1 failed: failed: test says FAILURE"},
-		{true, "Canceled", "victim is canceled because live#1 failed."},
-		{false, "Started", "new is started as new-1"},
-		{true, "Problem", `konflux: the label names "x", and there is no IntegrationTestScenario of this name`},
+		{true, "Failed", "Judge live", "live#1 failed: failed: test says FAILURE"},
+		{true, "Canceled", "Cancel victim", "victim is canceled because live#1 failed."},
+		{false, "Started", "Start new", "new is started as new-1"},
+		{true, "Problem", "Decide", `konflux: the label names "x", and there is no IntegrationTestScenario of this name`},
 	}
 	if diff := cmp.Diff(want, whatChanges(before, p)); diff != "" {
 		t.Error(diff)
