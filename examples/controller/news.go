@@ -52,5 +52,5 @@ func change(old konflux.ScenarioStatus, c konflux.Conclusion) (all []news) {
 	case scheduler.VerdictCanceled:
 		return append(all, news{true, "Canceled", "Cancel " + now.Scenario, c.Explanation})
 	}
-	return append(all, news{true, "Failed", "Judge " + now.Scenario, strings.TrimSuffix(c.Explanation, ".") + ": " + now.Details})
+	return append(all, news{true, "Failed", "Judge " + now.Scenario, c.Explanation + " (" + strings.TrimPrefix(now.Details, "failed: ") + ")"})
 }

@@ -326,7 +326,7 @@ func TestWhatChanges(t *testing.T) {
 		Problems: []error{&konflux.UnknownScenarioError{Name: "x", Within: "the label"}},
 	}
 	want := []news{
-		{true, "Failed", "Judge live", "live#1 failed: failed: test says FAILURE"},
+		{true, "Failed", "Judge live", "live#1 failed. (test says FAILURE)"},
 		{true, "Canceled", "Cancel victim", "victim is canceled because live#1 failed."},
 		{false, "Started", "Start new", "new is started as new-1"},
 		{true, "Problem", "Decide", `konflux: the label names "x", and there is no IntegrationTestScenario of this name`},

@@ -13,6 +13,7 @@ import (
 
 // An Event is what the controller told of a graph.
 type Event struct {
+	Time   time.Time
 	Reason string
 	Note   string
 }
@@ -52,7 +53,7 @@ func sorted(ctx context.Context, name string, arrived <-chan *eventsv1.Event, ev
 			slices.SortFunc(held, func(a, b *eventsv1.Event) int { return a.EventTime.Compare(b.EventTime.Time) })
 			for _, e := range held {
 				select {
-				case events <- Event{e.Reason, e.Note}:
+				case events <- Event{e.EventTime.Time, e.Reason, e.Note}:
 				case <-ctx.Done():
 				}
 			}

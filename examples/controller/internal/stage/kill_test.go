@@ -41,11 +41,12 @@ func moment(ctx context.Context, r *rand.Rand, longest time.Duration) time.Durat
 func TestUndisturbed(t *testing.T) {
 	s, ctx := open(t), within(t, 3*time.Minute)
 	namespaces := names(t, 1)
-	begin := time.Now()
-	c := start(t, s, "a", "-leader-election=false", "-namespaces="+namespaces[0])
+	begin, p := time.Now(), proxyFor(t, s, "")
+	c := start(t, s, "a", "-kubeconfig="+p.kubeconfig, "-leader-election=false", "-namespaces="+namespaces[0])
 	plays(t, ctx, s, namespaces, func(*witness) {})
 	t.Logf("the play took %s", time.Since(begin).Round(time.Millisecond))
 	figures(t, ctx, c)
+	t.Log(p.requests)
 	if err := c.Stop(); err != nil {
 		t.Errorf("asked to end, it ended with %v", err)
 	}

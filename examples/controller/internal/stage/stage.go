@@ -109,11 +109,16 @@ type Graph struct {
 
 // Graph makes the graph of config/example in a namespace, where dast-tests fails and everything else passes.
 func (s *Stage) Graph(ctx context.Context, namespace string) (*Graph, error) {
+	return s.graphIn(ctx, namespace, func(*Graph) error { return nil })
+}
+
+// graphIn makes the graph when its pipelines are prepared.
+func (s *Stage) graphIn(ctx context.Context, namespace string, prepare func(*Graph) error) (*Graph, error) {
 	if err := s.Namespace(ctx, namespace); err != nil {
 		return nil, err
 	}
 	g := &Graph{s, namespace, "operator", ConfigMaps, konflux.Keys{Test: "testdag.dev", Own: "own.testdag.dev"}}
-	if err := g.pipelines(ctx); err != nil {
+	if err := errors.Join(g.pipelines(ctx), prepare(g)); err != nil {
 		return nil, err
 	}
 	objects, err := Manifests("example/graph.yaml")
