@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"time"
 
+	"go.uber.org/zap"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 )
@@ -175,7 +176,12 @@ func (c *Cluster) startProcess(ctx context.Context, component Component, env []s
 	c.processes = append(c.processes, p)
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("two minutes are over"))
 	defer cancel()
-	return p.start(ctx, c.thread)
+	begin := time.Now()
+	if err := p.start(ctx, c.thread); err != nil {
+		return err
+	}
+	c.log.Info("component is ready", zap.String("component", string(component)), zap.Duration("took", time.Since(begin)))
+	return nil
 }
 
 // serves returns a probe that is content when url answers.
