@@ -158,7 +158,7 @@ func (r *reconciler) carryOut(ctx context.Context, o client.Object, plan *konflu
 	}
 	r.furnish(o, plan.Create)
 	version := tekton.Object{Resource: r.kind.resource(), Name: name.Name, ResourceVersion: o.GetResourceVersion()}
-	refused, err := carrier.CarryOut(ctx, version, plan, plan.Finalizers...)
+	refused, err := carrier.CarryOut(ctx, version, plan)
 	if conflict := new(tekton.ConflictError); errors.As(err, &conflict) {
 		r.metrics.conflicts.Inc()
 		return reconcile.Result{RequeueAfter: time.Second}, nil // the change that was missed comes before

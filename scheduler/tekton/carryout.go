@@ -11,14 +11,13 @@ import (
 )
 
 // CarryOut carries out a plan in its order: it writes the Update into the object that the plan was made for, creates and
-// cancels PipelineRuns, and releases those whose end is kept from the finalizers, which are Keys.Test + "/pipelinerun" of
-// the Keys in konflux.Options, and of each of Older.
+// cancels PipelineRuns, and releases those whose end is kept.
 //
 // If the object is not the version any more that was read, that is a *[ConflictError], and nothing was done; nothing was
 // done either if the Update failed otherwise, which is an error by itself. After it, what fails does not keep the rest from
 // being done, and all errors are joined by [errors.Join]. Runs that are refused for good are no errors: they are returned by
 // name, with the reason, to be told to the next call of konflux.Next in Objects.Refused.
-func (c *Client) CarryOut(ctx context.Context, object Object, plan *konflux.Plan, finalizers ...string) (refused map[string]string, err error) {
+func (c *Client) CarryOut(ctx context.Context, object Object, plan *konflux.Plan) (refused map[string]string, err error) {
 	if !plan.Update.IsZero() || len(plan.Create)+len(plan.Cancel) > 0 {
 		if err := c.update(ctx, object, plan.Update); err != nil {
 			return nil, err
@@ -40,7 +39,7 @@ func (c *Client) CarryOut(ctx context.Context, object Object, plan *konflux.Plan
 		faults = append(faults, c.Cancel(ctx, cancel))
 	}
 	for _, name := range plan.Release {
-		faults = append(faults, c.Release(ctx, name, finalizers...))
+		faults = append(faults, c.Release(ctx, name, plan.Finalizers...))
 	}
 	return refused, errors.Join(faults...)
 }

@@ -289,8 +289,6 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-const finalizer = "test.appstudio.openshift.io/pipelinerun"
-
 // snapshotWorld has a Snapshot.
 func snapshotWorld(t *testing.T) (*world, *tekton.Client, tekton.Object) {
 	w, c := bare(t)
@@ -324,9 +322,9 @@ func TestCarryOut(t *testing.T) {
 	plan := &konflux.Plan{
 		Update: konflux.Update{Annotations: map[string]string{"state": "v1"}, RemoveAnnotations: []string{"old"}, RemoveLabels: []string{"test.appstudio.openshift.io/run"}},
 		Create: []konflux.PipelineRun{someRun("invalid"), someRun("too-many"), someRun("new")},
-		Cancel: []konflux.Cancellation{{Name: "live"}, {Name: "live-too"}}, Release: []string{"over", "over-too"},
+		Cancel: []konflux.Cancellation{{Name: "live"}, {Name: "live-too"}}, Release: []string{"over", "over-too"}, Finalizers: []string{"test.example.com/pipelinerun"},
 	}
-	refused, err := c.CarryOut(t.Context(), object, plan, "test.example.com/pipelinerun")
+	refused, err := c.CarryOut(t.Context(), object, plan)
 	if diff := cmp.Diff(map[string]string{"invalid": webhook(400, "").Error()}, refused); diff != "" {
 		t.Errorf("refused (-want +got):\n%s", diff)
 	}
@@ -349,7 +347,7 @@ func TestCarryOutNothing(t *testing.T) {
 	t.Run("changed", func(t *testing.T) {
 		w, c, object := snapshotWorld(t)
 		w.change(snapshots, "app-1", `{"metadata":{"annotations":{"other":"1"}}}`)
-		_, err := c.CarryOut(t.Context(), object, plan, finalizer)
+		_, err := c.CarryOut(t.Context(), object, plan)
 		var conflict *tekton.ConflictError
 		if !errors.As(err, &conflict) || conflict.Object != object || !apierrors.IsConflict(err) || !tekton.Retryable(err) {
 			t.Errorf("got %v", err)
@@ -359,7 +357,7 @@ func TestCarryOutNothing(t *testing.T) {
 	t.Run("gone", func(t *testing.T) {
 		w, c, object := snapshotWorld(t)
 		w.delete(snapshots, "app-1")
-		if _, err := c.CarryOut(t.Context(), object, plan, finalizer); !apierrors.IsNotFound(err) {
+		if _, err := c.CarryOut(t.Context(), object, plan); !apierrors.IsNotFound(err) {
 			t.Errorf("got %v", err)
 		}
 		isMade(t, w, "patch snapshots app-1")
@@ -367,21 +365,21 @@ func TestCarryOutNothing(t *testing.T) {
 	t.Run("without a version", func(t *testing.T) {
 		w, c, object := snapshotWorld(t)
 		object.ResourceVersion = ""
-		if _, err := c.CarryOut(t.Context(), object, plan, finalizer); !cmp.Equal(err, error(&tekton.OptionError{Option: "Object.ResourceVersion", Problem: "is empty; give the one that was read"})) {
+		if _, err := c.CarryOut(t.Context(), object, plan); !cmp.Equal(err, error(&tekton.OptionError{Option: "Object.ResourceVersion", Problem: "is empty; give the one that was read"})) {
 			t.Errorf("got %v", err)
 		}
 		isMade(t, w)
 	})
 	t.Run("nothing to do", func(t *testing.T) {
 		w, c, object := snapshotWorld(t)
-		if refused, err := c.CarryOut(t.Context(), object, &konflux.Plan{}, finalizer); err != nil || refused != nil {
+		if refused, err := c.CarryOut(t.Context(), object, &konflux.Plan{}); err != nil || refused != nil {
 			t.Errorf("got %v, %v", refused, err)
 		}
 		isMade(t, w)
 	})
 	t.Run("only to release", func(t *testing.T) {
 		w, c, object := snapshotWorld(t)
-		if _, err := c.CarryOut(t.Context(), object, &konflux.Plan{Release: []string{"c"}}, finalizer); err != nil {
+		if _, err := c.CarryOut(t.Context(), object, &konflux.Plan{Release: []string{"c"}}); err != nil {
 			t.Error(err)
 		}
 		isMade(t, w, "get pipelineruns c")
@@ -466,7 +464,7 @@ func reconcile(t *testing.T, w *world) *konflux.Plan {
 		if plan.Done() {
 			return plan
 		}
-		in.Refused, _ = c.CarryOut(t.Context(), tekton.Object{Resource: snapshots, Name: "app-1", ResourceVersion: object.GetResourceVersion()}, plan, finalizer)
+		in.Refused, _ = c.CarryOut(t.Context(), tekton.Object{Resource: snapshots, Name: "app-1", ResourceVersion: object.GetResourceVersion()}, plan)
 	}
 	t.Fatalf("it does not come to an end; there is %q; the last requests were %q", w.live(), w.requests[max(0, len(w.requests)-12):])
 	return nil

@@ -25,7 +25,7 @@
 //	...
 //	in.Refused, err = client.CarryOut(ctx, tekton.Object{
 //		Resource: snapshots, Name: in.Snapshot.Name, ResourceVersion: in.Snapshot.ResourceVersion,
-//	}, plan, options.Keys.Test+"/pipelinerun")
+//	}, plan)
 //
 // # How a run of a Runner ends
 //

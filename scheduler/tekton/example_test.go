@@ -65,7 +65,7 @@ func ExampleClient_CarryOut() {
 		}
 		return client.CarryOut(ctx, tekton.Object{
 			Resource: snapshots, Name: in.Snapshot.Name, ResourceVersion: in.Snapshot.ResourceVersion,
-		}, plan, options.Keys.Test+"/pipelinerun")
+		}, plan)
 	}
 	_ = reconcile
 }
