@@ -342,13 +342,6 @@ func (s *apiServer) breakWatches() {
 	}
 }
 
-// expire forgets what happened: who was not watching has missed it.
-func (s *apiServer) expire() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.events = nil
-}
-
 // fail lets requests fail, as long as the function returns errors.
 func (s *apiServer) fail(before func(verb string, r schema.GroupVersionResource, name string) error) {
 	s.mu.Lock()

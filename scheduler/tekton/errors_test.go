@@ -139,6 +139,22 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// What is there and cannot be read is not known to be the run.
+func TestThereAndNotRead(t *testing.T) {
+	w, c := bare(t)
+	for i, fault := range []error{nil, apierrors.NewServiceUnavailable("etcd has no leader"), apierrors.NewNotFound(pipelineRuns.GroupResource(), "a")} {
+		w.fail(func(verb string, _ schema.GroupVersionResource, _ string) error {
+			if verb == "get" {
+				return fault
+			}
+			return nil
+		})
+		if err := c.Create(t.Context(), someRun("a")); !errors.Is(err, fault) || tekton.Retryable(err) != (i > 0) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestRetryable(t *testing.T) {
 	quota, refused := forbidden("exceeded quota: runs"), &tekton.RefusedError{Name: "x", Reason: "no", Err: forbidden("no")}
 	for _, test := range []struct {

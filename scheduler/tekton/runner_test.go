@@ -213,7 +213,14 @@ func TestEnds(t *testing.T) {
 		"cannot be read for a while": {func(w *world) {
 			w.change(pipelineRuns, blockName, `{"status":{"conditions":"odd"}}`)
 			synctest.Wait()
-			w.expire()
+			away := true
+			w.fail(func(verb string, _ schema.GroupVersionResource, _ string) error {
+				if verb == "watch" && away {
+					away = false
+					return apierrors.NewResourceExpired("too old") // so that it is listed
+				}
+				return nil
+			})
 			w.breakWatches()
 			time.Sleep(time.Minute)
 			w.end(blockName, "True", "Succeeded")
