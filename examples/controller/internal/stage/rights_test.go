@@ -1,7 +1,9 @@
 package stage
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"path"
 	"slices"
@@ -116,6 +118,7 @@ func rights(t *testing.T, s *Stage, folder string, play func(t *testing.T) *Grap
 		t.Fatal(err)
 	}
 	g := play(t)
+	t.Cleanup(func() { g.remove(t) })
 	give := g.take(t, "clamav-scan")
 	p := proxyFor(t, s, account)
 	t.Setenv("KUBE_FEATURE_WatchListClient", "false") // list, and then watch, as with an API server that cannot do both in one
@@ -140,6 +143,18 @@ func rights(t *testing.T, s *Stage, folder string, play func(t *testing.T) *Grap
 	}
 	if refused := p.list(p.refused); len(refused) > 0 {
 		t.Errorf("refused: %v", refused)
+	}
+}
+
+// remove removes a graph that is over, and its runs.
+func (g *Graph) remove(t *testing.T) {
+	ctx := context.Background()
+	runs := g.stage.Client.Resource(PipelineRuns).Namespace(g.Namespace)
+	if err := errors.Join(
+		g.stage.Client.Resource(g.resource).Namespace(g.Namespace).Delete(ctx, g.Name, metav1.DeleteOptions{}),
+		runs.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}),
+	); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,8 +115,9 @@ func start(t *testing.T, s *Stage, name string, args ...string) *Controller {
 
 // A witness remembers every PipelineRun that was ever there, whoever deletes it.
 type witness struct {
-	mu  sync.Mutex
-	ids map[string]map[string]bool // UIDs, by namespace and name
+	mu    sync.Mutex
+	ids   map[string]map[string]bool // UIDs, by namespace and name
+	first time.Time                  // when one was seen first
 }
 
 func watch(t *testing.T, s *Stage) *witness {
@@ -147,6 +149,9 @@ func (w *witness) see(o any) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.ids) == 0 {
+		w.first = time.Now()
+	}
 	name := run.GetNamespace() + "/" + run.GetName()
 	if w.ids[name] == nil {
 		w.ids[name] = map[string]bool{}
@@ -233,8 +238,8 @@ var theEnd = end{
 	},
 }
 
-// plays plays the graph in so many namespaces at once, and in others after them as long as more is asked for, while
-// something disturbs. Every graph must end as if nothing had happened, with no run lost and none created twice.
+// plays plays the graph in several namespaces at once, while something disturbs. Every graph must end as if nothing had
+// happened, with no run lost and none created twice.
 func plays(t *testing.T, ctx context.Context, s *Stage, namespaces []string, disturb func(*witness)) {
 	t.Helper()
 	w := watch(t, s)
@@ -284,11 +289,13 @@ func once(t *testing.T, w *witness, namespace string) {
 	}
 }
 
-// names returns so many names of namespaces for a test.
+var namespacesMade atomic.Int64
+
+// names returns so many names of namespaces for a test, which no test before had.
 func names(t *testing.T, n int) (all []string) {
 	base := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(t.Name(), "Test"), "/", "-"))
-	for i := range n {
-		all = append(all, fmt.Sprintf("%s-%d", base, i+1))
+	for range n {
+		all = append(all, fmt.Sprintf("%s-%d", base, namespacesMade.Add(1)))
 	}
 	return all
 }

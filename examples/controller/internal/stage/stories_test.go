@@ -3,6 +3,8 @@ package stage
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,17 +27,14 @@ func TestStories(t *testing.T) {
 	stories := map[string]func(t *testing.T, ctx context.Context, g *Graph){
 		"refused": refused, "canceled": canceled, "deleted": deleted, "gone": gone, "superseded": superseded, "mistake": mistake,
 	}
-	var namespaces []string
-	for name := range stories {
-		namespaces = append(namespaces, "story-"+name)
-	}
+	namespaces := names(t, len(stories))
 	start(t, s, "a", "-leader-election=false", "-namespaces="+strings.Join(namespaces, ","))
 	t.Run("of", func(t *testing.T) {
-		for name, story := range stories {
+		for i, name := range slices.Sorted(maps.Keys(stories)) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				ctx := within(t, 3*time.Minute)
-				story(t, ctx, graphFor(t, ctx, s, "story-"+name, name))
+				stories[name](t, ctx, graphFor(t, ctx, s, namespaces[i], name))
 			})
 		}
 	})
