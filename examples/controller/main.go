@@ -19,11 +19,11 @@
 //	  scenarios.yaml: |
 //	    kind: IntegrationTestScenario
 //	    metadata: {name: build}
-//	    spec: {resolverRef: {resolver: cluster, params: [{name: kind, value: pipeline}, {name: name, value: build}, {name: namespace, value: shop}]}}
+//	    spec: {resolverRef: {name: build}} # a Pipeline of the same namespace; or with a resolver
 //	    ---
 //	    kind: IntegrationTestScenario
 //	    metadata: {name: scan}
-//	    spec: {resolverRef: {resolver: cluster, params: [{name: kind, value: pipeline}, {name: name, value: scan}, {name: namespace, value: shop}]}}
+//	    spec: {resolverRef: {name: scan}}
 //	  group.yaml: |
 //	    kind: ComponentGroup
 //	    spec: {testGraph: {scan: [{name: build, onFail: skip}]}}
@@ -37,8 +37,9 @@
 // # How it works
 //
 // Everything that is known stands in the annotations of the object: testdag.dev/status tells people and programs of each
-// scenario, own.testdag.dev/state is what the next decision stands on, own.testdag.dev/outcome says that all is over, and
-// how. Snapshots have the annotations that Konflux gives them, and its conditions. Events tell what happens as it happens.
+// scenario, own.testdag.dev/state is what the next decision stands on, and own.testdag.dev/outcome says that all is over,
+// and how; after that the object is left alone until the label asks for a rerun. Snapshots have the annotations that
+// Konflux gives them, and its conditions. Events tell what happens as it happens.
 //
 // What is to be started is written down before it is done, with the resourceVersion that was read, and PipelineRuns are
 // named after the run that they are. So the controller may be killed between any two requests, and several may be at work
@@ -48,7 +49,14 @@
 //
 // # Flags and environment
 //
-// Every flag may be given as an environment variable instead: -leader-election is TESTDAG_LEADER_ELECTION. The flag comes
+//	-kubeconfig, -namespaces, -kind          which cluster, where in it, and which objects
+//	-service-account, -timeout               of the PipelineRuns
+//	-profile, -skipped, -signed, -patience   what the rules are, where they leave it open
+//	-key-test, -key-own, ...                 prefixes of labels and annotations
+//	-leader-election, -workers, -qps         how many do how much at once
+//	-metrics-address, -health-address        /metrics; /healthz and /readyz
+//
+// -h tells of each. Every flag may be given as an environment variable instead: -leader-election is TESTDAG_LEADER_ELECTION. The flag comes
 // first. Without -kubeconfig, KUBECONFIG, the service account of the pod and ~/.kube/config are tried.
 //
 // The program ends with 0 when it is asked to (SIGINT, SIGTERM), having finished what it was doing, and with 1 if it cannot

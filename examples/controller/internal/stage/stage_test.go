@@ -266,8 +266,8 @@ func plays(t *testing.T, ctx context.Context, s *Stage, namespaces []string, dis
 }
 
 func playOne(ctx context.Context, s *Stage, namespace string) (*Seen, error) {
-	g, err := s.Graph(ctx, namespace)
-	if err != nil {
+	var g *Graph
+	if err := again(ctx, func() (err error) { g, err = s.Graph(ctx, namespace); return err }); err != nil {
 		return nil, err
 	}
 	return g.Play(ctx)
