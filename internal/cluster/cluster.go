@@ -223,7 +223,7 @@ func (c *Cluster) Kill(component Component) error {
 }
 
 // StartAgain starts a component that was killed, with the data, the address and the arguments that it had, and returns
-// when it is ready.
+// when it is ready. For Resolvers that is after a minute, when the term of office of the killed one has ended.
 func (c *Cluster) StartAgain(ctx context.Context, component Component) error {
 	p, err := c.process(component)
 	if err != nil {

@@ -158,7 +158,7 @@ func newCertificate(key *ecdsa.PrivateKey) ([]byte, error) {
 }
 
 // startProcess starts a component and remembers it.
-func (c *Cluster) startProcess(ctx context.Context, component Component, env []string, ready func(context.Context) error, args ...string) error {
+func (c *Cluster) startProcess(ctx context.Context, component Component, env []string, ready probe, args ...string) error {
 	pin := pinOf(component)
 	dir, err := pin.dir()
 	if err != nil {
@@ -185,12 +185,12 @@ func (c *Cluster) startProcess(ctx context.Context, component Component, env []s
 }
 
 // serves returns a probe that is content when url answers.
-func serves(url string) func(context.Context) error {
+func serves(url string) probe {
 	return servesWith(&http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}, url)
 }
 
-func servesWith(client *http.Client, url string) func(context.Context) error {
-	return func(ctx context.Context) error {
+func servesWith(client *http.Client, url string) probe {
+	return func(ctx context.Context, _ time.Time) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err

@@ -63,14 +63,17 @@ func (t thread) do(f func()) {
 	<-done
 }
 
+// A probe returns nil as soon as a process that was started at a time does what it is for.
+type probe func(ctx context.Context, since time.Time) error
+
 // A process is a component that can be killed and started again.
 type process struct {
 	component Component
 	binary    string
 	args      []string
 	env       []string
-	log       string                          // path
-	ready     func(ctx context.Context) error // nil as soon as it serves
+	log       string // path
+	ready     probe
 
 	mu   sync.Mutex // serializes start and kill
 	cmd  *exec.Cmd
@@ -93,6 +96,7 @@ func (p *process) start(ctx context.Context, t thread) error {
 	cmd := exec.Command(p.binary, p.args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, log, log
 	dieWithParent(cmd)
+	begin := time.Now()
 	t.do(func() { err = cmd.Start() })
 	if err != nil {
 		return p.failed(err)
@@ -103,14 +107,14 @@ func (p *process) start(ctx context.Context, t thread) error {
 		p.end = cmd.Wait()
 		close(gone)
 	}()
-	return p.await(ctx)
+	return p.await(ctx, begin)
 }
 
 // await returns when the process is ready, or when it is over or ctx is.
-func (p *process) await(ctx context.Context) error {
+func (p *process) await(ctx context.Context, since time.Time) error {
 	for {
-		probe, cancel := context.WithTimeout(ctx, time.Second)
-		err := p.ready(probe)
+		once, cancel := context.WithTimeout(ctx, time.Second)
+		err := p.ready(once, since)
 		cancel()
 		if err == nil {
 			return nil

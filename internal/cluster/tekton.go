@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -84,11 +85,6 @@ func (c *Cluster) configure(ctx context.Context, namespace, name string, data ma
 	return nil
 }
 
-// A term of office is short, so that a controller that was killed is soon followed by itself.
-func shortTerm() map[string]string {
-	return map[string]string{"lease-duration": "5s", "renew-deadline": "4s", "retry-period": "1s"}
-}
-
 func (c *Cluster) startTekton(ctx context.Context) error {
 	if err := c.install(ctx, Tekton, ".", "100-namespace", "300-crds"); err != nil {
 		return err
@@ -99,7 +95,7 @@ func (c *Cluster) startTekton(ctx context.Context) error {
 	} {
 		args = append(args, "-"+image, "registry.test/"+image+"@"+noDigest) // nobody pulls them
 	}
-	return c.startKnative(ctx, Tekton, "tekton-pipelines", tektonToken, []string{
+	return c.startKnative(ctx, Tekton, "tekton-pipelines", tektonToken, nil, []string{
 		"CONFIG_DEFAULTS_NAME=config-defaults",
 		"CONFIG_LOGGING_NAME=config-logging",
 		"CONFIG_OBSERVABILITY_NAME=config-observability",
@@ -115,10 +111,10 @@ func (c *Cluster) startResolvers(ctx context.Context) error {
 	if err := c.install(ctx, Resolvers, "resolvers"); err != nil {
 		return err
 	}
-	if err := c.configure(ctx, namespace, "config-leader-election-resolvers", shortTerm()); err != nil {
-		return err
-	}
-	return c.startKnative(ctx, Resolvers, namespace, resolversToken, []string{
+	// A resolver that takes office takes up all requests there are, also those for other resolvers, and fails them. So
+	// there must be none until all five are in office, and they stay there for their usual term of a minute: a short one
+	// would end whenever the API server is away.
+	return c.startKnative(ctx, Resolvers, namespace, resolversToken, c.leads(namespace, 5), []string{
 		"CONFIG_LOGGING_NAME=config-logging",
 		"CONFIG_OBSERVABILITY_NAME=config-observability",
 		"CONFIG_FEATURE_FLAGS_NAME=feature-flags",
@@ -144,14 +140,15 @@ func (c *Cluster) startChains(ctx context.Context) error {
 	if err := c.configure(ctx, namespace, "chains-config", settings); err != nil {
 		return err
 	}
-	if err := c.configure(ctx, namespace, "tekton-chains-config-leader-election", shortTerm()); err != nil {
+	shortTerm := map[string]string{"lease-duration": "5s", "renew-deadline": "4s", "retry-period": "1s"} // to be soon followed by itself
+	if err := c.configure(ctx, namespace, "tekton-chains-config-leader-election", shortTerm); err != nil {
 		return err
 	}
 	var err error
 	if c.publicKey, err = signingKey(); err != nil {
 		return err
 	}
-	return c.startKnative(ctx, Chains, namespace, chainsToken, []string{
+	return c.startKnative(ctx, Chains, namespace, chainsToken, c.leads(namespace, 2), []string{
 		"CONFIG_LOGGING_NAME=config-logging",
 		"CONFIG_OBSERVABILITY_NAME=tekton-chains-config-observability",
 		"CONFIG_LEADERELECTION_NAME=tekton-chains-config-leader-election",
@@ -176,8 +173,34 @@ func signingKey() ([]byte, error) {
 	return public, os.WriteFile(publicPath, public, 0o644)
 }
 
-// startKnative starts a controller that is built with Knative's main program, as all of Tekton's are.
-func (c *Cluster) startKnative(ctx context.Context, component Component, namespace, token string, env []string, args ...string) error {
+// leads returns a probe that is content when n leases of a namespace are held by who was started last.
+func (c *Cluster) leads(namespace string, n int) probe {
+	leases := c.client.Resource(schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}).Namespace(namespace)
+	return func(ctx context.Context, since time.Time) error {
+		list, err := leases.List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		held := 0
+		for _, o := range list.Items {
+			text, _, err := unstructured.NestedString(o.Object, "spec", "renewTime")
+			if err != nil {
+				return err
+			}
+			if renewed, err := time.Parse(time.RFC3339Nano, text); err == nil && renewed.After(since) {
+				held++
+			}
+		}
+		if held < n {
+			return fmt.Errorf("it holds %d of %d leases", held, n)
+		}
+		return nil
+	}
+}
+
+// startKnative starts a controller that is built with Knative's main program, as all of Tekton's are. Its metrics tell
+// that it is ready, if ready is nil.
+func (c *Cluster) startKnative(ctx context.Context, component Component, namespace, token string, ready probe, env []string, args ...string) error {
 	ports, err := freePorts(3)
 	if err != nil {
 		return err
@@ -197,5 +220,8 @@ func (c *Cluster) startKnative(ctx context.Context, component Component, namespa
 	)
 	// The defaults are for a cluster with a thousand nodes and a kubelet that takes seconds. Here they would be all that is measured.
 	args = append(args, "-kubeconfig="+c.file(kubeconfig), "-kube-api-qps=500", "-kube-api-burst=500", "-threads-per-controller=16")
-	return c.startProcess(ctx, component, env, serves("http://"+ports[2]+"/metrics"), args...)
+	if ready == nil {
+		ready = serves("http://" + ports[2] + "/metrics")
+	}
+	return c.startProcess(ctx, component, env, ready, args...)
 }
