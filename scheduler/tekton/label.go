@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"strconv"
 	"strings"
@@ -51,11 +52,8 @@ func (p prefix) mark(m *konflux.Meta, scope string, t scheduler.Task) {
 // with returns what is in both; more counts.
 func with(m, more map[string]string) map[string]string {
 	all := make(map[string]string, len(m)+len(more))
-	for _, part := range []map[string]string{m, more} {
-		for key, value := range part {
-			all[key] = value
-		}
-	}
+	maps.Copy(all, m)
+	maps.Copy(all, more)
 	return all
 }
 
