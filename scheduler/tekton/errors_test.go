@@ -198,8 +198,12 @@ func TestConnection(t *testing.T) {
 		return c.Create(t.Context(), konflux.PipelineRun{Meta: konflux.Meta{Name: "scan-1-x"}})
 	}
 	for name, handler := range map[string]http.HandlerFunc{
-		"a proxy forbids":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>Forbidden</html>", http.StatusForbidden) },
-		"a proxy cannot":        func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>Bad Gateway</html>", http.StatusBadGateway) },
+		"a proxy forbids": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<html>Forbidden</html>", http.StatusForbidden)
+		},
+		"a proxy cannot": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<html>Bad Gateway</html>", http.StatusBadGateway)
+		},
 		"a proxy rejects":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>Bad Request</html>", 400) },
 		"the connection breaks": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"the answer breaks": func(w http.ResponseWriter, _ *http.Request) {
