@@ -172,3 +172,17 @@ func TestComponentError(t *testing.T) {
 		t.Errorf("%d bytes", len(text))
 	}
 }
+
+// Contradictions are refused before anything is built or started.
+func TestContradictions(t *testing.T) {
+	fake(t, "")
+	for _, opts := range []Options{{Bare: true, Chains: "in-toto"}, {Bare: true, Resolvers: true}} {
+		if c, err := Start(t.Context(), opts); err == nil {
+			t.Errorf("%+v is accepted", opts)
+			_ = c.Close()
+		}
+	}
+	if err := (&Cluster{}).Apply(t.Context(), []byte("kind: A\n---\n# nothing\n---\nkind: [")); err == nil || !strings.Contains(err.Error(), "manifest 2") {
+		t.Errorf("got %v", err)
+	}
+}

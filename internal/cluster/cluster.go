@@ -41,7 +41,8 @@ type Options struct {
 	Bare bool
 
 	// Execute is what happens when a pod runs. It returns the results and the exit code of the pod's last step; its
-	// context ends when the pod is deleted. Nil means that the pod's annotations say it; see [AnnotationResults].
+	// context ends when the pod is deleted or the cluster is closed, which waits for it. Nil means that the pod's
+	// annotations say it; see [AnnotationResults].
 	Execute func(ctx context.Context, pod *corev1.Pod) (results map[string]string, exitCode int)
 
 	// Dir is where data and logs are kept. Empty means a temporary folder, which Close removes.

@@ -263,13 +263,7 @@ func TestRuns(t *testing.T) {
 		b := b.in(t)
 		b.create("canceled", chain(map[string]string{AnnotationAfter: "1h"}), nil)
 		b.runs("canceled", "build")
-		patch := []byte(`{"spec":{"status":"CancelledRunFinally"}}`)
-		if _, err := b.client.Resource(pipelineRuns).Namespace(b.namespace).Patch(t.Context(), "canceled", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		if end, _ := b.ended("canceled"); end != "False Cancelled" {
-			t.Errorf("ended %s", end)
-		}
+		b.cancel("canceled")
 		b.vanishes(pods, taskRun("canceled", "build")+"-pod")
 	})
 
@@ -285,6 +279,32 @@ func TestRuns(t *testing.T) {
 			t.Errorf("pod says %q", message)
 		}
 	})
+
+	t.Run("is canceled, and keeps its pod", func(t *testing.T) {
+		b := b.in(t)
+		if err := b.configure(t.Context(), "tekton-pipelines", "feature-flags", map[string]string{"keep-pod-on-cancel": "true"}); err != nil {
+			t.Fatal(err)
+		}
+		b.create("kept", chain(map[string]string{AnnotationAfter: "1h"}), nil)
+		b.runs("kept", "build")
+		b.cancel("kept")
+		b.until(pods, taskRun("kept", "build")+"-pod", "over", func(o *unstructured.Unstructured) bool {
+			phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
+			return phase == string(corev1.PodFailed)
+		})
+	})
+}
+
+// cancel cancels a PipelineRun and waits for its end.
+func (b *bench) cancel(name string) {
+	b.t.Helper()
+	patch := []byte(`{"spec":{"status":"CancelledRunFinally"}}`)
+	if _, err := b.client.Resource(pipelineRuns).Namespace(b.namespace).Patch(b.t.Context(), name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		b.t.Fatal(err)
+	}
+	if end, _ := b.ended(name); end != "False Cancelled" {
+		b.t.Errorf("ended %s", end)
+	}
 }
 
 // in returns the bench for a subtest.

@@ -26,13 +26,14 @@
 // # What is real
 //
 // The binaries are built from the modules of their projects, at versions that the files in pins fix, once: they are kept
-// in a folder of the user's cache. That takes about 900 seconds of processor time, more than go test grants by default;
-// so build them before with
+// in the folder testdag-cluster of the user's cache, which may be removed at any time. That takes 15 to 20 minutes of
+// processor time, more than go test grants by default; so build them before with
 //
 //	go -C internal/cluster run ./build
 //
-// or give -timeout. Afterwards a cluster starts in a few seconds and takes about 0.6 GB of memory, and 0.3 GB more with
-// Chains. The API server authorizes with RBAC, and Tekton's controllers are bound by the roles that they come with.
+// or give -timeout. Afterwards a cluster starts in 5 to 8 seconds and takes 0.5 GB of memory, and 0.1 GB more with
+// Chains. The API server authorizes with RBAC, and Tekton's controllers are bound by the roles that they come with. They
+// are allowed more requests and threads than by default, which would be all that is measured.
 //
 // # What is not
 //
@@ -49,6 +50,9 @@
 //
 // Clients that watch try again ever more slowly while the API server is away. After an outage of a minute Tekton's
 // controller was seen to need more than another minute until it noticed: what waits for it must be patient.
+//
+// A resolver of Tekton that begins to lead takes up every request there is, also those for other resolvers, and fails
+// them. So a PipelineRun whose pipeline is being looked up when [Resolvers] are killed may fail, as in any cluster.
 //
 // # Loopback
 //

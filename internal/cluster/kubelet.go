@@ -190,8 +190,11 @@ func (k *kubelet) insist(ctx context.Context, try func() error) bool {
 		if err == nil {
 			return true
 		}
-		if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) || apierrors.IsConflict(err) || ctx.Err() != nil { // gone, or another one by now
-			k.log.Debug("pod given up", zap.Error(err))
+		switch {
+		case ctx.Err() != nil, apierrors.IsNotFound(err), apierrors.IsConflict(err): // gone, or another one by now
+			return false
+		case apierrors.IsInvalid(err):
+			k.log.Error("pod given up", zap.Error(err))
 			return false
 		}
 		_ = pause(ctx, 200*time.Millisecond)
