@@ -15,9 +15,6 @@ import (
 )
 
 const (
-	// In the environment of the isolated program: who started it, and the network that one has.
-	outsideVariable = "TESTDAG_CLUSTER_OUTSIDE"
-
 	// Where Chains reads the key that it signs with. It cannot be told another path.
 	secretsDir = "/etc/signing-secrets"
 

@@ -8,8 +8,13 @@ import (
 	"time"
 )
 
-// requiredVariable in the environment, set to 1, has tests fail where there cannot be a control plane.
-const requiredVariable = "TESTDAG_CLUSTER"
+const (
+	// In the environment, set to 1, it has tests fail where there cannot be a control plane.
+	requiredVariable = "TESTDAG_CLUSTER"
+
+	// In the environment of the isolated program: who started it, and the network that one has.
+	outsideVariable = "TESTDAG_CLUSTER_OUTSIDE"
+)
 
 // Main is a TestMain for tests that start a cluster: it builds what is needed, isolates the program and runs m, which is
 // a *testing.M. All components are built if none is named.
