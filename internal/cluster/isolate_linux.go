@@ -69,7 +69,7 @@ func refused(err error) error {
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EACCES) {
 		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
-	return fmt.Errorf("cluster: the kernel gives no namespaces: %w", err)
+	return fmt.Errorf("cluster: the kernel gives no namespaces to who is not root, or to nobody: %w", err)
 }
 
 // runIsolated runs this program in namespaces of its own, and returns its exit code.
