@@ -217,8 +217,13 @@ func (r *reconciler) count(plan *konflux.Plan, refused map[string]string) {
 
 // conclude tells others in the status of the object what is known, and when all is over marks the object with the outcome.
 func (r *reconciler) conclude(ctx context.Context, o client.Object, plan *konflux.Plan) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	answer := r.kind.one() // what is in the cache is shared, and must not be written into
+	answer.SetNamespace(o.GetNamespace())
+	answer.SetName(o.GetName())
 	if patch := r.kind.status(o, plan); patch != nil {
-		return r.unlessChanged(r.cluster.Status().Patch(ctx, o, client.RawPatch(types.MergePatchType, patch)))
+		return r.unlessChanged(r.cluster.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)))
 	}
 	if !plan.Done() || o.GetAnnotations()[r.outcomeKey()] != "" {
 		return nil
@@ -229,7 +234,7 @@ func (r *reconciler) conclude(ctx context.Context, o client.Object, plan *konflu
 	if err != nil {
 		return err
 	}
-	if err := r.cluster.Patch(ctx, o, client.RawPatch(types.MergePatchType, patch)); err != nil {
+	if err := r.cluster.Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return r.unlessChanged(err)
 	}
 	r.tell(o, []news{{plan.Outcome != scheduler.OutcomePassed, "Finished", "Finish", "outcome: " + plan.Outcome.String()}})

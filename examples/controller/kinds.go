@@ -48,7 +48,8 @@ func (e *InputError) Error() string { return fmt.Sprintf("%s: %v", e.Key, e.Err)
 // Unwrap returns the mistake.
 func (e *InputError) Unwrap() error { return e.Err }
 
-// chooseKind returns the kind of a name, or for "auto" Snapshots where the cluster has them, and otherwise ConfigMaps.
+// chooseKind returns the kind of a name, or for "auto" Snapshots where the cluster has the kinds of Konflux, and ConfigMaps
+// where it has none of them.
 func chooseKind(name string, mapper kmeta.RESTMapper) (kind, error) {
 	switch name {
 	case "snapshot":
@@ -59,18 +60,24 @@ func chooseKind(name string, mapper kmeta.RESTMapper) (kind, error) {
 	default:
 		return nil, fmt.Errorf("-kind: unknown %q; want auto, snapshot or configmap", name)
 	}
-	var missing []error
-	for _, k := range []schema.GroupVersionKind{
+	all := []schema.GroupVersionKind{
 		snapshotVersion.WithKind("Snapshot"), scenarioVersion.WithKind("IntegrationTestScenario"), scenarioVersion.WithKind("ComponentGroup"),
-	} {
+	}
+	var missing []error
+	for _, k := range all {
 		_, err := mapper.RESTMapping(k.GroupKind(), k.Version)
 		if err != nil && !kmeta.IsNoMatchError(err) {
 			return nil, fmt.Errorf("which kinds the cluster has: %w", err)
 		}
-		missing = append(missing, err)
+		if err != nil {
+			missing = append(missing, err)
+		}
 	}
-	if errors.Join(missing...) != nil {
+	switch len(missing) {
+	case 0:
+		return snapshots{}, nil
+	case len(all):
 		return configMaps{}, nil
 	}
-	return snapshots{}, nil
+	return nil, fmt.Errorf("-kind=auto: the cluster has some kinds of Konflux and lacks others: %w; install them, or say -kind=configmap", errors.Join(missing...))
 }

@@ -39,11 +39,13 @@
 // Everything that is known stands in the annotations of the object: testdag.dev/status tells people and programs of each
 // scenario, own.testdag.dev/state is what the next decision stands on, and own.testdag.dev/outcome says that all is over,
 // and how; after that the object is left alone until the label asks for a rerun. Snapshots have the annotations that
-// Konflux gives them, and its conditions. Events tell what happens as it happens.
+// Konflux gives them, and its conditions. Events tell what happens as it happens; one
+// may be missing where the controller was killed.
 //
 // What is to be started is written down before it is done, with the resourceVersion that was read, and PipelineRuns are
 // named after the run that they are. So the controller may be killed between any two requests, and several may be at work
-// at once: no run is lost, and none is carried out twice. Leader election is there to save work.
+// at once: no run is lost, and none is carried out twice, as long as PipelineRuns are pruned later than a
+// controller may stand still. Leader election is there to save work.
 //
 // PipelineRuns belong to the object and go with it. A finalizer holds each until its end is kept.
 //

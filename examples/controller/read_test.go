@@ -248,7 +248,6 @@ func TestChooseKind(t *testing.T) {
 		want  kind
 	}{
 		{"auto", all, snapshots{}},
-		{"auto", all[:2], configMaps{}},
 		{"auto", nil, configMaps{}},
 		{"configmap", all, configMaps{}},
 		{"snapshot", nil, snapshots{}},
@@ -263,6 +262,12 @@ func TestChooseKind(t *testing.T) {
 	}
 	if _, err := chooseKind("pod", nil); err == nil {
 		t.Error("a kind that nobody knows is taken")
+	}
+	some := kmeta.NewDefaultRESTMapper(nil)
+	some.Add(all[0], kmeta.RESTScopeNamespace)
+	some.Add(all[1], kmeta.RESTScopeNamespace)
+	if _, err := chooseKind("auto", some); err == nil || !strings.Contains(err.Error(), `"ComponentGroup"`) {
+		t.Errorf("some kinds of Konflux are there: got %v; want an error that names what is missing", err)
 	}
 }
 
@@ -289,7 +294,7 @@ func TestSettings(t *testing.T) {
 	if keys.Own != "own.example.com" || keys.Test != "testdag.dev" {
 		t.Errorf("got %+v", keys)
 	}
-	for _, args := range [][]string{{"x"}, {"-workers=0"}, {"-profile=x"}, {"-skipped=x"}, {"-qps=fast"}, {"-nothing"}} {
+	for _, args := range [][]string{{"x"}, {"-workers=0"}, {"-profile=x"}, {"-skipped=x"}, {"-qps=fast"}, {"-qps=5x"}, {"-qps=NaN"}, {"-nothing"}, {"-timeout=-1h"}, {"-grace=-1s"}, {"-request-timeout=0s"}} {
 		if _, err := parse(args, environment(nil), io.Discard); err == nil {
 			t.Errorf("%v is taken", args)
 		}

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,7 +91,11 @@ func (s *settings) register(set *flag.FlagSet) {
 }
 
 func (s *settings) setQPS(text string) error {
-	_, err := fmt.Sscanf(text, "%g", &s.qps)
+	n, err := strconv.ParseFloat(text, 32)
+	if err == nil && (math.IsNaN(n) || math.IsInf(n, 0)) {
+		err = errors.New("want a number")
+	}
+	s.qps = float32(n)
 	return err
 }
 
@@ -118,6 +124,17 @@ func (s *settings) check() error {
 	}
 	if s.qps <= 0 {
 		s.qps = -1
+	}
+	for _, d := range []struct {
+		flag  string
+		value time.Duration
+	}{{"timeout", s.timeout}, {"grace", s.grace}} {
+		if d.value < 0 {
+			mistakes = append(mistakes, fmt.Errorf("-%s: %s; want 0 or more", d.flag, d.value))
+		}
+	}
+	if s.requestTimeout <= 0 {
+		mistakes = append(mistakes, fmt.Errorf("-request-timeout: %s; want more than 0", s.requestTimeout))
 	}
 	return errors.Join(append(mistakes, s.setProfile(), s.setSkipped())...)
 }

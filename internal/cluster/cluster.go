@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -63,6 +64,7 @@ type Cluster struct {
 	processes []*process // in the order in which they start
 	registry  *httptest.Server
 	publicKey []byte
+	secret    string             // is in every token
 	stop      context.CancelFunc // of what runs in this process
 	stopped   []<-chan struct{}  // closed when that is over
 	closed    sync.Once
@@ -83,7 +85,7 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 		}
 		return nil, err
 	}
-	c := &Cluster{opts: opts, log: opts.Logger, thread: newThread()}
+	c := &Cluster{opts: opts, log: opts.Logger, thread: newThread(), secret: rand.Text()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())

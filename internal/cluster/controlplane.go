@@ -26,21 +26,29 @@ import (
 
 const loopback = "127.0.0.1"
 
-// The accounts that components log in as, by the tokens that the API server is told of.
+// The accounts that components log in as.
 const (
-	adminToken     = "admin"
-	tektonToken    = "tekton-pipelines-controller"
-	resolversToken = "tekton-pipelines-resolvers"
-	chainsToken    = "tekton-chains-controller"
+	adminAccount     = "admin"
+	tektonAccount    = "tekton-pipelines-controller"
+	resolversAccount = "tekton-pipelines-resolvers"
+	chainsAccount    = "tekton-chains-controller"
 )
 
-// tokens are the lines of the API server's token file: token, name, an identity and groups. Tokens are no secret: only
-// who is in the same network can use them, and the cluster has nothing to hide.
-const tokens = `admin,admin,1,"system:masters"
-tekton-pipelines-controller,system:serviceaccount:tekton-pipelines:tekton-pipelines-controller,2,"system:serviceaccounts,system:serviceaccounts:tekton-pipelines"
-tekton-pipelines-resolvers,system:serviceaccount:tekton-pipelines-resolvers:tekton-pipelines-resolvers,3,"system:serviceaccounts,system:serviceaccounts:tekton-pipelines-resolvers"
-tekton-chains-controller,system:serviceaccount:tekton-chains:tekton-chains-controller,4,"system:serviceaccounts,system:serviceaccounts:tekton-chains"
-`
+// token returns what an account logs in with. It is another one in each cluster: who is on the same machine can reach the
+// API server of a program that is not isolated.
+func (c *Cluster) token(account string) string { return account + "-" + c.secret }
+
+// tokens returns the API server's token file: token, name, an identity and groups.
+func (c *Cluster) tokens() string {
+	text := fmt.Sprintf("%s,admin,1,\"system:masters\"\n", c.token(adminAccount))
+	for i, a := range []struct{ account, namespace string }{
+		{tektonAccount, "tekton-pipelines"}, {resolversAccount, "tekton-pipelines-resolvers"}, {chainsAccount, "tekton-chains"},
+	} {
+		text += fmt.Sprintf("%s,system:serviceaccount:%s:%s,%d,\"system:serviceaccounts,system:serviceaccounts:%s\"\n",
+			c.token(a.account), a.namespace, a.account, i+2, a.namespace)
+	}
+	return text
+}
 
 // startControlPlane starts etcd and the API server.
 func (c *Cluster) startControlPlane(ctx context.Context) error {
@@ -94,7 +102,7 @@ func (c *Cluster) makeAccess(address string) error {
 	}
 	c.config = &rest.Config{
 		Host:            "https://" + address,
-		BearerToken:     adminToken,
+		BearerToken:     c.token(adminAccount),
 		TLSClientConfig: rest.TLSClientConfig{CAData: certificate},
 		QPS:             -1,
 	}
@@ -105,8 +113,8 @@ func (c *Cluster) makeAccess(address string) error {
 		os.WriteFile(c.file("tls.key"), private, 0o600),
 		os.WriteFile(c.file("tls.pub"), public, 0o644),
 		os.WriteFile(c.file("tls.crt"), certificate, 0o644),
-		os.WriteFile(c.file("tokens.csv"), []byte(tokens), 0o600),
-		c.writeKubeconfig("kubeconfig", adminToken),
+		os.WriteFile(c.file("tokens.csv"), []byte(c.tokens()), 0o600),
+		c.writeKubeconfig("kubeconfig", c.token(adminAccount)),
 	)
 }
 

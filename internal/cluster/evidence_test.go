@@ -38,8 +38,8 @@ import (
 
 // What a run is known by, and what says that Chains has dealt with it.
 const (
-	scopeLabel       = "testdag.github.io/scope"
-	scenarioLabel    = "testdag.github.io/scenario"
+	scopeLabel       = "testdag.dev/scope"
+	scenarioLabel    = "testdag.dev/scenario"
 	signedAnnotation = "chains.tekton.dev/signed"
 )
 

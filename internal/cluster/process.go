@@ -121,7 +121,7 @@ func (p *process) await(ctx context.Context, since time.Time) error {
 		}
 		select {
 		case <-p.gone:
-			return p.failed(fmt.Errorf("it ended before it was ready: %w", errors.Join(p.end)))
+			return p.failed(fmt.Errorf("it ended before it was ready: %s", p.cmd.ProcessState))
 		case <-ctx.Done():
 			return p.failed(fmt.Errorf("it was not ready in time: %w: %w", context.Cause(ctx), err))
 		case <-time.After(20 * time.Millisecond):

@@ -138,7 +138,7 @@ func runnerContract(t *testing.T, b *bench) {
 			Again: func() scheduler.Runner { return s.runner(s.options()) },
 			Executions: func(run scheduler.Ref) int {
 				list, err := s.runs().List(context.Background(), metav1.ListOptions{LabelSelector: fmt.Sprintf(
-					"testdag.github.io/scope=%s,testdag.github.io/scenario=%s,testdag.github.io/run=%d", s.scope, run.ID, run.Run)})
+					"testdag.dev/scope=%s,testdag.dev/scenario=%s,testdag.dev/run=%d", s.scope, run.ID, run.Run)})
 				if err != nil {
 					t.Error(err)
 					return 0
@@ -361,7 +361,7 @@ func runnerAnswers(t *testing.T, b *bench) {
 			name, s.namespace, marshal(scenarios["block"].spec()))
 		s.bench.runs(name, "test")
 		for _, r := range []*tekton.Runner{early, s.runner(s.options())} {
-			s.start(r, "block").returns(t, scheduler.PhaseFailed, `is there and is another one: its label testdag.github.io/run is "", not "1"; delete it`)
+			s.start(r, "block").returns(t, scheduler.PhaseFailed, `is there and is another one: its label testdag.dev/run is "", not "1"; delete it`)
 		}
 		if live := s.live(); !cmp.Equal(live, []string{name}) {
 			t.Errorf("there is %q", live)

@@ -95,7 +95,7 @@ func (c *Cluster) startTekton(ctx context.Context) error {
 	} {
 		args = append(args, "-"+image, "registry.test/"+image+"@"+noDigest) // nobody pulls them
 	}
-	return c.startKnative(ctx, Tekton, "tekton-pipelines", tektonToken, nil, []string{
+	return c.startKnative(ctx, Tekton, "tekton-pipelines", c.token(tektonAccount), nil, []string{
 		"CONFIG_DEFAULTS_NAME=config-defaults",
 		"CONFIG_LOGGING_NAME=config-logging",
 		"CONFIG_OBSERVABILITY_NAME=config-observability",
@@ -114,7 +114,7 @@ func (c *Cluster) startResolvers(ctx context.Context) error {
 	// A resolver that takes office takes up all requests there are, also those for other resolvers, and fails them. So
 	// there must be none until all five are in office, and they stay there for their usual term of a minute: a short one
 	// would end whenever the API server is away.
-	return c.startKnative(ctx, Resolvers, namespace, resolversToken, c.leads(namespace, 5), []string{
+	return c.startKnative(ctx, Resolvers, namespace, c.token(resolversAccount), c.leads(namespace, 5), []string{
 		"CONFIG_LOGGING_NAME=config-logging",
 		"CONFIG_OBSERVABILITY_NAME=config-observability",
 		"CONFIG_FEATURE_FLAGS_NAME=feature-flags",
@@ -148,7 +148,7 @@ func (c *Cluster) startChains(ctx context.Context) error {
 	if c.publicKey, err = signingKey(); err != nil {
 		return err
 	}
-	return c.startKnative(ctx, Chains, namespace, chainsToken, c.leads(namespace, 2), []string{
+	return c.startKnative(ctx, Chains, namespace, c.token(chainsAccount), c.leads(namespace, 2), []string{
 		"CONFIG_LOGGING_NAME=config-logging",
 		"CONFIG_OBSERVABILITY_NAME=tekton-chains-config-observability",
 		"CONFIG_LEADERELECTION_NAME=tekton-chains-config-leader-election",

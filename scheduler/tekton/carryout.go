@@ -13,8 +13,9 @@ import (
 // CarryOut carries out a plan in its order: it writes the Update into the object that the plan was made for, creates and
 // cancels PipelineRuns, and releases those whose end is kept.
 //
-// If the object is not the version any more that was read, that is a *[ConflictError], and nothing was done; nothing was
-// done either if the Update failed otherwise, which is an error by itself. After it, what fails does not keep the rest from
+// If the object is not the version any more that was read, that is a *[ConflictError], and nothing was done. If the Update
+// failed otherwise, which is an error by itself, nothing was created, canceled or released; it may have been written all the
+// same if the answer was lost. After it, what fails does not keep the rest from
 // being done, and all errors are joined by [errors.Join]. Runs that are refused for good are no errors: they are returned by
 // name, with the reason, to be told to the next call of konflux.Next in Objects.Refused.
 func (c *Client) CarryOut(ctx context.Context, object Object, plan *konflux.Plan) (refused map[string]string, err error) {

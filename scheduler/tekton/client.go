@@ -178,12 +178,16 @@ const maxEdits = 5
 // refusal, once: Tekton's webhook lets nobody change what is over. change returns nil if there is nothing to change. edit
 // returns the PipelineRun that is there after it; nil if there is none.
 func (c *Client) edit(ctx context.Context, verb, name string, seen *konflux.PipelineRun, change func(*konflux.PipelineRun) map[string]any) (*konflux.PipelineRun, error) {
+	var first string // UID of the run that is meant
 	for attempt := 1; ; attempt++ {
 		if seen == nil {
 			var err error
 			if seen, err = c.read(ctx, name); err != nil {
 				return nil, ignoreNotFound(err)
 			}
+		}
+		if first = cmp.Or(first, seen.UID); seen.UID != first {
+			return nil, nil // it is gone, and another one has its name
 		}
 		patch := change(seen)
 		if patch == nil {

@@ -66,17 +66,17 @@
 //
 // These names are promised to stay. With the default of Options.Prefix, a PipelineRun of a Runner has the labels
 //
-//	testdag.github.io/scope     Options.Scope
-//	testdag.github.io/scenario  the ID of the scenario
-//	testdag.github.io/run       the number of the run, counted from 1
+//	testdag.dev/scope     Options.Scope
+//	testdag.dev/scenario  the ID of the scenario
+//	testdag.dev/run       the number of the run, counted from 1
 //
 // where a text that is no label is shortened, with a hash of the whole of it, and the annotations
 //
-//	testdag.github.io/scope     Options.Scope, whole
-//	testdag.github.io/scenario  the ID of the scenario, whole
-//	testdag.github.io/basis     the runs of the parents, as a JSON list: ["build#1","lint#2"]
-//	testdag.github.io/forced    "true" if a person forced the run
-//	testdag.github.io/stopped   "true" once a plan has stopped it
+//	testdag.dev/scope     Options.Scope, whole
+//	testdag.dev/scenario  the ID of the scenario, whole
+//	testdag.dev/basis     the runs of the parents, as a JSON list: ["build#1","lint#2"]
+//	testdag.dev/forced    "true" if a person forced the run
+//	testdag.dev/stopped   "true" once a plan has stopped it
 //
 // Its name is that of [konflux.RunName], for the scope as name and the UID of the owner. Tekton hands labels and
 // annotations on to TaskRuns and pods.

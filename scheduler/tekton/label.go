@@ -14,7 +14,7 @@ import (
 )
 
 // defaultPrefix is of the labels and annotations of a [Runner].
-const defaultPrefix = "testdag.github.io"
+const defaultPrefix = "testdag.dev"
 
 // A prefix is what the keys of labels and annotations begin with.
 type prefix string

@@ -32,7 +32,7 @@ type Options struct {
 	// Owner is what the PipelineRuns go with when it is deleted. The default, nil, is nothing.
 	Owner *konflux.OwnerReference
 
-	// Prefix is what the keys of labels and annotations begin with, before the slash. The default is testdag.github.io.
+	// Prefix is what the keys of labels and annotations begin with, before the slash. The default is testdag.dev.
 	Prefix string
 
 	// Signed makes a run last until Tekton Chains has annotated it with chains.tekton.dev/signed, so that a child that

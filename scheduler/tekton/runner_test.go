@@ -194,7 +194,7 @@ func TestEnds(t *testing.T) {
 		}, scheduler.PhaseFailed, "1 TaskRuns are named, and 1 of them are not there"},
 		"is deleted and made anew by somebody": {func(w *world) {
 			w.delete(pipelineRuns, blockName)
-			w.add(pipelineRuns, `{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"`+blockName+`","labels":{"testdag.github.io/scope":"build-1"}}}`)
+			w.add(pipelineRuns, `{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"`+blockName+`","labels":{"testdag.dev/scope":"build-1"}}}`)
 		}, scheduler.PhaseCanceled, "deleted before it was over"},
 		"its watch breaks": {func(w *world) {
 			w.breakWatches()
@@ -438,12 +438,12 @@ func TestCreationIsRefused(t *testing.T) {
 // A PipelineRun of the name that is not the run's is left alone.
 func TestNameIsTaken(t *testing.T) {
 	for name, test := range map[string]struct{ labels, annotations, owners, problem string }{
-		"by one without labels": {"{}", "{}", "[]", `its label testdag.github.io/run is "", not "1"`},
-		"by another scope": {`{"testdag.github.io/run":"1","testdag.github.io/scenario":"block","testdag.github.io/scope":"build-2"}`, "{}", "[]",
-			`its label testdag.github.io/scope is "build-2", not "build-1"`},
-		"by another scenario": {`{"testdag.github.io/run":"1","testdag.github.io/scenario":"block","testdag.github.io/scope":"build-1"}`,
-			`{"testdag.github.io/scenario":"blocks"}`, "[]", `its annotation testdag.github.io/scenario is "blocks", not "block"`},
-		"by another owner": {`{"testdag.github.io/run":"1","testdag.github.io/scenario":"block","testdag.github.io/scope":"build-1"}`, "{}",
+		"by one without labels": {"{}", "{}", "[]", `its label testdag.dev/run is "", not "1"`},
+		"by another scope": {`{"testdag.dev/run":"1","testdag.dev/scenario":"block","testdag.dev/scope":"build-2"}`, "{}", "[]",
+			`its label testdag.dev/scope is "build-2", not "build-1"`},
+		"by another scenario": {`{"testdag.dev/run":"1","testdag.dev/scenario":"block","testdag.dev/scope":"build-1"}`,
+			`{"testdag.dev/scenario":"blocks"}`, "[]", `its annotation testdag.dev/scenario is "blocks", not "block"`},
+		"by another owner": {`{"testdag.dev/run":"1","testdag.dev/scenario":"block","testdag.dev/scope":"build-1"}`, "{}",
 			`[{"apiVersion":"v1","kind":"ConfigMap","name":"build-1","uid":"other"}]`, "it is not owned by ConfigMap build-1 (4711)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -467,7 +467,7 @@ func TestNameIsTaken(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
 				startWith(ctx, cancel, late, block).returns(t, scheduler.PhaseFailed, want)
-				if got := w.live(); len(got) != 1 || w.get(pipelineRuns, there).GetAnnotations()["testdag.github.io/stopped"] != "" {
+				if got := w.live(); len(got) != 1 || w.get(pipelineRuns, there).GetAnnotations()["testdag.dev/stopped"] != "" {
 					t.Errorf("what is another's was touched; there is %q", got)
 				}
 			})
@@ -595,7 +595,7 @@ func TestStop(t *testing.T) {
 			object := w.get(pipelineRuns, r.Name(run.Ref))
 			spec := object.Object["spec"].(map[string]any)
 			want := []string{"CancelledRunFinally", "Cancelled"}[i]
-			if spec["status"] != want || object.GetAnnotations()["testdag.github.io/stopped"] != "true" {
+			if spec["status"] != want || object.GetAnnotations()["testdag.dev/stopped"] != "true" {
 				t.Errorf("got spec %v and annotations %v", spec, object.GetAnnotations())
 			}
 		}
@@ -758,7 +758,7 @@ func TestFirstLookIsByPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.mu.Lock()
-		want := slices.Repeat([]string{"list pipelineruns testdag.github.io/scope=build-1"}, 3)
+		want := slices.Repeat([]string{"list pipelineruns testdag.dev/scope=build-1"}, 3)
 		if diff := cmp.Diff(want, w.requests); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}

@@ -54,10 +54,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := stage.Build(ctx); err != nil {
 		return err
 	}
+	defer stage.Clean() //nolint:errcheck // of a temporary folder
 	if err := cluster.Isolate(); err != nil {
 		return err
 	}
-	defer stage.Clean() //nolint:errcheck // of a temporary folder
 	ctx, cancel := context.WithTimeoutCause(ctx, *timeout, fmt.Errorf("the story took longer than -timeout=%s", *timeout))
 	defer cancel()
 	return tell(ctx, out)

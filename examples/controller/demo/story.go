@@ -123,7 +123,7 @@ func (s *story) event(e stage.Event) {
 	if strings.Contains(e.Note, "is being stopped") {
 		mark = "■"
 	}
-	fmt.Fprintf(s.out, "  %5.2fs  %s %s\n", e.Time.Sub(s.begin).Seconds(), mark, e.Note)
+	fmt.Fprintf(s.out, "  %5.2fs  %s %s\n", max(0, e.Time.Sub(s.begin).Seconds()), mark, e.Note)
 }
 
 // ends tells how every scenario came out, and what it cost.

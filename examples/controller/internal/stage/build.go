@@ -3,6 +3,7 @@ package stage
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,9 +11,12 @@ import (
 	"strings"
 )
 
-// binaryVariable in the environment says where the controller is. It reaches the isolated program, which has no network
-// to build with.
-const binaryVariable = "TESTDAG_CONTROLLER_BINARY"
+// In the environment: where the controller is, and the folder that was made for it. They reach the isolated program, which
+// has no network to build with.
+const (
+	binaryVariable = "TESTDAG_CONTROLLER_BINARY"
+	folderVariable = "TESTDAG_CONTROLLER_FOLDER"
+)
 
 // Build builds the controller, unless the program that started this one has. Call it before cluster.Isolate and before
 // cluster.Main, and Clean at the end.
@@ -33,13 +37,13 @@ func Build(ctx context.Context) error {
 		_ = os.RemoveAll(dir)
 		return fmt.Errorf("building the controller: %w\n%s", err, strings.TrimSpace(stderr.String()))
 	}
-	return os.Setenv(binaryVariable, binary)
+	return errors.Join(os.Setenv(binaryVariable, binary), os.Setenv(folderVariable, dir))
 }
 
-// Clean removes what Build has built.
+// Clean removes what Build has built, and nothing else.
 func Clean() error {
-	if binary := os.Getenv(binaryVariable); binary != "" {
-		return os.RemoveAll(filepath.Dir(binary))
+	if dir := os.Getenv(folderVariable); dir != "" {
+		return os.RemoveAll(dir)
 	}
 	return nil
 }

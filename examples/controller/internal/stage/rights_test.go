@@ -63,6 +63,25 @@ func overlay(t *testing.T, folder string) (objects []*unstructured.Unstructured)
 	return objects
 }
 
+// An overlay gives the rights for one kind of objects, and has the controller take that kind whatever the cluster has.
+func TestOverlaysNameTheKind(t *testing.T) {
+	for folder, kind := range map[string]string{"default": "configmap", "konflux": "snapshot"} {
+		found, err := Manifests(path.Join(folder, "kustomization.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		patches, _, err := unstructured.NestedSlice(found[0].Object, "patches")
+		if err != nil || len(patches) != 1 {
+			t.Fatalf("%s: %d patches, %v", folder, len(patches), err)
+		}
+		patch := patches[0].(map[string]any)["patch"].(string)
+		want := "- op: add\n  path: /spec/template/spec/containers/0/args/-\n  value: -kind=" + kind
+		if strings.TrimSpace(patch) != want {
+			t.Errorf("%s: the patch is %q; want %q", folder, patch, want)
+		}
+	}
+}
+
 // applyAll applies manifests to a real API server, which refuses what it does not know.
 func applyAll(t *testing.T, s *Stage, objects []*unstructured.Unstructured) {
 	t.Helper()
