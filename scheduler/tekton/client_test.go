@@ -178,6 +178,31 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
+// What is deleted between what is read and what is written is gone also if another one has its name then, which is left
+// alone.
+func TestAnotherOfTheName(t *testing.T) {
+	w, c := bare(t)
+	if err := c.Create(t.Context(), someRun("a")); err != nil {
+		t.Fatal(err)
+	}
+	once := true
+	w.fail(func(verb string, _ schema.GroupVersionResource, name string) error {
+		if verb == "patch" && once {
+			once = false
+			w.change(pipelineRuns, name, `{"metadata":{"finalizers":null}}`)
+			w.delete(pipelineRuns, name)
+			return c.Create(t.Context(), someRun("a"))
+		}
+		return nil
+	})
+	if err := c.Cancel(t.Context(), konflux.Cancellation{Name: "a", Annotations: map[string]string{"stopped": "true"}}); err != nil {
+		t.Error(err)
+	}
+	if run := w.get(pipelineRuns, "a"); run.GetAnnotations()["stopped"] != "" {
+		t.Errorf("a stranger was canceled: %v", run.GetAnnotations())
+	}
+}
+
 // What is deleted between what is read and what is written is gone; what lacks nothing is not written.
 func TestGone(t *testing.T) {
 	w, c := bare(t)
