@@ -65,6 +65,8 @@ func readConfigMap(m *corev1.ConfigMap) (in konflux.Objects, err error) {
 		mistakes = append(mistakes, err)
 	case len(groups) > 1:
 		mistakes = append(mistakes, &InputError{"data: group.yaml", fmt.Errorf("it has %d groups; keep one", len(groups))})
+	case len(groups) == 1 && groups[0].Spec.TestGraph == nil: // misspelled, it would let everything start at once
+		mistakes = append(mistakes, &InputError{"data: group.yaml", errors.New("it has no spec.testGraph; if nothing waits for anything, leave the file out")})
 	case len(groups) == 1:
 		in.Group = &groups[0]
 	}

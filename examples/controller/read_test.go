@@ -56,6 +56,10 @@ func TestReadConfigMapMistakes(t *testing.T) {
 	}{
 		{nil, []string{"data: scenarios.yaml: there is no scenario in it"}},
 		{map[string]string{"scenarios.yaml": "kind: Pod"}, []string{`data: scenarios.yaml: document 1: its kind is "Pod"; want IntegrationTestScenario`}},
+		{
+			map[string]string{"scenarios.yaml": "kind: IntegrationTestScenario", "group.yaml": "kind: ComponentGroup\nspec: {testGrahp: {a: []}}"},
+			[]string{"data: group.yaml: it has no spec.testGraph; "},
+		},
 		{map[string]string{"scenarios.yaml": "7"}, []string{`data: scenarios.yaml: document 1: its kind is ""; want IntegrationTestScenario`}},
 		{
 			map[string]string{"scenarios.yaml": "kind: IntegrationTestScenario\nspec: 7", "group.yaml": "{", "snapshot.yaml": "{1: .nan}"},
