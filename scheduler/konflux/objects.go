@@ -166,7 +166,9 @@ type Objects struct {
 	// Snapshot is what is tested. Its annotations hold what is known.
 	Snapshot Snapshot
 
-	// PipelineRuns and TaskRuns may be all in the namespace: those of other Snapshots are passed over.
+	// PipelineRuns and TaskRuns may be all in the namespace: those of other Snapshots are passed over. Who reads from a cache
+	// leaves out TaskRuns that are not over: one that lags may lack the result that it has, and would count as one that says
+	// nothing. One that is not there is waited for.
 	PipelineRuns []PipelineRun
 	TaskRuns     []TaskRun
 
