@@ -4,18 +4,25 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 var mutate = flag.Bool("mutate", false, "run the tests of the broken package once for each breakage, which takes minutes")
 
-var every = flag.Int("every", 1, "with -mutate, take only every so manieth breakage")
+var (
+	of   = flag.String("of", "", "with -mutate, break only this `package`")
+	seed = flag.Uint64("seed", 0, "with -mutate, a `number` that chooses the order of the breakages")
+	span = flag.Duration("for", 0, "with -mutate, begin no further breakage after this `time`; 0 is no limit")
+)
 
 // A subject is a package whose rules are broken.
 type subject struct {
@@ -47,7 +54,6 @@ type mutation struct {
 	line     int // of the table
 	file     string
 	old, new string
-	skip     bool // it is applied, no more
 }
 
 func (m mutation) String() string {
@@ -68,29 +74,41 @@ func TestMutations(t *testing.T) {
 		}
 		all = append(all, table...)
 	}
+	for _, m := range all {
+		m.apply(t)
+	}
+	if *mutate && !t.Failed() {
+		tryOut(t, all)
+	}
+}
+
+// tryOut runs the tests of the broken package for each breakage, or for as many as there is time for.
+func tryOut(t *testing.T, all []mutation) {
+	all = slices.DeleteFunc(all, func(m mutation) bool { return *of != "" && m.dir != "../../"+*of })
+	if len(all) == 0 {
+		t.Fatalf("-of %s: there is no table for it", *of)
+	}
+	rand.New(rand.NewPCG(*seed, 0)).Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
+	begin, tried := time.Now(), 0
 	work := make(chan mutation)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for m := range work {
-				broken := m.apply(t)
-				if *mutate && !m.skip && broken != "" {
-					m.run(t, broken)
-				}
+				m.run(t, m.apply(t))
 			}
 		})
 	}
-	tried := 0
-	for i, m := range all {
-		m.skip = i%max(1, *every) != 0
-		if !m.skip {
-			tried++
+	for _, m := range all {
+		if *span > 0 && tried > 0 && time.Since(begin) >= *span {
+			break
 		}
 		work <- m
+		tried++
 	}
 	close(work)
 	workers.Wait()
-	if *mutate && !t.Failed() {
+	if !t.Failed() {
 		t.Logf("caught %d of %d tried, of %d in the tables", tried, tried, len(all))
 	}
 }
