@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	corpusVariable = "TESTDAG_CORPUS" // the folder of samples of other projects
+	freshVariable  = "TESTDAG_FRESH"  // 1: take nothing over
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := check(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Println("checks:", err)
+		os.Exit(1)
+	}
+}
+
+// check carries out the steps that the arguments ask for, in the repository that is the working directory.
+func check(ctx context.Context, args []string, out io.Writer) error {
+	read := func() (*tree, error) { return readTree(os.DirFS(".")) }
+	t, err := read()
+	if err != nil {
+		return err
+	}
+	table := steps(t)
+	switch strings.Join(args, " ") {
+	case "":
+	case "gate":
+		table = slices.DeleteFunc(table, func(s *step) bool { return !s.gate })
+	case "format":
+		return t.format(out)
+	default:
+		return fmt.Errorf("unknown arguments %q: want none for everything, or gate for the quick part", args)
+	}
+	m, err := thisMachine(os.Getenv(corpusVariable))
+	if err != nil {
+		return err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	kept := passed{filepath.Join(cache, "testdag-checks")}
+	if err := kept.tidy(); err != nil {
+		return err
+	}
+	r := &run{out: out, read: read, machine: m, passed: kept, fresh: os.Getenv(freshVariable) == "1", carryOut: carryOut}
+	return r.all(ctx, table)
+}
+
+// carryOut runs a command with its output on the terminal. At the end of ctx it is interrupted, and killed soon after.
+func carryOut(ctx context.Context, env, command []string) error {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+	err := cmd.Run()
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// format fails if gofmt would change a file.
+func (t *tree) format(out io.Writer) error {
+	args := []string{"-l"}
+	for file := range t.hash {
+		if strings.HasSuffix(file, ".go") && !isTestdata(file) {
+			args = append(args, file)
+		}
+	}
+	wrong, err := exec.Command("gofmt", args...).CombinedOutput()
+	if err == nil && len(bytes.TrimSpace(wrong)) > 0 {
+		err = fmt.Errorf("run gofmt -w on these files")
+	}
+	_, _ = out.Write(wrong)
+	return err
+}
