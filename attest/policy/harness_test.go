@@ -21,6 +21,8 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 var (
 	image = imageOf("registry.example/team/app@sha256:" + strings.Repeat("a", 64))
 	other = imageOf("registry.example/team/app@sha256:" + strings.Repeat("b", 64))
+
+	mirrored = imageOf("mirror.example/copy@sha256:" + strings.Repeat("a", 64)) // image under another name
 )
 
 var errBroken = errors.New("broken")

@@ -128,6 +128,22 @@ func TestSentences(t *testing.T) {
 			[]string{"violation required_in_build.missing init"},
 		},
 		{
+			"to the digest alone: a mirror keeps the same image under another name, and what was built and tested there is about it",
+			Policy{RequiredInBuild: entries([]string{"init"}), Required: entries([]string{"scan"})},
+			list{tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.Image = mirrored })},
+			[]attest.Build{func() attest.Build { b := built(-min, task("init", -min)); b.Image = mirrored; return b }()},
+			[]string{"success required_in_build.found init", "success test.passed scan"},
+		},
+		{
+			"provenance of another image is no word about this one: what is wrong with it is not told either",
+			inBuild("init"), nil, []attest.Build{built(-min, task("init", -min)), func() attest.Build {
+				b := untrusted(built(0, task("init", 0)))
+				b.Image = other
+				return b
+			}()},
+			[]string{"success required_in_build.found init"},
+		},
+		{
 			"group by test",
 			requires("scan"), list{tested("scan", attest.Passed, -2*min), tested("lint", attest.Failed, -min)}, nil,
 			[]string{"success test.passed scan"},
@@ -527,6 +543,16 @@ func TestSentences(t *testing.T) {
 		{
 			"failures deny whatever the result says",
 			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SUCCESS","failures":2}`))},
+			[]string{"violation test.failed a"},
+		},
+		{
+			"a single one denies, however many warnings stand beside it",
+			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SUCCESS","failures":1,"warnings":2}`))},
+			[]string{"violation test.failed a"},
+		},
+		{
+			"a number of failures that is none contradicts a success as well: no failures are 0",
+			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SUCCESS","failures":-1}`))},
 			[]string{"violation test.failed a"},
 		},
 		{
