@@ -72,6 +72,73 @@ func TestNewestReadsNoMoreThanItMust(t *testing.T) {
 	})
 }
 
+// Hints that name a predicate type without a reader rule a document out: it cannot be evidence. An SBOM is many megabytes,
+// and one that the registry has lost must not block a test.
+func TestHintsOfOtherTypesAreNotFollowed(t *testing.T) {
+	const sbom = "https://spdx.dev/Document"
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.opts.WithoutViews = true
+	w.write(k, "scan", outcome(Passed, 0))
+	complete := map[string]string{AnnotationPredicateType: sbom, AnnotationTest: "scan", AnnotationCreated: noon.Format(time.RFC3339)}
+	for i, annotations := range []map[string]string{{AnnotationPredicateType: sbom}, complete} {
+		w.attach(fmt.Append(nil, i), func(m *v1.Manifest) { m.Annotations = annotations })
+		lost := describe(fmt.Append(nil, "lost", i), EnvelopeType)
+		lost.Annotations = annotations
+		w.showOnly(lost)
+		for _, tests := range [][]Test{nil, {testResultOf("scan")}} {
+			w.gets()
+			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, tests...)
+			if err != nil || len(all) != 1 || all[0].Result != Passed {
+				t.Errorf("%d: asked for %v: got %+v, %v", i, tests, all, err)
+			}
+			if manifests, blobs := w.gets(); manifests != 1 || blobs != 0 {
+				t.Errorf("%d: asked for %v: read %d manifests and %d blobs, want the record alone", i, tests, manifests, blobs)
+			}
+		}
+	}
+}
+
+// showOnly makes cosign's tag list these layers, which the registry need not have.
+func (w *world) showOnly(layers ...v1.Descriptor) {
+	w.t.Helper()
+	b, err := json.Marshal(v1.Manifest{
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: describe([]byte(emptyConfig), emptyConfigType), Layers: layers,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
+}
+
+// Statements in cosign's tag are counted before any is fetched: whoever may push can list there as many as they like, and
+// the registry need not list one of them.
+func TestStatementsInTheViewAreCounted(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		for i := range 3 {
+			payload, err := encode(w.image, fmt.Sprint("scan", i), outcome(Passed, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.stock(w.sign(k, payload))
+		}
+		w.opts.Limits.Statements = 3
+		if got := len(w.all(k)); got != 3 {
+			t.Errorf("found %d, want as many as the limit allows", got)
+		}
+		w.opts.Limits.Statements = 2
+		w.gets()
+		_, err := w.newest(k, testResultOf("scan0"))
+		if l := wantAs[*LimitError](t, err); l.What != "statements" || l.Limit != 2 || l.Got != 3 {
+			t.Errorf("got %v", l)
+		}
+		if _, blobs := w.gets(); blobs != 0 {
+			t.Errorf("fetched %d statements", blobs)
+		}
+	})
+}
+
 // However statements are written and annotated, by whom and in which order, passing over some of them by annotations
 // gives the same answer as reading everything.
 func TestAnnotationsChangeNoAnswer(t *testing.T) {
