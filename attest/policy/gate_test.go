@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -57,6 +58,17 @@ func TestGate(t *testing.T) {
 		if diff := cmp.Diff(want, brief(got)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+	// A policy about builds alone asks for no evidence: asking for no test asks for all, and marks in the checkpoint what
+	// this policy has not looked at.
+	marks := attest.CheckpointDir(t.TempDir())
+	asking := attest.NewResolver(believer{}, attest.Options{Checkpoint: marks, Now: func() time.Time { return noon }})
+	if _, err := inBuild("init").Gate(t.Context(), asking, image, noon); err != nil {
+		t.Fatal(err)
+	}
+	scan := attest.Test{Name: "scan", PredicateType: attest.TestResultType}
+	if m, err := marks.Seen(t.Context(), image, scan); err != nil || !m.IsZero() {
+		t.Errorf("marked %v, %v", m, err)
 	}
 	r := attest.NewResolver(believer{}, attest.Options{})
 	_, err = Policy{}.Gate(t.Context(), r, image, noon)

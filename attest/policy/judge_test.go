@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -202,6 +203,13 @@ func TestSentences(t *testing.T) {
 			[]string{"success required_in_build.found init"},
 		},
 		{
+			"and no matter as long as tests are only about to be required",
+			Policy{RequiredInBuild: entries([]string{"init"}), Required: []Entry{since(tomorrow, "scan")}},
+			list{tested("scan", attest.Passed, -min), {Image: image, Problem: &attest.CandidateError{Err: errBroken}}},
+			[]attest.Build{built(-min, task("init", -min))},
+			[]string{"success required_in_build.found init"},
+		},
+		{
 			"so may what has no time",
 			requires("scan"), list{
 				tested("scan", attest.Passed, -min),
@@ -250,6 +258,14 @@ func TestSentences(t *testing.T) {
 				tested("scan", attest.Failed, 0, func(e *attest.Evidence) { e.Time = noon.Add(-min).In(time.FixedZone("", 7200)) }),
 			}, nil,
 			[]string{"success test.passed scan"},
+		},
+		{
+			"Times are compared as instants: 14:00 in +02:00 and 12:00 in UTC are equal, so both count",
+			requires("scan"), list{
+				tested("scan", attest.Passed, 0),
+				tested("scan", attest.Failed, 0, func(e *attest.Evidence) { e.Time = noon.In(time.FixedZone("", 7200)) }),
+			}, nil,
+			[]string{"violation test.failed scan", "success test.passed scan"},
 		},
 		{
 			"Later than now plus a skew: refused",
@@ -391,6 +407,15 @@ func TestSentences(t *testing.T) {
 			[]string{"success required_in_build.found init"},
 		},
 		{
+			"nor before a provenance of a kind that is not known, which may be of the whole build",
+			inBuild("init"), nil, []attest.Build{built(-5*min, task("init", -6*min)), func() attest.Build {
+				b := built(-5*min, task("buildah", -5*min))
+				b.Provenance.Kind = ""
+				return b
+			}()},
+			[]string{"violation required_in_build.missing init"},
+		},
+		{
 			"but not before a task that was run later",
 			inBuild("init"), nil, []attest.Build{oneTask(built(-min, task("buildah", -min))), built(-5*min, task("init", -6*min))},
 			[]string{"violation required_in_build.missing init"},
@@ -426,6 +451,11 @@ func TestSentences(t *testing.T) {
 			[]string{"violation test.failed init"},
 		},
 		{
+			"nor has one that still ran when the build was over",
+			inBuild("init"), nil, []attest.Build{built(-min, status("Running", task("init", -min)))},
+			[]string{"violation test.failed init"},
+		},
+		{
 			"nor one of which the provenance does not say how it ended",
 			inBuild("init"), nil, []attest.Build{built(-min, status("", task("init", -min)))},
 			[]string{"violation test.errored init"},
@@ -449,6 +479,13 @@ func TestSentences(t *testing.T) {
 			"another that failed warns",
 			requires("a|b"), list{tested("a", attest.Failed, -min), tested("b", attest.Passed, -min)}, nil,
 			[]string{"warning test.failed a", "success test.passed b"},
+		},
+		{
+			"and so does whatever else the other warns of: that it failed hides nothing",
+			requires("a|b"), list{
+				scanned("a", -min, []attest.Finding{critical[0], finding("CVE-2", "unknown")}), tested("b", attest.Passed, -min),
+			}, nil,
+			[]string{"warning vulnerability.denied CVE-1", "warning vulnerability.warned CVE-2", "success test.passed b"},
 		},
 		{
 			"Strict: each that ran must pass",
@@ -582,6 +619,16 @@ func TestSentences(t *testing.T) {
 		{
 			"TEST_OUTPUT that can be read in two ways", requires("a"), nil,
 			[]attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"FAILURE","result":"SUCCESS"}`))},
+			[]string{"violation test.errored a"},
+		},
+		{
+			"TEST_OUTPUT nested deeper than anybody writes it: the task may write what it likes, and must not cost the reader", requires("a"), nil,
+			[]attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SUCCESS","note":`+strings.Repeat("[", 16)+strings.Repeat("]", 16)+`}`))},
+			[]string{"violation test.errored a"},
+		},
+		{
+			"TEST_OUTPUT of more values than anybody writes", requires("a"), nil,
+			[]attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SUCCESS","note":[`+strings.Repeat("0,", 10_000)+`0]}`))},
 			[]string{"violation test.errored a"},
 		},
 		{

@@ -113,6 +113,7 @@ func TestFindings(t *testing.T) {
 		{"what only warns", lists, finding("CVE-1", "low", fix...), CodeWarnedOf},
 		{"what no list names is allowed", lists, finding("CVE-1", "critical", fix...), ""},
 		{"an empty list is not the default", lists, finding("CVE-1", "critical", noFix...), ""},
+		{"nor is an empty list of what is denied", Vulnerabilities{WithFix: Levels{Deny: []Level{}}}, finding("CVE-1", "critical", fix...), ""},
 
 		{"within the leeway it only warns", leeway, finding("CVE-1", "high", published(13*day)...), CodeLeeway},
 		{"when the leeway is over it is denied", leeway, finding("CVE-1", "high", published(14*day)...), CodeDenied},
@@ -133,6 +134,10 @@ func TestFindings(t *testing.T) {
 		{"of two words on the fix that there is one", Vulnerabilities{}, attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
 			{attest.FindingFix: "1.2"}, {attest.FindingFix: ""},
 		}}, CodeDenied},
+		{"that there is no fix is known, although further annotations do not say so", Vulnerabilities{}, attest.Finding{
+			ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}},
+			Annotations: []map[string]any{{attest.FindingFix: ""}, {attest.FindingTitle: "overflow"}},
+		}, CodeWarnedOf},
 		{"of two packages the first", excepted(Exception{ID: "CVE-1", Package: "zlib"}), attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
 			{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "zlib"},
 		}}, CodeDenied},
