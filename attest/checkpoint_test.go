@@ -198,6 +198,51 @@ func TestCheckpointThatFails(t *testing.T) {
 	}
 }
 
+// A place that cannot be read is not an empty one. Read as such, it would make a checkpoint forget all that it has seen.
+func TestCheckpointThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	_, key := markKey(someImage, testResultOf("scan"))
+	if err := os.WriteFile(filepath.Join(dir, key), nil, 0o644); err != nil { // no folder
+		t.Fatal(err)
+	}
+	if m, err := CheckpointDir(dir).Seen(t.Context(), someImage, testResultOf("scan")); err == nil {
+		t.Errorf("directory: saw %v", m)
+	}
+	eachRegistry(t, func(t *testing.T, w *world) {
+		c := CheckpointRepository(w.image.Context(), w.opts)
+		if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(0, "a")); err != nil {
+			t.Fatal(err)
+		}
+		w.answers(http.StatusForbidden, func(r *http.Request) bool {
+			return strings.Contains(r.URL.Path, "/referrers/") || strings.HasSuffix(r.URL.Path, "/tags/list")
+		})
+		m, err := c.Seen(t.Context(), someImage, testResultOf("scan"))
+		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusForbidden || !m.IsZero() {
+			t.Errorf("saw %v, %v", m, err)
+		}
+	})
+}
+
+// A mark without hints may be the highest. It is read, however high the hints of others are: a registry that gets the API
+// later lists what is older by its tag alone.
+func TestMarkWithoutHintsIsRead(t *testing.T) {
+	w := newWorld(t, true)
+	var pointers []pointer
+	for i, h := range []hints{{predicateType: TestResultType, test: "scan", created: noon}, {}} {
+		b, _, err := buildMark(someImage, someImage, testResultOf("scan"), markAt(time.Duration(i)*time.Hour, "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref := describe(b, "").Digest.String()
+		w.retag(ref, types.OCIManifestSchema1, b)
+		pointers = append(pointers, pointer{ref, h})
+	}
+	got, err := w.repo().highest(t.Context(), pointers)
+	if diff := cmp.Diff(markAt(time.Hour, "a"), got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
 // A manifest counts as a mark only if it is one to the letter.
 func TestManifestsThatAreNoMarks(t *testing.T) {
 	w := newWorld(t, true)

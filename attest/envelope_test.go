@@ -20,6 +20,7 @@ func TestEnvelopeIsReadOnceAndStrictly(t *testing.T) {
 		{"line break", `{"payloadType":"application/vnd.in-toto+json","payload":"e3\n0="}`, "not standard base64"},
 		{"stray bits", `{"payloadType":"application/vnd.in-toto+json","payload":"e31="}`, "not standard base64"},
 		{"many signatures", `{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[` + strings.Repeat("{},", 32) + `{}]}`, "signatures: 33 is over the limit of 32"},
+		{"as many signatures as may be", `{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[` + strings.Repeat("{},", 31) + `{}]}`, ""},
 		{"truncated", `{"payloadType":"application/vnd.in-toto+json","pay`, "unexpected EOF"},
 		{"empty", ``, "unexpected EOF"},
 	} {

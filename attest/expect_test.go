@@ -73,6 +73,33 @@ func TestExpectIsAboutItsTestAlone(t *testing.T) {
 	}
 }
 
+// A test that is expected and found is answered once. A second answer, of no predicate type, would say that there is no
+// evidence, and a policy that counts answers would deny what passed.
+func TestExpectedTestIsAnsweredOnce(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	record := w.write(k, "scan", outcome(Passed, 0))
+	r := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{record.Digest}})
+	all, err := r.Newests(t.Context(), w.image)
+	if err != nil || len(all) != 1 || all[0].Test != testResultOf("scan") || all[0].Completeness != Expected {
+		t.Errorf("got %+v, %v", all, err)
+	}
+}
+
+// That every expected run is there says more than that the checkpoint knows of nothing newer, so it is the one that is told.
+func TestExpectedIsMoreThanRemembered(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.opts.Checkpoint = CheckpointDir(t.TempDir())
+	record := w.write(k, "scan", outcome(Passed, 0))
+	r := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{record.Digest}})
+	for range 2 { // at first nothing is remembered
+		if e, err := r.Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Completeness != Expected {
+			t.Errorf("got %q, %v", e.Completeness, err)
+		}
+	}
+}
+
 // A run that passed and left no evidence is seen: from the news of runs to the answer about the image.
 func TestSnapshotTellsWhatToExpect(t *testing.T) {
 	w := newWorld(t, true)

@@ -295,3 +295,48 @@ func TestStatementBytesAreBounded(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A limit is the most that is allowed. A statement of just that size is written, read, and shown to cosign, as is a manifest
+// of just as many statements; with one byte or one statement more it is not.
+func TestLimitsAreTheMostThatIsAllowed(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	views := w.opts
+	w.opts.WithoutViews = true
+	envelope := parseEntry(document{bytes: w.write(k, "scan", outcome(Passed, 0)).Bytes}, defaultLimits).statements[0]
+	payload, err := encode(w.image, "scan", outcome(Passed, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	just := Limits{EnvelopeBytes: envelope.Size, StatementBytes: int64(len(payload))}
+	w.opts.Limits, views.Limits = just, just
+	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
+		t.Errorf("read: %v", e.Problem)
+	}
+	if _, err := NewWriter(k, views).Write(t.Context(), w.image, "scan", outcome(Passed, 0)); err != nil || len(w.attLayers()) != 1 {
+		t.Errorf("written: %v, and the view holds %d", err, len(w.attLayers()))
+	}
+	w.opts.Limits = Limits{StatementBytes: just.StatementBytes - 1}
+	_, err = w.newest(k, testResultOf("scan"))
+	if l := wantAs[*LimitError](t, err); l.What != "statement bytes" {
+		t.Errorf("one byte more: %v", l)
+	}
+
+	w = newWorld(t, true)
+	several := func(m *v1.Manifest) { m.Layers = append(m.Layers, m.Layers[0], m.Layers[0]) }
+	h := w.attach(w.sign(k, w.statementOf(TestResultType, `{}`)), several)
+	w.opts.Limits.Statements = 3
+	for _, e := range w.all(k) {
+		if unreadable := new(CandidateError); errors.As(e.Problem, &unreadable) && e.Statement == nil {
+			t.Errorf("as many statements as may be: %v", e.Problem)
+		}
+	}
+	w.opts.Limits.Statements = 2
+	all := w.all(k) // the manifest blocks, and what else is there can still be listed
+	if len(all) != 1 {
+		t.Fatalf("found %d", len(all))
+	}
+	if c := wantAs[*CandidateError](t, all[0].Problem); c.Manifest != h {
+		t.Errorf("got %v", c)
+	}
+}

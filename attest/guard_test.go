@@ -161,6 +161,33 @@ func TestTwoTrustsOfOneSigner(t *testing.T) {
 	}
 }
 
+// Rules of trust are in force at the time of the question, not at that of the run: a task that is found to be bad today is
+// no longer trusted with what it did yesterday, and one that is trusted from today on is.
+func TestTrustIsOfTheTimeOfTheQuestion(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "chains")
+	r := w.unsigned("clamav-scan", outcome(Passed, -time.Hour))
+	w.provenance(k, r.Digest, provenanceFor(t, r.Digest, -time.Hour))
+	for _, tt := range []struct {
+		name              string
+		effective, expire time.Time
+		trusted           bool
+	}{
+		{"since after the run", noon.Add(-time.Minute), time.Time{}, true},
+		{"until after the run", time.Time{}, noon.Add(-time.Minute), false},
+	} {
+		rule := chains.Tasks[0]
+		rule.EffectiveOn, rule.ExpiresOn = tt.effective, tt.expire
+		v, err := ByProvenance(k, Trust{Builders: chains.Builders, Tasks: []TaskRule{rule}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := w.mustNewest(v, testResultOf("clamav-scan")); (e.Problem == nil) != tt.trusted {
+			t.Errorf("in force %s: %v", tt.name, e.Problem)
+		}
+	}
+}
+
 // A layer of cosign's tag that is read through a record must still be what its annotations say.
 func TestAnnotationsInTheTagOfWhatIsReadElsewhere(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {

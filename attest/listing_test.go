@@ -225,6 +225,22 @@ func TestAPIThatListsNothing(t *testing.T) {
 	}
 }
 
+// If the API lists nothing, the fallback index shows that it does not list everything. The tags of single records are asked
+// for then: a concurrent writer can undo both views, and only its own tag leads to the record.
+func TestAPIThatListsNothingAndViewsThatAreUndone(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
+	w.write(k, "scan", outcome(Passed, -time.Hour))
+	view, index := w.get(viewTag(w.image)), w.get(tagBase(w.image))
+	w.write(k, "scan", outcome(Failed, 0))
+	w.retag(viewTag(w.image), view.media, view.bytes)
+	w.retag(tagBase(w.image), index.media, index.bytes)
+	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+		t.Errorf("got %s, %v", e.Result, e.Problem)
+	}
+}
+
 func TestRecordThatCannotBeListedIsAnError(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")

@@ -111,8 +111,8 @@ func (w *world) showOnly(layers ...v1.Descriptor) {
 	w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
 }
 
-// Statements in cosign's tag are counted before any is fetched: whoever may push can list there as many as they like, and
-// the registry need not list one of them.
+// Statements in cosign's tag are counted before any is fetched: any user who may push sets how many it lists, and the
+// registry need not list one of them itself.
 func TestStatementsInTheViewAreCounted(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
@@ -197,7 +197,8 @@ func TestAnnotationsThatLieBlock(t *testing.T) {
 	for _, tt := range []struct{ annotation, lie string }{
 		{AnnotationTest, "scan"},
 		{AnnotationPredicateType, TestResultType},
-		{AnnotationCreated, "2026-03-01T12:00:00.1Z"},
+		{AnnotationCreated, "2026-03-01T12:00:00.1Z"}, // others seem older than they are
+		{AnnotationCreated, "2026-03-01T11:59:59Z"},   // it hides behind whatever is newer than that
 	} {
 		w := newWorld(t, true)
 		k := newKey(t, "k")
@@ -272,6 +273,28 @@ func TestAnnotationsOfOthers(t *testing.T) {
 			t.Errorf("got %s, %v", e.Result, e.Problem)
 		}
 	})
+}
+
+// Hints that name a test and no time say nothing about age. The statement is read, since it may be the newest.
+func TestHintsWithoutATime(t *testing.T) {
+	for _, created := range []string{"", "yesterday"} {
+		w := newWorld(t, true)
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, -time.Hour))
+		payload, err := encode(w.image, "scan", outcome(Failed, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.attach(w.sign(k, payload), func(m *v1.Manifest) {
+			m.Annotations = map[string]string{AnnotationPredicateType: TestResultType, AnnotationTest: "scan", AnnotationCreated: created}
+		})
+		for _, tests := range [][]Test{nil, {testResultOf("scan")}} {
+			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, tests...)
+			if err != nil || len(all) != 1 || all[0].Result != Failed {
+				t.Errorf("created %q, asked for %v: got %+v, %v", created, tests, all, err)
+			}
+		}
+	}
 }
 
 func TestNewestsOfWhatCannotBeRead(t *testing.T) {

@@ -142,6 +142,17 @@ func TestValidateReportsEveryMistake(t *testing.T) {
 	}
 }
 
+// A scan can be over within one tick of the clock.
+func TestScanOfAnInstant(t *testing.T) {
+	v := vulns(0)
+	v.Metadata.StartedOn = v.Metadata.FinishedOn
+	if err := v.Validate(); err != nil {
+		t.Error(err)
+	}
+	v.Metadata.StartedOn = v.Metadata.FinishedOn.Add(1)
+	wantField(t, v.Validate(), "metadata.scanFinishedOn")
+}
+
 // What is valid and written is read back equal, whatever it holds.
 func TestVulnsRoundTrip(t *testing.T) {
 	text := rapid.StringMatching(`[ -~äß☃]{1,12}`)

@@ -343,6 +343,44 @@ func TestFallbackTagThatIsTheImage(t *testing.T) {
 	}
 }
 
+// An image for several platforms is an index itself, and lists no records: a platform that the repository lacks is no
+// evidence that cannot be read, and the image must not get entries.
+func TestFallbackTagThatIsAnImageOfPlatforms(t *testing.T) {
+	w := newWorld(t, false)
+	k := newKey(t, "k")
+	image := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"digest":%q,"size":1,"platform":{"os":"linux","architecture":"arm64"}}]}`,
+		types.OCIImageIndex, coffee)
+	w.image = w.image.Context().Digest(describe(image, "").Digest.String())
+	w.retag(w.image.DigestStr(), types.OCIImageIndex, image)
+	w.retag(tagBase(w.image), types.OCIImageIndex, image)
+	w.write(k, "scan", outcome(Passed, 0))
+	if got := w.get(tagBase(w.image)); got.digest != w.hash() {
+		t.Errorf("the tag now is %s", got.digest)
+	}
+	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Passed {
+		t.Errorf("got %s, %v", e.Result, e.Problem)
+	}
+}
+
+// The tag of the fallback index can be moved between a list and its repair. What is no index then stays as it is: written
+// over, its layers would be gone.
+func TestFallbackTagThatIsMovedBeforeItsRepair(t *testing.T) {
+	w := newWorld(t, false)
+	w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+	l, err := w.repo().list(t.Context(), w.image)
+	if err != nil || !l.index {
+		t.Fatal(l, err)
+	}
+	image := w.get(w.image.DigestStr())
+	w.retag(tagBase(w.image), image.media, image.bytes)
+	if _, err := w.repo().rebuildIndex(t.Context(), w.image, memory{}, l); !errors.Is(err, errNotIndex) {
+		t.Errorf("got %v", err)
+	}
+	if got := w.get(tagBase(w.image)); got.digest != image.digest {
+		t.Errorf("the tag now is %s", got.digest)
+	}
+}
+
 func TestWriteRefuses(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
@@ -488,6 +526,19 @@ func TestViewIsNotFilledBeyondWhatCosignReads(t *testing.T) {
 		if l := wantAs[*LimitError](t, err); l.What != "view layers" || len(w.attLayers()) != want {
 			t.Errorf("of %d: %d layers, want %d, %v", before, len(w.attLayers()), want, err)
 		}
+	}
+}
+
+// Of just a thousand cosign reads all, so a view of that many is whole, and that is no error.
+func TestViewIsFilledUpToWhatCosignReads(t *testing.T) {
+	w := newWorld(t, true)
+	var layers []v1.Descriptor
+	for i := range 999 {
+		layers = append(layers, describe(fmt.Append(nil, i), EnvelopeType))
+	}
+	w.showOnly(layers...)
+	if w.write(newKey(t, "k"), "scan", outcome(Passed, 0)); len(w.attLayers()) != 1000 {
+		t.Errorf("the view holds %d", len(w.attLayers()))
 	}
 }
 
@@ -650,6 +701,19 @@ func TestWriteReadsBack(t *testing.T) {
 			t.Errorf("got %+v", e)
 		}
 	})
+}
+
+// The tag of a record can lead to another manifest, since any user who may push can move it. A Writer that takes that for
+// stored leaves a failure that no reader finds.
+func TestTagThatLeadsElsewhereIsNotReadBack(t *testing.T) {
+	w := newWorld(t, false)
+	w.opts.WithoutViews = true
+	image := w.get(w.image.DigestStr())
+	w.serves(viewTag(w.image)+".", image.media, string(image.bytes))
+	r, err := NewWriter(newKey(t, "k"), w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+	if e := wantAs[*RegistryError](t, err); e.Op != "read back" || r.Bytes != nil {
+		t.Errorf("got %s, %v", r, err)
+	}
 }
 
 func TestLogNeverHoldsPayloads(t *testing.T) {

@@ -622,12 +622,12 @@ func TestSentences(t *testing.T) {
 			[]string{"violation test.errored a"},
 		},
 		{
-			"TEST_OUTPUT nested deeper than anybody writes it: the task may write what it likes, and must not cost the reader", requires("a"), nil,
+			"TEST_OUTPUT nested deeper than any task needs: what a task writes must not cost the reader", requires("a"), nil,
 			[]attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SUCCESS","note":`+strings.Repeat("[", 16)+strings.Repeat("]", 16)+`}`))},
 			[]string{"violation test.errored a"},
 		},
 		{
-			"TEST_OUTPUT of more values than anybody writes", requires("a"), nil,
+			"TEST_OUTPUT of more values than any task needs", requires("a"), nil,
 			[]attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SUCCESS","note":[`+strings.Repeat("0,", 10_000)+`0]}`))},
 			[]string{"violation test.errored a"},
 		},
