@@ -83,7 +83,7 @@ const buildkitName = "buildkit v0.34.2 solver"
 
 // The build of BuildKit is not in the table: it is all ours.
 var buildkit = []entry{
-	{work: run, name: buildkitName, most: 100_000, late: true, prepare: func(g *graph, visit func(int)) (job, error) {
+	{work: run, name: buildkitName, late: true, prepare: func(g *graph, visit func(int)) (job, error) {
 		all, err := newVertex(g, visit)
 		if err != nil {
 			return job{}, err

@@ -104,8 +104,8 @@ func TestCheckFindsWrongBuilds(t *testing.T) {
 			return job{do: func() error { return err }, size: func() (int, int) { return g.len(), g.edges() + edges }}, nil
 		}}
 	}
-	wantMistake(t, "a build that takes everything", check(builds(0, nil)), "finds a cycle: false, want true")
-	wantMistake(t, "a build that takes everything", check(builds(0, nil)), "finds an unknown name: false, want true")
+	wantMistake(t, "a build that takes everything", check(builds(0, nil)), "takes a cycle: true, want false")
+	wantMistake(t, "a build that takes everything", check(builds(0, nil)), "takes an unknown name: true, want false")
 	wantMistake(t, "a build that forgets an edge", check(builds(-1, nil)), "edges, want")
 	wantMistake(t, "a build that refuses everything", check(builds(0, errors.New("refused"))), "refused")
 }
@@ -125,7 +125,7 @@ func TestDone(t *testing.T) {
 	}
 }
 
-// Of a cyclic graph nobody runs everything, and nobody keeps silent about it, except for one.
+// A run of a cyclic graph is an error, except with go-taskflow, which runs the scenario that waits for nothing.
 func TestCyclesAtRun(t *testing.T) {
 	for _, e := range entries {
 		if e.work != run {
@@ -150,7 +150,7 @@ func TestCyclesAtRun(t *testing.T) {
 	}
 }
 
-// Whether a build holds everything is looked at where the library tells. What the others hold is seen when it runs.
+// A build whose library does not say how much it holds has a run, which shows it.
 func TestBuildsAreLookedAt(t *testing.T) {
 	runs := map[string]bool{}
 	for _, e := range entries {

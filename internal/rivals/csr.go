@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // A csr is a graph in compressed sparse rows: the children of i are child[start[i]:start[i+1]].
@@ -11,15 +12,9 @@ type csr struct {
 	waits        []int32 // how many parents each scenario has
 }
 
-var errCycle = errors.New("there is a cycle")
-
 // numbered makes a csr of numbers.
 func numbered(g *graph) (*csr, error) {
-	edges := 0
-	for _, list := range g.parents {
-		edges += len(list)
-	}
-	from := make([]int32, 0, edges)
+	from := make([]int32, 0, g.edges())
 	waits := make([]int32, g.len())
 	for i, list := range g.parents {
 		waits[i] = int32(len(list))
@@ -37,11 +32,7 @@ func named(g *graph) (*csr, error) {
 	if len(number) != g.len() {
 		return nil, errors.New("a name is given twice")
 	}
-	edges := 0
-	for _, list := range g.after {
-		edges += len(list)
-	}
-	from := make([]int32, 0, edges)
+	from := make([]int32, 0, g.edges())
 	waits := make([]int32, g.len())
 	for i, list := range g.after {
 		waits[i] = int32(len(list))
@@ -56,8 +47,7 @@ func named(g *graph) (*csr, error) {
 	return newCSR(waits, from)
 }
 
-// newCSR takes the parents of all scenarios in one list, from, of which scenario i has the next waits[i]. It tries
-// Kahn's algorithm to see that there is no cycle.
+// newCSR takes the parents of all scenarios in one list, from, of which scenario i has the next waits[i].
 func newCSR(waits, from []int32) (*csr, error) {
 	n := len(waits)
 	c := &csr{start: make([]int32, n+2), child: make([]int32, len(from)), waits: waits}
@@ -76,91 +66,36 @@ func newCSR(waits, from []int32) (*csr, error) {
 		at += int(k)
 	}
 	c.start = c.start[:n+1]
-	k := newKahn(c)
-	for at := 0; at < len(k.ready); at++ {
-		k.passed(k.ready[at])
-	}
-	if len(k.ready) < n {
-		return nil, errCycle
+	if c.cyclic() {
+		return nil, errors.New("there is a cycle")
 	}
 	return c, nil
 }
 
-func (c *csr) len() int                 { return len(c.waits) }
-func (c *csr) children(i int32) []int32 { return c.child[c.start[i]:c.start[i+1]] }
-
-// A kahn counts for each scenario the parents that have not passed, and lists what may begin in the order in which it
-// came up. It is the least that a run needs.
-type kahn struct {
-	*csr
-	open  []int32
-	ready []int32
+// cyclic tries Kahn's algorithm.
+func (c *csr) cyclic() bool {
+	open := slices.Clone(c.waits) // parents that are not among the sorted
+	sorted := c.roots()
+	for at := 0; at < len(sorted); at++ {
+		for _, child := range c.children(sorted[at]) {
+			if open[child]--; open[child] == 0 {
+				sorted = append(sorted, child)
+			}
+		}
+	}
+	return len(sorted) < c.len()
 }
 
-func newKahn(c *csr) *kahn {
-	k := &kahn{csr: c, open: append([]int32(nil), c.waits...), ready: make([]int32, 0, c.len())}
+// roots returns the scenarios without parents, in a slice with room for all.
+func (c *csr) roots() []int32 {
+	roots := make([]int32, 0, c.len())
 	for i, w := range c.waits {
 		if w == 0 {
-			k.ready = append(k.ready, int32(i))
+			roots = append(roots, int32(i))
 		}
 	}
-	return k
+	return roots
 }
 
-func (k *kahn) passed(i int32) {
-	for _, c := range k.children(i) {
-		if k.open[c]--; k.open[c] == 0 {
-			k.ready = append(k.ready, c)
-		}
-	}
-}
-
-func buildCSR(name string, role role, blind mistake, from func(*graph) (*csr, error)) entry {
-	return entry{work: build, name: name, role: role, blind: blind, prepare: func(g *graph, _ func(int)) (job, error) {
-		var c *csr
-		return job{
-			do:   func() (err error) { c, err = from(g); return err },
-			size: func() (scenarios, edges int) { return c.len(), len(c.child) },
-		}, nil
-	}}
-}
-
-var plain = []entry{
-	buildCSR("csr, numbers", baseline, unknownName, numbered),
-	buildCSR("csr, names", floor, 0, named),
-	{work: decide, name: "csr", role: baseline, prepare: func(g *graph, visit func(int)) (job, error) {
-		c, err := numbered(g)
-		if err != nil {
-			return job{}, err
-		}
-		k := newKahn(c)
-		return job{do: func() error {
-			for at := 0; at < len(k.ready); at++ {
-				visit(int(k.ready[at]))
-				k.passed(k.ready[at])
-			}
-			return nil
-		}}, nil
-	}},
-	{work: cascade, name: "csr", role: baseline, prepare: func(g *graph, _ func(int)) (job, error) {
-		c, err := numbered(g)
-		if err != nil {
-			return job{}, err
-		}
-		canceled, found := make([]bool, c.len()), make([]int32, 1, c.len())
-		return job{
-			do: func() error {
-				for at := 0; at < len(found); at++ {
-					for _, child := range c.children(found[at]) {
-						if !canceled[child] {
-							canceled[child] = true
-							found = append(found, child)
-						}
-					}
-				}
-				return nil
-			},
-			canceled: func(i int) bool { return canceled[i] },
-		}, nil
-	}},
-}
+func (c *csr) len() int                 { return len(c.waits) }
+func (c *csr) children(i int32) []int32 { return c.child[c.start[i]:c.start[i+1]] }

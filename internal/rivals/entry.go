@@ -26,24 +26,8 @@ type role int
 const (
 	rival role = iota
 	ours
-	baseline // plain code on flat slices, which nobody would publish
-	floor    // the baseline that does all of the work; the others are compared to it
+	floor // plain code on flat slices; the others are compared to it
 )
-
-// A mistake is one that a build must find.
-type mistake int
-
-const (
-	cycle       mistake = 1 << iota // scenarios wait for one another
-	unknownName                     // a scenario waits for a name that is none
-)
-
-func (m mistake) String() string {
-	if m == cycle {
-		return "a cycle"
-	}
-	return "an unknown name"
-}
 
 // An entry is one way to do one work.
 type entry struct {
@@ -51,16 +35,12 @@ type entry struct {
 	name string
 	role role
 
-	// most is the size above which the entry is left out because it is known to need more memory than a common machine
-	// has. 0 is no bound.
-	most int
-
 	// late is for executors that leave traces: what the runtime keeps of the goroutines and memory that they took changes
 	// how often it collects garbage, and so what is in the processor's caches, for all that is measured afterwards.
 	late bool
 
-	// blind says which mistakes of a graph a build does not find.
-	blind mistake
+	// A build that does not find a cycle takes cycles, one that does not find an unknown name takes unknown names.
+	takesCycles, takesUnknown bool
 
 	// prepare does what is not measured. Of a work that carries something out, visit is the scenario's function: to be
 	// called once for each run with the number of the scenario. For a graph that it refuses it returns an error.
@@ -77,7 +57,5 @@ type job struct {
 	close    func()                        // lets go of what prepare took; may be nil
 }
 
-// entries lists everything, in the order of the table.
-var entries = slices.Concat(
-	plain, teams, machines, testdag, taskflow, natessilva, terraform, dagGo, buildkit, azure, gonum, tekton, heimdalr, kro,
-)
+// entries lists everything.
+var entries = slices.Concat(floors, testdag, taskflow, natessilva, terraform, buildkit, gonum, tekton)

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // A state is where a scenario stands in a machine.
 type state uint8
 
@@ -18,7 +20,7 @@ type transition struct {
 	to                state
 }
 
-// A machine is the floor of what a scheduler does that can tell what it did: on flat arrays the state and the attempts
+// A machine is the floor of what a scheduler does that keeps a history: on flat slices the state and the attempts
 // of each scenario, the parents that are open, what may begin, and a log of starts and ends.
 type machine struct {
 	*csr
@@ -29,22 +31,15 @@ type machine struct {
 	log     []transition
 }
 
-// newMachine returns a machine that has room for all it will log in one run of everything, and in a second one if again
-// is set.
-func newMachine(c *csr, again bool) *machine {
-	n, runs := c.len(), 1
-	if again {
-		runs = 2
-	}
+// newMachine returns a machine that has room for all it will log in so many runs of everything.
+func newMachine(c *csr, runs int) *machine {
+	n := c.len()
 	m := &machine{
-		csr: c, state: make([]state, n), attempt: make([]int32, n), open: append([]int32(nil), c.waits...),
-		ready: make([]int32, 0, runs*n), log: make([]transition, 0, 2*runs*n),
+		csr: c, state: make([]state, n), attempt: make([]int32, n), open: slices.Clone(c.waits),
+		ready: append(make([]int32, 0, runs*n), c.roots()...), log: make([]transition, 0, 2*runs*n),
 	}
-	for i, w := range c.waits {
-		if w == 0 {
-			m.state[i] = ready
-			m.ready = append(m.ready, int32(i))
-		}
+	for _, i := range m.ready {
+		m.state[i] = ready
 	}
 	return m
 }
@@ -107,31 +102,4 @@ func (m *machine) drain(visit func(int)) {
 		visit(int(i))
 		m.pass(i)
 	}
-}
-
-// fsm makes the entries of the machine, which differ in what they do with a new one.
-func fsm(w work, do func(m *machine, visit func(int)) job) entry {
-	return entry{work: w, name: "state machine", role: floor, prepare: func(g *graph, visit func(int)) (job, error) {
-		c, err := numbered(g)
-		if err != nil {
-			return job{}, err
-		}
-		return do(newMachine(c, w == wave), visit), nil
-	}}
-}
-
-var machines = []entry{
-	fsm(decide, func(m *machine, visit func(int)) job {
-		return job{do: func() error { m.drain(visit); return nil }}
-	}),
-	fsm(cascade, func(m *machine, _ func(int)) job {
-		return job{
-			do:       func() error { m.start(0); m.fail(0); return nil },
-			canceled: func(i int) bool { return m.state[i] == canceled },
-		}
-	}),
-	fsm(wave, func(m *machine, visit func(int)) job {
-		m.drain(func(int) {})
-		return job{do: func() error { m.again(0); m.drain(visit); return nil }}
-	}),
 }

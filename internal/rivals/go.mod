@@ -3,11 +3,7 @@ module github.com/testdag/testdag/internal/rivals
 go 1.26.8
 
 require (
-	github.com/Azure/go-workflow v0.1.13
-	github.com/HeaInSeo/dag-go v1.2.0
 	github.com/hashicorp/terraform v0.15.3
-	github.com/heimdalr/dag v1.5.0
-	github.com/kubernetes-sigs/kro v0.9.4
 	github.com/moby/buildkit v0.34.2
 	github.com/natessilva/dag v0.0.0-20180124060714-7194b8dcc5c4
 	github.com/noneback/go-taskflow v1.2.0
@@ -18,13 +14,10 @@ require (
 )
 
 require (
-	github.com/HeaInSeo/utils v0.0.0-20260504053318-1547f9bc140b // indirect
 	github.com/Microsoft/go-winio v0.6.3-0.20251027160822-ad3df93bed29 // indirect
 	github.com/Microsoft/hcsshim v0.15.0-rc.4 // indirect
 	github.com/agext/levenshtein v1.2.3 // indirect
 	github.com/apparentlymart/go-textseg/v13 v13.0.0 // indirect
-	github.com/benbjohnson/clock v1.3.5 // indirect
-	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/containerd/cgroups/v3 v3.1.3 // indirect
 	github.com/containerd/containerd/api v1.12.0 // indirect
@@ -41,7 +34,6 @@ require (
 	github.com/containerd/ttrpc v1.2.10 // indirect
 	github.com/containerd/typeurl/v2 v2.3.0 // indirect
 	github.com/distribution/reference v0.6.0 // indirect
-	github.com/emirpasic/gods v1.18.1 // indirect
 	github.com/felixge/httpsnoop v1.1.0 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect

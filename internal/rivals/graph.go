@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// A graph is the work as everybody is given it: the names of the scenarios, and for each the names of its parents.
-// Parents come before their children. Most shapes have one root, scenario 0, from which everything is reached.
+// A graph is what every entry is given: the names of the scenarios, and for each the names of its parents.
+// Parents come before their children.
 type graph struct {
 	names   []string
 	after   [][]string // by scenario, names of its parents
-	parents [][]int32  // the same by number, for those who work with numbers
+	parents [][]int32  // the same by number
 }
 
 // A shape makes a graph of n scenarios.
@@ -20,8 +20,8 @@ type shape struct {
 	make func(n int) *graph
 }
 
-// The shapes that are measured. Layered is the one of the big table.
-var shapes = []shape{{"layered", layered}, {"chain", chain}, {"fan", fan}}
+// The shapes on which the work is checked. It is measured on layered graphs.
+var shapes = []shape{{"layered", layered}, {"chain", chain}, {"fan", fan}, {"scattered", scattered}}
 
 // layered puts scenario 0 above layers about as wide as there are of them. A scenario below has one to five parents in
 // the layer above, three on average.
@@ -68,7 +68,7 @@ func fan(n int) *graph {
 	return newGraph(parents)
 }
 
-// scattered is for checks: it has several roots, and only some of its scenarios wait for scenario 0.
+// scattered has several roots, and only some of its scenarios wait for scenario 0.
 func scattered(n int) *graph {
 	random := rand.New(rand.NewPCG(2, uint64(n)))
 	parents := make([][]int32, n)
@@ -103,11 +103,10 @@ func newGraph(parents [][]int32) *graph {
 	return g
 }
 
-// name names a scenario. The names are in no order: who sorts by them must not find it done.
+// name names a scenario. The names are in no order, so that a library that sorts by them does not find it done.
 func name(i int) string { return fmt.Sprintf("test-%07x", uint32(i)*scatter%maxNames) }
 
-// numberOf tells which scenario a name was made for. It takes no map, so that it costs nobody anything worth speaking
-// of.
+// numberOf tells which scenario a name was made for. It takes no map, so that its cost does not matter.
 func numberOf(name string) int {
 	var x uint32
 	for _, digit := range []byte(name[len("test-"):]) {

@@ -3,66 +3,84 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"runtime"
 	"slices"
 	"time"
 )
 
-// A meter measures entries side by side.
-type meter struct {
-	reps     int
-	limit    time.Duration // what one repetition may take, and all of them at one size before no more are begun
-	progress io.Writer
-}
+const (
+	turns    = 3                     // how many turns every entry has at a size
+	turnTime = 20 * time.Millisecond // how long a turn goes on with a small graph: it is done often
 
-// A column is the graphs of one shape and size.
-type column struct {
-	shape string
-	n     int
-}
+	// limit is what one repetition may take, and all of an entry at one size before no more are begun.
+	limit = 10 * time.Second
+)
 
-// A row is what became of one entry: nanoseconds per scenario of its best repetition, by column. What was left out is
-// not there.
+// A row is the best of one entry at each size, in nanoseconds per scenario. Sizes that are left out are not there.
 type row struct {
 	entry
-	ns map[column]float64
+	ns map[int]float64
 }
 
-// warmUp are the sizes that come before all others. They are in no table, but show early what cannot be large.
-var warmUp = []int{10, 100}
+func newRow(e entry) row { return row{e, map[int]float64{}} }
 
-// measure fills in rows of one work, for graphs of one shape and ascending sizes. At each size the entries take turns,
-// so that what else the machine does hits all alike.
-func (m *meter) measure(s shape, rows []row, sizes []int) error {
+// sizesUpTo returns powers of ten. Those below 1,000 are not in the table, but show early which entries are slow.
+func sizesUpTo(largest int) []int {
+	var sizes []int
+	for n := 10; n <= largest; n *= 10 {
+		sizes = append(sizes, n)
+	}
+	return sizes
+}
+
+// measureAll measures works one after the other, and then those of the late entries.
+func measureAll(rows []row, sizes []int, progress io.Writer) error {
+	for _, late := range []bool{false, true} {
+		for w := range work(len(works)) {
+			same := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.work != w || r.late != late })
+			if err := measure(same, sizes, progress); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// measure fills in rows of one work.
+func measure(rows []row, sizes []int, progress io.Writer) error {
 	contenders := make([]contender, len(rows))
 	for k, r := range rows {
 		contenders[k].row = r
 	}
-	for k, n := range slices.Concat(warmUp, sizes) {
-		g, turns := s.make(n), m.reps
-		if k < len(warmUp) {
-			turns = 1
+	for _, n := range sizes {
+		if err := takeTurns(contenders, n, progress); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// takeTurns measures one size. The entries take turns, so that disturbances of the machine hit all alike.
+func takeTurns(contenders []contender, n int, progress io.Writer) error {
+	g := layered(n)
+	for k := range contenders {
+		contenders[k].enter(n)
+	}
+	for range turns {
 		for k := range contenders {
-			contenders[k].enter(n, m.limit)
-		}
-		for range turns {
-			for k := range contenders {
-				c := &contenders[k]
-				if c.out || c.spent > m.limit {
-					continue
-				}
-				if err := c.turn(g); err != nil {
-					return fmt.Errorf("%v, %s of %d: %w", c.entry, s.name, n, err)
-				}
+			c := &contenders[k]
+			if c.out || c.spent > limit {
+				continue
+			}
+			if err := c.turn(g); err != nil {
+				return fmt.Errorf("%v of %d: %w", c.entry, n, err)
 			}
 		}
-		for _, c := range contenders {
-			if c.best > 0 {
-				c.ns[column{s.name, n}] = c.best
-				fmt.Fprintf(m.progress, "%-40v %s of %d: %s ns\n", c.entry, s.name, n, number(c.best))
-			}
+	}
+	for _, c := range contenders {
+		if c.best > 0 {
+			c.ns[n] = c.best
+			fmt.Fprintf(progress, "%-40v %7d: %s ns\n", c.entry, n, number(c.best))
 		}
 	}
 	return nil
@@ -71,32 +89,24 @@ func (m *meter) measure(s shape, rows []row, sizes []int) error {
 // A contender is an entry while it is measured.
 type contender struct {
 	row
-	out   bool          // this size and all above are left out
-	best  float64       // at this size, nanoseconds per scenario; 0 before the first repetition
-	took  float64       // the same, what prepares the work included
-	spent time.Duration // at this size, by all turns
-
-	n, beforeN int     // this size and the one before
-	before     float64 // took at that
+	out    bool          // this size and all above are left out
+	best   float64       // at this size, nanoseconds per scenario; 0 before the first repetition
+	took   float64       // the same, including what prepares the work
+	before float64       // took at the size before
+	spent  time.Duration // at this size, by all turns
 }
 
-// enter begins with size n. A rival is left out of it if it would take longer than the limit though the cost of a
-// scenario grows no faster than it did: with the same power of the size, but not with more than its first, since what
-// else the machine does can make a small size look as cheap or as dear as it likes.
-func (c *contender) enter(n int, limit time.Duration) {
+// enter begins with size n, which is ten times the size before. A rival is left out of it if one repetition would take
+// longer than the limit, even though the cost of a scenario grows by no more than it did before, and by no more than
+// the size: disturbances can make a small size look as cheap or as dear as they like.
+func (c *contender) enter(n int) {
 	growth := 1.0
-	if c.took > c.before && c.before > 0 {
-		steps := math.Log(float64(n)/float64(c.n)) / math.Log(float64(c.n)/float64(c.beforeN))
-		growth = min(math.Pow(c.took/c.before, steps), float64(n)/float64(c.n))
+	if c.before > 0 {
+		growth = min(max(c.took/c.before, 1), 10)
 	}
-	expected := time.Duration(min(c.took*growth*float64(n), math.MaxInt64/2))
-	c.out = c.out || c.role == rival && expected > limit || c.most > 0 && n > c.most
-	c.n, c.beforeN, c.before = n, c.n, c.took
-	c.best, c.took, c.spent = 0, 0, 0
+	c.out = c.out || c.role == rival && c.took*growth*float64(n) > float64(limit)
+	c.best, c.took, c.before, c.spent = 0, 0, c.took, 0
 }
-
-// turnTime is how long a turn goes on with a small graph: it is done often.
-const turnTime = 20 * time.Millisecond
 
 // turn does the work until its time is over, at least once.
 func (c *contender) turn(g *graph) error {
@@ -119,7 +129,7 @@ func (c *contender) turn(g *graph) error {
 	return nil
 }
 
-// repeat prepares a job and does it once, after a garbage collection if collect is set, and looks that it was done.
+// repeat prepares a job and does it once, after a garbage collection if collect is set, and checks that it was done.
 func repeat(e entry, g *graph, collect bool) (prepared, did time.Duration, err error) {
 	tally := make([]int32, g.len())
 	begin := time.Now()

@@ -19,9 +19,10 @@ const natessilvaName = "natessilva/dag"
 
 // Run looks for cycles and unknown names, so that is not in the time of the build.
 var natessilva = []entry{
-	{work: build, name: natessilvaName, blind: cycle | unknownName, prepare: func(g *graph, visit func(int)) (job, error) {
-		return job{do: func() error { newRunner(g, visit); return nil }}, nil
-	}},
+	{work: build, name: natessilvaName, takesCycles: true, takesUnknown: true,
+		prepare: func(g *graph, visit func(int)) (job, error) {
+			return job{do: func() error { newRunner(g, visit); return nil }}, nil
+		}},
 	{work: run, name: natessilvaName, prepare: func(g *graph, visit func(int)) (job, error) {
 		return job{do: newRunner(g, visit).Run}, nil
 	}},

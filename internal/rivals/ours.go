@@ -8,7 +8,7 @@ import (
 	"github.com/testdag/testdag/scheduler"
 )
 
-// newDAG gives the graph to dag.New as a program does that reads it from elsewhere.
+// newDAG gives the graph to dag.New, as a program does that reads it from elsewhere.
 func newDAG(g *graph) (*dag.Graph, error) {
 	parents := make([]dag.Parent, 0, g.edges())
 	scenarios := make([]dag.Scenario, g.len())

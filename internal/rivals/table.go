@@ -8,37 +8,26 @@ import (
 	"strings"
 )
 
-// table writes rows in Markdown: each work under its floor and with ratios to it, rivals from the fastest to the
-// slowest. Works that were not measured are left out, and baselines if brief is set.
-func table(rows []row, columns []column, brief bool) string {
+// table writes rows in Markdown: each work under its floor and with ratios to it, the fastest rival first.
+func table(rows []row, sizes []int) string {
+	sizes = slices.DeleteFunc(slices.Clone(sizes), func(n int) bool { return n < 1000 })
 	var b strings.Builder
 	b.WriteString("| |")
-	for _, c := range columns {
-		b.WriteString(" " + c.head() + " |")
+	for _, n := range sizes {
+		b.WriteString(" " + number(float64(n)) + " |")
 	}
-	b.WriteString("\n|---|" + strings.Repeat("--:|", len(columns)) + "\n")
+	b.WriteString("\n|---|" + strings.Repeat("--:|", len(sizes)) + "\n")
 	for w := range work(len(works)) {
-		block := slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
-			return r.work != w || brief && r.role == baseline
-		})
-		if !slices.ContainsFunc(block, func(r row) bool { return r.measured(columns) }) {
-			continue
-		}
-		slices.SortStableFunc(block, func(x, y row) int { return compareRows(x, y, columns) })
-		var least map[column]float64
-		for _, r := range block {
-			if r.role == floor {
-				least = r.ns
-			}
-		}
+		block := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.work != w })
+		slices.SortStableFunc(block, func(x, y row) int { return compareRows(x, y, sizes) })
 		for k, r := range block {
 			label := r.label()
 			if k == 0 {
 				label = "**" + w.String() + "**: " + label
 			}
 			b.WriteString("| " + label + " |")
-			for _, c := range columns {
-				b.WriteString(" " + r.cell(c, least) + " |")
+			for _, n := range sizes {
+				b.WriteString(" " + r.cell(n, block[0]) + " |")
 			}
 			b.WriteString("\n")
 		}
@@ -46,35 +35,23 @@ func table(rows []row, columns []column, brief bool) string {
 	return b.String()
 }
 
-func (c column) head() string {
-	if c.shape == shapes[0].name {
-		return number(float64(c.n))
-	}
-	return c.shape + " of " + number(float64(c.n))
-}
-
-// compareRows puts the floor first, then other baselines and ours, then rivals by their time at the largest size that
-// one of the two could do.
-func compareRows(x, y row, columns []column) int {
+// compareRows puts the floor first, then ours, then rivals by their time at the largest size that one of the two could
+// do.
+func compareRows(x, y row, sizes []int) int {
 	if x.role != rival || y.role != rival {
 		return cmp.Compare(y.role, x.role)
 	}
-	for _, c := range slices.Backward(columns) {
-		if order := cmp.Compare(x.at(c), y.at(c)); order != 0 {
+	for _, n := range slices.Backward(sizes) {
+		if order := cmp.Compare(x.at(n), y.at(n)); order != 0 {
 			return order
 		}
 	}
 	return 0
 }
 
-// measured tells whether there is anything in the columns.
-func (r row) measured(columns []column) bool {
-	return slices.ContainsFunc(columns, func(c column) bool { return r.ns[c] > 0 })
-}
-
-// at is the time in a column, endless if it was left out.
-func (r row) at(c column) float64 {
-	if ns, ok := r.ns[c]; ok {
+// at is the time at a size, endless if it was left out.
+func (r row) at(n int) float64 {
+	if ns, ok := r.ns[n]; ok {
 		return ns
 	}
 	return math.Inf(1)
@@ -86,20 +63,20 @@ func (r row) label() string {
 		return r.name + " (floor)"
 	case r.role == ours:
 		return "**" + r.name + "**"
-	case r.work == build && r.blind&cycle != 0:
+	case r.takesCycles:
 		return r.name + " †"
 	}
 	return r.name
 }
 
-// cell is the time in a column, and how many times the least that is.
-func (r row) cell(c column, least map[column]float64) string {
-	ns, ok := r.ns[c]
+// cell is the time at a size, and how many times that of the floor it is, if the first row is the floor.
+func (r row) cell(n int, first row) string {
+	ns, ok := r.ns[n]
 	if !ok {
 		return "–"
 	}
-	if base, ok := least[c]; ok && r.role != floor {
-		return number(ns) + " (" + ratio(ns/base) + "×)"
+	if first.role == floor && r.role != floor {
+		return number(ns) + " (" + ratio(ns/first.ns[n]) + "×)"
 	}
 	return number(ns)
 }

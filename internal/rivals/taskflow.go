@@ -29,7 +29,7 @@ func newTaskFlow(g *graph, visit func(int)) (*gotaskflow.TaskFlow, error) {
 const taskflowName = "go-taskflow v1.2.0"
 
 var taskflow = []entry{
-	{work: build, name: taskflowName, blind: cycle, prepare: func(g *graph, visit func(int)) (job, error) {
+	{work: build, name: taskflowName, takesCycles: true, prepare: func(g *graph, visit func(int)) (job, error) {
 		return job{do: func() error { _, err := newTaskFlow(g, visit); return err }}, nil
 	}},
 	{work: run, name: taskflowName, prepare: func(g *graph, visit func(int)) (job, error) {

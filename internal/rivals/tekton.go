@@ -40,7 +40,7 @@ var tekton = []entry{
 			},
 		}, nil
 	}},
-	// The answer is asked for after each end, as its reconciler does. Who has begun is ours to remember.
+	// The answer is asked for after each end, as its reconciler does. The entry remembers which have begun.
 	{work: decide, name: tektonName, prepare: func(g *graph, visit func(int)) (job, error) {
 		d, err := newPipeline(g)
 		if err != nil {

@@ -55,10 +55,7 @@ func newWalk(g *graph, visit func(int)) (walk func(fails string) tfdiags.Diagnos
 	}, nil
 }
 
-const (
-	terraformName = "terraform v0.15.3 dag"
-	terraformMost = 100_000 // a walk over a million takes more than 6 GiB
-)
+const terraformName = "terraform v0.15.3 dag"
 
 var terraform = []entry{
 	{work: build, name: terraformName, prepare: func(g *graph, _ func(int)) (job, error) {
@@ -70,24 +67,22 @@ var terraform = []entry{
 			},
 		}, nil
 	}},
-	{work: run, name: terraformName, most: terraformMost, late: true,
-		prepare: func(g *graph, visit func(int)) (job, error) {
-			walk, err := newWalk(g, visit)
-			return job{do: func() error { return walk("").Err() }}, err
-		}},
+	{work: run, name: terraformName, late: true, prepare: func(g *graph, visit func(int)) (job, error) {
+		walk, err := newWalk(g, visit)
+		return job{do: func() error { return walk("").Err() }}, err
+	}},
 	// The walk tells no states: what was not visited is what it skipped.
-	{work: cascade, name: terraformName, most: terraformMost, late: true,
-		prepare: func(g *graph, visit func(int)) (job, error) {
-			visited := make([]bool, g.len())
-			walk, err := newWalk(g, func(i int) { visited[i] = true; visit(i) })
-			return job{
-				do: func() error {
-					if walk(g.names[0]).Err() == nil {
-						return errors.New("the walk did not fail")
-					}
-					return nil
-				},
-				canceled: func(i int) bool { return !visited[i] },
-			}, err
-		}},
+	{work: cascade, name: terraformName, late: true, prepare: func(g *graph, visit func(int)) (job, error) {
+		visited := make([]bool, g.len())
+		walk, err := newWalk(g, func(i int) { visited[i] = true; visit(i) })
+		return job{
+			do: func() error {
+				if walk(g.names[0]).Err() == nil {
+					return errors.New("the walk did not fail")
+				}
+				return nil
+			},
+			canceled: func(i int) bool { return !visited[i] },
+		}, err
+	}},
 }
