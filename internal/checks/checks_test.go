@@ -93,7 +93,7 @@ func TestOneByteRunsTheRightStepsAgain(t *testing.T) {
 		{"scheduler/konflux/next.go", "race scheduler/konflux, race scheduler/tekton, race examples/konflux, race internal/mutation, systems darwin, systems windows, " +
 			"histories of konflux, internal/konflux, internal/cluster, examples/controller, mutations of scheduler/konflux, " +
 			"fuzz scheduler/konflux/FuzzState, fuzz scheduler/konflux/FuzzStatuses, " + whole},
-		{"attest/testdata/provenance/taskrun-v1.json", "race attest, race examples/gate, race internal/mutation, internal/chains, " +
+		{"attest/testdata/provenance/taskrun-v1.json", "race attest, race examples/gate, race internal/mutation, internal/chains, mutations of attest, " +
 			"fuzz attest/FuzzEnvelope, fuzz attest/FuzzManifest, fuzz attest/FuzzMark, fuzz attest/FuzzNextLink, fuzz attest/FuzzParseProvenance, " +
 			"fuzz attest/FuzzStatement, " + whole},
 		{"attest/scan/trivy.go", "race attest/scan, race examples/attest-report, race examples/quickstart, race internal/mutation, internal/chains, " +
@@ -110,7 +110,7 @@ func TestOneByteRunsTheRightStepsAgain(t *testing.T) {
 		{"internal/rivals/table.go", "internal/rivals, " + whole},
 		{"internal/mutation/testdata/policy.txt", "race internal/mutation, mutations of attest/policy, " + whole},
 		{"a program: docker-registry", "internal/registries"},
-		{"the corpus", "race attest, race attest/policy, race attest/scan, race dag/dagfile, race examples/konflux, internal/chains, " +
+		{"the corpus", "race attest, race attest/policy, race attest/scan, race dag/dagfile, race examples/konflux, internal/chains, mutations of attest, " +
 			"mutations of attest/policy, fuzz attest/FuzzEnvelope, fuzz attest/FuzzManifest, fuzz attest/FuzzMark, fuzz attest/FuzzNextLink, " +
 			"fuzz attest/FuzzParseProvenance, fuzz attest/FuzzStatement, fuzz attest/policy/FuzzParse, fuzz attest/scan/FuzzTestFormats, " +
 			"fuzz dag/dagfile/FuzzParse"},

@@ -70,6 +70,7 @@ func steps(t *tree) []*step {
 		t.onCluster("examples/controller", 300*time.Second),
 		t.mutations("scheduler", 180*time.Second),
 		t.mutations("scheduler/konflux", 90*time.Second),
+		t.mutations("attest", 90*time.Second),
 		t.mutations("attest/policy", 60*time.Second),
 		{name: "fuzz", sampled: true, budget: 150 * time.Second, parts: t.fuzzed(), commands: []string{
 			"go {part} -fuzztime 6s -fuzzminimizetime 20x .",
