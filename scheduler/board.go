@@ -26,7 +26,7 @@ func newBoard(g *dag.Graph, s Snapshot) *board {
 	b := &board{g: g, seen: make([]seen, n), conclusion: make([]Conclusion, n), action: make([]ActionKind, n)}
 	for i := range n {
 		st := s[g.ID(i)]
-		b.seen[i] = seen{*st.record(), st.Basis}
+		b.seen[i] = seen{*st.record(), cleanBasis(st.Basis)}
 		b.conclude(i)
 	}
 	return b

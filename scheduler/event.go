@@ -107,9 +107,7 @@ func (st Status) observe(e Event) (after Status, changed bool) {
 	if e.Ref.ID == "" {
 		return st, false
 	}
-	if !isClean(e.Basis) {
-		e.Basis = cleanBasis(e.Basis)
-	}
+	e.Basis, st.Basis = cleanBasis(e.Basis), cleanBasis(st.Basis)
 	r := st.record()
 	c := r.observe(&e, len(st.Basis) > 0)
 	if c&changedRun != 0 {
@@ -119,12 +117,12 @@ func (st Status) observe(e Event) (after Status, changed bool) {
 		st.Basis = slices.Clone(e.Basis)
 	}
 	if len(e.Artifacts) > 0 && r.hears(&e) {
-		before := st.Artifacts
+		before := unite(nil, st.Artifacts)
 		if st.Artifacts = unite(before, e.Artifacts); !slices.Equal(st.Artifacts, before) {
 			c |= changedArtifacts
 		}
 	}
-	st.Run, st.Want, st.Cancel, st.Phase, st.Forced, st.Force = r.run, r.want, r.cancel, r.phase, r.forced, r.force
+	st.setRecord(r)
 	return st, c != 0
 }
 
@@ -136,9 +134,13 @@ func sortedBasis(basis []Ref) []Ref {
 	return slices.CompactFunc(sorted, func(a, b Ref) bool { return a.ID == b.ID })
 }
 
-// cleanBasis returns the basis sorted, without what names no run.
+// cleanBasis returns the basis sorted, without what names no run, and leaves the one given as it is. One that is clean
+// costs no memory.
 func cleanBasis(basis []Ref) []Ref {
-	return slices.DeleteFunc(sortedBasis(basis), func(r Ref) bool { return !namesRun(r) })
+	if isClean(basis) {
+		return basis
+	}
+	return sortedBasis(slices.DeleteFunc(slices.Clone(basis), func(r Ref) bool { return !namesRun(r) }))
 }
 
 // isClean reports whether cleanBasis would change nothing.

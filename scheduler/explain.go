@@ -100,10 +100,11 @@ func explainCause(j judged, cause Ref) string {
 }
 
 func alive(id dag.ID, st Status, what string) string {
-	if !st.record().live() {
+	r := st.record()
+	if !r.live() {
 		return ""
 	}
-	return fmt.Sprintf(" %s %s.", Ref{id, st.Run}, what)
+	return fmt.Sprintf(" %s %s.", Ref{id, r.run}, what)
 }
 
 func forcedNote(forced bool) string {

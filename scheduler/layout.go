@@ -36,13 +36,10 @@ func (m *Machine) load(s Snapshot) {
 }
 
 func (m *Machine) loadStatus(id dag.ID, st Status) {
-	st.Run, st.Want, st.Cancel = fit(st.Run), fit(st.Want), fit(st.Cancel)
-	if !isClean(st.Basis) {
-		st.Basis = cleanBasis(st.Basis)
-	}
+	r := st.record()
 	if i, ok := m.g.Index(id); ok {
-		m.nodes[i].record = *st.record()
-		m.standOn(i, st.Basis)
+		m.nodes[i].record = *r
+		m.standOn(i, cleanBasis(st.Basis))
 		if len(st.Artifacts) > 0 {
 			m.addArtifacts(i, st.Artifacts)
 		}
@@ -51,13 +48,11 @@ func (m *Machine) loadStatus(id dag.ID, st Status) {
 	if m.strangers == nil {
 		m.strangers = map[dag.ID]Status{}
 	}
-	st.Basis, st.Artifacts = slices.Clone(st.Basis), unite(nil, st.Artifacts)
+	st.setRecord(r)
+	st.Basis, st.Artifacts = slices.Clone(cleanBasis(st.Basis)), unite(nil, st.Artifacts)
 	m.strangers[id] = st
-	m.stray += bit(st.record().live())
+	m.stray += bit(r.live())
 }
-
-// fit returns the nearest number of a run that the JSON form of a snapshot can hold.
-func fit(run int) int { return min(max(0, run), maxNumber) }
 
 // concludeAll applies the rules to every scenario, parents before children.
 func (m *Machine) concludeAll() {

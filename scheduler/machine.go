@@ -83,9 +83,9 @@ type note struct {
 	conclusion Conclusion
 }
 
-// NewMachine returns a Machine that begins with a snapshot, which may be nil. What no event could have brought it puts
-// right: bases are sorted and rid of what names no run, artifacts are as news brings them, and numbers of runs that the JSON
-// form of a snapshot could not hold are taken as the nearest that it could.
+// NewMachine returns a Machine that begins with a snapshot, which may be nil. It normalizes the snapshot: it sorts bases,
+// drops refs that name no run, brings artifacts into the form in which news leaves them, and clamps run numbers to those
+// that the JSON form can hold. [Next] reads every snapshot in the same way.
 func NewMachine(g *dag.Graph, s Snapshot) *Machine {
 	m := &Machine{g: g}
 	m.lay()
@@ -136,9 +136,7 @@ func (m *Machine) Observe(e Event) (changed bool) {
 	if !ok {
 		return m.observeStranger(e)
 	}
-	if !isClean(e.Basis) {
-		e.Basis = cleanBasis(e.Basis)
-	}
+	e.Basis = cleanBasis(e.Basis)
 	n := &m.nodes[i]
 	run := n.run
 	c := n.observe(&e, n.flags&flagBased != 0)
@@ -184,6 +182,9 @@ func (m *Machine) StartedAt(i int) (changed bool) {
 		return false
 	}
 	run := n.run
+	if run == maxNumber {
+		return m.Observe(Started(m.ActionAt(i))) // there is no newer run
+	}
 	n.news(n.next(), PhaseRunning, n.asked() && n.force)
 	m.dropArtifacts(i)
 	m.standOnNewest(i)

@@ -65,7 +65,8 @@ type Plan struct {
 }
 
 // Next returns what to do now. It is the whole truth: a pure function of its arguments, without clock, goroutine, log
-// or memory. It is total: there is no snapshot it refuses, so a controller that missed news is never stuck.
+// or memory. It is total: there is no snapshot it refuses, so a controller that missed news is never stuck. A basis may
+// come in any order; refs that name no run and numbers that no run can have count as [NewMachine] says.
 func Next(g *dag.Graph, s Snapshot) Plan {
 	return newBoard(g, s).plan(s)
 }
@@ -79,8 +80,11 @@ func Conclude(g *dag.Graph, s Snapshot) []Conclusion {
 func stopRemoved(g *dag.Graph, s Snapshot) []Action {
 	var actions []Action
 	for id, st := range s {
-		if _, ok := g.Index(id); !ok && st.record().live() {
-			actions = append(actions, Action{Kind: Stop, Ref: Ref{id, st.Run}})
+		if _, ok := g.Index(id); ok {
+			continue
+		}
+		if r := st.record(); r.live() {
+			actions = append(actions, Action{Kind: Stop, Ref: Ref{id, r.run}})
 		}
 	}
 	slices.SortFunc(actions, func(x, y Action) int { return cmp.Compare(x.Ref.ID, y.Ref.ID) })

@@ -7,14 +7,22 @@ type record struct {
 	forced, force     bool
 }
 
+// fit takes numbers that no run can have as the nearest ones, or as 0, which is no run.
+func (r *record) fit() {
+	for _, n := range []*int{&r.run, &r.want, &r.cancel} {
+		*n = min(max(0, *n), maxNumber)
+	}
+}
+
 // live reports whether the newest run is not known to be over.
 func (r *record) live() bool { return r.run > 0 && r.phase == PhaseRunning }
 
 // newest is the number of the newest run there is: started, asked for, or canceled before it started.
 func (r *record) newest() int { return max(r.run, r.want, r.cancel) }
 
-// next is the number of the run to start: the one that was asked for, or the one after the newest.
-func (r *record) next() int { return max(r.want, max(0, r.run, r.cancel)+1) }
+// next is the number of the run to start: the one that was asked for, or the one after the newest. Nothing comes after
+// maxNumber.
+func (r *record) next() int { return max(r.want, min(max(r.run, r.cancel), maxNumber-1)+1) }
 
 // asked reports whether a person asked for a newer run than there is.
 func (r *record) asked() bool { return r.want > r.run }

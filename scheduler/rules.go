@@ -123,7 +123,7 @@ func meets(c dag.Condition, v Verdict) bool {
 // decide applies the other rules to one scenario. Those of its parents have been applied.
 func decide(f facts) (v Verdict, do ActionKind) {
 	// Rule 2. A person canceled it: it is canceled, and a live run is stopped. A later request lifts it. A run that was
-	// canceled from outside counts as this.
+	// canceled from outside counts as this, unless a newer one was asked for: it cancels itself, not the newer one.
 	if f.has(factCanceled) {
 		return VerdictCanceled, f.stopIfLive()
 	}
@@ -157,7 +157,8 @@ func decide(f facts) (v Verdict, do ActionKind) {
 }
 
 // counts reports whether a forced run counts its broken edges as met: for as long as its basis holds the newest runs of
-// the parents, no newer run was asked for and no plan stopped it. So does one that was asked for and has not started.
+// the parents, no newer run was asked for and no plan stopped it. So does one that was asked for and has not started: it
+// stays forced when a plain rerun is asked for before it starts.
 func (f facts) counts() bool { return f.has(factForced) && (f.has(factAsked) || !f.has(factStale)) }
 
 // current returns the verdict that the newest run leads to if it still counts: no newer one was asked for, no plan

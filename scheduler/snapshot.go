@@ -61,9 +61,17 @@ type Status struct {
 	Cancel int  // newest run that a person canceled, 0 if none; it may never have started
 }
 
-// record returns all of it but the basis and the artifacts.
+// record returns all of it but the basis and the artifacts, with numbers that a run can have. It and cleanBasis are the
+// only way from a Status to the rules, so that an odd Status means the same wherever it is read.
 func (st *Status) record() *record {
-	return &record{run: st.Run, want: st.Want, cancel: st.Cancel, phase: st.Phase, forced: st.Forced, force: st.Force}
+	r := &record{run: st.Run, want: st.Want, cancel: st.Cancel, phase: st.Phase, forced: st.Forced, force: st.Force}
+	r.fit()
+	return r
+}
+
+// setRecord puts a record in the place of its own.
+func (st *Status) setRecord(r *record) {
+	st.Run, st.Want, st.Cancel, st.Phase, st.Forced, st.Force = r.run, r.want, r.cancel, r.phase, r.forced, r.force
 }
 
 func (st Status) isZero() bool {

@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,6 +42,60 @@ func TestNextIsTotal(t *testing.T) {
 	}
 }
 
+// "A basis may come in any order and counts the same for Next and Machine." It may name a run twice, or none.
+func TestNextTakesABasisInAnyOrder(t *testing.T) {
+	const most = 1<<31 - 1
+	g := graphOf(t,
+		dag.Scenario{ID: "a"}, dag.Scenario{ID: "b"}, dag.Scenario{ID: "c"},
+		dag.Scenario{ID: "d", After: dag.After("b", "a", "c")},
+	)
+	ref := func(id dag.ID, run int) scheduler.Ref { return scheduler.Ref{ID: id, Run: run} }
+	passed := "a passed, b passed, c passed, d passed\noutcome passed\n"
+	again := "start d#2 on a#2, b#1, c#1\na passed, b passed, c passed, d ready\n"
+	for _, test := range []struct {
+		basis []scheduler.Ref
+		want  string
+	}{
+		{[]scheduler.Ref{ref("a", 2), ref("b", 1), ref("c", 1)}, passed},
+		{[]scheduler.Ref{ref("c", 1), ref("b", 1), ref("a", 2)}, passed},
+		{[]scheduler.Ref{ref("b", 1), ref("c", 1), ref("a", 2)}, passed},
+		{[]scheduler.Ref{ref("c", 1), ref("a", 1), ref("x", 9), ref("a", 2), ref("", 1), ref("b", 1), ref("c", 0), ref("a", most+1)}, passed},
+		{[]scheduler.Ref{ref("c", 1), ref("b", 1), ref("a", 1)}, again},
+		{[]scheduler.Ref{ref("a", 3), ref("b", 1), ref("c", 1), ref("a", 2)}, again}, // of several, the newest counts
+	} {
+		s := scheduler.Snapshot{
+			"a": {Run: 2, Phase: scheduler.PhasePassed}, "b": {Run: 1, Phase: scheduler.PhasePassed}, "c": {Run: 1, Phase: scheduler.PhasePassed},
+			"d": {Run: 1, Phase: scheduler.PhasePassed, Basis: slices.Clone(test.basis)},
+		}
+		for _, plan := range []scheduler.Plan{scheduler.Next(g, s), scheduler.NewMachine(g, s).Plan()} {
+			if diff := cmp.Diff(test.want, describe(g, s, plan)); diff != "" {
+				t.Errorf("%v (-want +got):\n%s", test.basis, diff)
+			}
+		}
+		if !slices.Equal(s["d"].Basis, test.basis) {
+			t.Errorf("%v became %v", test.basis, s["d"].Basis)
+		}
+	}
+}
+
+// "Nothing comes after" the last number: there is a plan all the same, and carrying it out changes nothing.
+func TestNextAtTheLastNumber(t *testing.T) {
+	const most = 1<<31 - 1
+	g := graphOf(t, dag.Scenario{ID: "a"})
+	for _, run := range []int{most, most + 1, math.MaxInt} {
+		s := scheduler.Snapshot{"a": {Run: run, Phase: scheduler.PhaseStopped}}
+		m := scheduler.NewMachine(g, s)
+		want := scheduler.Action{Kind: scheduler.Start, Ref: scheduler.Ref{ID: "a", Run: most}}
+		if diff := cmp.Diff(want, m.ActionAt(0)); diff != "" {
+			t.Errorf("run %d (-want +got):\n%s", run, diff)
+		}
+		if m.StartedAt(0) {
+			t.Errorf("run %d was started again", run)
+		}
+		checkSame(t, g, s, m)
+	}
+}
+
 // The same below a parent that failed, at its second run.
 func TestNextIsTotalBelowAFailure(t *testing.T) {
 	canceled := "a failed, b canceled (a#2)\noutcome failed\n"
@@ -56,6 +111,8 @@ func TestNextIsTotalBelowAFailure(t *testing.T) {
 		{"forced, and asked for by force", scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Forced: true, Want: 2, Force: true}, "start b#2 by force on a#2\na failed, b ready\n"},
 		{"a request by force that was honored", scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Basis: on(2), Want: 1, Force: true}, canceled},
 		{"a request by force of no run", scheduler.Status{Force: true}, canceled},
+		{"a request by force of no run, below none", scheduler.Status{Run: -1, Force: true}, canceled},
+		{"forced, below no run", scheduler.Status{Run: math.MinInt, Phase: scheduler.PhaseRunning, Forced: true, Basis: on(2)}, canceled},
 	}
 	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")})
 	for _, test := range tests {
