@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,7 +11,8 @@ import (
 // is not, since the runner may have kept that.
 type liveRun struct {
 	ctx      *runContext
-	index    int // of the scenario, or stranger
+	index    int   // of the scenario, or stranger
+	pool     int32 // of a stranger
 	task     Task
 	timeout  time.Duration
 	grace    time.Duration // how long the runner may take to return when it was told to stop
@@ -135,16 +135,20 @@ func (r *liveRun) startGrace(giveUp func(*liveRun)) {
 }
 
 // interrupted is the result of a run that was told to stop: its own, if it came to an end of its own all the same.
-func (r *liveRun) interrupted(res Result, err error) Result {
-	if err == nil {
+func (r *liveRun) interrupted(res Result, failed *guardedError) Result {
+	if failed == nil {
 		return res
 	}
 	res.Phase, res.Reason = PhaseStopped, "stopped"
 	if r.ctx.Err() == context.DeadlineExceeded {
 		res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("timed out after %s", r.timeout)
 	}
-	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		res.Reason += ": " + err.Error()
+	stop, err := failed.saysStop()
+	if !stop {
+		res.Reason += ": " + failed.text
+	}
+	if err != nil {
+		res.Reason += "; " + err.Error()
 	}
 	return res
 }

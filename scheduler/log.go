@@ -15,6 +15,17 @@ type Logger interface {
 	Error(msg string, fields ...zapcore.Field)
 }
 
+// log writes an entry, if there is a logger. An entry on which the logger panics is lost.
+func (e *executor) log(write func(Logger)) {
+	if e.o.Logger == nil {
+		return
+	}
+	_ = guard("Options.Logger", func() error {
+		write(e.o.Logger)
+		return nil
+	})
+}
+
 // field formats its value only if the entry is logged.
 func field(key string, value fmt.Stringer) zapcore.Field {
 	return zapcore.Field{Key: key, Type: zapcore.StringerType, Interface: value}

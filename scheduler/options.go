@@ -45,19 +45,26 @@ type Options struct {
 	Attempts int
 	Backoff  time.Duration
 
-	// Grace is how long a runner may take to return after its context was canceled. One that takes longer has broken its
-	// promise, and Run gives up with a *StuckError. The default is one minute.
+	// Grace is how long a runner, or Save, may take to return after its context was canceled. One that takes longer has
+	// broken its promise, and Run gives up with a *StuckError. The last call of Save may take no longer than Grace in all.
+	// The default is one minute.
 	Grace time.Duration
 
 	// Save keeps a snapshot. It is called before anything in it is acted upon, so that after a crash Run goes on with the
 	// Snapshot that was saved last. The snapshot belongs to Save, and is made anew each time, of the whole graph. An error
 	// ends Run, which then calls Save once more with what came of the runs that were live. The default keeps nothing.
+	//
+	// Save is called in a goroutine of its own, one call at a time, and Run waits for it. Its context is canceled with that
+	// of Run. The context of the last call is not: it ends when Grace is over, and then Run gives up at once. Save is not
+	// called again after a call that did not return.
 	Save func(context.Context, Snapshot) error
 
-	// Observe is told of each step, by the goroutine that called Run, which waits for it. The default is nobody.
+	// Observe is told of each step, by the goroutine that called Run, which waits for it. If it panics, it is told no more,
+	// and Run ends with an error. The default is nobody.
 	Observe func(Step)
 
-	// Logger, a *zap.Logger, hears of what is started, stopped and over. The default logs nothing.
+	// Logger, a *zap.Logger, hears of what is started, stopped and over. An entry on which it panics is lost. The default
+	// logs nothing.
 	Logger Logger
 }
 

@@ -26,7 +26,7 @@ type pool struct {
 }
 
 // newQueue puts scenarios of pools without a limit into the first pool.
-func newQueue(g *dag.Graph, o Options) *queue {
+func newQueue(g *dag.Graph, o Options) (*queue, error) {
 	n := g.Len()
 	q := &queue{pool: make([]int32, n), place: make([]int32, n), pools: []pool{{room: math.MaxInt}}}
 	q.number, q.of = map[string]int32{}, o.Pool
@@ -34,10 +34,9 @@ func newQueue(g *dag.Graph, o Options) *queue {
 		q.number[name] = int32(len(q.pools))
 		q.pools = append(q.pools, pool{room: limit})
 	}
-	for i := range n {
-		q.pool[i] = q.poolOf(g.ID(i))
+	if err := q.ask(g, o); err != nil {
+		return nil, err
 	}
-	q.remaining = g.Remaining(func(id dag.ID) int64 { return weight(o, id) })
 	for _, i := range longestFirst(q.remaining) {
 		p := &q.pools[q.pool[i]]
 		q.place[i] = int32(len(p.order))
@@ -46,7 +45,24 @@ func newQueue(g *dag.Graph, o Options) *queue {
 	for k := range q.pools {
 		q.pools[k].ready = newSet(len(q.pools[k].order))
 	}
-	return q
+	return q, nil
+}
+
+// ask asks for the pool and the weight of each scenario.
+func (q *queue) ask(g *dag.Graph, o Options) error {
+	err := guard("Options.Pool", func() error {
+		for i := range q.pool {
+			q.pool[i] = q.poolOf(g.ID(i))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return guard("Options.Weight", func() error {
+		q.remaining = g.Remaining(func(id dag.ID) int64 { return weight(o, id) })
+		return nil
+	})
 }
 
 func weight(o Options, id dag.ID) int64 {
@@ -95,8 +111,8 @@ func (q *queue) poolOf(id dag.ID) int32 {
 // use counts runs of the scenario at index i as live.
 func (q *queue) use(i, by int) { q.pools[q.pool[i]].room -= by }
 
-// useStranger counts runs of a scenario that is not in the graph as live.
-func (q *queue) useStranger(id dag.ID, by int) { q.pools[q.poolOf(id)].room -= by }
+// usePool counts runs in a pool as live, of scenarios that are not in the graph.
+func (q *queue) usePool(pool int32, by int) { q.pools[pool].room -= by }
 
 // pop takes out the next scenario, or returns -1. It drops those that are not to be started any more.
 func (q *queue) pop(wanted func(i int) bool) int {

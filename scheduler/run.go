@@ -18,7 +18,13 @@ import (
 //
 // When the context is canceled, Run starts nothing more, stops what is live, waits for it, and returns what was observed
 // with the cause of the cancellation; the snapshot can be gone on with. It returns every [*OptionError] before it starts
-// anything, a [*StuckError] if a runner does not return, and an error that wraps the one of Options.Save.
+// anything, a [*StuckError] if a runner or Options.Save does not return, and an error that wraps the one of Options.Save.
+//
+// Run recovers from every panic of the runner and of the functions in the options, and from those of the methods of an
+// error that they return. A runner that panics could not tell how its run ended, which fails when the attempts are used up.
+// A panic of Options.Save is an error as one that it returns. A panic of Options.Observe, Pool, Weight or Timeout ends Run
+// with an error in the same way: Run stops what is live, waits for it, saves, and returns what was observed. Such an error
+// holds the stack.
 func Run(ctx context.Context, g *dag.Graph, r Runner, o Options) (Snapshot, error) {
 	if err := o.check(g, r); err != nil {
 		return o.Snapshot, err
@@ -39,25 +45,40 @@ func (m *Machine) Run(ctx context.Context, r Runner, o Options) error {
 	if err != nil {
 		return err
 	}
-	e := newExecutor(ctx, m, r, o.complete())
+	e, err := newExecutor(ctx, m, r, o.complete())
+	if err != nil {
+		return err
+	}
 	defer e.leave()
-	err = e.loop(ctx)
-	return errors.Join(err, e.shutDown(ctx))
+	e.loop(ctx)
+	e.shutDown()
+	return e.err()
 }
 
-// A StuckError reports runs whose runner did not return in time after its context was canceled. They are still running
-// in the snapshot.
+// A StuckError reports functions that did not return in time after their context was canceled: the runner of some runs,
+// which are still running in the snapshot, or Options.Save.
 type StuckError struct {
 	Runs  []Ref
+	Save  bool // Options.Save did not return: what it was to keep last may be lost
 	Grace time.Duration
 }
 
 func (e *StuckError) Error() string {
-	names := make([]string, len(e.Runs))
-	for i, r := range e.Runs {
-		names[i] = r.String()
+	var stuck []string
+	if len(e.Runs) > 0 {
+		names := make([]string, len(e.Runs))
+		for i, r := range e.Runs {
+			names[i] = r.String()
+		}
+		stuck = append(stuck, "the runner was told to stop "+strings.Join(names, ", "))
 	}
-	return fmt.Sprintf("scheduler: the runner was told to stop %s and did not return within %s", strings.Join(names, ", "), e.Grace)
+	if e.Save {
+		stuck = append(stuck, "Options.Save was told to stop")
+	}
+	for i := range stuck {
+		stuck[i] += " and did not return within " + e.Grace.String()
+	}
+	return "scheduler: " + strings.Join(stuck, "; ")
 }
 
 // An executor is one call of Run. One goroutine owns it; those of the crew only call the runner.
@@ -72,21 +93,33 @@ type executor struct {
 	strangers map[dag.ID]*liveRun
 	alive     int   // runs that are live
 	stops     []int // scenarios about which the plan says stop, or said so
-	stuck     []Ref
 	unsaved   bool
+	deaf      bool        // the observer panicked: it is told no more
+	errs      []error     // why Run ends early
+	stuck     *StuckError // likewise
 
-	starts   []int        // room for what act starts
+	starts   []start      // room for what act starts
 	launched []*liveRun   // and for its runs
 	free     []*liveRun   // runs that are over: room for others
 	contexts []runContext // room for the contexts of the next runs
 	refs     []Ref        // room for the bases of the next runs
 }
 
-func newExecutor(ctx context.Context, m *Machine, r Runner, o Options) *executor {
+// A start is a run that is to begin, of the scenario at an index.
+type start struct {
+	index   int
+	timeout time.Duration
+}
+
+func newExecutor(ctx context.Context, m *Machine, r Runner, o Options) (*executor, error) {
+	q, err := newQueue(m.g, o)
+	if err != nil {
+		return nil, fmt.Errorf("scheduler: %w", err)
+	}
 	e := &executor{
 		o:         o,
 		m:         m,
-		queue:     newQueue(m.g, o),
+		queue:     q,
 		context:   context.WithoutCancel(ctx),
 		live:      make([]*liveRun, m.g.Len()),
 		strangers: map[dag.ID]*liveRun{},
@@ -96,23 +129,17 @@ func newExecutor(ctx context.Context, m *Machine, r Runner, o Options) *executor
 	for i := range e.m.Todo() {
 		e.notice(i)
 	}
-	return e
+	return e, nil
 }
 
-// loop plans, acts and waits for news until nothing is left to do.
-func (e *executor) loop(ctx context.Context) error {
+// loop plans, acts and waits for news until nothing is left to do, or something ends Run early.
+func (e *executor) loop(ctx context.Context) {
 	requests := e.o.Requests
 	e.tellFirst()
 	e.takeUp()
-	for len(e.stuck) == 0 {
-		if ctx.Err() != nil {
-			return fmt.Errorf("scheduler: ended early: %w", context.Cause(ctx))
-		}
-		if err := e.act(ctx); err != nil {
-			return err
-		}
-		if e.alive == 0 && requests == nil {
-			return nil
+	for !e.halted() && !e.canceled(ctx) {
+		if !e.act(ctx) || e.alive == 0 && requests == nil {
+			return
 		}
 		select {
 		case <-e.crew.news:
@@ -126,22 +153,50 @@ func (e *executor) loop(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	return nil
 }
 
-// shutDown stops what is live, waits for it, and saves what came of it.
-func (e *executor) shutDown(ctx context.Context) error {
+// fail ends Run early.
+func (e *executor) fail(err error) { e.errs = append(e.errs, fmt.Errorf("scheduler: %w", err)) }
+
+// gaveUp returns the error about what does not return, which ends Run early.
+func (e *executor) gaveUp() *StuckError {
+	if e.stuck == nil {
+		e.stuck = &StuckError{Grace: e.o.Grace}
+	}
+	return e.stuck
+}
+
+// halted reports whether Run ends early.
+func (e *executor) halted() bool { return len(e.errs) > 0 || e.stuck != nil }
+
+// canceled ends Run early if its context is canceled.
+func (e *executor) canceled(ctx context.Context) bool {
+	if ctx.Err() == nil {
+		return false
+	}
+	e.fail(guarded(context.Cause(ctx)).in("ended early"))
+	return true
+}
+
+// err returns why Run ended early, or nil.
+func (e *executor) err() error {
+	if e.stuck != nil {
+		slices.SortFunc(e.stuck.Runs, func(a, b Ref) int { return cmp.Compare(a.ID, b.ID) })
+		e.errs = append(e.errs, e.stuck)
+	}
+	return errors.Join(e.errs...)
+}
+
+// shutDown stops what is live, waits for it, and saves what came of it within the grace.
+func (e *executor) shutDown() {
 	e.interrupt()
 	for e.alive > 0 {
 		<-e.crew.news
 		e.takeIn()
 	}
-	err := e.save(context.WithoutCancel(ctx))
-	if len(e.stuck) > 0 {
-		slices.SortFunc(e.stuck, func(a, b Ref) int { return cmp.Compare(a.ID, b.ID) })
-		err = errors.Join(err, &StuckError{Runs: e.stuck, Grace: e.o.Grace})
-	}
-	return err
+	ctx, cancel := context.WithTimeout(e.context, e.o.Grace)
+	defer cancel()
+	e.save(ctx, 0)
 }
 
 // interrupt tells all runs that are live to stop.
@@ -159,7 +214,7 @@ func (e *executor) interrupt() {
 	}
 }
 
-// leave leaves nothing behind, also when the observer panicked.
+// leave leaves nothing behind, also when an option ended the goroutine.
 func (e *executor) leave() {
 	e.interrupt()
 	e.crew.dismiss()
@@ -172,12 +227,13 @@ func (e *executor) takeUp() {
 	for i := range e.m.nodes {
 		if n := &e.m.nodes[i]; n.live() {
 			e.queue.use(i, +1)
-			runs = append(runs, e.launch("run taken up", i, Task{Ref: e.m.refAt(i), Basis: e.m.statusAt(i).Basis, Forced: n.forced}))
+			task := Task{Ref: e.m.refAt(i), Basis: e.m.statusAt(i).Basis, Forced: n.forced}
+			runs = append(runs, e.launch("run taken up", start{i, e.timeout(task.Ref.ID)}, task))
 		}
 	}
 	for id, st := range e.m.strangers {
 		if st.record().live() {
-			run := e.launch("run taken up", stranger, Task{Ref: Ref{id, st.Run}, Basis: slices.Clone(st.Basis), Forced: st.Forced})
+			run := e.launch("run taken up", start{stranger, e.timeout(id)}, Task{Ref: Ref{id, st.Run}, Basis: slices.Clone(st.Basis), Forced: st.Forced})
 			e.stop(run)
 			runs = append(runs, run)
 		}
@@ -185,14 +241,15 @@ func (e *executor) takeUp() {
 	e.crew.take(runs)
 }
 
-// act does what the plan says, as far as the limits allow. It saves before it acts.
-func (e *executor) act(ctx context.Context) error {
+// act does what the plan says, as far as the limits allow. It saves before it acts. It reports whether Run goes on.
+func (e *executor) act(ctx context.Context) bool {
 	starts := e.admit()
-	if err := e.save(ctx); err != nil {
-		for _, i := range starts {
-			e.ended(i, e.m.refAt(i), Result{Phase: PhaseStopped, Reason: "not started"})
+	ok := !e.halted() && e.save(ctx, e.o.Grace)
+	if e.canceled(ctx) || !ok {
+		for _, s := range starts {
+			e.ended(s.index, e.m.refAt(s.index), Result{Phase: PhaseStopped, Reason: "not started"})
 		}
-		return err
+		return false
 	}
 	for _, i := range e.stops {
 		if run := e.live[i]; run != nil && e.m.nodes[i].action == Stop {
@@ -201,27 +258,59 @@ func (e *executor) act(ctx context.Context) error {
 	}
 	e.stops = e.stops[:0]
 	runs := e.launched[:0]
-	for _, i := range starts {
-		runs = append(runs, e.launch("run started", i, Task{Ref: e.m.refAt(i), Basis: e.basis(i), Forced: e.m.nodes[i].forced}))
+	for _, s := range starts {
+		i := s.index
+		runs = append(runs, e.launch("run started", s, Task{Ref: e.m.refAt(i), Basis: e.basis(i), Forced: e.m.nodes[i].forced}))
 	}
 	e.crew.take(runs)
 	e.launched = runs
-	return nil
+	return true
 }
 
 // admit observes that what may start within the limits was started, the longest remaining path first.
-func (e *executor) admit() []int {
+func (e *executor) admit() []start {
 	e.starts = e.starts[:0]
-	for e.alive+len(e.starts) < e.o.Parallel {
+	for !e.halted() && e.alive+len(e.starts) < e.o.Parallel {
 		i := e.queue.pop(func(i int) bool { return e.m.nodes[i].action == Start })
 		if i < 0 {
 			break
 		}
+		s := start{i, e.timeout(e.m.g.ID(i))}
+		if e.halted() {
+			break
+		}
 		e.queue.use(i, +1)
 		e.started(i)
-		e.starts = append(e.starts, i)
+		e.starts = append(e.starts, s)
 	}
 	return e.starts
+}
+
+// timeout asks how long a run of a scenario may take.
+func (e *executor) timeout(id dag.ID) (limit time.Duration) {
+	if e.o.Timeout == nil {
+		return 0
+	}
+	err := guard("Options.Timeout", func() error {
+		limit = e.o.Timeout(id)
+		return nil
+	})
+	if err != nil {
+		e.fail(err)
+	}
+	return limit
+}
+
+// poolOf asks for the pool of a scenario that is not in the graph.
+func (e *executor) poolOf(id dag.ID) (pool int32) {
+	err := guard("Options.Pool", func() error {
+		pool = e.queue.poolOf(id)
+		return nil
+	})
+	if err != nil {
+		e.fail(err)
+	}
+	return pool
 }
 
 // basis returns what the newest run of the scenario at index i stands on. Room is made for many at once.
@@ -240,40 +329,77 @@ func (e *executor) stop(run *liveRun) {
 		return
 	}
 	run.stopping = true
-	if e.o.Logger != nil {
-		e.o.Logger.Info("run to be stopped", field("run", run.task.Ref))
-	}
+	e.log(func(l Logger) { l.Info("run to be stopped", field("run", run.task.Ref)) })
 	run.interrupt(context.Canceled, e.crew.giveUp)
 }
 
-func (e *executor) save(ctx context.Context) error {
+// save saves what has changed, and reports whether Run goes on. If the context ends meanwhile, Options.Save has the grace
+// to return. It is not called again while it has not returned.
+func (e *executor) save(ctx context.Context, grace time.Duration) bool {
 	if e.o.Save == nil || !e.unsaved {
-		return nil
+		return true
 	}
-	if err := e.o.Save(ctx, e.m.Snapshot()); err != nil {
-		return fmt.Errorf("scheduler: saving the snapshot: %w", err)
+	if e.stuck != nil && e.stuck.Save {
+		return false
+	}
+	done := e.callSave(ctx, e.m.Snapshot())
+	select {
+	case failed := <-done:
+		return e.saved(failed)
+	case <-ctx.Done():
+	}
+	e.interrupt() // the runs need not wait for the save
+	select {
+	case failed := <-done:
+		return e.saved(failed)
+	case <-time.After(grace):
+	}
+	select {
+	case failed := <-done: // in the last moment
+		return e.saved(failed)
+	default:
+		e.gaveUp().Save = true
+		return false
+	}
+}
+
+// callSave calls Options.Save in a goroutine of its own, since it may not return.
+func (e *executor) callSave(ctx context.Context, s Snapshot) <-chan *guardedError {
+	done := make(chan *guardedError, 1)
+	go func() {
+		failed := guarded(errGone)
+		defer func() { done <- failed }()
+		if err := guard("Options.Save", func() error { return e.o.Save(ctx, s) }); err != nil {
+			failed = guarded(err)
+			return
+		}
+		failed = nil
+	}()
+	return done
+}
+
+func (e *executor) saved(failed *guardedError) bool {
+	if failed != nil {
+		e.fail(failed.in("saving the snapshot"))
+		return false
 	}
 	e.unsaved = false
-	return nil
+	return true
 }
 
 // launch counts a run as live. The crew is to take it.
-func (e *executor) launch(why string, i int, t Task) *liveRun {
-	if e.o.Logger != nil {
-		e.o.Logger.Info(why, field("run", t.Ref), text("forced", strconv.FormatBool(t.Forced)))
-	}
+func (e *executor) launch(why string, s start, t Task) *liveRun {
+	e.log(func(l Logger) { l.Info(why, field("run", t.Ref), text("forced", strconv.FormatBool(t.Forced))) })
 	run := e.room()
-	*run = liveRun{ctx: e.newContext(), index: i, task: t, grace: e.o.Grace}
-	if e.o.Timeout != nil {
-		run.timeout = e.o.Timeout(t.Ref.ID)
-	}
+	*run = liveRun{ctx: e.newContext(), index: s.index, task: t, timeout: s.timeout, grace: e.o.Grace}
 	e.alive++
-	if i == stranger {
+	if s.index == stranger {
+		run.pool = e.poolOf(t.Ref.ID)
 		e.strangers[t.Ref.ID] = run
-		e.queue.useStranger(t.Ref.ID, +1)
+		e.queue.usePool(run.pool, +1)
 		return run
 	}
-	e.live[i] = run
+	e.live[s.index] = run
 	return run
 }
 
@@ -293,24 +419,22 @@ func (e *executor) finished(f finish) {
 	e.alive--
 	if run.index == stranger {
 		delete(e.strangers, run.task.Ref.ID)
-		e.queue.useStranger(run.task.Ref.ID, -1)
+		e.queue.usePool(run.pool, -1)
 	} else {
 		e.live[run.index] = nil
 		e.queue.use(run.index, -1)
 	}
 	if f.stuck {
-		if e.o.Logger != nil {
-			e.o.Logger.Error("runner does not return", field("run", run.task.Ref))
-		}
-		e.stuck = append(e.stuck, run.task.Ref)
+		e.log(func(l Logger) { l.Error("runner does not return", field("run", run.task.Ref)) })
+		e.gaveUp().Runs = append(e.stuck.Runs, run.task.Ref)
 		return
 	}
-	if e.o.Logger != nil {
-		e.o.Logger.Info("run over", field("run", run.task.Ref), field("phase", run.result.Phase), text("reason", run.result.Reason))
+	e.log(func(l Logger) {
+		l.Info("run over", field("run", run.task.Ref), field("phase", run.result.Phase), text("reason", run.result.Reason))
 		if err := errors.Join(checkArtifacts(run.task.Ref.Run, run.result.Artifacts)...); err != nil {
-			e.o.Logger.Warn("not all artifacts are kept", field("run", run.task.Ref), text("error", err.Error()))
+			l.Warn("not all artifacts are kept", field("run", run.task.Ref), text("error", err.Error()))
 		}
-	}
+	})
 	e.ended(run.index, run.task.Ref, run.result)
 	e.release(run)
 }
@@ -322,9 +446,7 @@ func (e *executor) request(event Event) {
 		e.tell(event, Result{})
 		return
 	}
-	if e.o.Logger != nil {
-		e.o.Logger.Warn("request changes nothing", field("request", event))
-	}
+	e.log(func(l Logger) { l.Warn("request changes nothing", field("request", event)) })
 }
 
 // started observes that the run which the plan starts at index i was started.
@@ -362,11 +484,23 @@ func (e *executor) changed() {
 
 // tell tells the observer of an event.
 func (e *executor) tell(event Event, result Result) {
-	if e.o.Observe == nil {
+	if e.o.Observe == nil || e.deaf {
 		return
 	}
-	e.o.Observe(Step{Event: event, Result: result, Changes: e.changes()})
+	e.observe(Step{Event: event, Result: result, Changes: e.changes()})
 	e.m.notes = e.m.notes[:0]
+}
+
+// observe tells the observer of a step. One that panics is told no more.
+func (e *executor) observe(s Step) {
+	err := guard("Options.Observe", func() error {
+		e.o.Observe(s)
+		return nil
+	})
+	if err != nil {
+		e.deaf, e.m.noting = true, false
+		e.fail(err)
+	}
 }
 
 // notice takes notice of what is to be done about the scenario at index i, if anything.
@@ -407,31 +541,31 @@ func (e *executor) tellFirst() {
 			s.Changes = append(s.Changes, Change{ID: e.m.g.ID(i), To: to})
 		}
 	}
-	e.o.Observe(s)
+	e.observe(s)
 }
 
 // attempt asks the runner until it can tell, within the budget.
 func (e *executor) attempt(run *liveRun, r Runner) Result {
 	pause := e.o.Backoff
 	for n := 1; ; n++ {
-		res, err := call(run.ctx, r, run.task)
+		res, failed := call(run.ctx, r, run.task)
 		if run.ctx.Err() != nil {
-			return run.interrupted(res, err)
+			return run.interrupted(res, failed)
 		}
-		if err == nil {
+		if failed == nil {
 			return res
 		}
-		if e.o.Logger != nil {
-			e.o.Logger.Warn("runner could not tell", field("run", run.task.Ref), text("attempt", strconv.Itoa(n)), text("error", err.Error()))
-		}
+		e.log(func(l Logger) {
+			l.Warn("runner could not tell", field("run", run.task.Ref), text("attempt", strconv.Itoa(n)), text("error", failed.text))
+		})
 		if n >= e.o.Attempts {
-			res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("the runner could not tell, asked %d times: %v", n, err)
+			res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("the runner could not tell, asked %d times: %s", n, failed.text)
 			return res
 		}
 		select {
 		case <-time.After(pause):
 		case <-run.ctx.Done():
-			return run.interrupted(res, err)
+			return run.interrupted(res, failed)
 		}
 		pause = min(2*pause, time.Minute)
 	}

@@ -782,36 +782,6 @@ func TestRunRefusesOptions(t *testing.T) {
 	}
 }
 
-// An observer that panics does not leave runs behind.
-func TestRunObserverPanics(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		stopped := make(chan struct{})
-		requests := make(chan scheduler.Event)
-		runner := scheduler.RunnerFunc(func(ctx context.Context, t scheduler.Task) (scheduler.Result, error) {
-			requests <- scheduler.Cancel(t.Ref)
-			<-ctx.Done()
-			close(stopped)
-			return scheduler.Result{}, ctx.Err()
-		})
-		func() {
-			defer func() {
-				if v := recover(); v != "boom" {
-					t.Errorf("recovered %v", v)
-				}
-			}()
-			_, _ = scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{
-				Requests: requests,
-				Observe: func(s scheduler.Step) {
-					if s.Event.Kind == scheduler.EventCancel {
-						panic("boom")
-					}
-				},
-			})
-		}()
-		<-stopped
-	})
-}
-
 // Runs that take long keep no other waiting, nor do those that end the goroutine: some here end only when all have begun.
 func TestRunAllAtOnce(t *testing.T) {
 	const n = 300

@@ -1,11 +1,6 @@
 package scheduler
 
-import (
-	"context"
-	"errors"
-	"fmt"
-	"runtime/debug"
-)
+import "context"
 
 // A Task is what a [Runner] is asked to carry out: one run of a scenario.
 type Task struct {
@@ -31,8 +26,9 @@ type Runner interface {
 	// picks up what is there, or starts it if nothing is there.
 	//
 	// A canceled context means stop: Run stops what it started, waits until nothing of it is left, and returns an error;
-	// or the result, if the run came to its own end all the same, or somebody else canceled it. An error while the context is alive means that the
-	// runner could not tell, and it may be asked again.
+	// or the result, if the run came to its own end all the same, or somebody else canceled it. An error while the context is
+	// alive means that the runner could not tell, and it may be asked again. So does a panic. The methods of an error may
+	// panic, too: the reason of the run then says so.
 	//
 	// Run is called by several goroutines at once, for different scenarios. The goroutines are used again for other runs:
 	// what is done to one of them, like locking it to a thread, must be undone.
@@ -45,32 +41,17 @@ type RunnerFunc func(ctx context.Context, t Task) (Result, error)
 // Run calls f.
 func (f RunnerFunc) Run(ctx context.Context, t Task) (Result, error) { return f(ctx, t) }
 
-// A panicError stands for a runner that panicked. That is the runner's mistake and does not take other runs with it.
-type panicError struct {
-	value any    // what it panicked with
-	stack []byte // where
-}
-
-func (e *panicError) Error() string {
-	return fmt.Sprintf("the runner panicked: %v\n%s", e.value, e.stack)
-}
-
-// errNoEnd stands for a result that is not the end of a run.
-var errNoEnd = errors.New("the runner returned neither an error nor a run that passed, failed or was canceled")
-
 // call asks the runner once.
-func call(ctx context.Context, r Runner, t Task) (res Result, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{value: v, stack: debug.Stack()}
-		}
-	}()
-	res, err = r.Run(ctx, t)
+func call(ctx context.Context, r Runner, t Task) (res Result, failed *guardedError) {
+	err := guard("the runner", func() (err error) {
+		res, err = r.Run(ctx, t)
+		return err
+	})
 	switch {
 	case err != nil:
-		return res, err
+		return res, guarded(err)
 	case res.Phase == PhasePassed, res.Phase == PhaseFailed, res.Phase == PhaseCanceled:
 		return res, nil
 	}
-	return res, errNoEnd
+	return res, guarded(errNoEnd)
 }
