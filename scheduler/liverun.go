@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// A liveRun is a run that the runner is asked to carry out. It is used again for another run when it is over; its context
-// is not, since the runner may have kept that.
+// A liveRun is a run that the runner is asked to carry out. It is not used again for another one: a timer may still know it.
 type liveRun struct {
 	ctx      *runContext
 	index    int   // of the scenario, or stranger

@@ -100,7 +100,6 @@ type executor struct {
 
 	starts   []start      // room for what act starts
 	launched []*liveRun   // and for its runs
-	free     []*liveRun   // runs that are over: room for others
 	contexts []runContext // room for the contexts of the next runs
 	refs     []Ref        // room for the bases of the next runs
 }
@@ -390,8 +389,7 @@ func (e *executor) saved(failed *guardedError) bool {
 // launch counts a run as live. The crew is to take it.
 func (e *executor) launch(why string, s start, t Task) *liveRun {
 	e.log(func(l Logger) { l.Info(why, field("run", t.Ref), text("forced", strconv.FormatBool(t.Forced))) })
-	run := e.room()
-	*run = liveRun{ctx: e.newContext(), index: s.index, task: t, timeout: s.timeout, grace: e.o.Grace}
+	run := &liveRun{ctx: e.newContext(), index: s.index, task: t, timeout: s.timeout, grace: e.o.Grace}
 	e.alive++
 	if s.index == stranger {
 		run.pool = e.poolOf(t.Ref.ID)
@@ -436,7 +434,6 @@ func (e *executor) finished(f finish) {
 		}
 	})
 	e.ended(run.index, run.task.Ref, run.result)
-	e.release(run)
 }
 
 // request takes a request into account. News is the runner's to bring.
@@ -568,24 +565,6 @@ func (e *executor) attempt(run *liveRun, r Runner) Result {
 			return run.interrupted(res, failed)
 		}
 		pause = min(2*pause, time.Minute)
-	}
-}
-
-// room returns room for one more run.
-func (e *executor) room() *liveRun {
-	if last := len(e.free) - 1; last >= 0 {
-		run := e.free[last]
-		e.free = e.free[:last]
-		return run
-	}
-	return new(liveRun)
-}
-
-// release makes room of a run that is over. Its context stays, since the runner may have kept it. A clock may still know
-// the run.
-func (e *executor) release(run *liveRun) {
-	if run.ctx.clock == nil {
-		e.free = append(e.free, run)
 	}
 }
 

@@ -304,6 +304,25 @@ func TestRunAsksAgain(t *testing.T) {
 	}
 }
 
+// A runner that cannot tell is asked as often as the budget says, by default three times.
+func TestRunAsksWithinTheBudget(t *testing.T) {
+	for attempts, want := range []int{3, 1, 2, 3, 4, 5, 6, 7} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			runner := scheduler.RunnerFunc(func(context.Context, scheduler.Task) (scheduler.Result, error) {
+				if asked++; asked > want {
+					return scheduler.Result{Phase: scheduler.PhasePassed}, nil
+				}
+				return scheduler.Result{}, errors.New("no node")
+			})
+			s, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{Attempts: attempts})
+			if err != nil || asked != want || s["scan"].Phase != scheduler.PhaseFailed {
+				t.Errorf("Attempts: %d: asked %d times, want %d; %v, %+v", attempts, asked, want, err, s)
+			}
+		})
+	}
+}
+
 func fails(text string) func() (scheduler.Result, error) {
 	return func() (scheduler.Result, error) { return scheduler.Result{}, errors.New(text) }
 }
@@ -437,10 +456,14 @@ func TestRunSaveFailsMidway(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || r.starts[scheduler.Ref{ID: "build", Run: 1}] != 1 || len(r.starts) != 1 {
 		t.Errorf("%v, %v", err, r.starts)
 	}
-	for id, st := range s {
-		if st.Phase == scheduler.PhaseRunning {
+	for _, id := range []dag.ID{"lint", "scan"} { // a plan may start these again, so they are not canceled
+		if st := s[id]; st.Run != 1 || st.Phase != scheduler.PhaseStopped {
 			t.Errorf("%s: %+v", id, st)
 		}
+	}
+	s, err = scheduler.Run(t.Context(), diamond(t), r, scheduler.Options{Snapshot: s})
+	if err != nil || outcome(diamond(t), s) != scheduler.OutcomePassed || s["build"].Run != 1 || s["scan"].Run != 2 {
+		t.Errorf("gone on with: %v, %+v", err, s)
 	}
 }
 
