@@ -239,6 +239,7 @@ func TestRunTakesAnyPanic(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						r := &recorder{takes: map[dag.ID]time.Duration{"lint": time.Hour, "gone": time.Hour}}
 						var saved scheduler.Snapshot
+						var rudeAt time.Time
 						told := 0
 						o := scheduler.Options{Parallel: 4, Snapshot: maps.Clone(before), Save: func(_ context.Context, s scheduler.Snapshot) error {
 							saved = s
@@ -247,6 +248,7 @@ func TestRunTakesAnyPanic(t *testing.T) {
 						test.set(&o, func(id dag.ID) {
 							if id == at {
 								told++
+								rudeAt = time.Now()
 								panic(p.value)
 							}
 						})
@@ -262,6 +264,12 @@ func TestRunTakesAnyPanic(t *testing.T) {
 						}
 						if r.live != 0 || r.starts[scheduler.Ref{ID: "deploy", Run: 1}] > 0 || told > 1 && test.option == "Options.Observe" {
 							t.Errorf("%d are live, of %v; told %d times", r.live, r.starts, told)
+						}
+						if time.Since(rudeAt) > 0 {
+							t.Errorf("ended %s later: it waited for what is live", time.Since(rudeAt))
+						}
+						if test.option == "Options.Timeout" && s[at].Run != before[at].Run {
+							t.Errorf("%s was started: %+v", at, s[at])
 						}
 						if saved == nil {
 							saved = before // nothing began
@@ -288,11 +296,15 @@ func TestRunObserverPanics(t *testing.T) {
 			g := diamond(t)
 			r := &recorder{takes: map[dag.ID]time.Duration{"build": 1, "lint": 2, "scan": 3, "deploy": 4}}
 			var saved scheduler.Snapshot
+			told, begun := map[scheduler.Ref]bool{}, 0
 			s, err := scheduler.Run(t.Context(), g, r, scheduler.Options{
 				Parallel: 4,
 				Save:     func(_ context.Context, s scheduler.Snapshot) error { saved = s; return nil },
 				Observe: func(s scheduler.Step) {
+					told[s.Event.Ref] = true
 					if steps++; steps > step {
+						synctest.Wait() // until what was started has begun
+						begun = len(r.starts)
 						panic(fmt.Sprint("boom at ", s.Event))
 					}
 				},
@@ -312,8 +324,14 @@ func TestRunObserverPanics(t *testing.T) {
 			if diff := cmp.Diff(saved, s); diff != "" && step > 0 {
 				t.Errorf("step %d: the end (-saved +returned):\n%s", step, diff)
 			}
+			if len(r.starts) > begun {
+				t.Errorf("step %d: after the panic, of %v more than %d were started", step, r.starts, begun)
+			}
 			for id, st := range s {
 				run := scheduler.Ref{ID: id, Run: st.Run}
+				if !told[run] {
+					t.Errorf("step %d: %s was not told", step, run)
+				}
 				want := scheduler.PhaseStopped
 				if slices.Contains(r.log, fmt.Sprint(run, " passed")) {
 					want = scheduler.PhasePassed
@@ -414,6 +432,7 @@ func TestRunSaveIsBounded(t *testing.T) {
 		{"one beside a run that hangs, hangs", []saver{done, hangs}, time.Hour, &scheduler.StuckError{Runs: []scheduler.Ref{{ID: "slow", Run: 1}}, Save: true, Grace: grace}, []error{context.Canceled}, told + grace, "the runner was told to stop slow#1 and did not return within 10s; Options.Save was told to stop and did not return within 10s"},
 		{"one obeys, and so does the last", []saver{done, obeys, done}, 0, nil, []error{context.Canceled, stops}, told, ""},
 		{"one takes half its grace", []saver{done, late, done}, 0, nil, []error{context.Canceled}, told + grace/2, ""},
+		{"a run hangs", []saver{done, done, done}, time.Hour, &scheduler.StuckError{Runs: []scheduler.Ref{{ID: "slow", Run: 1}}, Grace: grace}, []error{context.Canceled}, told + grace, ""},
 		{"the last hangs", []saver{done, done, hangs}, 0, &scheduler.StuckError{Save: true, Grace: grace}, []error{context.Canceled}, told + grace, ""},
 		{"the last one fails", []saver{done, done, func(context.Context, <-chan struct{}) error { return stops }}, 0, nil, []error{context.Canceled, stops}, told, ""},
 		{"the last one takes half its grace", []saver{done, done, func(ctx context.Context, _ <-chan struct{}) error {
@@ -425,20 +444,22 @@ func TestRunSaveIsBounded(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), told, context.Canceled)
 				defer cancel()
-				g := graphOf(t, dag.Scenario{ID: "quick"}, dag.Scenario{ID: "slow"})
+				g := graphOf(t, dag.Scenario{ID: "polite"}, dag.Scenario{ID: "quick"}, dag.Scenario{ID: "slow"})
 				hang := make(chan struct{})
 				runner := scheduler.RunnerFunc(func(ctx context.Context, task scheduler.Task) (scheduler.Result, error) {
 					if task.Ref.ID == "quick" {
 						return scheduler.Result{Phase: scheduler.PhasePassed}, nil
 					}
 					<-ctx.Done()
-					time.Sleep(test.runner)
+					if task.Ref.ID == "slow" {
+						time.Sleep(test.runner)
+					}
 					return scheduler.Result{}, ctx.Err()
 				})
 				begin := time.Now()
 				var calls atomic.Int32 // also of one that hangs
 				s, err := scheduler.Run(ctx, g, runner, scheduler.Options{
-					Parallel: 2, Grace: grace,
+					Parallel: 3, Grace: grace,
 					Save: func(ctx context.Context, _ scheduler.Snapshot) error {
 						n := int(calls.Add(1))
 						if n > len(test.saves) {

@@ -217,7 +217,7 @@ func TestMachineOfManyScenarios(t *testing.T) {
 func TestNewMachineFitsNumbers(t *testing.T) {
 	const most = 1<<31 - 1
 	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b"}, dag.Scenario{ID: "d", After: dag.After("b")})
-	m := scheduler.NewMachine(g, scheduler.Snapshot{
+	s := scheduler.Snapshot{
 		"a": {Run: -1, Want: most + 1, Cancel: -2},
 		"b": {Run: most + 2, Phase: scheduler.PhasePassed, Want: -3, Cancel: most + 3},
 		"c": {
@@ -228,7 +228,9 @@ func TestNewMachineFitsNumbers(t *testing.T) {
 			Run: 1, Phase: scheduler.PhasePassed,
 			Basis: []scheduler.Ref{{ID: "b", Run: 1}, {ID: "a", Run: most + 1}, {ID: "b", Run: 2}, {Run: 4}},
 		},
-	})
+	}
+	m := scheduler.NewMachine(g, s)
+	checkSame(t, g, s, m)
 	want := scheduler.Snapshot{
 		"a": {Want: most},
 		"b": {Run: most, Phase: scheduler.PhasePassed, Cancel: most},

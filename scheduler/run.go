@@ -131,12 +131,12 @@ func newExecutor(ctx context.Context, m *Machine, r Runner, o Options) (*executo
 	return e, nil
 }
 
-// loop plans, acts and waits for news until nothing is left to do, or something ends Run early.
+// loop plans, acts and waits for news until nothing is left to do, or Run ends early.
 func (e *executor) loop(ctx context.Context) {
 	requests := e.o.Requests
 	e.tellFirst()
 	e.takeUp()
-	for !e.halted() && !e.canceled(ctx) {
+	for !e.canceled(ctx) {
 		if !e.act(ctx) || e.alive == 0 && requests == nil {
 			return
 		}
@@ -232,7 +232,7 @@ func (e *executor) takeUp() {
 	}
 	for id, st := range e.m.strangers {
 		if st.record().live() {
-			run := e.launch("run taken up", start{stranger, e.timeout(id)}, Task{Ref: Ref{id, st.Run}, Basis: slices.Clone(st.Basis), Forced: st.Forced})
+			run := e.launch("run taken up", start{index: stranger}, Task{Ref: Ref{id, st.Run}, Basis: slices.Clone(st.Basis), Forced: st.Forced})
 			e.stop(run)
 			runs = append(runs, run)
 		}

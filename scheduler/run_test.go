@@ -378,6 +378,22 @@ func TestRunTimeout(t *testing.T) {
 	})
 }
 
+// "It begins anew when a run is taken up again."
+func TestRunTimesOutWhatItTakesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{takes: map[dag.ID]time.Duration{"scan": time.Hour}}
+		var reason string
+		s, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "scan"}), r, scheduler.Options{
+			Snapshot: scheduler.Snapshot{"scan": {Run: 3, Phase: scheduler.PhaseRunning}},
+			Timeout:  func(dag.ID) time.Duration { return time.Minute },
+			Observe:  func(s scheduler.Step) { reason = s.Result.Reason },
+		})
+		if err != nil || s["scan"].Run != 3 || s["scan"].Phase != scheduler.PhaseFailed || reason != "timed out after 1m0s" {
+			t.Errorf("%v, %+v, %s", err, s, reason)
+		}
+	})
+}
+
 // A canceled context stops what is live, starts nothing more, and what was observed can be gone on with.
 func TestRunCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -170,6 +170,34 @@ func TestSenselessEventsChangeNothing(t *testing.T) {
 	}
 }
 
+// News means the same to a snapshot that no history leads to and to a machine that began with it.
+func TestObserveTakesOddStatuses(t *testing.T) {
+	g := graphOf(t, dag.Scenario{ID: "a"}, dag.Scenario{ID: "b", After: dag.After("a")})
+	run := scheduler.Ref{ID: "b", Run: 1}
+	on := []scheduler.Ref{{ID: "a", Run: 1}}
+	for _, test := range []struct {
+		st      scheduler.Status
+		e       scheduler.Event
+		changed bool
+	}{
+		{scheduler.Status{Run: 1, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{{ID: "a"}}}, scheduler.Event{Ref: run, Phase: scheduler.PhaseRunning, Basis: on}, true},
+		{scheduler.Status{Run: 1, Phase: scheduler.PhaseRunning, Basis: []scheduler.Ref{{ID: "x", Run: 1}, {ID: "a", Run: 2}}}, scheduler.Event{Ref: run, Phase: scheduler.PhaseRunning, Basis: on}, false},
+		{scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Artifacts: []scheduler.Artifact{lib1, app1, {}}}, scheduler.Event{Ref: run, Phase: scheduler.PhasePassed, Artifacts: []scheduler.Artifact{app1}}, false},
+		{scheduler.Status{Run: 1, Phase: scheduler.PhasePassed, Artifacts: []scheduler.Artifact{lib1, {}}}, scheduler.Event{Ref: run, Phase: scheduler.PhasePassed, Artifacts: []scheduler.Artifact{app1}}, true},
+		{scheduler.Status{Run: -7, Want: -8, Cancel: -9}, scheduler.Rerun(scheduler.Ref{ID: "b"}), true},
+		{scheduler.Status{Run: -7, Want: -8, Cancel: -9, Force: true}, scheduler.Cancel(scheduler.Ref{ID: "b"}), true},
+		{scheduler.Status{Cancel: math.MaxInt}, scheduler.Force(scheduler.Ref{ID: "b", Run: 1<<31 - 1}), true},
+	} {
+		s := scheduler.Snapshot{"a": {Run: 1, Phase: scheduler.PhasePassed}, "b": test.st}
+		m := scheduler.NewMachine(g, s)
+		after := s.Observe(test.e)
+		if m.Observe(test.e) != test.changed || same(s, after) == test.changed {
+			t.Errorf("%s changed something; want %t: from %+v to %+v", test.e, test.changed, s, after)
+		}
+		checkSame(t, g, after, m)
+	}
+}
+
 // "News that follows on earlier news may leave it out": what the run was started on, and that it was forced, may come with
 // any news of the run, but only once.
 func TestObserveHearsLater(t *testing.T) {
