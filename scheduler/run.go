@@ -269,7 +269,7 @@ func (e *executor) act(ctx context.Context) bool {
 // admit observes that what may start within the limits was started, the longest remaining path first.
 func (e *executor) admit() []start {
 	e.starts = e.starts[:0]
-	for !e.halted() && e.alive+len(e.starts) < e.o.Parallel {
+	for e.alive+len(e.starts) < e.o.Parallel {
 		i := e.queue.pop(func(i int) bool { return e.m.nodes[i].action == Start })
 		if i < 0 {
 			break

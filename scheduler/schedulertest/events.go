@@ -12,7 +12,7 @@ import (
 // observe tells what an event changes in what was observed: a second telling of scheduler.Snapshot.Observe. It returns
 // another snapshot, and whether it differs.
 func observe(s scheduler.Snapshot, e scheduler.Event) (after scheduler.Snapshot, changed bool) {
-	st := s[e.Ref.ID]
+	st := counted(s[e.Ref.ID])
 	if e.Ref.ID == "" || e.Ref.Run < 0 || e.Ref.Run > max(1<<30, nextRun(st)) {
 		return s, false
 	}

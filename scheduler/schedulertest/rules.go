@@ -30,7 +30,10 @@ type conclusion struct {
 
 // tell applies the rules, parents before children.
 func tell(g *dag.Graph, s scheduler.Snapshot) *telling {
-	t := &telling{g: g, status: s, of: map[dag.ID]conclusion{}}
+	t := &telling{g: g, status: scheduler.Snapshot{}, of: map[dag.ID]conclusion{}}
+	for id, st := range s {
+		t.status[id] = counted(st)
+	}
 	for id := range g.All() {
 		t.of[id] = t.conclude(id)
 	}
@@ -125,6 +128,12 @@ func (t *telling) rootCause(parent dag.ID) scheduler.Ref {
 	return scheduler.Ref{ID: parent, Run: t.status[parent].Run}
 }
 
+// counted takes numbers below 0 as no run.
+func counted(st scheduler.Status) scheduler.Status {
+	st.Run, st.Want, st.Cancel = max(0, st.Run), max(0, st.Want), max(0, st.Cancel)
+	return st
+}
+
 // live reports whether the newest run is not known to be over.
 func live(st scheduler.Status) bool { return st.Run > 0 && st.Phase == scheduler.PhaseRunning }
 
@@ -177,7 +186,7 @@ func (t *telling) whyStart(id dag.ID) rule {
 		return ruleForce
 	case asked(st):
 		return ruleAsked
-	case st.Run <= 0:
+	case st.Run == 0:
 		return ruleNeverRun
 	case st.Phase == scheduler.PhaseStopped:
 		return ruleStopped
