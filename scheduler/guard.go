@@ -9,21 +9,21 @@ import (
 
 // A panicError reports that a function or method of the caller panicked.
 type panicError struct {
-	whose string
+	what  string
 	value string
 	stack []byte
 }
 
 func (e *panicError) Error() string {
-	return fmt.Sprintf("%s panicked: %s\n%s", e.whose, e.value, e.stack)
+	return fmt.Sprintf("%s panicked: %s\n%s", e.what, e.value, e.stack)
 }
 
 // guard calls a function that is not of this package: a runner, an option, or a method of an error that one of them
 // returned. A panic becomes a *panicError, so that it does not take other runs with it.
-func guard(whose string, call func() error) (err error) {
+func guard(what string, call func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &panicError{whose, panicText(v), debug.Stack()}
+			err = &panicError{what, panicText(v), debug.Stack()}
 		}
 	}()
 	return call()

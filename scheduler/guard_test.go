@@ -21,19 +21,19 @@ import (
 	"github.com/testdag/testdag/scheduler"
 )
 
-// A rudeError panics in one of its methods, or does not come to an end when it is unwrapped.
-type rudeError struct{ in string }
+// A faultyError panics in one of its methods, or does not come to an end when it is unwrapped.
+type faultyError struct{ in string }
 
-func (e *rudeError) do(method string) {
-	if e.in == method { // with a nil *rudeError all of them panic
+func (e *faultyError) do(method string) {
+	if e.in == method { // with a nil *faultyError all of them panic
 		panic("boom in " + method)
 	}
 }
 
-func (e *rudeError) Error() string   { e.do("Error"); return "rude" }
-func (e *rudeError) Is(error) bool   { e.do("Is"); return false }
-func (e *rudeError) As(any) bool     { e.do("As"); return false }
-func (e *rudeError) Unwrap() []error { e.do("Unwrap"); return nil }
+func (e *faultyError) Error() string   { e.do("Error"); return "faulty" }
+func (e *faultyError) Is(error) bool   { e.do("Is"); return false }
+func (e *faultyError) As(any) bool     { e.do("As"); return false }
+func (e *faultyError) Unwrap() []error { e.do("Unwrap"); return nil }
 
 // A cycleError wraps itself.
 type cycleError struct{}
@@ -41,43 +41,43 @@ type cycleError struct{}
 func (e *cycleError) Error() string { return "round" }
 func (e *cycleError) Unwrap() error { return e }
 
-// A bushError wraps itself twice.
-type bushError struct{}
+// A selfJoinedError wraps itself twice.
+type selfJoinedError struct{}
 
-func (e *bushError) Error() string   { return "bush" }
-func (e *bushError) Unwrap() []error { return []error{e, e} }
+func (e *selfJoinedError) Error() string   { return "self-joined" }
+func (e *selfJoinedError) Unwrap() []error { return []error{e, e} }
 
-// A selfishError panics with itself.
-type selfishError struct{}
+// A selfPanicError panics with itself.
+type selfPanicError struct{}
 
-func (e selfishError) Error() string { panic(e) }
+func (e selfPanicError) Error() string { panic(e) }
 
 // An exitError ends the goroutine that asks for its text.
 type exitError struct{}
 
 func (e exitError) Error() string { runtime.Goexit(); return "" }
 
-// rude are errors of which some method does what it should not, with what is said of their text, and of their other
+// faulty are errors of which some method does what it should not, with what is said of their text, and of their other
 // methods if they are asked.
-var rude = []struct {
+var faulty = []struct {
 	name          string
 	err           error
 	text, methods string
 }{
-	{"Error", &rudeError{"Error"}, "method Error of a *scheduler_test.rudeError panicked: boom in Error", ""},
-	{"Is", &rudeError{"Is"}, "rude", "a method of a *scheduler_test.rudeError panicked: boom in Is"},
-	{"As", &rudeError{"As"}, "rude", ""},
-	{"Unwrap", &rudeError{"Unwrap"}, "rude", "a method of a *scheduler_test.rudeError panicked: boom in Unwrap"},
-	{"nil pointer", (*rudeError)(nil), "method Error of a *scheduler_test.rudeError panicked: runtime error", "a method of a *scheduler_test.rudeError panicked: runtime error"},
+	{"Error", &faultyError{"Error"}, "method Error of a *scheduler_test.faultyError panicked: boom in Error", ""},
+	{"Is", &faultyError{"Is"}, "faulty", "a method of a *scheduler_test.faultyError panicked: boom in Is"},
+	{"As", &faultyError{"As"}, "faulty", ""},
+	{"Unwrap", &faultyError{"Unwrap"}, "faulty", "a method of a *scheduler_test.faultyError panicked: boom in Unwrap"},
+	{"nil pointer", (*faultyError)(nil), "method Error of a *scheduler_test.faultyError panicked: runtime error", "a method of a *scheduler_test.faultyError panicked: runtime error"},
 	{"cycle", &cycleError{}, "round", ""},
-	{"bush", &bushError{}, "bush", ""},
-	{"selfish", selfishError{}, "method Error of a scheduler_test.selfishError panicked: a scheduler_test.selfishError that panics when it is printed", ""},
-	{"wrapped", errors.Join(io.EOF, &rudeError{"Is"}), "EOF\nrude", "a method of a *errors.joinError panicked: boom in Is"},
+	{"self-joined", &selfJoinedError{}, "self-joined", ""},
+	{"panics with itself", selfPanicError{}, "method Error of a scheduler_test.selfPanicError panicked: a scheduler_test.selfPanicError that panics when it is printed", ""},
+	{"wrapped", errors.Join(io.EOF, &faultyError{"Is"}), "EOF\nfaulty", "a method of a *errors.joinError panicked: boom in Is"},
 }
 
 // "Nothing a runner returns, whatever its methods do, takes the process down."
 func TestRunTakesAnyErrorOfARunner(t *testing.T) {
-	for _, test := range rude {
+	for _, test := range faulty {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				for _, stopped := range []bool{false, true} {
@@ -91,7 +91,7 @@ func TestRunTakesAnyErrorOfARunner(t *testing.T) {
 					})
 					var result scheduler.Result
 					s, err := scheduler.Run(ctx, graphOf(t, dag.Scenario{ID: "scan"}), runner, scheduler.Options{
-						Attempts: 2, Observe: func(s scheduler.Step) { result = s.Result }, Logger: deafLogger{},
+						Attempts: 2, Observe: func(s scheduler.Step) { result = s.Result }, Logger: panicLogger{},
 					})
 					cancel()
 					phase, reason := scheduler.PhaseFailed, "the runner could not tell, asked 2 times: "+test.text
@@ -120,7 +120,7 @@ func TestRunHearsStopInAnyError(t *testing.T) {
 		{context.DeadlineExceeded, "stopped"},
 		{fmt.Errorf("ask: %w", fmt.Errorf("wait: %w", context.Canceled)), "stopped"},
 		{errors.Join(io.EOF, fmt.Errorf("wait: %w", context.Canceled)), "stopped"},
-		{errors.Join(&bushError{}, context.Canceled), "stopped: bush\ncontext canceled"},
+		{errors.Join(&selfJoinedError{}, context.Canceled), "stopped: self-joined\ncontext canceled"},
 		{canceledError{context.Canceled}, "stopped"},
 		{canceledError{context.DeadlineExceeded}, "stopped"},
 		{errors.Join(io.EOF, io.ErrClosedPipe), "stopped: EOF\nio: read/write on closed pipe"},
@@ -149,7 +149,7 @@ func (e canceledError) Is(target error) bool { return target == e.is }
 
 // What Save returns, and why the context was canceled, ends Run with an error that can be printed and wraps the other.
 func TestRunTakesAnyErrorOfSave(t *testing.T) {
-	for _, test := range rude {
+	for _, test := range faulty {
 		t.Run(test.name, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			cancel(test.err)
@@ -200,8 +200,8 @@ func TestRunTakesAnyPanic(t *testing.T) {
 		{"boom", "panicked: boom\n"},
 		{nil, "panicked: panic called with nil argument"},
 		{errors.New("boom"), "panicked: boom\n"},
-		{(*rudeError)(nil), "panicked: a *scheduler_test.rudeError that panics when it is printed\n"},
-		{selfishError{}, "panicked: a scheduler_test.selfishError that panics when it is printed\n"},
+		{(*faultyError)(nil), "panicked: a *scheduler_test.faultyError that panics when it is printed\n"},
+		{selfPanicError{}, "panicked: a scheduler_test.selfPanicError that panics when it is printed\n"},
 	}
 	before := scheduler.Snapshot{
 		"build": {Run: 1, Phase: scheduler.PhasePassed}, "gone": {Run: 4, Phase: scheduler.PhaseRunning},
@@ -209,25 +209,25 @@ func TestRunTakesAnyPanic(t *testing.T) {
 	}
 	for _, test := range []struct {
 		option string
-		set    func(o *scheduler.Options, rude func(at dag.ID))
+		set    func(o *scheduler.Options, faulty func(at dag.ID))
 	}{
-		{"Options.Pool", func(o *scheduler.Options, rude func(dag.ID)) {
-			o.Pool, o.Pools = func(id dag.ID) string { rude(id); return "" }, map[string]int{"": 9}
+		{"Options.Pool", func(o *scheduler.Options, faulty func(dag.ID)) {
+			o.Pool, o.Pools = func(id dag.ID) string { faulty(id); return "" }, map[string]int{"": 9}
 		}},
-		{"Options.Weight", func(o *scheduler.Options, rude func(dag.ID)) {
-			o.Weight = func(id dag.ID) time.Duration { rude(id); return 1 }
+		{"Options.Weight", func(o *scheduler.Options, faulty func(dag.ID)) {
+			o.Weight = func(id dag.ID) time.Duration { faulty(id); return 1 }
 		}},
-		{"Options.Timeout", func(o *scheduler.Options, rude func(dag.ID)) {
-			o.Timeout = func(id dag.ID) time.Duration { rude(id); return 0 }
+		{"Options.Timeout", func(o *scheduler.Options, faulty func(dag.ID)) {
+			o.Timeout = func(id dag.ID) time.Duration { faulty(id); return 0 }
 		}},
-		{"Options.Observe", func(o *scheduler.Options, rude func(dag.ID)) {
-			o.Observe = func(s scheduler.Step) { rude(s.Event.Ref.ID) }
+		{"Options.Observe", func(o *scheduler.Options, faulty func(dag.ID)) {
+			o.Observe = func(s scheduler.Step) { faulty(s.Event.Ref.ID) }
 		}},
-		{"Options.Save", func(o *scheduler.Options, rude func(dag.ID)) {
+		{"Options.Save", func(o *scheduler.Options, faulty func(dag.ID)) {
 			save := o.Save
 			o.Save = func(ctx context.Context, s scheduler.Snapshot) error {
 				if s["scan"].Phase == scheduler.PhaseRunning {
-					rude("scan")
+					faulty("scan")
 				}
 				return save(ctx, s)
 			}
@@ -239,7 +239,7 @@ func TestRunTakesAnyPanic(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						r := &recorder{takes: map[dag.ID]time.Duration{"lint": time.Hour, "gone": time.Hour}}
 						var saved scheduler.Snapshot
-						var rudeAt time.Time
+						var faultyAt time.Time
 						told := 0
 						o := scheduler.Options{Parallel: 4, Snapshot: maps.Clone(before), Save: func(_ context.Context, s scheduler.Snapshot) error {
 							saved = s
@@ -248,7 +248,7 @@ func TestRunTakesAnyPanic(t *testing.T) {
 						test.set(&o, func(id dag.ID) {
 							if id == at {
 								told++
-								rudeAt = time.Now()
+								faultyAt = time.Now()
 								panic(p.value)
 							}
 						})
@@ -265,8 +265,8 @@ func TestRunTakesAnyPanic(t *testing.T) {
 						if r.live != 0 || r.starts[scheduler.Ref{ID: "deploy", Run: 1}] > 0 || told > 1 && test.option == "Options.Observe" {
 							t.Errorf("%d are live, of %v; told %d times", r.live, r.starts, told)
 						}
-						if time.Since(rudeAt) > 0 {
-							t.Errorf("ended %s later: it waited for what is live", time.Since(rudeAt))
+						if time.Since(faultyAt) > 0 {
+							t.Errorf("ended %s later: it waited for what is live", time.Since(faultyAt))
 						}
 						if test.option == "Options.Timeout" && s[at].Run != before[at].Run {
 							t.Errorf("%s was started: %+v", at, s[at])
@@ -359,12 +359,12 @@ func TestRunObserverPanics(t *testing.T) {
 	}
 }
 
-// A deafLogger panics on every entry.
-type deafLogger struct{ scheduler.Logger }
+// A panicLogger panics on every entry.
+type panicLogger struct{ scheduler.Logger }
 
-func (deafLogger) Info(string, ...zapcore.Field)  { panic(selfishError{}) }
-func (deafLogger) Warn(string, ...zapcore.Field)  { panic(selfishError{}) }
-func (deafLogger) Error(string, ...zapcore.Field) { panic(selfishError{}) }
+func (panicLogger) Info(string, ...zapcore.Field)  { panic(selfPanicError{}) }
+func (panicLogger) Warn(string, ...zapcore.Field)  { panic(selfPanicError{}) }
+func (panicLogger) Error(string, ...zapcore.Field) { panic(selfPanicError{}) }
 
 // "An entry on which it panics is lost", no more.
 func TestRunLoggerPanics(t *testing.T) {
@@ -381,7 +381,7 @@ func TestRunLoggerPanics(t *testing.T) {
 			return scheduler.Result{Phase: scheduler.PhasePassed, Artifacts: []scheduler.Artifact{{}}}, nil
 		})
 		g := graphOf(t, dag.Scenario{ID: "scan"}, dag.Scenario{ID: "lint", After: dag.After("scan")})
-		s, err := scheduler.Run(t.Context(), g, runner, scheduler.Options{Requests: requests, Logger: deafLogger{}})
+		s, err := scheduler.Run(t.Context(), g, runner, scheduler.Options{Requests: requests, Logger: panicLogger{}})
 		if err != nil || s["scan"].Phase != scheduler.PhasePassed || outcome(g, s) != scheduler.OutcomeCanceled {
 			t.Errorf("%v, %+v", err, s)
 		}
@@ -403,7 +403,7 @@ func TestRunSaveEndsItsGoroutine(t *testing.T) {
 	}
 }
 
-// Nothing waits for ever: a Save that was told to stop has its grace, the last one in all.
+// Nothing waits for ever: a Save that was told to stop has its grace. The last one is told so after the grace.
 func TestRunSaveIsBounded(t *testing.T) {
 	const grace, told = 10 * time.Second, time.Minute
 	stops := errors.New("told to stop")
@@ -433,7 +433,8 @@ func TestRunSaveIsBounded(t *testing.T) {
 		{"one obeys, and so does the last", []saver{done, obeys, done}, 0, nil, []error{context.Canceled, stops}, told, ""},
 		{"one takes half its grace", []saver{done, late, done}, 0, nil, []error{context.Canceled}, told + grace/2, ""},
 		{"a run hangs", []saver{done, done, done}, time.Hour, &scheduler.StuckError{Runs: []scheduler.Ref{{ID: "slow", Run: 1}}, Grace: grace}, []error{context.Canceled}, told + grace, ""},
-		{"the last hangs", []saver{done, done, hangs}, 0, &scheduler.StuckError{Save: true, Grace: grace}, []error{context.Canceled}, told + grace, ""},
+		{"the last hangs", []saver{done, done, hangs}, 0, &scheduler.StuckError{Save: true, Grace: grace}, []error{context.Canceled}, told + 2*grace, ""},
+		{"the last obeys", []saver{done, done, obeys}, 0, nil, []error{context.Canceled, stops}, told + grace, "saving the snapshot: told to stop"},
 		{"the last one fails", []saver{done, done, func(context.Context, <-chan struct{}) error { return stops }}, 0, nil, []error{context.Canceled, stops}, told, ""},
 		{"the last one takes half its grace", []saver{done, done, func(ctx context.Context, _ <-chan struct{}) error {
 			time.Sleep(grace / 2)

@@ -9,7 +9,7 @@ import (
 
 // A liveRun is a run that the runner is asked to carry out. It is not used again for another one: a timer may still know it.
 type liveRun struct {
-	ctx      *runContext
+	ctx      runContext
 	index    int   // of the scenario, or stranger
 	pool     int32 // of a stranger
 	task     Task

@@ -46,7 +46,7 @@ type Options struct {
 	Backoff  time.Duration
 
 	// Grace is how long a runner, or Save, may take to return after its context was canceled. One that takes longer has
-	// broken its promise, and Run gives up with a *StuckError. The last call of Save may take no longer than Grace in all.
+	// broken its promise, and Run gives up with a *StuckError. The context of the last call of Save is canceled after Grace.
 	// The default is one minute.
 	Grace time.Duration
 
@@ -55,8 +55,7 @@ type Options struct {
 	// ends Run, which then calls Save once more with what came of the runs that were live. The default keeps nothing.
 	//
 	// Save is called in a goroutine of its own, one call at a time, and Run waits for it. Its context is canceled with that
-	// of Run. The context of the last call is not: it ends when Grace is over, and then Run gives up at once. Save is not
-	// called again after a call that did not return.
+	// of Run; that of the last call, after Grace. Save is not called again after a call that did not return.
 	Save func(context.Context, Snapshot) error
 
 	// Observe is told of each step, by the goroutine that called Run, which waits for it. If it panics, it is told no more,

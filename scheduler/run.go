@@ -22,9 +22,9 @@ import (
 //
 // Run recovers from every panic of the runner and of the functions in the options, and from those of the methods of an
 // error that they return. A runner that panics could not tell how its run ended, which fails when the attempts are used up.
-// A panic of Options.Save is an error as one that it returns. A panic of Options.Observe, Pool, Weight or Timeout ends Run
-// with an error in the same way: Run stops what is live, waits for it, saves, and returns what was observed. Such an error
-// holds the stack.
+// A panic of Options.Save counts as an error that it returns. A panic of Options.Observe, Timeout or Pool ends Run with an
+// error in the same way: Run stops what is live, waits for it, saves, and returns what was observed. If Pool or Weight panics
+// before Run begins, Run returns at once, with the snapshot as it was given. Such an error holds the stack.
 func Run(ctx context.Context, g *dag.Graph, r Runner, o Options) (Snapshot, error) {
 	if err := o.check(g, r); err != nil {
 		return o.Snapshot, err
@@ -89,19 +89,19 @@ type executor struct {
 	queue   *queue
 	context context.Context // of all runs: they outlive the context of the caller for as long as it takes to stop them
 
-	live      []*liveRun // by index
-	strangers map[dag.ID]*liveRun
-	alive     int   // runs that are live
-	stops     []int // scenarios about which the plan says stop, or said so
-	unsaved   bool
-	deaf      bool        // the observer panicked: it is told no more
-	errs      []error     // why Run ends early
-	stuck     *StuckError // likewise
+	live       []*liveRun // by index
+	strangers  map[dag.ID]*liveRun
+	alive      int   // runs that are live
+	stops      []int // scenarios about which the plan says stop, or said so
+	unsaved    bool
+	unobserved bool        // the observer panicked: it is told no more
+	errs       []error     // why Run ends early
+	stuck      *StuckError // likewise
 
-	starts   []start      // room for what act starts
-	launched []*liveRun   // and for its runs
-	contexts []runContext // room for the contexts of the next runs
-	refs     []Ref        // room for the bases of the next runs
+	starts   []start    // room for what act starts
+	launched []*liveRun // and for its runs
+	runs     []liveRun  // room for the next runs
+	refs     []Ref      // room for the bases of the next runs
 }
 
 // A start is a run that is to begin, of the scenario at an index.
@@ -186,7 +186,7 @@ func (e *executor) err() error {
 	return errors.Join(e.errs...)
 }
 
-// shutDown stops what is live, waits for it, and saves what came of it within the grace.
+// shutDown stops what is live, waits for it, and saves what came of it. The context of that save ends with the grace.
 func (e *executor) shutDown() {
 	e.interrupt()
 	for e.alive > 0 {
@@ -195,7 +195,7 @@ func (e *executor) shutDown() {
 	}
 	ctx, cancel := context.WithTimeout(e.context, e.o.Grace)
 	defer cancel()
-	e.save(ctx, 0)
+	e.save(ctx)
 }
 
 // interrupt tells all runs that are live to stop.
@@ -243,7 +243,7 @@ func (e *executor) takeUp() {
 // act does what the plan says, as far as the limits allow. It saves before it acts. It reports whether Run goes on.
 func (e *executor) act(ctx context.Context) bool {
 	starts := e.admit()
-	ok := !e.halted() && e.save(ctx, e.o.Grace)
+	ok := !e.halted() && e.save(ctx)
 	if e.canceled(ctx) || !ok {
 		for _, s := range starts {
 			e.ended(s.index, e.m.refAt(s.index), Result{Phase: PhaseStopped, Reason: "not started"})
@@ -334,7 +334,7 @@ func (e *executor) stop(run *liveRun) {
 
 // save saves what has changed, and reports whether Run goes on. If the context ends meanwhile, Options.Save has the grace
 // to return. It is not called again while it has not returned.
-func (e *executor) save(ctx context.Context, grace time.Duration) bool {
+func (e *executor) save(ctx context.Context) bool {
 	if e.o.Save == nil || !e.unsaved {
 		return true
 	}
@@ -351,7 +351,7 @@ func (e *executor) save(ctx context.Context, grace time.Duration) bool {
 	select {
 	case failed := <-done:
 		return e.saved(failed)
-	case <-time.After(grace):
+	case <-time.After(e.o.Grace):
 	}
 	select {
 	case failed := <-done: // in the last moment
@@ -389,7 +389,8 @@ func (e *executor) saved(failed *guardedError) bool {
 // launch counts a run as live. The crew is to take it.
 func (e *executor) launch(why string, s start, t Task) *liveRun {
 	e.log(func(l Logger) { l.Info(why, field("run", t.Ref), text("forced", strconv.FormatBool(t.Forced))) })
-	run := &liveRun{ctx: e.newContext(), index: s.index, task: t, timeout: s.timeout, grace: e.o.Grace}
+	run := e.newRun()
+	run.index, run.task, run.timeout, run.grace = s.index, t, s.timeout, e.o.Grace
 	e.alive++
 	if s.index == stranger {
 		run.pool = e.poolOf(t.Ref.ID)
@@ -429,11 +430,14 @@ func (e *executor) finished(f finish) {
 	}
 	e.log(func(l Logger) {
 		l.Info("run over", field("run", run.task.Ref), field("phase", run.result.Phase), text("reason", run.result.Reason))
+	})
+	e.log(func(l Logger) {
 		if err := errors.Join(checkArtifacts(run.task.Ref.Run, run.result.Artifacts)...); err != nil {
 			l.Warn("not all artifacts are kept", field("run", run.task.Ref), text("error", err.Error()))
 		}
 	})
 	e.ended(run.index, run.task.Ref, run.result)
+	run.result, run.task = Result{}, Task{} // a runner may keep the context, and so the room for many runs
 }
 
 // request takes a request into account. News is the runner's to bring.
@@ -481,7 +485,7 @@ func (e *executor) changed() {
 
 // tell tells the observer of an event.
 func (e *executor) tell(event Event, result Result) {
-	if e.o.Observe == nil || e.deaf {
+	if e.o.Observe == nil || e.unobserved {
 		return
 	}
 	e.observe(Step{Event: event, Result: result, Changes: e.changes()})
@@ -495,7 +499,7 @@ func (e *executor) observe(s Step) {
 		return nil
 	})
 	if err != nil {
-		e.deaf, e.m.noting = true, false
+		e.unobserved, e.m.noting = true, false
 		e.fail(err)
 	}
 }
@@ -545,7 +549,7 @@ func (e *executor) tellFirst() {
 func (e *executor) attempt(run *liveRun, r Runner) Result {
 	pause := e.o.Backoff
 	for n := 1; ; n++ {
-		res, failed := call(run.ctx, r, run.task)
+		res, failed := call(&run.ctx, r, run.task)
 		if run.ctx.Err() != nil {
 			return run.interrupted(res, failed)
 		}
@@ -568,14 +572,14 @@ func (e *executor) attempt(run *liveRun, r Runner) Result {
 	}
 }
 
-// newContext returns a context for one more run. Many are made at once, which takes less time than to ask for the memory
-// of each.
-func (e *executor) newContext() *runContext {
-	if len(e.contexts) == 0 {
-		e.contexts = make([]runContext, min(max(8, e.alive), 256))
+// newRun returns one more run, with its context. Many are made at once, which takes less time than to ask for the memory of
+// each.
+func (e *executor) newRun() *liveRun {
+	if len(e.runs) == 0 {
+		e.runs = make([]liveRun, min(max(8, e.alive), 256))
 	}
-	c := &e.contexts[0]
-	e.contexts = e.contexts[1:]
-	c.Context = e.context
-	return c
+	run := &e.runs[0]
+	e.runs = e.runs[1:]
+	run.ctx.Context = e.context
+	return run
 }
