@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -20,7 +21,7 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := check(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Println("checks:", err)
@@ -54,22 +55,23 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	kept := passed{filepath.Join(cache, "testdag-checks")}
-	if err := kept.tidy(); err != nil {
-		return err
-	}
+	kept.tidy()
 	r := &run{out: out, read: read, machine: m, passed: kept, fresh: os.Getenv(freshVariable) == "1", carryOut: carryOut}
 	return r.all(ctx, table)
 }
 
-// carryOut runs a command with its output on the terminal. At the end of ctx it is interrupted, and killed soon after.
-func carryOut(ctx context.Context, env, command []string) error {
+// carryOut runs a command with its output on the terminal, in a process group of its own. At the end of ctx the group is
+// interrupted, and killed soon after: go test does not pass an interrupt on to the tests that it runs.
+func carryOut(ctx context.Context, out io.Writer, env, command []string) error {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
+	interrupt, kill := group(cmd)
+	cmd.Cancel = interrupt
 	cmd.WaitDelay = 20 * time.Second
 	err := cmd.Run()
-	if cause := context.Cause(ctx); err != nil && cause != nil {
+	if cause := context.Cause(ctx); cause != nil && cmd.Process != nil {
+		_ = kill() // what is left of it
 		return cause
 	}
 	return err

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -52,16 +51,12 @@ func (p passed) add(key string, one pass) error {
 	return os.Rename(f.Name(), filepath.Join(p.folder, key))
 }
 
-// tidy removes passes that are too old to be taken over.
-func (p passed) tidy() error {
-	entries, err := os.ReadDir(p.folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+// tidy removes passes that are too old to be taken over. What it cannot remove is not found either.
+func (p passed) tidy() {
+	entries, _ := os.ReadDir(p.folder)
 	for _, e := range entries {
-		if info, infoErr := e.Info(); infoErr == nil && time.Since(info.ModTime()) >= keptFor {
-			err = errors.Join(err, os.Remove(filepath.Join(p.folder, e.Name())))
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) >= keptFor {
+			_ = os.Remove(filepath.Join(p.folder, e.Name()))
 		}
 	}
-	return err
 }

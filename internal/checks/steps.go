@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -8,8 +9,7 @@ import (
 )
 
 // A step is one line of the table of checks. In the words of its commands {part} stands for the arguments of the part, or of
-// all parts that run together, {seed} for a number that the content of the repository chooses, and {time} for the rest of the
-// budget.
+// all parts that run together. Tests run with -count=1: Go's own cache does not see all that a key holds.
 type step struct {
 	name     string
 	budget   time.Duration // on an empty machine with two processors
@@ -17,9 +17,9 @@ type step struct {
 	env      []string
 	parts    []part
 	gate     bool // it belongs to the quick part
-	always   bool // no part is ever taken over
-	together bool // all parts run in one command
-	sampled  bool // parts are left out when the budget is used up; a part itself stops after {time}
+	always   bool // it has no parts and is never taken over
+	together bool // all parts are packages that one go test runs
+	sampled  bool // parts are left out when the budget is used up
 }
 
 // A part is what a step takes over or runs.
@@ -35,10 +35,10 @@ const vetted = "./dag/... ./scheduler ./scheduler/process/... ./scheduler/schedu
 // steps returns the table. A bare machine needs the time for builds too.
 func steps(t *tree) []*step {
 	return []*step{
-		{name: "tests", gate: true, always: true, budget: 260 * time.Second, commands: []string{"go test ./..."}},
+		{name: "tests", gate: true, always: true, budget: 260 * time.Second, commands: []string{"go test -count=1 ./..."}},
 		{name: "quickstart", gate: true, always: true, budget: 10 * time.Second, commands: []string{"go run ./examples/quickstart"}},
 		{name: "corpus", always: true, budget: 20 * time.Second, commands: []string{
-			"go test ./attest/... ./dag/dagfile ./examples/konflux -run Corpus|Conforma|ProvenanceOfOthers|UpstreamSample -v",
+			"go test -count=1 ./attest/... ./dag/dagfile ./examples/konflux -run Corpus|Conforma|ProvenanceOfOthers|UpstreamSample -v",
 		}},
 		{name: "format", gate: true, always: true, budget: 5 * time.Second, commands: []string{"go run ./internal/checks format"}},
 		{name: "vet", gate: true, always: true, budget: 20 * time.Second, commands: []string{"go vet ./..."}},
@@ -46,16 +46,16 @@ func steps(t *tree) []*step {
 			"go run -modfile internal/tools/go.mod honnef.co/go/tools/cmd/staticcheck ./...",
 		}},
 		{name: "modules", always: true, budget: 20 * time.Second, commands: []string{"go mod verify"}},
-		{name: "race", gate: true, together: true, budget: 300 * time.Second, parts: t.raced(), commands: []string{"go test -race {part}"}},
+		{name: "race", gate: true, together: true, budget: 300 * time.Second, parts: t.raced(), commands: []string{"go test -count=1 -race {part}"}},
 		{name: "systems", budget: 60 * time.Second, parts: t.systems(), commands: []string{"env {part} go vet " + vetted}},
 		{name: "histories of the rules", budget: 30 * time.Second, parts: t.one("scheduler"), commands: []string{
-			"go test ./scheduler -run Histories|DecisionRecord -rapid.checks=5000",
+			"go test -count=1 ./scheduler -run Histories|DecisionRecord -rapid.checks=5000",
 		}},
 		{name: "histories of konflux", budget: 120 * time.Second, parts: t.one("scheduler/konflux"), commands: []string{
-			"go test ./scheduler/konflux -run Histories -v -timeout 20m -rapid.checks=2000",
+			"go test -count=1 ./scheduler/konflux -run Histories -v -timeout 20m -rapid.checks=2000",
 		}},
 		{name: "exploration", budget: 240 * time.Second, parts: t.one("scheduler"), commands: []string{
-			"go test ./scheduler -run Explore -timeout 20m -v -explore.long",
+			"go test -count=1 ./scheduler -run Explore -timeout 20m -v -explore.long",
 		}},
 		t.nested("internal/konflux", 20*time.Second, reads{}),
 		t.nested("internal/chains", 240*time.Second, reads{
@@ -68,10 +68,10 @@ func steps(t *tree) []*step {
 		t.nested("internal/rivals", 120*time.Second, reads{}),
 		t.onCluster("internal/cluster", 780*time.Second),
 		t.onCluster("examples/controller", 300*time.Second),
-		t.mutations("scheduler", 180*time.Second),
-		t.mutations("scheduler/konflux", 90*time.Second),
-		t.mutations("attest", 90*time.Second),
-		t.mutations("attest/policy", 60*time.Second),
+		t.mutations("scheduler", 48, 180*time.Second),
+		t.mutations("scheduler/konflux", 12, 90*time.Second),
+		t.mutations("attest", 12, 90*time.Second),
+		t.mutations("attest/policy", 16, 60*time.Second),
 		{name: "fuzz", sampled: true, budget: 150 * time.Second, parts: t.fuzzed(), commands: []string{
 			"go {part} -fuzztime 6s -fuzzminimizetime 20x .",
 		}},
@@ -86,9 +86,16 @@ var readBeside = map[string][]string{
 	"internal/mutation": {"scheduler", "attest"},
 }
 
+// tools are the programs that tests of a package start.
+var tools = map[string][]string{
+	"examples/attest-report": {"sh"},
+	"examples/quickstart":    {"sh"},
+	"scheduler/process":      {"sh"},
+}
+
 // packageReads returns the reads of the tests of one package.
 func (t *tree) packageReads(folder string) reads {
-	return reads{module: t.moduleOf(folder), packages: []string{folder}, paths: readBeside[folder]}
+	return reads{module: t.moduleOf(folder), packages: []string{folder}, paths: readBeside[folder], tools: tools[folder]}
 }
 
 // one returns a step's only part: the tests of a package.
@@ -97,7 +104,9 @@ func (t *tree) one(folder string) []part { return []part{{reads: t.packageReads(
 // raced returns a part for each package of the main module.
 func (t *tree) raced() (parts []part) {
 	for _, folder := range t.packagesOf(".") {
-		parts = append(parts, part{name: folder, args: []string{"./" + folder}, reads: t.packageReads(folder)})
+		r := t.packageReads(folder)
+		r.tools = append([]string{"cc"}, r.tools...) // it links the race detector
+		parts = append(parts, part{name: folder, args: []string{"./" + folder}, reads: r})
 	}
 	return parts
 }
@@ -117,26 +126,32 @@ func (t *tree) systems() (parts []part) {
 func (t *tree) nested(folder string, budget time.Duration, r reads) *step {
 	r.module, r.packages = folder, t.packagesOf(folder)
 	return &step{name: folder, budget: budget, parts: []part{{reads: r}}, commands: []string{
-		"go -C " + folder + " vet ./...", "go -C " + folder + " test -v -timeout 25m ./...",
+		"go -C " + folder + " vet ./...", "go -C " + folder + " test -count=1 -v -timeout 25m ./...",
 	}}
 }
 
 // onCluster returns the step of a nested module whose tests need a control plane. It is built once and kept in the user's
 // cache. Where there cannot be one, the tests fail.
 func (t *tree) onCluster(folder string, budget time.Duration) *step {
-	s := t.nested(folder, budget, reads{})
+	s := t.nested(folder, budget, reads{programs: []string{"internal/cluster/build"}})
 	s.env = []string{"TESTDAG_CLUSTER=1"}
 	s.commands = slices.Insert(s.commands, 0, "go -C internal/cluster run ./build")
 	return s
 }
 
-// mutations returns the step that breaks a package on purpose.
-func (t *tree) mutations(folder string, budget time.Duration) *step {
+// mutations returns the step that breaks a package on purpose, in as many parts as its table is cut into.
+func (t *tree) mutations(folder string, slices int, budget time.Duration) *step {
 	r := t.packageReads(folder)
-	r.paths = append(slices.Clone(r.paths), "internal/mutation/mutation_test.go", "internal/mutation/testdata/"+path.Base(folder)+".txt")
-	return &step{name: "mutations of " + folder, sampled: true, budget: budget, parts: []part{{reads: r}}, commands: []string{
-		"go test ./internal/mutation -run Mutations -timeout 60m -v -mutate -of " + folder + " -seed {seed} -for {time}",
+	r.paths = append(r.paths[:len(r.paths):len(r.paths)],
+		"internal/mutation/mutation_test.go", "internal/mutation/testdata/"+path.Base(folder)+".txt")
+	s := &step{name: "mutations of " + folder, sampled: true, budget: budget, commands: []string{
+		"go test -count=1 ./internal/mutation -run Mutations -timeout 60m -v -mutate -of " + folder + " -slice {part}",
 	}}
+	for k := range slices {
+		slice := fmt.Sprintf("%d/%d", k+1, slices)
+		s.parts = append(s.parts, part{name: slice, args: []string{slice}, reads: r})
+	}
+	return s
 }
 
 // fuzzed returns a part for each fuzz target.

@@ -4,24 +4,20 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
-var mutate = flag.Bool("mutate", false, "run the tests of the broken package once for each breakage, which takes minutes")
-
 var (
-	of   = flag.String("of", "", "with -mutate, break only this `package`")
-	seed = flag.Uint64("seed", 0, "with -mutate, a `number` that chooses the order of the breakages")
-	span = flag.Duration("for", 0, "with -mutate, begin no further breakage after this `time`; 0 is no limit")
+	mutate = flag.Bool("mutate", false, "run the tests of the broken package once for each breakage, which takes minutes")
+	of     = flag.String("of", "", "with -mutate, break only this `package`")
+	slice  = flag.String("slice", "1/1", "with -mutate, `k/n` takes every nth breakage, beginning with the kth")
 )
 
 // A subject is a package whose rules are broken.
@@ -29,30 +25,30 @@ type subject struct {
 	dir   string
 	table string
 	least int        // breakages that the table must have
-	tests [][]string // flags of go test, one run after the other until one notices
+	tests [][]string // flags of the test binary, one run after the other until one notices
 }
 
 var subjects = []subject{
 	{
 		// What explores all states takes longest, and is asked last. Then those that draw what happens try harder.
 		"../../scheduler", "testdata/scheduler.txt", 180, [][]string{
-			{"-skip=TestExplore", "-timeout=1m"}, {"-run=TestExplore", "-timeout=5m"}, {"-skip=TestExplore", "-timeout=5m", "-rapid.checks=2000"},
+			{"-test.skip=TestExplore", "-test.timeout=1m"}, {"-test.run=TestExplore", "-test.timeout=5m"}, {"-test.skip=TestExplore", "-test.timeout=5m", "-rapid.checks=2000"},
 		},
 	},
 	{
 		// What has many histories or many scenarios takes longest, and is asked last.
 		"../../scheduler/konflux", "testdata/konflux.txt", 100, [][]string{
-			{"-skip=TestHistories|TestSize$|TestSizeOfHistory|TestManyRunNames", "-timeout=1m", "-rapid.checks=30"}, {"-timeout=5m"},
+			{"-test.skip=TestHistories|TestSize$|TestSizeOfHistory|TestManyRunNames", "-test.timeout=1m", "-rapid.checks=30"}, {"-test.timeout=5m"},
 		},
 	},
 	{
 		// What writes much, waits, or draws what happens takes longest, and is asked last.
 		"../../attest", "testdata/attest.txt", 80, [][]string{
-			{"-skip=TestAttacks|TestViewsOfLarge|TestAnnotationsChangeNoAnswer|TestSixteenWriters|TestTimeIsBounded", "-timeout=2m"},
-			{"-timeout=5m"},
+			{"-test.skip=TestAttacks|TestViewsOfLarge|TestAnnotationsChangeNoAnswer|TestSixteenWriters|TestTimeIsBounded", "-test.timeout=2m"},
+			{"-test.timeout=5m"},
 		},
 	},
-	{"../../attest/policy", "testdata/policy.txt", 180, [][]string{{"-timeout=1m"}, {"-timeout=1m", "-rapid.checks=2000"}}},
+	{"../../attest/policy", "testdata/policy.txt", 180, [][]string{{"-test.timeout=1m"}, {"-test.timeout=1m", "-rapid.checks=2000"}}},
 }
 
 // A mutation puts one text in the place of another.
@@ -85,18 +81,32 @@ func TestMutations(t *testing.T) {
 		m.apply(t)
 	}
 	if *mutate && !t.Failed() {
-		tryOut(t, all)
+		tryOut(t, chosen(t, all))
 	}
 }
 
-// tryOut runs the tests of the broken package for each breakage, or for as many as there is time for.
-func tryOut(t *testing.T, all []mutation) {
-	all = slices.DeleteFunc(all, func(m mutation) bool { return *of != "" && m.dir != "../../"+*of })
-	if len(all) == 0 {
-		t.Fatalf("-of %s: there is no table for it", *of)
+// chosen returns the breakages that the flags ask for.
+func chosen(t *testing.T, all []mutation) (some []mutation) {
+	var first, every int
+	if n, err := fmt.Sscanf(*slice, "%d/%d", &first, &every); n != 2 || first < 1 || first > every {
+		t.Fatalf("-slice %s: want k/n with k from 1 to n (%v)", *slice, err)
 	}
-	rand.New(rand.NewPCG(*seed, 0)).Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
-	begin, tried := time.Now(), 0
+	for _, m := range all {
+		if *of != "" && m.dir != "../../"+*of {
+			continue
+		}
+		if first--; first == 0 {
+			some, first = append(some, m), every
+		}
+	}
+	if len(some) == 0 {
+		t.Fatalf("-of %q -slice %s: there is no such breakage", *of, *slice)
+	}
+	return some
+}
+
+// tryOut runs the tests of the broken package for each breakage.
+func tryOut(t *testing.T, some []mutation) {
 	work := make(chan mutation)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -106,17 +116,13 @@ func tryOut(t *testing.T, all []mutation) {
 			}
 		})
 	}
-	for _, m := range all {
-		if *span > 0 && tried > 0 && time.Since(begin) >= *span {
-			break
-		}
+	for _, m := range some {
 		work <- m
-		tried++
 	}
 	close(work)
 	workers.Wait()
 	if !t.Failed() {
-		t.Logf("caught %d of %d tried, of %d in the tables", tried, tried, len(all))
+		t.Logf("caught %d of %d", len(some), len(some))
 	}
 }
 
@@ -153,22 +159,31 @@ func (m mutation) run(t *testing.T, broken string) {
 			return
 		}
 	}
-	for _, some := range m.tests {
-		args := append([]string{"test", "-overlay", filepath.Join(dir, "overlay.json"), "-vet=off", "-failfast", m.dir}, some...)
-		test := exec.Command("go", args...)
+	binary := filepath.Join(dir, "broken.test")
+	build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, m.dir)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Errorf("%s: does not build: %v\n%s", m, err, out)
+		return
+	}
+	for _, flags := range m.tests {
+		test := exec.Command(binary, append([]string{"-test.failfast"}, flags...)...)
+		test.Dir = m.dir
 		// Package rapid is to keep nothing: the next breakage would be tried with it.
 		test.Env = append(os.Environ(), "RAPID_NOFAILFILE=true", "RAPID_SHRINKTIME=1s")
-		out, err := test.CombinedOutput()
-		switch {
-		case strings.Contains(string(out), "[build failed]"):
-			t.Errorf("%s: does not build:\n%s", m, out)
+		switch out, err := test.CombinedOutput(); {
+		case err == nil:
+		case noticed.Match(out):
 			return
-		case err != nil:
+		default:
+			t.Errorf("%s: the tests did not run: %v\n%s", m, err, out)
 			return
 		}
 	}
 	t.Errorf("%s: SURVIVED", m)
 }
+
+// noticed matches the output of tests that failed, or that a breakage kept from coming to an end.
+var noticed = regexp.MustCompile(`(?m)^(\s*--- FAIL: |panic: |fatal error: |runtime: goroutine stack exceeds)`)
 
 // read reads the table.
 func (s subject) read(t *testing.T) []mutation {
@@ -179,9 +194,15 @@ func (s subject) read(t *testing.T) []mutation {
 	}
 	var all []mutation
 	m := mutation{subject: s}
+	seen := map[[3]string]bool{}
 	flush := func() {
 		if m.old != "" {
 			m.old, m.new = strings.TrimSuffix(m.old, "\n"), strings.TrimSuffix(m.new, "\n")
+			if twin := [3]string{m.file, m.old, m.new}; seen[twin] {
+				t.Errorf("%s: stands in the table twice", m)
+			} else {
+				seen[twin] = true
+			}
 			all = append(all, m)
 		}
 		m = mutation{subject: s}
