@@ -86,6 +86,7 @@ func (r *run) step(ctx context.Context, s *step, allowance time.Duration) (err e
 	defer func() {
 		u.took = time.Since(begin)
 		r.used = append(r.used, u)
+		fmt.Fprintf(r.out, "== %s: %.0fs of %.0fs\n", s.name, u.took.Seconds(), s.budget.Seconds())
 	}()
 	fmt.Fprintf(r.out, "\n== %s\n", s.name)
 	if s.always {
