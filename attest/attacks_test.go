@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,7 +121,7 @@ var attacks = []attack{{
 		w.provenance(ours, failed.Digest, provenanceFor(w.t, failed.Digest, 0))
 	},
 	ask:    byProvenanceOnly,
-	answer: "time 2026-03-01T10:00:00Z is not within the run from 2026-03-01T11:58:00Z to 2026-03-01T12:00:00Z",
+	answer: "time 2026-03-01T10:00:00Z is not within the run of its task from 2026-03-01T11:58:00Z to 2026-03-01T12:00:00Z",
 }, {
 	name: "postdated pass", test: "clamav-scan",
 	do: func(w *world, ours, _ *key) {
@@ -131,7 +132,7 @@ var attacks = []attack{{
 		w.provenance(ours, passed.Digest, provenanceFor(w.t, passed.Digest, -time.Hour))
 	},
 	ask:    byProvenanceOnly,
-	answer: "time 2026-03-01T12:00:00Z is not within the run from 2026-03-01T10:58:00Z to 2026-03-01T11:00:00Z",
+	answer: "time 2026-03-01T12:00:00Z is not within the run of its task from 2026-03-01T10:58:00Z to 2026-03-01T11:00:00Z",
 }, {
 	name: "the provenance of the newest failure deleted", test: "clamav-scan",
 	do: func(w *world, ours, _ *key) {
@@ -428,7 +429,7 @@ func answerOf(e Evidence, err error) string {
 
 // What is answered to each attack. Run it with -v to read them.
 func TestAttacks(t *testing.T) {
-	for _, a := range attacks {
+	for _, a := range slices.Concat(attacks, clockAttacks) {
 		t.Run(a.name, func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				ours, theirs := newKey(t, "ours"), newKey(t, "theirs")

@@ -104,13 +104,14 @@ type signedProvenance struct {
 	payload   [sha256.Size]byte // digest of the statement
 	held      v1.Hash           // manifest that holds it
 	manifest  v1.Hash           // its subject
+	task      ProvenanceTask    // that made the subject, zero if none is known to have
 	by        Voucher
 	distrust  error // why builder or tasks are not trusted; nil if all are
 	untrusted error // the same, or that no task is known to have made the subject
 }
 
 // bestProvenance returns the provenance that tells of the evidence: a trusted one if there is any, and of several the
-// one that finished first, since what was made once can be handed on by later runs.
+// one whose task ended first, since what was made once can be handed on by later runs.
 func (e *Evidence) bestProvenance() (signedProvenance, bool) {
 	var all []signedProvenance
 	for _, c := range e.envelopes {
@@ -122,8 +123,8 @@ func (e *Evidence) bestProvenance() (signedProvenance, bool) {
 	return slices.MinFunc(all, func(a, b signedProvenance) int {
 		return cmp.Or(
 			cmp.Compare(btoi(a.untrusted != nil), btoi(b.untrusted != nil)),
-			cmp.Compare(btoi(a.Finished.IsZero()), btoi(b.Finished.IsZero())),
-			a.Finished.Compare(b.Finished),
+			cmp.Compare(btoi(a.task.Finished.IsZero()), btoi(b.task.Finished.IsZero())),
+			a.task.Finished.Compare(b.task.Finished),
 			cmp.Compare(a.manifest.Hex, b.manifest.Hex),
 		)
 	}), true
@@ -257,8 +258,14 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 		if err != nil {
 			return nil, err
 		}
-		distrust := v.trust.check(p, s.opts.Now())
-		signed = append(signed, signedProvenance{p, sha256.Sum256(payload), c.Manifest, manifest, by, distrust, errors.Join(distrust, p.ofOneTask(manifest))})
+		one := signedProvenance{Provenance: p, payload: sha256.Sum256(payload), held: c.Manifest, manifest: manifest, by: by}
+		one.distrust = v.trust.check(p, s.opts.Now())
+		one.untrusted = one.distrust
+		var made bool
+		if one.task, made = p.TaskOf(manifest); !made {
+			one.untrusted = errors.Join(one.distrust, noTask(manifest))
+		}
+		signed = append(signed, one)
 	}
 	if len(signed) == 0 {
 		return nil, errors.Join(errs...)
@@ -266,11 +273,8 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 	return signed, nil
 }
 
-// ofOneTask says why a provenance does not stand for a manifest. That the manifest is a subject is not enough: whoever
+// noTask says why a provenance does not stand for a manifest. That the manifest is a subject is not enough: whoever
 // writes a pipeline can put any digest into its results. One of the tasks must have named it.
-func (p *Provenance) ofOneTask(manifest v1.Hash) error {
-	if _, ok := p.TaskOf(manifest); !ok {
-		return &UntrustedError{Reason: "it does not tell which task made " + manifest.String()}
-	}
-	return nil
+func noTask(manifest v1.Hash) error {
+	return &UntrustedError{Reason: "it does not tell which task made " + manifest.String()}
 }

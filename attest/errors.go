@@ -149,15 +149,16 @@ func (e *NameError) Error() string {
 	return fmt.Sprintf("attest: a statement that calls itself %q was made by the task %q", e.Declared, e.Task)
 }
 
-// A ClockError reports a statement that gives a time outside the run that made it, as the signed provenance has it.
+// A ClockError reports a statement that gives a time outside the run of the task that made it, as the signed provenance
+// has it.
 type ClockError struct {
 	Time              time.Time // the statement's own
-	Started, Finished time.Time // the run's
+	Started, Finished time.Time // the task's
 	Skew              time.Duration
 }
 
 func (e *ClockError) Error() string {
-	return fmt.Sprintf("attest: time %s is not within the run from %s to %s and a skew of %s",
+	return fmt.Sprintf("attest: time %s is not within the run of its task from %s to %s and a skew of %s",
 		stamp(e.Time), stamp(e.Started), stamp(e.Finished), e.Skew)
 }
 

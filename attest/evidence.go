@@ -14,8 +14,9 @@ import (
 type Clock string
 
 const (
-	// ClockProvenance is when the run ended that made the statement, by a signed and trusted provenance: the word of the
-	// cluster, in whole seconds.
+	// ClockProvenance is when the task ended that made the statement, by a signed and trusted provenance: the word of the
+	// cluster, in whole seconds. The pipeline around the task may end hours later and is no clock: a provenance that does not
+	// tell when that task ended gives no time.
 	ClockProvenance Clock = "provenance"
 
 	// ClockPredicate is the time that the statement itself gives: scanFinishedOn, or timestamp. It is as good as who
@@ -72,9 +73,9 @@ type Evidence struct {
 	Tied []Evidence
 
 	payload   []byte
-	envelopes []Candidate // every envelope found around payload
-	reading   reading     // of the predicate
-	made      bool        // Provenance is trusted, so it decides test and time
+	envelopes []Candidate    // every envelope found around payload
+	reading   reading        // of the predicate
+	maker     ProvenanceTask // by a trusted Provenance: it decides test and time. Zero if there is none
 }
 
 // compareAge orders evidence newest first. What has no time may be the newest, so it comes before all.

@@ -415,19 +415,26 @@ func provenanceFor(t testing.TB, record v1.Hash, d time.Duration) []byte {
 // provenance attaches a provenance to a manifest as Chains does: in cosign's tag.
 func (w *world) provenance(k *key, at v1.Hash, payload []byte) {
 	w.t.Helper()
-	envelope := w.sign(k, payload)
-	l := describe(envelope, EnvelopeType)
-	l.Annotations = map[string]string{annotationSignature: ""}
-	b, err := json.Marshal(v1.Manifest{
-		SchemaVersion: 2, MediaType: types.OCIManifestSchema1,
-		Config: describe([]byte(emptyConfig), emptyConfigType), Layers: []v1.Descriptor{l},
-	})
+	w.provenances(k, at, payload)
+}
+
+// provenances attaches several.
+func (w *world) provenances(k *key, at v1.Hash, payloads ...[]byte) {
+	w.t.Helper()
+	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: describe([]byte(emptyConfig), emptyConfigType)}
+	blobs := []v1.Layer{layer([]byte(emptyConfig), emptyConfigType)}
+	for _, payload := range payloads {
+		envelope := w.sign(k, payload)
+		l := describe(envelope, EnvelopeType)
+		l.Annotations = map[string]string{annotationSignature: ""}
+		m.Layers, blobs = append(m.Layers, l), append(blobs, layer(envelope, EnvelopeType))
+	}
+	b, err := json.Marshal(m)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	tag := viewTag(w.image.Context().Digest(at.String()))
-	err = w.repo().push(context.Background(), tag, types.OCIManifestSchema1, b, layer(envelope, EnvelopeType), layer([]byte(emptyConfig), emptyConfigType))
-	if err != nil {
+	if err := w.repo().push(context.Background(), tag, types.OCIManifestSchema1, b, blobs...); err != nil {
 		w.t.Fatal(err)
 	}
 }

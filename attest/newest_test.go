@@ -244,15 +244,15 @@ func TestHintsAreComparable(t *testing.T) {
 }
 
 func TestRunCoversATime(t *testing.T) {
-	run := &Provenance{Started: noon, Finished: noon.Add(time.Minute)}
+	run := ProvenanceTask{Started: noon, Finished: noon.Add(time.Minute)}
 	for _, tt := range []struct {
-		p    *Provenance
+		p    ProvenanceTask
 		at   time.Duration
 		want bool
 	}{
 		{run, -time.Second, true}, {run, -time.Second - 1, false}, {run, 61 * time.Second, true}, {run, 61*time.Second + 1, false},
-		{&Provenance{Started: noon}, time.Hour, true}, {&Provenance{Started: noon}, -time.Hour, false},
-		{&Provenance{Finished: noon}, -time.Hour, true}, {&Provenance{Finished: noon}, time.Hour, false},
+		{ProvenanceTask{Started: noon}, time.Hour, true}, {ProvenanceTask{Started: noon}, -time.Hour, false},
+		{ProvenanceTask{Finished: noon}, -time.Hour, true}, {ProvenanceTask{Finished: noon}, time.Hour, false},
 	} {
 		if got := tt.p.covers(noon.Add(tt.at), time.Second); got != tt.want {
 			t.Errorf("%s to %s covers noon and %s: %t", tt.p.Started, tt.p.Finished, tt.at, got)
@@ -403,11 +403,11 @@ func TestAnyOf(t *testing.T) {
 	})
 }
 
-// Of several provenances the trusted one that finished first says when the statement was made: what was made once can
+// Of several provenances the trusted one whose task ended first says when the statement was made: what was made once can
 // be handed on by later runs.
 func TestFirstTrustedProvenanceDates(t *testing.T) {
 	finished := func(d time.Duration, untrusted error) signedProvenance {
-		return signedProvenance{Provenance: &Provenance{Finished: noon.Add(d)}, untrusted: untrusted}
+		return signedProvenance{Provenance: &Provenance{}, task: ProvenanceTask{Finished: noon.Add(d)}, untrusted: untrusted}
 	}
 	no := errors.New("untrusted")
 	early, late := finished(-time.Hour, nil), finished(0, nil)

@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -99,14 +100,17 @@ func parseProvenance(s *Statement, limits strictjson.Limits) (*Provenance, error
 // TaskOf returns the task that made the subject with this digest. A TaskRun's subjects are made by its only task. In a
 // PipelineRun it is the task whose results name the digest as Chains' type hints have it: *ARTIFACT_OUTPUTS,
 // *ARTIFACT_DIGEST, *IMAGE_DIGEST or IMAGES. That a pipeline has one task only is not enough there, since its own results,
-// which make the subjects, may be any text. It is false if there is no such subject, no such task or more than one, and if
-// the provenance does not list all tasks.
+// which make the subjects, may be any text. If several tasks named the digest, the first of them to end made it and the
+// others handed it on; one without times comes before all, since it may be the first. It is false if there is no such
+// subject or no such task, and if the provenance does not list all tasks.
 func (p *Provenance) TaskOf(digest v1.Hash) (ProvenanceTask, bool) {
 	makers := p.makers(digest)
-	if len(makers) != 1 {
+	if len(makers) == 0 {
 		return ProvenanceTask{}, false
 	}
-	return makers[0], true
+	return slices.MinFunc(makers, func(a, b ProvenanceTask) int {
+		return cmp.Or(a.Finished.Compare(b.Finished), a.Started.Compare(b.Started))
+	}), true
 }
 
 // makers returns the tasks that made the subject with this digest: those that named it, or the only one of a TaskRun.

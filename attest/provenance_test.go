@@ -544,7 +544,18 @@ func TestTaskOf(t *testing.T) {
 		{"images", []string{other, named("a", text("IMAGES", "quay.io/x@sha256:"+someHex+", quay.io/team/app@"+digest+"\n"))}, "a"},
 		{"nobody", []string{other}, ""},
 		{"the only task, which names nothing", []string{named("a", "")}, ""},
-		{"two tasks", []string{named("a", text("IMAGE_DIGEST", digest)), named("b", object("ARTIFACT_OUTPUTS", digest))}, ""},
+		{"two tasks, the first to end last", []string{
+			fmt.Sprintf(`{"name":"a","startedOn":"2026-03-01T11:00:00Z","finishedOn":"2026-03-01T12:00:00Z","results":[%s]}`, text("IMAGE_DIGEST", digest)),
+			fmt.Sprintf(`{"name":"b","startedOn":"2026-03-01T11:00:00Z","finishedOn":"2026-03-01T11:30:00Z","results":[%s]}`, text("IMAGE_DIGEST", digest)),
+		}, "b"},
+		{"two tasks that end together, the first to start last", []string{
+			fmt.Sprintf(`{"name":"a","startedOn":"2026-03-01T12:00:00Z","finishedOn":"2026-03-01T12:00:00Z","results":[%s]}`, text("IMAGE_DIGEST", digest)),
+			fmt.Sprintf(`{"name":"b","startedOn":"2026-03-01T11:00:00Z","finishedOn":"2026-03-01T12:00:00Z","results":[%s]}`, text("IMAGE_DIGEST", digest)),
+		}, "b"},
+		{"two tasks, one without times", []string{
+			fmt.Sprintf(`{"name":"a","startedOn":"2026-03-01T11:00:00Z","finishedOn":"2026-03-01T12:00:00Z","results":[%s]}`, text("IMAGE_DIGEST", digest)),
+			named("b", object("ARTIFACT_OUTPUTS", digest)),
+		}, "b"},
 		{"images by line", []string{other, named("a", text("IMAGES", "quay.io/team/app@"+digest+"\nquay.io/x@sha256:"+someHex))}, "a"},
 		{"digest among other results", []string{named("a", text("IMAGES_PROCESSED", "x@"+digest)+","+text("REPORTS", digest))}, ""},
 		{"object that is text", []string{named("a", text("ARTIFACT_OUTPUTS", `{"digest":"`+digest+`"}`))}, ""},

@@ -310,14 +310,16 @@ func (r *Resolver) identify(e *Evidence) {
 		return
 	}
 	e.Provenance = p.Provenance
-	e.made = p.untrusted == nil
-	task, _ := p.TaskOf(p.manifest)
-	if !e.made || task.Name == "" || task.Name == e.Test.Name {
+	if p.untrusted != nil {
 		return
 	}
-	e.Declared, e.Test.Name = e.Test.Name, task.Name
+	e.maker = p.task
+	if p.task.Name == "" || p.task.Name == e.Test.Name {
+		return
+	}
+	e.Declared, e.Test.Name = e.Test.Name, p.task.Name
 	r.opts.Logger.Info("the statement is of another test than it says", zap.Stringer("manifest", e.Manifest),
-		zap.String("declared", e.Declared), zap.String("task", task.Name))
+		zap.String("declared", e.Declared), zap.String("task", p.task.Name))
 }
 
 // date tells the time by the first clock that knows it, and judges it.
@@ -326,7 +328,7 @@ func (r *Resolver) date(e *Evidence) {
 	for _, clock := range r.opts.Clocks {
 		t := own
 		if clock == ClockProvenance {
-			t = e.finished()
+			t = e.maker.Finished
 		}
 		if !t.IsZero() {
 			e.Time, e.Clock = t, clock
@@ -340,22 +342,14 @@ func (r *Resolver) date(e *Evidence) {
 	if e.Time.IsZero() && e.Problem == nil {
 		e.blame(&FieldError{"Options.Clocks", "none of them knows the time of the statement"})
 	}
-	if p := e.Provenance; e.made && !own.IsZero() && !p.covers(own, skew) {
-		e.blame(&ClockError{Time: own, Started: p.Started, Finished: p.Finished, Skew: skew})
+	if task := e.maker; !own.IsZero() && !task.covers(own, skew) {
+		e.blame(&ClockError{Time: own, Started: task.Started, Finished: task.Finished, Skew: skew})
 	}
 }
 
-// covers reports whether a time can be within the run. What the provenance does not say excludes nothing.
-func (p *Provenance) covers(t time.Time, skew time.Duration) bool {
-	early := !p.Started.IsZero() && t.Before(p.Started.Add(-skew))
-	late := !p.Finished.IsZero() && t.After(p.Finished.Add(skew))
+// covers reports whether a time can be within the run of the task. What the provenance does not say excludes nothing.
+func (t ProvenanceTask) covers(at time.Time, skew time.Duration) bool {
+	early := !t.Started.IsZero() && at.Before(t.Started.Add(-skew))
+	late := !t.Finished.IsZero() && at.After(t.Finished.Add(skew))
 	return !early && !late
-}
-
-// finished is the time of a trusted provenance, zero if there is none.
-func (e *Evidence) finished() time.Time {
-	if !e.made {
-		return time.Time{}
-	}
-	return e.Provenance.Finished
 }
