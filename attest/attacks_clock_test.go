@@ -162,6 +162,75 @@ var clockAttacks = []attack{{
 	answer: "time 2026-02-28T16:00:00Z is not within the run of its task from 2026-03-01T09:55:00Z to 2026-03-01T10:00:00Z",
 }}
 
+// timed makes an attack of a failure whose time is spelled so that it looks older, to a parser that takes more than RFC 3339.
+func timed(name, predicateType, time, problem string) attack {
+	a := attack{name: "a failure at " + name, answer: problem}
+	a.do = func(w *world, ours, _ *key) {
+		passedBefore(w, ours)
+		failed := fmt.Sprintf(`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":%q}`, time)
+		w.attach(w.sign(ours, w.statementOf(predicateType, failed)), nil)
+	}
+	return a
+}
+
+// spellingAttacks make a failure old by the spelling of its time.
+var spellingAttacks = []attack{
+	timed("a time with a decimal comma", TestResultType, "2026-03-01T10:00:00,5Z", `"2026-03-01T10:00:00,5Z" is not a time of RFC 3339`),
+	timed("an offset of 24 hours", TestResultType, "2026-03-01T12:00:00+24:00", `"2026-03-01T12:00:00+24:00" is not a time of RFC 3339`),
+	timed("an offset of 60 minutes", TestResultType, "2026-03-01T12:00:00+01:60", `"2026-03-01T12:00:00+01:60" is not a time of RFC 3339`),
+	timed("the year 0", TestResultType, "0000-03-01T12:00:00Z", `year 0 is not within 1970 and 9999`),
+	timed("the year 1", TestResultType, "0001-01-01T00:00:01Z", `year 1 is not within 1970 and 9999`),
+	timed("the year 1969, by its offset", TestResultType, "1970-01-01T00:30:00+01:00", `year 1969 is not within 1970 and 9999`),
+	timed("an hour of one digit", TestResultType, "2026-03-01T9:00:00Z", `"2026-03-01T9:00:00Z" is not a time of RFC 3339`),
+	timed("a time in lower case", TestResultType, "2026-03-01t12:00:00z", `"2026-03-01t12:00:00z" is not a time of RFC 3339`),
+	timed("a time without offset", TestResultType, "2026-03-01T12:00:00", `"2026-03-01T12:00:00" is not a time of RFC 3339`),
+	timed("a day that is not there", TestResultType, "2026-02-30T12:00:00Z", `there is no such day or hour`),
+	{
+		name: "a provenance whose task ended at a time with a decimal comma", test: "clamav-scan",
+		do: func(w *world, ours, _ *key) {
+			failed := w.unsigned("clamav-scan", outcome(Failed, 0))
+			payload := strings.ReplaceAll(string(provenanceFor(w.t, failed.Digest, 0)), "12:00:00Z", "12:00:00,0Z")
+			w.provenance(ours, failed.Digest, []byte(payload))
+		},
+		ask:    byProvenanceOnly,
+		answer: `"2026-03-01T12:00:00,0Z" is not a time of RFC 3339`,
+	}, {
+		name: "a denied task asked for without its tag", test: "clamav-scan",
+		do: func(w *world, ours, _ *key) {
+			passed := w.unsigned("clamav-scan", outcome(Passed, 0))
+			payload := strings.ReplaceAll(string(provenanceFor(w.t, passed.Digest, 0)), "task-clamav-scan:0.3", "task-clamav-scan")
+			w.provenance(ours, passed.Digest, []byte(payload))
+		},
+		ask: func(w *world, r *Resolver) *Resolver {
+			trust := chains
+			trust.Tasks = append(trust.Tasks[:1:1], TaskRule{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-clamav-scan:0.3", Deny: true})
+			v, err := ByProvenance(r.verifier.(*key), trust)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return NewResolver(v, w.opts)
+		},
+		answer: "Trust.Tasks[1] denies some tags or paths of it, and nothing says which one this is",
+	},
+}
+
+// Every time of a vulns predicate is spelled to the letter.
+func TestTimesOfVulnsAreSpelled(t *testing.T) {
+	for field, predicate := range map[string]string{
+		"scanner.db.lastUpdate":   `{"scanner":{"uri":"s","db":{"lastUpdate":"%s"},"result":[]},"metadata":{"scanStartedOn":"2026-03-01T11:00:00Z","scanFinishedOn":"2026-03-01T12:00:00Z"}}`,
+		"metadata.scanStartedOn":  `{"scanner":{"uri":"s","db":{"lastUpdate":"2026-03-01T11:00:00Z"},"result":[]},"metadata":{"scanStartedOn":"%s","scanFinishedOn":"2026-03-01T12:00:00Z"}}`,
+		"metadata.scanFinishedOn": `{"scanner":{"uri":"s","db":{"lastUpdate":"2026-03-01T11:00:00Z"},"result":[]},"metadata":{"scanStartedOn":"2026-03-01T11:00:00Z","scanFinishedOn":"%s"}}`,
+	} {
+		for _, text := range []string{"2026-03-01T10:00:00,5Z", "2026-03-01T12:00:00+24:00", "0000-01-01T00:00:00Z"} {
+			r := readVulns([]byte(fmt.Sprintf(predicate, text)), defaultJSON)
+			wantField(t, r.problem, field)
+		}
+		if r := readVulns([]byte(fmt.Sprintf(predicate, "2026-03-01T11:30:00.25+01:00")), defaultJSON); r.problem != nil {
+			t.Error(r.problem)
+		}
+	}
+}
+
 // The tests above need the pipelines that they make to be believed.
 func TestPipelineRunIsTrusted(t *testing.T) {
 	w := newWorld(t, true)

@@ -99,24 +99,19 @@ func sketch(raw json.RawMessage, v any, limits strictjson.Limits) bool {
 	return err == nil || errors.As(err, &wrong)
 }
 
-// read decodes raw into the whole predicate p and checks it.
-func read[P Predicate](r reading, raw json.RawMessage, limits strictjson.Limits) reading {
+// read decodes raw into the whole predicate p and checks it. Times have been checked before, by their spelling.
+func read[P Predicate](r reading, times checklist, raw json.RawMessage, limits strictjson.Limits) reading {
 	var p P
+	if len(times) > 0 {
+		r.problem = errors.Join(times...)
+		return r
+	}
 	if err := decode(raw, &p, limits); err != nil {
 		r.problem = fmt.Errorf("attest: predicate: %w", err)
 		return r
 	}
 	r.predicate, r.problem = p, p.check()
 	return r
-}
-
-// parseTime reads RFC 3339 and nothing else. The zero time means that text is none.
-func parseTime(text string) time.Time {
-	var t time.Time
-	if t.UnmarshalText([]byte(text)) != nil {
-		return time.Time{}
-	}
-	return t
 }
 
 // A checklist collects mistakes.
@@ -154,12 +149,21 @@ func (c *checklist) require(field string, ok bool) {
 	}
 }
 
-// writable demands a time that RFC 3339 can spell.
+// writable demands a time that evidence may have.
 func (c *checklist) writable(field string, t time.Time) {
-	switch {
-	case t.IsZero():
+	if t.IsZero() {
 		c.add(field, "required")
-	case t.UTC().Year() < 0 || t.UTC().Year() > 9999:
-		c.add(field, "year does not have four digits")
+	} else if problem := yearProblem(t); problem != "" {
+		c.add(field, problem)
+	}
+}
+
+// spelled refuses a time that is there and is not RFC 3339 to the letter, although package time reads it.
+func (c *checklist) spelled(field, text string) {
+	if text == "" {
+		return // it is required, or of another type, and is told as that
+	}
+	if _, err := parseInstant(text); err != nil {
+		c.add(field, err.Error())
 	}
 }

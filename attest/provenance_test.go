@@ -347,7 +347,7 @@ func TestParseProvenanceRefuses(t *testing.T) {
 		{"a list", ProvenanceTypeV02, `[]`, "cannot unmarshal array"},
 		{"a key twice", ProvenanceTypeV02, `{"builder":{"id":"a","id":"b"}}`, "given twice"},
 		{"a key in another case", ProvenanceTypeV02, `{"builder":{"ID":"b"}}`, "in case only"},
-		{"a time", ProvenanceTypeV02, `{"metadata":{"buildFinishedOn":"yesterday"}}`, "parsing time"},
+		{"a time", ProvenanceTypeV02, `{"metadata":{"buildFinishedOn":"yesterday"}}`, "not a time of RFC 3339"},
 		{"a key in another case in a task", ProvenanceTypeV02, `{"buildType":"tekton.dev/v1/PipelineRun","buildConfig":{"tasks":[{"Name":"x"}]}}`, "in case only"},
 		{"a label that is no text", ProvenanceTypeV02, `{"buildType":"tekton.dev/v1/TaskRun","invocation":{"environment":{"labels":{"a":1}}}}`, "cannot unmarshal number"},
 		{"a result twice", ProvenanceTypeV02, `{"buildType":"tekton.dev/v1/PipelineRun","buildConfig":{"tasks":[{"results":[{"name":"a"},{"name":"a"}]}]}}`,

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -25,8 +24,8 @@ type taskRun struct {
 		TaskRef *taskRef `json:"taskRef"`
 	} `json:"spec"`
 	Status struct {
-		StartTime      time.Time `json:"startTime"`
-		CompletionTime time.Time `json:"completionTime"`
+		StartTime      instant `json:"startTime"`
+		CompletionTime instant `json:"completionTime"`
 		Conditions     []struct {
 			Type   string `json:"type"`
 			Status string `json:"status"`
@@ -49,7 +48,7 @@ func (r taskRun) task(from source, c *checklist, field string) ProvenanceTask {
 		from.EntryPoint = own.EntryPoint
 	}
 	task := newTask(r.Metadata.Labels, ref, from)
-	task.Status, task.Started, task.Finished = r.status(), r.Status.StartTime, r.Status.CompletionTime
+	task.Status, task.Started, task.Finished = r.status(), r.Status.StartTime.Time, r.Status.CompletionTime.Time
 	all := slices.Concat(r.Status.Results, r.Status.TaskResults)
 	task.Results = all.byName(c, field)
 	return task

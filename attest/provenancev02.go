@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/testdag/testdag/internal/strictjson"
 )
@@ -29,8 +28,8 @@ func readProvenanceV02(raw json.RawMessage, limits strictjson.Limits) (*Provenan
 		Invocation  json.RawMessage `json:"invocation"`
 		BuildConfig json.RawMessage `json:"buildConfig"`
 		Metadata    struct {
-			StartedOn  time.Time `json:"buildStartedOn"`
-			FinishedOn time.Time `json:"buildFinishedOn"`
+			StartedOn  instant `json:"buildStartedOn"`
+			FinishedOn instant `json:"buildFinishedOn"`
 		} `json:"metadata"`
 	}
 	if err := decode(raw, &v, limits); err != nil {
@@ -38,7 +37,7 @@ func readProvenanceV02(raw json.RawMessage, limits strictjson.Limits) (*Provenan
 	}
 	p := &Provenance{
 		Builder: v.Builder.ID, BuildType: v.BuildType, Kind: runKindV02(v.BuildType),
-		Started: v.Metadata.StartedOn, Finished: v.Metadata.FinishedOn,
+		Started: v.Metadata.StartedOn.Time, Finished: v.Metadata.FinishedOn.Time,
 	}
 	p.Complete = p.Kind != ""
 	var err error
@@ -76,8 +75,8 @@ func (p *Provenance) readTasksV02(raw json.RawMessage, limits strictjson.Limits)
 		Tasks []struct {
 			Name       string      `json:"name"`
 			Ref        taskRef     `json:"ref"`
-			StartedOn  time.Time   `json:"startedOn"`
-			FinishedOn time.Time   `json:"finishedOn"`
+			StartedOn  instant     `json:"startedOn"`
+			FinishedOn instant     `json:"finishedOn"`
 			Status     string      `json:"status"`
 			Invocation invocation  `json:"invocation"`
 			Results    taskResults `json:"results"`
@@ -89,7 +88,7 @@ func (p *Provenance) readTasksV02(raw json.RawMessage, limits strictjson.Limits)
 	var c checklist
 	for i, t := range v.Tasks {
 		task := newTask(t.Invocation.Environment.Labels, t.Ref, t.Invocation.ConfigSource)
-		task.PipelineTask, task.Status, task.Started, task.Finished = t.Name, t.Status, t.StartedOn, t.FinishedOn
+		task.PipelineTask, task.Status, task.Started, task.Finished = t.Name, t.Status, t.StartedOn.Time, t.FinishedOn.Time
 		task.Results = t.Results.byName(&c, fmt.Sprintf("buildConfig.tasks[%d].results", i))
 		p.Tasks = append(p.Tasks, task)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/testdag/testdag/internal/strictjson"
 )
@@ -30,8 +29,8 @@ type provenanceV1 struct {
 			ID string `json:"id"`
 		} `json:"builder"`
 		Metadata struct {
-			StartedOn  time.Time `json:"startedOn"`
-			FinishedOn time.Time `json:"finishedOn"`
+			StartedOn  instant `json:"startedOn"`
+			FinishedOn instant `json:"finishedOn"`
 		} `json:"metadata"`
 		Byproducts []provenanceObject `json:"byproducts"`
 	} `json:"runDetails"`
@@ -79,7 +78,7 @@ func readProvenanceV1(raw json.RawMessage, limits strictjson.Limits) (*Provenanc
 	}
 	p := &Provenance{
 		Builder: v.RunDetails.Builder.ID, BuildType: v.BuildDefinition.BuildType,
-		Started: v.RunDetails.Metadata.StartedOn, Finished: v.RunDetails.Metadata.FinishedOn,
+		Started: v.RunDetails.Metadata.StartedOn.Time, Finished: v.RunDetails.Metadata.FinishedOn.Time,
 	}
 	if p.BuildType != buildTypeSLSA && p.BuildType != buildTypeTekton {
 		return p, nil

@@ -107,11 +107,13 @@ func readTestResult(raw json.RawMessage, limits strictjson.Limits) reading {
 		Timestamp string `json:"timestamp"`
 	}
 	var r reading
+	var times checklist
 	if sketch(raw, &s, limits) {
+		times.spelled("timestamp", s.Timestamp)
 		r.time = parseTime(s.Timestamp)
 		if len(s.Configuration) > 0 {
 			r.test = s.Configuration[0].Name
 		}
 	}
-	return read[TestResult](r, raw, limits)
+	return read[TestResult](r, times, raw, limits)
 }

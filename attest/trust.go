@@ -25,7 +25,11 @@ type Trust struct {
 type TaskRule struct {
 	Pattern string // of ProvenanceTask.Ref: "oci://quay.io/konflux-ci/tekton-catalog/task-*"
 	Digest  string // if set, only the definition with this digest: "sha256:...", or "sha1:..." of a commit
-	Deny    bool   // no task that matches is trusted, whatever other rules say
+
+	// Deny says that no task that matches is trusted, whatever other rules say. The same definition can be asked for with a
+	// tag or a path and without, by its digest alone. So a rule that denies a tag or a path denies what names none too, and a
+	// rule without one denies every tag and path of what it names.
+	Deny bool
 
 	EffectiveOn time.Time // in force from this instant; zero: from ever
 	ExpiresOn   time.Time // in force until before this instant; zero: for ever
@@ -43,6 +47,9 @@ func (t Trust) Validate() error {
 			c.require(field+".Pattern", r.Pattern != "")
 		} else {
 			c.pattern(field+".Pattern", r.Pattern)
+		}
+		if strings.HasPrefix(r.Pattern, bundleScheme) && strings.Contains(r.Pattern, "@") {
+			c.add(field+".Pattern", fmt.Sprintf("%q has a digest, and matches nothing; put that into Digest", r.Pattern))
 		}
 		if r.Digest != "" && !pinnedDigest.MatchString(r.Digest) {
 			c.add(field+".Digest", fmt.Sprintf("%q is neither sha256 nor sha1 in lower-case hex", r.Digest))
@@ -125,19 +132,67 @@ func (t Trust) distrust(task ProvenanceTask, now time.Time) string {
 	}
 	reason := "not one of Trust.Tasks"
 	for i, r := range t.Tasks {
-		if !matches(r.Pattern, task.Ref) || r.Digest != "" && r.Digest != task.Digest {
+		if r.Digest != "" && r.Digest != task.Digest {
 			continue
 		}
 		switch inForce := r.inForce(now); {
-		case inForce && r.Deny:
-			return fmt.Sprintf("Trust.Tasks[%d] denies it", i)
+		case r.Deny:
+			if why := denies(r.Pattern, task.Ref); inForce && why != "" {
+				return fmt.Sprintf("Trust.Tasks[%d] denies %s", i, why)
+			}
+		case !matches(r.Pattern, task.Ref):
 		case inForce:
 			reason = ""
-		case reason != "" && !r.Deny:
+		case reason != "":
 			reason = fmt.Sprintf("Trust.Tasks[%d], which matches it, is not in force", i)
 		}
 	}
 	return reason
+}
+
+// denies returns what a pattern denies of a definition, and nothing if it does not.
+func denies(pattern, ref string) string {
+	base, at, divider := splitRef(ref)
+	switch {
+	case matches(pattern, ref):
+		return "it"
+	case at != "" && matches(pattern, base):
+		return base + ", whatever its tag or path"
+	case at == "" && beginsWith(pattern, base+divider):
+		return "some tags or paths of it, and nothing says which one this is"
+	}
+	return ""
+}
+
+// splitRef takes the tag off a bundle, and the path off a file in git. The divider is what stands before it.
+func splitRef(ref string) (base, at, divider string) {
+	scheme, rest, _ := strings.Cut(ref, "://")
+	divider = "//"
+	if scheme+"://" == bundleScheme {
+		divider = ":"
+	}
+	cut := strings.Index(rest, divider)
+	if divider == ":" { // a host may have a port
+		slash := strings.LastIndex(rest, "/")
+		if cut = strings.Index(rest[slash+1:], divider); cut >= 0 {
+			cut += slash + 1
+		}
+	}
+	if cut < 0 {
+		return ref, "", divider
+	}
+	cut += len(scheme) + len("://")
+	return ref[:cut], ref[cut:], divider
+}
+
+// beginsWith reports whether a pattern matches some text that begins so.
+func beginsWith(pattern, text string) bool {
+	for end := range len(pattern) {
+		if matches(pattern[:end+1], text) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r TaskRule) inForce(now time.Time) bool {

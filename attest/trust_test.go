@@ -75,6 +75,37 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// One definition has several spellings: with the tag or the path that it was asked for by, and without, since its digest is
+// enough. A rule that denies one of them denies them all, unless two tags or paths tell them apart.
+func TestDenyMeetsEverySpelling(t *testing.T) {
+	const whole, some = ", whatever its tag or path", "some tags or paths of it, and nothing says which one this is"
+	for _, tt := range []struct{ pattern, ref, want string }{
+		{"oci://quay.io/org/scan:0.3", "oci://quay.io/org/scan:0.3", "it"},
+		{"oci://quay.io/org/scan:0.3", "oci://quay.io/org/scan", some},
+		{"oci://quay.io/org/scan:0.3", "oci://quay.io/org/scan:0.4", ""},
+		{"oci://quay.io/org/scan:0.3", "oci://quay.io/org/scanner", ""},
+		{"oci://quay.io/org/scan:0.*", "oci://quay.io/org/scan", some},
+		{"oci://quay.io/org/scan*-old", "oci://quay.io/org/scan", some},
+		{"oci://quay.io/*:0.3", "oci://quay.io/org/scan", some},
+		{"oci://quay.io/org/scan", "oci://quay.io/org/scan", "it"},
+		{"oci://quay.io/org/scan", "oci://quay.io/org/scan:0.3", "oci://quay.io/org/scan" + whole},
+		{"oci://quay.io/org/scan", "oci://quay.io/org/scanner:0.3", ""},
+		{"oci://quay.io/org/scan*", "oci://quay.io/org/scan:0.3", "it"},
+		{"oci://localhost:5000/scan", "oci://localhost:5000/scan:1", "oci://localhost:5000/scan" + whole},
+		{"oci://localhost:5000/scan:1", "oci://localhost:5000/scan", some},
+		{"oci://localhost:5000/scan:1", "oci://localhost:5000/other", ""},
+		{"git+https://example.com/tasks.git//scan.yaml", "git+https://example.com/tasks.git", some},
+		{"git+https://example.com/tasks.git//scan.yaml", "git+https://example.com/tasks.git//lint.yaml", ""},
+		{"git+https://example.com/tasks.git", "git+https://example.com/tasks.git//scan.yaml", "git+https://example.com/tasks.git" + whole},
+		{"git+https://example.com/tasks.git//scan.yaml", "git+https://example.com/other.git", ""},
+		{"/apis/tekton.dev/v1/namespaces/x/task/y*", "/apis/tekton.dev/v1/namespaces/x/task/y@z", "it"},
+	} {
+		if got := denies(tt.pattern, tt.ref); got != tt.want {
+			t.Errorf("%s denies of %s: %q, want %q", tt.pattern, tt.ref, got, tt.want)
+		}
+	}
+}
+
 func reasons(t *testing.T, err error) []string {
 	t.Helper()
 	if err == nil {
@@ -141,10 +172,12 @@ func TestTrustValidate(t *testing.T) {
 			{Pattern: "/apis/tekton.dev/v1/namespaces/x/task/y@z", Digest: clamavDigest},
 			{Pattern: "*", Deny: true},
 			{Deny: true},
+			{Pattern: "oci://quay.io/org/task-scan@sha256:" + someHex, Deny: true},
+			{Pattern: "git+https://git@example.com/org/*"},
 		},
 	}.Validate(),
 		"Builders[0]", "Builders[1]", "Builders[2]", "Builders[3]", "Builders[4]",
-		"Tasks[0].Pattern", "Tasks[1].Pattern", "Tasks[2].Pattern", "Tasks[3].Digest", "Tasks[4].Digest", "Tasks[5].ExpiresOn", "Tasks[9].Pattern")
+		"Tasks[0].Pattern", "Tasks[1].Pattern", "Tasks[2].Pattern", "Tasks[3].Digest", "Tasks[4].Digest", "Tasks[5].ExpiresOn", "Tasks[9].Pattern", "Tasks[10].Pattern")
 	if err := (Trust{}).Validate(); err != nil {
 		t.Error(err)
 	}

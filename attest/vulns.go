@@ -139,18 +139,26 @@ func readVulns(raw json.RawMessage, limits strictjson.Limits) reading {
 		Test    json.RawMessage `json:"https://github.com/testdag/testdag/test"`
 		Scanner struct {
 			URI string `json:"uri"`
+			DB  struct {
+				LastUpdate string `json:"lastUpdate"`
+			} `json:"db"`
 		} `json:"scanner"`
 		Metadata struct {
+			StartedOn  string `json:"scanStartedOn"`
 			FinishedOn string `json:"scanFinishedOn"`
 		} `json:"metadata"`
 	}
 	var r reading
+	var times checklist
 	if sketch(raw, &s, limits) {
+		times.spelled("scanner.db.lastUpdate", s.Scanner.DB.LastUpdate)
+		times.spelled("metadata.scanStartedOn", s.Metadata.StartedOn)
+		times.spelled("metadata.scanFinishedOn", s.Metadata.FinishedOn)
 		r.test, r.time = s.Scanner.URI, parseTime(s.Metadata.FinishedOn)
 	}
 	if s.Test != nil {
 		r.test = ""
 		_ = json.Unmarshal(s.Test, &r.test) // what is not text names no test
 	}
-	return read[Vulns](r, raw, limits)
+	return read[Vulns](r, times, raw, limits)
 }
