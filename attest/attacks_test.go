@@ -23,6 +23,7 @@ import (
 type attack struct {
 	name   string
 	test   string // that is asked for, "scan" if empty
+	vulns  bool   // vulns of it are asked for, not its test-result
 	do     func(w *world, ours, theirs *key)
 	ask    func(w *world, r *Resolver) *Resolver // nil asks as it is
 	answer string                                // what must be in the answer
@@ -429,7 +430,7 @@ func answerOf(e Evidence, err error) string {
 
 // What is answered to each attack. Run it with -v to read them.
 func TestAttacks(t *testing.T) {
-	for _, a := range slices.Concat(attacks, clockAttacks, spellingAttacks) {
+	for _, a := range slices.Concat(attacks, clockAttacks, spellingAttacks, versionAttacks, nameAttacks) {
 		t.Run(a.name, func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
@@ -445,6 +446,9 @@ func TestAttacks(t *testing.T) {
 				test := testResultOf("scan")
 				if a.test != "" {
 					test = testResultOf(a.test)
+				}
+				if a.vulns {
+					test.PredicateType = VulnsType
 				}
 				got := answerOf(r.Newest(context.Background(), w.image, test))
 				if !strings.Contains(got, want) {

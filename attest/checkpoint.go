@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/testdag/testdag/internal/testname"
 )
 
 // A Checkpoint remembers the newest evidence that was ever seen of each test at an image. A [Resolver] that has one
@@ -58,13 +60,14 @@ func compareHash(a, b v1.Hash) int { return cmp.Compare(a.String(), b.String()) 
 
 // remember holds the newest evidence of a test against the checkpoint, and moves that on. An error is the checkpoint's.
 func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
-	if r.opts.Checkpoint == nil || e.Test.Name == "" || e.Test.PredicateType == "" {
+	if r.opts.Checkpoint == nil || testname.Problem(e.Test.Name) != "" || e.Test.PredicateType == "" {
 		return nil
 	}
 	seen, err := r.opts.Checkpoint.Seen(ctx, e.Image, e.Test)
 	if err != nil {
 		return fmt.Errorf("attest: checkpoint: %w", err)
 	}
+	seen = seen.without(r.opts.UnsafeIgnoreStatements)
 	if err := seen.rolledBack(*e); err != nil {
 		e.blame(err)
 		return nil
@@ -82,7 +85,20 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
 	return nil
 }
 
-// mark returns what to remember of the evidence: what is vouched for, and not of the future.
+// without returns what the mark says of other statements.
+func (m Mark) without(ignored []v1.Hash) Mark {
+	isIgnored := func(s v1.Hash) bool { return slices.Contains(ignored, s) }
+	if !slices.ContainsFunc(m.Statements, isIgnored) {
+		return m
+	}
+	left := slices.DeleteFunc(slices.Clone(m.Statements), isIgnored)
+	if len(left) == 0 {
+		return Mark{}
+	}
+	return Mark{Time: m.Time, Statements: left}
+}
+
+// mark returns what to remember of the evidence: what is vouched for, has a time, and is not of the future.
 func (e Evidence) mark() Mark {
 	var future *FutureError
 	if errors.As(e.Problem, &future) {
@@ -90,7 +106,7 @@ func (e Evidence) mark() Mark {
 	}
 	var m Mark
 	for _, tied := range e.tied() {
-		if tied.By != (Voucher{}) {
+		if tied.By != (Voucher{}) && !tied.Time.IsZero() {
 			m = m.Merge(Mark{Time: tied.Time, Statements: []v1.Hash{tied.digest()}})
 		}
 	}
@@ -111,9 +127,11 @@ func (e Evidence) tied() []Evidence {
 // digest is that of the statement's bytes.
 func (e Evidence) digest() v1.Hash { return describe(e.payload, "").Digest }
 
-// rolledBack returns a *RollbackError if the mark is not among the newest evidence although nothing newer came.
+// rolledBack returns a *RollbackError if the mark is not among the newest evidence although nothing newer came. Evidence
+// without a time may be newer, and has a problem of its own.
 func (m Mark) rolledBack(newest Evidence) error {
-	if m.IsZero() || newest.Time.After(m.Time) {
+	timeless := newest.Statement != nil && newest.Time.IsZero()
+	if m.IsZero() || timeless || newest.Time.After(m.Time) {
 		return nil
 	}
 	var gone []v1.Hash

@@ -38,6 +38,10 @@
 //
 //   - Older evidence is never a fallback. A newest statement that failed, is malformed, or that nobody vouches for, blocks.
 //   - What is there and cannot be read blocks too, since it may be the newest. So does a statement from the future.
+//   - A statement of a version of a predicate that this release does not read blocks the test that it names, or every test of
+//     its type if it names none. A predicate of another family, such as an SBOM, blocks nothing.
+//   - A test has one spelling, see [Test]. A statement whose name has another counts for the test that it looks like, and
+//     blocks it if it is the newest. Names in letters of another script are other tests, listed in [Evidence.Alike].
 //   - What could not be listed, to the last page, is an error. An empty answer means that everything was read and nothing
 //     was there.
 //   - Times are compared as instants. Of several statements of the same instant the worst counts.

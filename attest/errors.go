@@ -91,8 +91,9 @@ func isNotFound(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
-// A CandidateError reports something found at an image that may be a statement and could not be read. It might have been
-// the newest statement of any test, so nothing about the image is certain until it has been repaired or deleted.
+// A CandidateError reports something found at an image that may be a statement and could not be read, or is of a version
+// that is not understood. It might have been the newest statement of any test, so nothing about the image is certain until
+// it has been repaired or deleted, or is named in [Options.UnsafeIgnoreStatements].
 type CandidateError struct {
 	Manifest v1.Hash // manifest that lists it; zero if a tag could not be read
 	Envelope v1.Hash // blob that could not be read; zero if it was the manifest
@@ -146,7 +147,7 @@ type NameError struct {
 }
 
 func (e *NameError) Error() string {
-	return fmt.Sprintf("attest: a statement that calls itself %q was made by the task %q", e.Declared, e.Task)
+	return fmt.Sprintf("attest: a statement that calls itself %+q was made by the task %q", e.Declared, e.Task)
 }
 
 // A ClockError reports a statement that gives a time outside the run of the task that made it, as the signed provenance

@@ -44,11 +44,11 @@ const (
 // It counts only if Problem is nil. The other fields are filled as far as they can be told, so that the reason can be
 // shown.
 type Evidence struct {
-	Test      Test   // its name is that of the task in a trusted provenance, if that tells one
+	Test      Test   // its name is that of the task in a trusted provenance, if that tells one; its type one that is understood
 	Declared  string // name that the statement gives itself, if that is another
 	Image     name.Digest
 	Manifest  v1.Hash    // manifest that holds the statement: its record, or cosign's .att manifest if it has no record
-	Statement *Statement // nil if it could not be read
+	Statement *Statement // nil if it could not be read; its PredicateType may be a version that is not understood
 	Predicate Predicate  // a Vulns or a TestResult, no pointer to one; nil if it could not be decoded
 	Result    Result     // verdict of a TestResult; Unknown for Vulns, and while Problem is not nil
 	Time      time.Time  // zero if there is none
@@ -63,6 +63,11 @@ type Evidence struct {
 	// [Resolver.Newests].
 	Completeness Completeness
 
+	// Alike names other tests found at the image, vouched for or not, whose names differ from that of the test only by letters
+	// of another script that look the same, as a Cyrillic "a" does. They are other tests, but perhaps by mistake. It is set by
+	// [Resolver.Newest] and [Resolver.Newests].
+	Alike []string
+
 	// Problem is why the evidence must not be believed, several joined, so use errors.As to look for one: a *CandidateError if it could not be read, a
 	// *FieldError for each mistake in it, a *FutureError or *ClockError for its time, a *NameError if it was asked for by
 	// its Declared name, a *VerifyError if nobody vouches for it, an *AgeError, a *MissingError, a *RollbackError.
@@ -73,9 +78,11 @@ type Evidence struct {
 	Tied []Evidence
 
 	payload   []byte
-	envelopes []Candidate    // every envelope found around payload
-	reading   reading        // of the predicate
-	maker     ProvenanceTask // by a trusted Provenance: it decides test and time. Zero if there is none
+	envelopes []Candidate // every envelope found around payload
+	reading   reading     // of the predicate
+
+	look, declaredLook string         // see look, of Test.Name and Declared
+	maker              ProvenanceTask // by a trusted Provenance: it decides test and time. Zero if there is none
 }
 
 // compareAge orders evidence newest first. What has no time may be the newest, so it comes before all.

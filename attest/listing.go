@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/testdag/testdag/internal/testname"
 )
 
 // A listing says which manifests may be in the record of an image.
@@ -51,8 +53,14 @@ type hints struct {
 }
 
 // complete reports whether the hints say of which test the statement is, and when it was made. Without a test it was not
-// a Writer of ours, and others give the time when they pushed.
-func (h hints) complete() bool { return h.predicateType != "" && h.test != "" && !h.created.IsZero() }
+// a Writer of ours, and others give the time when they pushed. A name that no test may have, and a version of a predicate
+// that is not understood, say nothing: other records must not be passed over because of them.
+func (h hints) complete() bool {
+	return readers[h.predicateType] != nil && !h.created.IsZero() && testname.Problem(h.test) == ""
+}
+
+// misnamed reports whether the hints give a name that no test may have. It may be meant for any.
+func (h hints) misnamed() bool { return h.test != "" && testname.Problem(h.test) != "" }
 
 func readHints(annotations map[string]string) hints {
 	h := hints{

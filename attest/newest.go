@@ -10,12 +10,19 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"go.uber.org/zap"
+
+	"github.com/testdag/testdag/internal/testname"
 )
 
 // Newest returns the newest evidence of test for image. What is bound to the image is grouped by test, the newest of it
 // is taken, and only then verified. Older evidence is never a fallback: if the newest is malformed, or nobody vouches
 // for it, it is returned as it is, with its Problem. So look at both, the error and Evidence.Problem. Evidence whose
 // time cannot be told counts as newest, and of several made at the same instant the worst counts.
+//
+// Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another version of
+// the predicate, which is of any test if no name can be read from it; and one whose name is not allowed (see [Test]) and
+// becomes the test's without case, compatibility characters, blanks and invisible characters. The time of another version
+// is not believed, so only a trusted provenance can show that it is older.
 //
 // Annotations of records save reading all of them: what the referrers API says to be of another test, or older, is passed
 // over. They are as good as the statement inside, since they come from its writer and nobody can change them in place;
@@ -41,8 +48,8 @@ func (r *Resolver) Newest(ctx context.Context, image name.Digest, test Test) (Ev
 // [Resolver.Newest] has as its error.
 //
 // Without tests it returns the newest evidence of every test that is found or expected (see [Resolver.Expecting]), by
-// name and predicate type. A test of which everything was deleted is not among them, Checkpoint or not: whoever knows
-// which tests there must be names them.
+// name and predicate type. Evidence with a name that no test may have comes under that name too, with its Problem. A test
+// of which everything was deleted is not among them, Checkpoint or not: whoever knows which tests there must be names them.
 func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test) ([]Evidence, error) {
 	if err := validate(tests); err != nil {
 		return nil, err
@@ -115,6 +122,7 @@ func (r *Resolver) answer(ctx context.Context, image name.Digest, test Test, all
 	if err := ctx.Err(); err != nil {
 		return Evidence{}, fmt.Errorf("attest: verify: %w", err) // a verifier that was cut off has said nothing
 	}
+	e.Alike = alike(all, test.Name)
 	r.age(&e)
 	if e.Test != test { // it only says that it is of the test, and runs and marks of its own test are another question
 		e.Result = Unknown
@@ -128,6 +136,20 @@ func (r *Resolver) answer(ctx context.Context, image name.Digest, test Test, all
 	return e, err
 }
 
+// alike returns the names of evidence that differ from that of the test only by letters of another script.
+func alike(all []Evidence, test string) []string {
+	var names []string
+	for _, e := range all {
+		for _, name := range []string{e.Test.Name, e.Declared} {
+			if testname.Alike(test, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 func notFound(image name.Digest, test Test) error {
 	of := fmt.Sprintf("%q", test.Name)
 	if test.PredicateType != "" {
@@ -137,19 +159,30 @@ func notFound(image name.Digest, test Test) error {
 }
 
 // group returns the evidence of test, sorted by age. What only says that it is of the test is there too, with a problem:
-// otherwise whoever can have a provenance made for the newest failure could make it one of another test. What may be of
-// the test and cannot be read is an error.
+// otherwise whoever can have a provenance made for the newest failure could make it one of another test. So is what has a
+// name that no test may have and looks like the test's. What may be of the test and cannot be read is an error.
 func (r *Resolver) group(all []Evidence, test Test) ([]Evidence, error) {
-	var of []Evidence
-	var errs []error
+	var of, nameless []Evidence
+	fold := testname.Fold(test.Name)
+	if testname.Problem(test.Name) != "" {
+		fold = "" // names like this one were found too, and each is asked for
+	}
+	means := func(name, look string) bool { return name == test.Name || look != "" && look == fold }
 	for _, e := range all {
 		switch {
-		case e.Test == test && e.Statement != nil:
+		case e.Test == Test{} || e.Test == Test{PredicateType: test.PredicateType} && test.Name != "":
+			nameless = append(nameless, e)
+		case e.Test.PredicateType != test.PredicateType || e.Statement == nil:
+		case means(e.Test.Name, e.look):
 			of = append(of, e)
-		case e.Declared != "" && test == Test{e.Declared, e.Test.PredicateType}:
+		case e.Declared != "" && means(e.Declared, e.declaredLook):
 			e.blame(&NameError{Declared: e.Declared, Task: e.Test.Name})
 			of = append(of, e)
-		case e.Test == Test{} || e.Test == Test{PredicateType: test.PredicateType}:
+		}
+	}
+	var errs []error
+	for _, e := range nameless {
+		if !e.isOlder(of) {
 			errs = append(errs, e.Problem)
 		}
 	}
@@ -157,6 +190,13 @@ func (r *Resolver) group(all []Evidence, test Test) ([]Evidence, error) {
 		return of, nil
 	}
 	return of, errors.Join(errs...)
+}
+
+// isOlder reports whether a trusted provenance says that evidence is older than the newest that is understood. Its own
+// word is not enough, since what it means is not known.
+func (e Evidence) isOlder(of []Evidence) bool {
+	newer := func(o Evidence) bool { return o.Predicate != nil && e.Time.Before(o.Time) }
+	return e.Clock == ClockProvenance && slices.ContainsFunc(of, newer)
 }
 
 // newest verifies those that share the latest instant and returns the worst of them.
@@ -230,9 +270,14 @@ func (r *Resolver) ask(tests []Test) question {
 			q.manifest[digest.String()] = true
 		}
 	}
-	q.noHints = len(r.provenance) > 0
+	q.noHints = r.ignoresHints()
 	q.everyAge = r.opts.UnsafeIgnoreUnverified
 	return q
+}
+
+// ignoresHints reports whether everything is read. A record that is ignored must not be what others are passed over for.
+func (r *Resolver) ignoresHints() bool {
+	return len(r.provenance)+len(r.opts.UnsafeIgnoreStatements) > 0
 }
 
 // pick returns what may be, or may hold, an answer. It passes over what hints say to be of another test, or older than a
@@ -262,8 +307,12 @@ func (q question) wants(h hints, newest map[Test]time.Time) bool {
 	if q.noHints || h.predicateType == "" {
 		return true
 	}
-	if readers[h.predicateType] == nil {
+	family := familyOf(h.predicateType)
+	if family == "" {
 		return false
+	}
+	if family != h.predicateType || h.misnamed() {
+		return true // it may be of any test, and newer than all
 	}
 	if len(q.tests) == 0 {
 		return q.everyAge || !h.complete() || !h.created.Before(newest[Test{h.test, h.predicateType}])
@@ -272,5 +321,6 @@ func (q question) wants(h hints, newest map[Test]time.Time) bool {
 		return slices.ContainsFunc(q.tests, func(t Test) bool { return t.PredicateType == h.predicateType })
 	}
 	t := Test{h.test, h.predicateType}
-	return slices.Contains(q.tests, t) && (q.everyAge || !h.created.Before(newest[t]))
+	asked := func(test Test) bool { return test == t || testname.Alike(test.Name, t.Name) }
+	return slices.ContainsFunc(q.tests, asked) && (q.everyAge || !h.created.Before(newest[t]))
 }

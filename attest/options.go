@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"go.uber.org/zap"
 )
 
@@ -68,6 +69,12 @@ type Options struct {
 	// the newest failure brings an older pass back, and so does a signature that is late.
 	UnsafeIgnoreUnverified bool
 
+	// UnsafeIgnoreStatements names statements, by the SHA-256 of their payload, that a Resolver passes over as if they were not
+	// there. It is for one that blocks and can be neither understood nor deleted; its problem names the digest. While there
+	// are any, everything at the image is read, and no annotation believed. Unsafe: to pass over the newest failure brings an
+	// older pass back.
+	UnsafeIgnoreStatements []v1.Hash
+
 	// Now is the clock that tells which times are in the future. Default time.Now.
 	Now func() time.Time
 }
@@ -76,6 +83,11 @@ type Options struct {
 func (o Options) check(c *checklist) {
 	if !o.Form.valid() {
 		c.add("Options.Form", fmt.Sprintf("%q is not one of FormEnvelope, FormStatement, FormBundle", o.Form))
+	}
+	for i, s := range o.UnsafeIgnoreStatements {
+		if s.Algorithm != "sha256" || len(s.Hex) != 64 || !lowerHex.MatchString(s.Hex) {
+			c.add(fmt.Sprintf("Options.UnsafeIgnoreStatements[%d]", i), fmt.Sprintf("%q is not a SHA-256 digest", s))
+		}
 	}
 	l := o.Limits
 	for _, n := range []struct {

@@ -4,18 +4,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/testdag/testdag/internal/strictjson"
+	"github.com/testdag/testdag/internal/testname"
 )
 
 // A Test is what evidence is grouped by.
 type Test struct {
 	// Name of a test-result is configuration[0].name, unless a trusted provenance gives another. A vulns predicate has no name of its own: ours is the extension
 	// field named by TestField, and without that field the scanner.uri.
+	//
+	// A name is printable text of at most 512 bytes in Unicode's normal form NFC, without blanks around it and without
+	// invisible characters. Names that differ only by case are different tests.
 	Name          string
 	PredicateType string // VulnsType or TestResultType
 }
@@ -78,6 +79,7 @@ func (r *Result) UnmarshalText(text []byte) error {
 // time are wanted, since it blocks that test.
 type reading struct {
 	test      string    // empty if it cannot be told
+	named     string    // field that names the test
 	time      time.Time // zero if it cannot be told
 	predicate Predicate // nil if problem says that it cannot be decoded
 	problem   error
@@ -129,17 +131,10 @@ func (c *checklist) add(field, problem string) {
 	}
 }
 
-// maxTestName is how long the name of a test may be, in bytes.
-const maxTestName = 512
-
-// testName demands a name that everybody writes alike.
+// testName demands a name that a test may have, so that no two names look the same.
 func (c *checklist) testName(field, name string) {
-	unprintable := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
-	switch {
-	case name == "":
-		c.add(field, "required")
-	case len(name) > maxTestName || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unprintable):
-		c.add(field, fmt.Sprintf("%.40q is not printable UTF-8 of at most %d bytes without blanks around it", name, maxTestName))
+	if problem := testname.Problem(name); problem != "" {
+		c.add(field, problem)
 	}
 }
 

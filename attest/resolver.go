@@ -38,7 +38,7 @@ func (r *Resolver) Expecting(runs ...Expect) *Resolver {
 
 // All returns an iterator over all evidence about image, newest first; what has no readable time comes before, since it
 // may be the newest. Evidence that must not be believed is there too, with its Problem. Statements about other images,
-// and statements of predicate types other than [Vulns] and [TestResult], are left out.
+// and statements of predicates that are no version of [Vulns] and [TestResult], are left out.
 //
 // An error ends the iteration: [ErrNoImage] if there is not even a repository; [*RegistryError] if anything could not be
 // listed or fetched, [*LimitError], [*FieldError] if image is not a SHA-256 digest or the Resolver was made without a
@@ -48,7 +48,7 @@ func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidenc
 	return func(yield func(Evidence, error) bool) {
 		call, done := within(ctx, whatCall, r.opts.Limits.CallTime)
 		defer done()
-		all, err := r.collect(call, image, question{everyAge: true, noHints: len(r.provenance) > 0})
+		all, err := r.collect(call, image, question{everyAge: true, noHints: r.ignoresHints()})
 		if err == nil {
 			err = r.vouchAll(call, all)
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"go.uber.org/zap"
+
+	"github.com/testdag/testdag/internal/testname"
 )
 
 // A search looks for evidence about one image, in one call.
@@ -175,7 +177,7 @@ func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
 		}
 		found = append(found, statement...)
 	}
-	if err := p.hints.broken(found); err != nil {
+	if err := p.hints.broken(found); err != nil && len(s.opts.UnsafeIgnoreStatements) == 0 {
 		found = append(found, s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: err}))
 	}
 	return found, s.addProvenance(ctx, found, e.descriptor.Digest)
@@ -219,33 +221,60 @@ func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
 	if err != nil {
 		return []Evidence{s.unreadable(l.unreadable(err))}, nil
 	}
+	if s.ignores(payload) {
+		s.opts.Logger.Warn("ignoring a statement by its digest",
+			zap.Stringer("manifest", l.manifest), zap.Stringer("statement", describe(payload, "").Digest))
+		return nil, nil
+	}
 	if err := s.repo.budget.decode(payload, s.opts.Limits.TotalValues); err != nil {
 		return nil, err
 	}
 	c.decoded = payload
-	statement, err := parseStatement(payload, s.opts.Limits.json())
+	return s.evidence(l, c), nil
+}
+
+// evidence reads the statement in a candidate whose payload has been decoded.
+func (s *search) evidence(l lead, c Candidate) []Evidence {
+	statement, err := parseStatement(c.decoded, s.opts.Limits.json())
 	if err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err))}, nil
+		return []Evidence{s.unreadable(l.unreadable(err))}
 	}
-	understand, ok := readers[statement.PredicateType]
-	if !ok || !statement.about(hexOf(s.image)) {
+	family := familyOf(statement.PredicateType)
+	if family == "" || !statement.about(hexOf(s.image)) {
 		s.opts.Logger.Debug("not evidence about the image",
 			zap.Stringer("manifest", l.manifest), zap.String("predicateType", statement.PredicateType))
-		return nil, nil
+		return nil
 	}
-	r := understand(statement.Predicate, s.opts.Limits.json())
+	r := readers[family](statement.Predicate, s.opts.Limits.json())
+	if family != statement.PredicateType {
+		err := unknownVersion(statement.PredicateType, family, c.decoded)
+		r = reading{test: r.test, named: r.named, problem: &CandidateError{Manifest: l.manifest, Err: err}}
+	}
 	if err := l.hints.contradicted(statement.PredicateType, r); err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err))}, nil
+		return []Evidence{s.unreadable(l.unreadable(err))}
 	}
 	return []Evidence{{
-		Test: Test{r.test, statement.PredicateType}, Image: s.image, Manifest: l.manifest, Statement: statement,
-		payload: payload, envelopes: []Candidate{c}, reading: r,
-	}}, nil
+		Test: Test{r.test, family}, Image: s.image, Manifest: l.manifest, Statement: statement,
+		payload: c.decoded, envelopes: []Candidate{c}, reading: r,
+	}}
+}
+
+// ignores reports whether the options name the statement as one that is passed over.
+func (r *Resolver) ignores(payload []byte) bool {
+	named := r.opts.UnsafeIgnoreStatements
+	return len(named) > 0 && slices.Contains(named, describe(payload, "").Digest)
+}
+
+// unknownVersion says why a statement of a later version, or of an earlier one, does not count, and what to do. Such a
+// version may give its fields another meaning, so nothing is believed but the name of the test.
+func unknownVersion(predicateType, understood string, payload []byte) error {
+	return fmt.Errorf("its predicate type %.100q is not read by this release, which reads %s: upgrade, or name the statement %s in "+
+		"Options.UnsafeIgnoreStatements", predicateType, understood, describe(payload, "").Digest)
 }
 
 // broken returns an error if hints promise evidence and there is none. Others were passed over because of the promise.
 func (h hints) broken(found []Evidence) error {
-	if !h.complete() || readers[h.predicateType] == nil || len(found) > 0 {
+	if !h.complete() || len(found) > 0 {
 		return nil
 	}
 	return &FieldError{"annotations", "they promise a statement that is not there"}
@@ -257,10 +286,10 @@ func (h hints) contradicted(predicateType string, r reading) error {
 	if !h.complete() {
 		return nil
 	}
-	var c checklist
 	if h.predicateType != predicateType {
-		c.add("annotations."+AnnotationPredicateType, fmt.Sprintf("%q, and the statement says %q", h.predicateType, predicateType))
+		return &FieldError{"annotations." + AnnotationPredicateType, fmt.Sprintf("%q, and the statement says %q", h.predicateType, predicateType)}
 	}
+	var c checklist
 	if h.test != r.test {
 		c.add("annotations."+AnnotationTest, fmt.Sprintf("%q, and the statement says %q", h.test, r.test))
 	}
@@ -296,10 +325,29 @@ func (r *Resolver) settle(e *Evidence) {
 	e.Predicate, e.Problem = e.reading.predicate, e.reading.problem
 	r.identify(e)
 	r.date(e)
-	if e.Test.Name == "" {
+	r.checkName(e)
+}
+
+// checkName blames evidence for a name that no test may have. What is left of the name says for which test it counts too.
+func (r *Resolver) checkName(e *Evidence) {
+	e.look, e.declaredLook = look(e.Test.Name), look(e.Declared)
+	if problem := testname.Problem(e.Test.Name); e.Test.Name != "" && problem != "" {
+		e.blame(&FieldError{e.reading.named, fmt.Sprintf("%s; run the test again under a good name, or name the statement %s in "+
+			"Options.UnsafeIgnoreStatements", problem, e.digest())})
+	}
+	if e.look == "" && testname.Problem(e.Test.Name) != "" {
+		e.Test.Name = "" // nothing of it can be seen
 		err := &CandidateError{Manifest: e.Manifest, Err: errors.New("it does not say which test it is of")}
 		e.Problem = errors.Join(err, e.Problem)
 	}
+}
+
+// look returns what a name that no test may have looks like. It is empty for a good name.
+func look(name string) string {
+	if testname.Problem(name) == "" {
+		return ""
+	}
+	return testname.Fold(name)
 }
 
 // identify takes the name of the test from the provenance, if that is trusted. Anybody who may run a task can have a

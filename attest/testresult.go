@@ -35,7 +35,13 @@ type TestResult struct {
 func (r TestResult) PredicateType() string { return TestResultType }
 
 // Validate returns every mistake, each a [*FieldError].
-func (r TestResult) Validate() error { return r.check() }
+func (r TestResult) Validate() error {
+	var c checklist
+	if len(r.Configuration) > 0 && r.Configuration[0].Name != "" {
+		c.testName("configuration[0].name", r.Configuration[0].Name)
+	}
+	return errors.Join(append(c, r.check())...)
+}
 
 func (r TestResult) check() error {
 	var c checklist
@@ -106,7 +112,7 @@ func readTestResult(raw json.RawMessage, limits strictjson.Limits) reading {
 		} `json:"configuration"`
 		Timestamp string `json:"timestamp"`
 	}
-	var r reading
+	r := reading{named: "configuration[0].name"}
 	var times checklist
 	if sketch(raw, &s, limits) {
 		times.spelled("timestamp", s.Timestamp)

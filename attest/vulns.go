@@ -89,6 +89,9 @@ func (v Vulns) Validate() error {
 	if v.Metadata.FinishedOn.Before(v.Metadata.StartedOn) && !v.Metadata.FinishedOn.IsZero() {
 		c.add("metadata.scanFinishedOn", "earlier than scanStartedOn")
 	}
+	if v.Test != "" {
+		c.testName(TestField, v.Test)
+	}
 	return errors.Join(append(c, v.check())...)
 }
 
@@ -148,7 +151,7 @@ func readVulns(raw json.RawMessage, limits strictjson.Limits) reading {
 			FinishedOn string `json:"scanFinishedOn"`
 		} `json:"metadata"`
 	}
-	var r reading
+	r := reading{named: "scanner.uri"}
 	var times checklist
 	if sketch(raw, &s, limits) {
 		times.spelled("scanner.db.lastUpdate", s.Scanner.DB.LastUpdate)
@@ -157,7 +160,7 @@ func readVulns(raw json.RawMessage, limits strictjson.Limits) reading {
 		r.test, r.time = s.Scanner.URI, parseTime(s.Metadata.FinishedOn)
 	}
 	if s.Test != nil {
-		r.test = ""
+		r.test, r.named = "", TestField
 		_ = json.Unmarshal(s.Test, &r.test) // what is not text names no test
 	}
 	return read[Vulns](r, times, raw, limits)

@@ -1,0 +1,56 @@
+package attest
+
+import (
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/testdag/testdag/internal/testname"
+)
+
+// familyForm matches every version of the types of predicate that are understood, in the spelling that plainURI returns.
+var familyForm = regexp.MustCompile(`^(?:https?:)?/?(?:[^/@]*@)?in-toto\.io\.?(?::[0-9]*)?/attestation/(vuln|test-?result)s?(?:$|[^a-z-]|-?v?[0-9])`)
+
+// familyOf returns the type that is understood and of which predicateType is a version, or is another spelling. It is empty
+// for a predicate of another family.
+//
+// Types are compared loosely. A statement whose type a reader takes for that of a test must not be one that another reader
+// has never seen.
+func familyOf(predicateType string) string {
+	if readers[predicateType] != nil {
+		return predicateType
+	}
+	m := familyForm.FindStringSubmatch(plainURI(predicateType))
+	switch {
+	case m == nil:
+		return ""
+	case m[1] == "vuln":
+		return VulnsType
+	}
+	return TestResultType
+}
+
+// plainURI returns a spelling that is common to URIs which differ only by case, compatibility characters, invisible
+// characters, blanks, escapes, dashes, or the number of slashes. It leaves out query and fragment.
+func plainURI(uri string) string {
+	if unescaped, err := url.PathUnescape(uri); err == nil {
+		uri = unescaped
+	}
+	uri = strings.Map(func(r rune) rune {
+		switch {
+		case r == '_', r == '\u2212', unicode.Is(unicode.Pd, r):
+			return '-'
+		case r == '\u3002':
+			return '.'
+		case r == '\\':
+			return '/'
+		}
+		return r
+	}, testname.Fold(uri))
+	if end := strings.IndexAny(uri, "?#"); end >= 0 {
+		uri = uri[:end]
+	}
+	return path.Clean(uri)
+}

@@ -1,0 +1,235 @@
+package attest
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// version2 is a version of test-result that is not understood.
+const version2 = "https://in-toto.io/attestation/test-result/v0.2"
+
+// Every argument that names a test is held to the same rule, and is refused before the registry is asked.
+func TestNamesAreRefusedWhereverTheyAreGiven(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	for _, name := range []string{"", "sc\u034fan", "scan\u3164", "cafe\u0301", "scan ", "scan\ue000", "scan\u0378", "sc\tan", "sc\xffan", strings.Repeat("x", 513)} {
+		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, name, outcome(Passed, 0))
+		wantField(t, err, "test")
+		_, err = NewStatement(w.image, name, vulns(0))
+		wantField(t, err, "test")
+		_, err = w.newest(k, testResultOf(name))
+		wantField(t, err, "tests[0].Name")
+		_, err = NewResolver(k, w.opts).Expecting(Expect{Test: name}).Newest(t.Context(), w.image, testResultOf("scan"))
+		wantField(t, err, "runs[0].Test")
+		if name == "" {
+			continue
+		}
+		result := outcome(Passed, 0)
+		result.Configuration = []ResourceDescriptor{{Name: name}}
+		wantField(t, result.Validate(), "configuration[0].name")
+		scan := vulns(0)
+		scan.Test = name
+		wantField(t, scan.Validate(), TestField)
+	}
+	_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "sc\u034fan\u200d", outcome(Passed, 0))
+	want := `attest: test: "sc\u034fan\u200d": U+034F at byte 2 is invisible, U+200D at byte 6 is invisible; names are printable text in NFC`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+	if len(w.records()) != 0 {
+		t.Error("something was written")
+	}
+}
+
+// The name of vulns is its extension field, and without that the URI of the scanner. Each may be the one that is refused.
+func TestNamesOfVulns(t *testing.T) {
+	for _, tt := range []struct{ predicate, field, problem string }{
+		{`{"scanner":{"uri":"scan\u200b"}}`, "scanner.uri", `U+200B at byte 4`},
+		{`{"https://github.com/testdag/testdag/test":"scan\u200b","scanner":{"uri":"x"}}`, TestField, `U+200B at byte 4`},
+	} {
+		w := newWorld(t, true)
+		k := newKey(t, "k")
+		w.write(k, "scan", vulns(-time.Hour))
+		w.attach(w.sign(k, w.statementOf(VulnsType, tt.predicate)), nil)
+		e := w.mustNewest(k, Test{"scan", VulnsType})
+		if e.Problem == nil || !strings.Contains(e.Problem.Error(), tt.field+": ") || !strings.Contains(e.Problem.Error(), tt.problem) {
+			t.Errorf("%s: got %v", tt.predicate, e.Problem)
+		}
+	}
+}
+
+// A call without tests shows what has a bad name under that name, once, and the test that it looks like as blocked.
+func TestBadNamesAreShown(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		passedBefore(w, k)
+		for _, name := range []string{"sc\u034fan", "scan\u200b", "lint\u200b", "\u3164"} {
+			w.attach(w.sign(k, w.statementOf(TestResultType, named(name))), nil)
+		}
+		w.attach(w.sign(k, w.statementOf(version2, strings.Replace(failedAs, "scan", "later", 1))), nil)
+		all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range all {
+			if e.Problem == nil {
+				t.Errorf("%+q has no problem", e.Test.Name)
+			}
+			got = append(got, e.Test.Name)
+		}
+		if want := []string{"", "later", "lint\u200b", "scan", "scan\u200b", "sc\u034fan"}; !slices.Equal(got, want) {
+			t.Errorf("got %+q, want %+q", got, want)
+		}
+	})
+}
+
+// What nobody can read the test of blocks every test of its type, and no test of another.
+func TestVersionWithoutATest(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	passedBefore(w, k)
+	w.write(k, "scan", vulns(0))
+	w.write(k, "lint", outcome(Passed, 0))
+	w.attach(w.sign(k, w.statementOf(version2, `{}`)), nil)
+	for _, test := range []string{"scan", "lint"} {
+		_, err := w.newest(k, testResultOf(test))
+		wantAs[*CandidateError](t, err)
+	}
+	if e := w.mustNewest(k, Test{"scan", VulnsType}); e.Problem != nil {
+		t.Error(e.Problem)
+	}
+	w.attach(w.sign(k, w.statementOf("https://in-toto.io/attestation/vulns/v1", `{"scanner":[]}`)), nil)
+	_, err := w.newest(k, Test{"scan", VulnsType})
+	wantAs[*CandidateError](t, err)
+}
+
+// Evidence of a version that is not understood says which, and nothing else of its predicate.
+func TestEvidenceOfAnotherVersion(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	payload := w.statementOf(version2, failedAs)
+	manifest := w.attach(w.sign(k, payload), nil)
+	e := w.mustNewest(k, testResultOf("scan"))
+	if e.Test != testResultOf("scan") || e.Statement.PredicateType != version2 || e.Predicate != nil || !e.Time.IsZero() || e.Result != Unknown || e.By.Name != "k" {
+		t.Errorf("got %+v", e)
+	}
+	if c := wantAs[*CandidateError](t, e.Problem); c.Manifest != manifest || !strings.Contains(c.Error(), describe(payload, "").Digest.String()) {
+		t.Errorf("got %v", c)
+	}
+}
+
+// A statement is ignored by its digest alone, wherever it is found, and that is logged.
+func TestIgnoredStatements(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		core, logs := observer.New(zap.WarnLevel)
+		w.opts.Logger = zap.New(core)
+		k := newKey(t, "k")
+		passedBefore(w, k)
+		w.ignore(w.write(k, "scan", outcome(Failed, 0)))
+		broken := []byte("no statement")
+		w.attach(w.sign(k, broken), nil)
+		w.opts.UnsafeIgnoreStatements = append(w.opts.UnsafeIgnoreStatements, describe(broken, "").Digest)
+		for _, tests := range [][]Test{nil, {testResultOf("scan")}} {
+			logs.TakeAll()
+			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, tests...)
+			if err != nil || len(all) != 1 || all[0].Problem != nil || all[0].Result != Passed {
+				t.Fatalf("got %+v, %v", all, err)
+			}
+			if got := logs.FilterMessage("ignoring a statement by its digest").Len(); got < 2 {
+				t.Errorf("logged %d times", got)
+			}
+		}
+		if all := w.all(k); len(all) != 1 || all[0].Problem != nil {
+			t.Errorf("All returns %+v", all)
+		}
+	})
+}
+
+func TestIgnoredStatementsAreDigests(t *testing.T) {
+	w := newWorld(t, true)
+	good := describe(nil, "").Digest
+	w.opts.UnsafeIgnoreStatements = []v1.Hash{good, {}, {Algorithm: "sha512", Hex: good.Hex}, {Algorithm: "sha256", Hex: "ab"}, {Algorithm: "sha256", Hex: strings.ToUpper(good.Hex)}}
+	_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
+	wantField(t, err, "Options.UnsafeIgnoreStatements[1]", "Options.UnsafeIgnoreStatements[2]", "Options.UnsafeIgnoreStatements[3]", "Options.UnsafeIgnoreStatements[4]")
+}
+
+// What is ignored is not missed either. Statements of the same time that are not ignored still are.
+func TestIgnoredStatementsAreNotMissed(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.opts.Checkpoint = CheckpointDir(t.TempDir())
+	passedBefore(w, k)
+	failed := w.write(k, "scan", outcome(Failed, 0))
+	errored := w.write(k, "scan", outcome(Errored, 0))
+	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Errored {
+		t.Fatalf("got %+v", e)
+	}
+	w.remove(errored)
+	w.ignore(failed)
+	e := w.mustNewest(k, testResultOf("scan"))
+	if gone := wantAs[*RollbackError](t, e.Problem); len(gone.Gone) != 1 {
+		t.Errorf("gone are %v", gone.Gone)
+	}
+	w.ignore(errored)
+	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Passed || e.Completeness != Unproven {
+		t.Errorf("got %+v", e)
+	}
+}
+
+// Evidence without a time is not remembered, since nothing could be compared with it, and nothing is said to be gone
+// because of it.
+func TestEvidenceWithoutATimeIsNotRemembered(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	checkpoint := CheckpointDir(t.TempDir())
+	w.opts.Checkpoint = checkpoint
+	passedBefore(w, k)
+	w.mustNewest(k, testResultOf("scan"))
+	before, err := checkpoint.Seen(t.Context(), w.image, testResultOf("scan"))
+	if err != nil || before.IsZero() {
+		t.Fatal(before, err)
+	}
+	w.attach(w.sign(k, w.statementOf(version2, failedAs)), nil)
+	w.attach(w.sign(k, w.statementOf(version2, strings.Replace(failedAs, "scan", "lint", 1))), nil)
+	for _, test := range []string{"scan", "lint"} {
+		e := w.mustNewest(k, testResultOf(test))
+		wantAs[*CandidateError](t, e.Problem)
+		if gone := (*RollbackError)(nil); errors.As(e.Problem, &gone) {
+			t.Error(gone)
+		}
+	}
+	after, err := checkpoint.Seen(t.Context(), w.image, testResultOf("scan"))
+	if diff := cmp.Diff(before, after); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	if m, err := checkpoint.Seen(t.Context(), w.image, testResultOf("lint")); err != nil || len(m.Statements) > 0 {
+		t.Errorf("remembered %+v, %v", m, err)
+	}
+}
+
+// Names in letters of another script are other tests. The answer says that they are there, also if nothing else is.
+func TestAlikeNames(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		for _, name := range []string{"s\u0441an", "sc\u0430n", "Scan", "other"} {
+			w.write(k, name, outcome(Failed, 0))
+		}
+		want := []string{"sc\u0430n", "s\u0441an"}
+		for range 2 {
+			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, testResultOf("scan"), testResultOf("other"))
+			if err != nil || !slices.Equal(all[0].Alike, want) || all[1].Alike != nil {
+				t.Errorf("got %+q and %+q, %v", all[0].Alike, all[1].Alike, err)
+			}
+			w.write(k, "scan", outcome(Passed, 0))
+		}
+	})
+}
