@@ -29,6 +29,11 @@ func (j *judge) takeBuilds() {
 			j.builds = append(j.builds, b)
 		}
 	}
+	for _, b := range j.builds {
+		for _, t := range b.Provenance.Tasks {
+			j.names[t.Name] = true
+		}
+	}
 	j.newest = newestOf(j.builds, finished)
 	// A pipeline tells of all its tasks, the provenance of the last of them, which may end in the same second, only of that.
 	whole := slices.DeleteFunc(slices.Clone(j.newest), func(b attest.Build) bool { return b.Provenance.Kind == "TaskRun" })

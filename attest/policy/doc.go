@@ -59,6 +59,10 @@
 // not passed. Evidence without a time may be the newest. A test-result does not count beside newer vulns of the same test: a
 // scan that could not tell is answered by one that could. Vulns are answered by newer vulns alone.
 //
+// A statement of a version that is not read, and one whose name is not allowed and looks like that of a required test,
+// blocks it like any other evidence that does not count. A test whose name differs from a required one only by letters of
+// another script that look the same is another test, and a warning.
+//
 // A test-result passes if it is PASSED, and with a warning if it is WARNED; FAILED, SKIPPED and ERROR deny. Vulns are
 // judged by each finding.
 //

@@ -3,9 +3,11 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/internal/testname"
 )
 
 // A piece is evidence of one test.
@@ -37,21 +39,67 @@ func (j *judge) takeEvidence(required bool) {
 			j.take(&e.Tied[i])
 		}
 		if e.Test.Name == "" && required {
-			j.passedOver.add(problemOf(piece{Evidence: e}))
+			j.passedOver.add(problemOf("", piece{Evidence: e}))
 		}
 	}
 }
 
 func (j *judge) take(e *attest.Evidence) {
+	for _, name := range e.Alike {
+		j.names[name] = true
+	}
 	if absent(e.Problem) {
 		return
 	}
 	if !isA[*attest.NameError](e.Problem) { // with it, it was asked for by the name that it gives itself
-		j.pieces[e.Test.Name] = append(j.pieces[e.Test.Name], piece{Evidence: e})
+		j.file(e.Test.Name, piece{Evidence: e})
 	}
-	if e.Declared != "" {
-		j.pieces[e.Declared] = append(j.pieces[e.Declared], piece{e, true})
+	if e.Declared != "" && !looksLike(e.Declared, e.Test.Name) {
+		j.file(e.Declared, piece{e, true})
 	}
+}
+
+// file puts a piece to its test. With a name that no test may have it counts for the test that it looks like.
+func (j *judge) file(name string, p piece) {
+	j.names[name] = true
+	if misspelled(name) {
+		look := testname.Fold(name)
+		j.lookalikes[look] = append(j.lookalikes[look], p)
+		return
+	}
+	j.pieces[name] = append(j.pieces[name], p)
+}
+
+// misspelled reports whether evidence has a name that no test may have.
+func misspelled(name string) bool { return name != "" && testname.Problem(name) != "" }
+
+func looksLike(name, test string) bool {
+	return misspelled(name) && testname.Fold(name) == testname.Fold(test)
+}
+
+// alike warns of other tests whose names differ from a required one only by letters of another script that look the same.
+func (j *judge) alike(task AnyOf) verdict {
+	var v verdict
+	for _, name := range task {
+		for other := range j.names {
+			if testname.Alike(name, other) {
+				v.warn(Note{
+					Msg:      fmt.Sprintf("%s and %s look alike and are two tests", spelled(name), spelled(other)),
+					Metadata: Metadata{Code: CodeAlike, Term: Term{name}},
+				})
+			}
+		}
+	}
+	return v
+}
+
+// spelled is a name in ASCII, with the letters that are not Latin.
+func spelled(name string) string {
+	text := fmt.Sprintf("%+.40q", name)
+	if foreign := testname.Foreign(name); foreign != "" {
+		text += " (" + foreign + ")"
+	}
+	return text
 }
 
 // absent reports whether a problem only says that there is no evidence. That a run which is over left none, and that some
@@ -78,7 +126,7 @@ func isA[E error](err error) bool {
 // it found.
 func (j *judge) byIntegration(test string) (v verdict, newest time.Time, ok bool) {
 	byType := map[string][]piece{}
-	for _, p := range j.pieces[test] {
+	for _, p := range slices.Concat(j.pieces[test], j.lookalikes[testname.Fold(test)]) {
 		byType[p.Test.PredicateType] = append(byType[p.Test.PredicateType], p)
 	}
 	for predicate, all := range byType {
@@ -100,7 +148,7 @@ func (j *judge) byIntegration(test string) (v verdict, newest time.Time, ok bool
 
 func (j *judge) piece(test string, p piece) verdict {
 	if p.problematic() {
-		return problemOf(p)
+		return problemOf(test, p)
 	}
 	sources := []Source{p.source()}
 	switch predicate := p.Predicate.(type) {
@@ -139,23 +187,21 @@ func result(test string, r attest.Result, where string, sources []Source) verdic
 	return v
 }
 
-// problemOf says why evidence does not count. It blocks, since older evidence is never a fallback.
-func problemOf(p piece) verdict {
-	name := p.Test.Name
-	if p.misnamed {
-		name = p.Declared
-	}
+// problemOf says why evidence does not count for a test, or for any. It blocks, since older evidence is never a fallback.
+func problemOf(test string, p piece) verdict {
 	n := Note{Metadata: Metadata{Code: codeOf(p)}}
 	what := "something at the image may be its newest evidence"
-	if name != "" {
-		n.Metadata.Term = Term{name}
-		what = shown(name) + ": the newest evidence does not count"
+	if test != "" {
+		n.Metadata.Term = Term{test}
+		what = shown(test) + ": the newest evidence does not count"
 	}
 	why := p.Problem
 	switch {
 	case why != nil:
 	case p.misnamed:
 		why = &attest.NameError{Declared: p.Declared, Task: p.Test.Name}
+	case misspelled(p.Test.Name):
+		why = errors.New(testname.Problem(p.Test.Name))
 	case p.By != (attest.Voucher{}):
 		why = errors.New("it has no time")
 	}
@@ -170,13 +216,13 @@ func problemOf(p piece) verdict {
 
 // problematic reports whether evidence does not count. Without voucher or time it was not a Resolver that made it.
 func (p piece) problematic() bool {
-	return p.Problem != nil || p.misnamed || p.By == (attest.Voucher{}) || p.Time.IsZero()
+	return p.Problem != nil || p.misnamed || misspelled(p.Test.Name) || p.By == (attest.Voucher{}) || p.Time.IsZero()
 }
 
 // codeOf tells what is wrong in one word. Of several problems the first here is told.
 func codeOf(p piece) Code {
 	switch err := p.Problem; {
-	case p.misnamed || isA[*attest.NameError](err):
+	case p.misnamed || misspelled(p.Test.Name) || isA[*attest.NameError](err):
 		return CodeMisnamed
 	case isA[*attest.MissingError](err):
 		return CodeMissingRun

@@ -52,9 +52,11 @@ func (p Policy) Judge(in Input) (Report, error) {
 		asked := at(list.entries, in.Now)
 		for _, task := range asked.now {
 			all.add(j.anyOf(task, list.missing, list.verdict))
+			all.add(j.alike(task))
 		}
 		for _, task := range asked.later {
 			all.add(j.anyOf(task.AnyOf, list.missing, list.verdict).later(task.from))
+			all.add(j.alike(task.AnyOf))
 		}
 	}
 	return all.report(p, in), nil
@@ -116,12 +118,17 @@ type judge struct {
 	builds     []attest.Build         // those that count
 	newest     []attest.Build         // of them what tells which tasks ran in the build
 	pieces     map[string][]piece     // by test
+	lookalikes map[string][]piece     // with names that no test may have, by what they look like
+	names      map[string]bool        // of all tests that something tells of
 	exceptions map[string][]Exception // by vulnerability
 	passedOver verdict
 }
 
 func newJudge(p Policy, in Input) *judge {
-	j := &judge{policy: p, in: in, pieces: map[string][]piece{}, exceptions: map[string][]Exception{}}
+	j := &judge{
+		policy: p, in: in, pieces: map[string][]piece{}, lookalikes: map[string][]piece{}, names: map[string]bool{},
+		exceptions: map[string][]Exception{},
+	}
 	for _, x := range p.Vulnerabilities.Exceptions {
 		j.exceptions[x.ID] = append(j.exceptions[x.ID], x)
 	}

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/internal/testname"
 )
 
 // A Policy says what an image needs before it may go on.
@@ -161,9 +162,9 @@ func (c *checklist) anyOf(field string, task AnyOf) {
 		c.add(field, "an empty list of alternatives, which nothing could satisfy")
 	}
 	for i, name := range task {
-		switch {
-		case name == "" || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unprintable):
-			c.add(field, "%q is no name of a task", name)
+		switch problem := testname.Problem(name); {
+		case problem != "":
+			c.add(field, "no name of a task: %s", problem)
 		case strings.ContainsAny(name, "[]"):
 			c.add(field, "%q: parameters of tasks are not looked at; name the task alone", name)
 		case slices.Index(task, name) < i:

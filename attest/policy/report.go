@@ -64,6 +64,7 @@ const (
 	CodeFoundInBuild   Code = "required_in_build.found"   // the build ran it, and it succeeded
 	CodeMissing        Code = "required.missing"          // nothing tells of the test
 	CodeNothing        Code = "required.nothing"          // no entry of the policy is in force yet
+	CodeAlike          Code = "required.alike"            // another test's name differs only by letters of another script
 
 	CodePassed  Code = "test.passed"
 	CodeWarned  Code = "test.warned"
@@ -77,9 +78,9 @@ const (
 	CodeExcepted Code = "vulnerability.excepted" // an exception allows it
 
 	CodeUnverified Code = "evidence.unverified" // nobody vouches for the newest
-	CodeUnreadable Code = "evidence.unreadable" // something that may be the newest could not be read
+	CodeUnreadable Code = "evidence.unreadable" // something that may be the newest could not be read, or is of an unknown version
 	CodeFuture     Code = "evidence.future"     // the newest says that it was made later than now
-	CodeMisnamed   Code = "evidence.misnamed"   // the newest calls itself another test than its provenance
+	CodeMisnamed   Code = "evidence.misnamed"   // the newest calls itself another test than its provenance, or has a name that only looks like the test's
 	CodeMissingRun Code = "evidence.missing"    // a run is over and its evidence is not there
 	CodeRolledBack Code = "evidence.gone"       // what was the newest is gone
 	CodeAged       Code = "evidence.aged"       // the newest is older than it may be

@@ -16,10 +16,15 @@ import (
 // mostShown is how many bytes of text that others wrote are shown in a message.
 const mostShown = 300
 
+// mostOfError is the same for an error, whose end says what to do.
+const mostOfError = 1000
+
 // shown is text that others wrote, as it may stand in a message: one line, which no terminal obeys.
-func shown(text string) string {
-	if len(text) > mostShown {
-		text = strings.ToValidUTF8(text[:mostShown], "") + "…"
+func shown(text string) string { return oneLine(text, mostShown) }
+
+func oneLine(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable) {
 		return strconv.Quote(text)
@@ -32,7 +37,7 @@ func shownError(err error) string {
 	if err == nil {
 		return "nobody vouches for it"
 	}
-	return shown(strings.ReplaceAll(err.Error(), "\n", "; "))
+	return oneLine(strings.ReplaceAll(err.Error(), "\n", "; "), mostOfError)
 }
 
 // sorted returns notes in the one order that does not depend on that of the input, each once.

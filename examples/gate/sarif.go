@@ -154,6 +154,7 @@ var meanings = map[policy.Code]string{
 	policy.CodeMissingInBuild: "No build of the image ran the required task.",
 	policy.CodeFoundInBuild:   "The build ran the required task, and it succeeded.",
 	policy.CodeMissing:        "Nothing tells of the required test.",
+	policy.CodeAlike:          "Another test has a name that looks the same.",
 	policy.CodeNothing:        "No entry of the policy is in force yet.",
 	policy.CodePassed:         "The test passed.",
 	policy.CodeWarned:         "The test passed with warnings.",

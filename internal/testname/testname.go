@@ -125,6 +125,9 @@ func Alike(a, b string) bool {
 func Foreign(name string) string {
 	var all []string
 	for at, r := range name {
+		if r < utf8.RuneSelf {
+			continue
+		}
 		base, _ := utf8.DecodeRuneInString(norm.NFD.String(string(r)))
 		if latin[base] != 0 && len(all) < mostTold {
 			all = append(all, fmt.Sprintf("%U at byte %d", r, at))
