@@ -295,6 +295,15 @@ var nameAttacks = []attack{
 		},
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
 	}, {
+		name: "a failure with an invisible character in the annotation of its name, and another type",
+		do: func(w *world, ours, _ *key) {
+			passedBefore(w, ours)
+			w.annotated(ours, w.statementOf(TestResultType, failedAs), map[string]string{
+				AnnotationPredicateType: VulnsType, AnnotationTest: "sc\u034fan", AnnotationCreated: "2026-03-01T12:00:00Z",
+			})
+		},
+		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
+	}, {
 		name: "a failure with an invisible character in its name, ignored by its digest",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)

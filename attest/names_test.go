@@ -2,6 +2,7 @@ package attest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -66,28 +67,38 @@ func TestNamesOfVulns(t *testing.T) {
 	}
 }
 
-// A call without tests shows what has a bad name under that name, once, and the test that it looks like as blocked.
+// A call without tests shows what has a bad name under that name, each once, and with it the test that it looks like is
+// blocked. What says of no test what it is blocks all.
 func TestBadNamesAreShown(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		passedBefore(w, k)
-		for _, name := range []string{"sc\u034fan", "scan\u200b", "lint\u200b", "\u3164"} {
-			w.attach(w.sign(k, w.statementOf(TestResultType, named(name))), nil)
+		w.write(k, "other", outcome(Passed, 0))
+		for i, name := range []string{"sc\u034fan", "scan\u200b", "lint\u200b"} {
+			predicate := strings.Replace(named(name), "T12:00", fmt.Sprintf("T12:0%d", i), 1)
+			w.attach(w.sign(k, w.statementOf(TestResultType, predicate)), nil)
 		}
 		w.attach(w.sign(k, w.statementOf(version2, strings.Replace(failedAs, "scan", "later", 1))), nil)
-		all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, e := range all {
-			if e.Problem == nil {
-				t.Errorf("%+q has no problem", e.Test.Name)
+		shown := func() (names []string) {
+			t.Helper()
+			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image)
+			if err != nil {
+				t.Fatal(err)
 			}
-			got = append(got, e.Test.Name)
+			for _, e := range all {
+				names = append(names, fmt.Sprintf("%+q %t", e.Test.Name, e.Problem == nil))
+			}
+			return names
 		}
-		if want := []string{"", "later", "lint\u200b", "scan", "scan\u200b", "sc\u034fan"}; !slices.Equal(got, want) {
-			t.Errorf("got %+q, want %+q", got, want)
+		// The test "scan" shows what is newest of those that look like it.
+		want := []string{`"later" false`, `"lint\u200b" false`, `"other" true`, `"scan\u200b" false`, `"scan\u200b" false`, `"sc\u034fan" false`}
+		if diff := cmp.Diff(want, shown()); diff != "" {
+			t.Error(diff)
+		}
+		w.attach(w.sign(k, w.statementOf(TestResultType, named("\u3164"))), nil)
+		want = []string{`"" false`, `"later" false`, `"lint\u200b" false`, `"other" false`, `"scan" false`, `"scan\u200b" false`, `"sc\u034fan" false`}
+		if diff := cmp.Diff(want, shown()); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

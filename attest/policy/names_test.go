@@ -44,6 +44,11 @@ func TestNamesThatLookLikeTheTest(t *testing.T) {
 			t.Errorf("%s: %s", tt.name, diff)
 		}
 	}
+	// A good name that differs by case alone is that of another test.
+	declared := tested("scan", attest.Passed, 0, func(e *attest.Evidence) { e.Declared = "Scan" })
+	if diff := cmp.Diff([]string{"violation evidence.misnamed Scan"}, brief(judged(t, requires("Scan"), []attest.Evidence{declared}))); diff != "" {
+		t.Error(diff)
+	}
 	got := judged(t, requires("scan"), []attest.Evidence{tested("sc\u034fan", attest.Passed, 0)})
 	want := `scan: the newest evidence does not count: "sc\u034fan": U+034F at byte 2 is invisible; names are printable text in NFC`
 	if len(got.Violations) != 1 || got.Violations[0].Msg != want {
