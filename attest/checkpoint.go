@@ -19,6 +19,9 @@ import (
 // notices when that is gone: the newest of what is left is then older. It must be kept where those who may delete
 // evidence cannot write.
 //
+// A mark belongs to the digest of an image, the predicate type and the name of a test. The repository is no part of that:
+// a copy of the image in another repository keeps the marks of the original.
+//
 // Implementations are safe for concurrent use, by several processes too: a Mark that Advance has taken is never lost to
 // another. [CheckpointDir] and [CheckpointRepository] are two.
 type Checkpoint interface {
@@ -147,8 +150,19 @@ func (m Mark) rolledBack(newest Evidence) error {
 	return &RollbackError{Seen: m.Time, Gone: gone, Newest: newest.Time}
 }
 
-// markKey names a test at an image, in words that are the same for ever, and the digest of that.
+// markKey names a test at an image, in words that are the same for ever, and the SHA-256 of them in hex. The name of the
+// repository is not among them, so that a mirror of the image keeps its memory.
 func markKey(image name.Digest, test Test) (text, hex string) {
-	text = fmt.Sprintf("%s\n%s\n%s\n", image.Name(), test.PredicateType, test.Name)
+	return markKeyOf(image.DigestStr(), test)
+}
+
+// oldMarkKey is markKey as releases spelled it that put the repository's name before the digest. Nothing is written under
+// it any more; marks under it are read beside the others.
+func oldMarkKey(image name.Digest, test Test) (text, hex string) {
+	return markKeyOf(image.Name(), test)
+}
+
+func markKeyOf(image string, test Test) (text, hex string) {
+	text = fmt.Sprintf("%s\n%s\n%s\n", image, test.PredicateType, test.Name)
 	return text, fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
 }

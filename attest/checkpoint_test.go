@@ -2,6 +2,7 @@ package attest
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -83,13 +84,13 @@ func TestMarkAsWritten(t *testing.T) {
 	if err := CheckpointRepository(repo, w.opts).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
 		t.Fatal(err)
 	}
-	subject := describe([]byte(someImage.Name()+"\n"+TestResultType+"\nscan\n"), "")
+	subject := describe([]byte(someImage.DigestStr()+"\n"+TestResultType+"\nscan\n"), "")
 	l, err := w.repo().list(t.Context(), repo.Digest(subject.Digest.String()))
 	if err != nil || len(l.pointers) != 1 {
 		t.Fatal(l, err)
 	}
 	mark := fmt.Sprintf(`{"image":%q,"test":"scan","predicateType":%q,"time":"2026-03-01T12:00:00.000000001Z","statements":[%q]}`,
-		someImage.Name(), TestResultType, describe([]byte("a"), "").Digest)
+		someImage.DigestStr(), TestResultType, describe([]byte("a"), "").Digest)
 	want := compact(fmt.Sprintf(`{
 		"schemaVersion": 2,
 		"mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -109,6 +110,158 @@ func TestMarkAsWritten(t *testing.T) {
 	path := filepath.Join(dir, subject.Digest.Hex, "20260301T120000.000000001Z-"+m.Statements[0].Hex)
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
+	}
+}
+
+// The key outlives a release, and so does the one before it: under both there are marks in directories and registries.
+func TestMarkKeyAsWritten(t *testing.T) {
+	test := testResultOf("scan")
+	for _, tt := range []struct {
+		name              string
+		key               func(name.Digest, Test) (text, hex string)
+		wantText, wantHex string
+	}{
+		{"key", markKey,
+			"sha256:c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00\nhttps://in-toto.io/attestation/test-result/v0.1\nscan\n",
+			"5433a3237b313fa439704e470b71616c17be5a4b1853d6d327fd7d6fb2cbc3b7"},
+		{"old key", oldMarkKey,
+			"registry.example.com/team/app@sha256:c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00\nhttps://in-toto.io/attestation/test-result/v0.1\nscan\n",
+			"95f4a69b451d5b2606db9407ecfd8e7d4d37dc77b1a3d65aecb55066f0af76dc"},
+	} {
+		if text, hex := tt.key(someImage, test); text != tt.wantText || hex != tt.wantHex {
+			t.Errorf("%s: got %q, %s", tt.name, text, hex)
+		}
+	}
+}
+
+// A copy of an image in another repository has the marks of the original; another image and another test do not.
+func TestMirrorKeepsItsMemory(t *testing.T) {
+	eachCheckpoint(t, func(t *testing.T, open func() Checkpoint) {
+		scan := testResultOf("scan")
+		mirror := name.MustParseReference("mirror.example.org/copies/app").Context()
+		if err := open().Advance(t.Context(), someImage, scan, markAt(0, "a")); err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			name  string
+			image name.Digest
+			test  Test
+			want  Mark
+		}{
+			{"the image", someImage, scan, markAt(0, "a")},
+			{"its mirror", mirror.Digest(coffee.String()), scan, markAt(0, "a")},
+			{"another image", mirror.Digest("sha256:" + strings.Repeat("0", 64)), scan, Mark{}},
+			{"another test", mirror.Digest(coffee.String()), testResultOf("lint"), Mark{}},
+			{"another predicate", mirror.Digest(coffee.String()), Test{"scan", VulnsType}, Mark{}},
+		} {
+			got, err := open().Seen(t.Context(), tt.image, tt.test)
+			if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
+				t.Errorf("%s: %v %s", tt.name, err, diff)
+			}
+		}
+	})
+}
+
+// What an earlier release has kept by the name of the repository still counts for an image of that name, is merged with
+// what is kept now, and moves on to the mirrors with the next mark.
+func TestMarksOfEarlierReleases(t *testing.T) {
+	scan := testResultOf("scan")
+	mirror := name.MustParseReference("mirror.example.org/copies/app").Context().Digest(coffee.String())
+	for _, tt := range []struct {
+		name              string
+		old, advance      Mark
+		atImage, atMirror Mark
+	}{
+		{"alone", markAt(0, "a"), Mark{}, markAt(0, "a"), Mark{}},
+		{"lower than the new one", markAt(0, "a"), markAt(time.Second, "b"), markAt(time.Second, "b"), markAt(time.Second, "b")},
+		{"higher than a new one", markAt(time.Second, "b"), markAt(0, "a"), markAt(time.Second, "b"), markAt(0, "a")},
+		{"of the same time", markAt(0, "a"), markAt(0, "b"), markAt(0, "a", "b"), markAt(0, "b")},
+	} {
+		check := func(t *testing.T, c Checkpoint) {
+			t.Helper()
+			if !tt.advance.IsZero() {
+				if err := c.Advance(t.Context(), mirror, scan, tt.advance); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, at := range []struct {
+				image name.Digest
+				want  Mark
+			}{{someImage, tt.atImage}, {mirror, tt.atMirror}} {
+				got, err := c.Seen(t.Context(), at.image, scan)
+				if diff := cmp.Diff(at.want, got); err != nil || diff != "" {
+					t.Errorf("%s: %v %s", at.image.Context(), err, diff)
+				}
+			}
+			// A reader that has seen the old mark hands it on to the mirror with the next one.
+			seen := markAt(time.Minute, "c").Merge(tt.atImage)
+			if err := c.Advance(t.Context(), someImage, scan, seen); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := c.Seen(t.Context(), mirror, scan); err != nil || !got.equal(seen) {
+				t.Errorf("later, at the mirror: %v, %v", got, err)
+			}
+		}
+		t.Run(tt.name+"/directory", func(t *testing.T) {
+			dir := t.TempDir()
+			oldDirMark(t, dir, someImage, scan, tt.old)
+			check(t, CheckpointDir(dir))
+		})
+		eachRegistry(t, func(t *testing.T, w *world) {
+			w.oldRepoMark(w.image.Context(), someImage, scan, tt.old)
+			check(t, CheckpointRepository(w.image.Context(), w.opts))
+		})
+	}
+}
+
+// oldDirMark puts a mark into a directory as earlier releases did.
+func oldDirMark(t *testing.T, dir string, image name.Digest, test Test, m Mark) {
+	t.Helper()
+	text := image.Name() + "\n" + test.PredicateType + "\n" + test.Name + "\n"
+	folder := filepath.Join(dir, fmt.Sprintf("%x", sha256.Sum256([]byte(text))))
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range m.Statements {
+		file := m.Time.UTC().Format("20060102T150405.000000000Z") + "-" + statement.Hex
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// oldRepoMark puts a mark into a repository as earlier releases did: with a subject that is no manifest.
+func (w *world) oldRepoMark(repo name.Repository, image name.Digest, test Test, m Mark) {
+	w.t.Helper()
+	text := image.Name() + "\n" + test.PredicateType + "\n" + test.Name + "\n"
+	subject := describe([]byte(text), types.OCIManifestSchema1)
+	stored := storedMark{Image: image.Name(), Test: test.Name, PredicateType: test.PredicateType, Time: m.Time.UTC()}
+	for _, s := range m.Statements {
+		stored.Statements = append(stored.Statements, s.String())
+	}
+	blob, err := json.Marshal(stored)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l := describe(blob, markType)
+	l.Data = blob
+	b, err := json.Marshal(v1.Manifest{
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: markType, Subject: &subject,
+		Config: describe([]byte(emptyConfig), emptyConfigType), Layers: []v1.Descriptor{l},
+		Annotations: map[string]string{
+			AnnotationTest: test.Name, AnnotationPredicateType: test.PredicateType, AnnotationCreated: stored.Time.Format(time.RFC3339Nano),
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	to, err := newRegistry(w.opts, "push,pull").repository(context.Background(), repo)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	tag := recordTag(repo.Digest(subject.Digest.String()), describe(b, "").Digest)
+	if err := to.push(context.Background(), tag, types.OCIManifestSchema1, b, layer(blob, markType), layer([]byte(emptyConfig), emptyConfigType)); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -174,7 +327,7 @@ func TestDamagedMarkIsAnError(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	text, err := os.ReadFile(files[0])
-	if want := someImage.Name() + "\n" + TestResultType + "\nscan\n"; err != nil || string(text) != want {
+	if want := someImage.DigestStr() + "\n" + TestResultType + "\nscan\n"; err != nil || string(text) != want {
 		t.Errorf("it says %q, %v", text, err)
 	}
 	if err := os.Rename(files[0], files[0]+"x"); err != nil {

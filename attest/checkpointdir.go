@@ -17,6 +17,9 @@ import (
 // CheckpointDir returns a Checkpoint in a directory, which is made when it is needed. Each test at an image has a folder
 // there, and each statement that was newest a file named by its time and digest. Files are only ever added, and lower
 // ones removed, so several processes can share the directory, and a crash loses nothing that Advance has returned for.
+//
+// Folders of releases that named them by the repository too are still read for an image in that repository, and are left
+// as they are. A mirror of the image knows their marks as soon as newer evidence was seen in that repository.
 func CheckpointDir(dir string) Checkpoint { return checkpointDir(dir) }
 
 type checkpointDir string
@@ -30,6 +33,17 @@ func (c checkpointDir) Seen(_ context.Context, image name.Digest, test Test) (Ma
 		return Mark{}, &FieldError{"dir", "required"}
 	}
 	_, key := markKey(image, test)
+	_, old := oldMarkKey(image, test)
+	m, err := c.highest(key)
+	before, oldErr := c.highest(old)
+	if err = errors.Join(err, oldErr); err != nil {
+		return Mark{}, err
+	}
+	return m.Merge(before), nil
+}
+
+// highest returns the highest mark in one folder.
+func (c checkpointDir) highest(key string) (Mark, error) {
 	files, err := os.ReadDir(filepath.Join(string(c), key))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Mark{}, err
@@ -49,7 +63,7 @@ func (c checkpointDir) Seen(_ context.Context, image name.Digest, test Test) (Ma
 }
 
 // Advance adds a file for each statement, and then removes those of lower marks.
-func (c checkpointDir) Advance(ctx context.Context, image name.Digest, test Test, m Mark) error {
+func (c checkpointDir) Advance(_ context.Context, image name.Digest, test Test, m Mark) error {
 	if c == "" {
 		return &FieldError{"dir", "required"}
 	}
@@ -68,14 +82,16 @@ func (c checkpointDir) Advance(ctx context.Context, image name.Digest, test Test
 			return err
 		}
 	}
-	return c.prune(ctx, dir, image, test)
+	return c.prune(key)
 }
 
-func (c checkpointDir) prune(ctx context.Context, dir string, image name.Digest, test Test) error {
-	highest, err := c.Seen(ctx, image, test)
+// prune removes the lower marks of one folder.
+func (c checkpointDir) prune(key string) error {
+	highest, err := c.highest(key)
 	if err != nil {
 		return err
 	}
+	dir := filepath.Join(string(c), key)
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return err

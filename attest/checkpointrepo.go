@@ -19,8 +19,11 @@ import (
 
 // CheckpointRepository returns a Checkpoint in a repository of a registry, best another one than the images are in, with
 // other credentials. Each mark is an immutable manifest, kept as records are (see [Record]): its subject is the digest of
-// the names of image and test. So writers do not undo each other here either. Lower marks are deleted where the registry
-// allows that; where it does not, Limits.Statements is how many marks one test at one image can have.
+// the image's digest and the names of the test. So writers do not undo each other here either. Lower marks are deleted where
+// the registry allows that; where it does not, Limits.Statements is how many marks one test at one image can have.
+//
+// Marks of releases whose subject was made of the repository's name too are still read for an image in that repository, and
+// are left as they are. A mirror of the image knows them as soon as newer evidence was seen in that repository.
 func CheckpointRepository(repo name.Repository, opts Options) Checkpoint {
 	return &checkpointRepository{repo, newRegistry(opts, transport.PushScope)}
 }
@@ -35,7 +38,7 @@ const markType = "application/vnd.testdag.checkpoint.v1+json"
 
 // A storedMark is a mark as JSON.
 type storedMark struct {
-	Image         string    `json:"image"`
+	Image         string    `json:"image"` // its digest; earlier releases put the repository's name before it
 	Test          string    `json:"test"`
 	PredicateType string    `json:"predicateType"`
 	Time          time.Time `json:"time"`
@@ -52,7 +55,7 @@ func (c *checkpointRepository) Seen(ctx context.Context, image name.Digest, test
 	}
 	wait := repo.opts.Backoff
 	for attempt := 1; ; attempt++ {
-		m, err := repo.seen(ctx, c.subject(image, test))
+		m, err := repo.seen(ctx, c.subject(image, test), c.oldSubject(image, test))
 		if !isNotFound(err) || attempt >= repo.opts.Attempts {
 			return m, err
 		}
@@ -63,20 +66,39 @@ func (c *checkpointRepository) Seen(ctx context.Context, image name.Digest, test
 	}
 }
 
-func (r *repository) seen(ctx context.Context, subject name.Digest) (Mark, error) {
-	l, err := r.list(ctx, subject)
-	if errors.Is(err, ErrNoImage) {
-		return Mark{}, nil // the repository is made with the first mark
+// seen returns the highest of the marks that refer to any of the subjects.
+func (r *repository) seen(ctx context.Context, subjects ...name.Digest) (Mark, error) {
+	marks := make([]Mark, len(subjects))
+	err := parallel(ctx, len(subjects), len(subjects), func(ctx context.Context, i int) error {
+		l, err := r.list(ctx, subjects[i])
+		if errors.Is(err, ErrNoImage) {
+			return nil // the repository is made with the first mark
+		}
+		if err == nil {
+			marks[i], err = r.highest(ctx, l.pointers)
+		}
+		return err
+	})
+	return highestOf(marks), err
+}
+
+func highestOf(marks []Mark) Mark {
+	var highest Mark
+	for _, m := range marks {
+		highest = highest.Merge(m)
 	}
-	if err != nil {
-		return Mark{}, err
-	}
-	return r.highest(ctx, l.pointers)
+	return highest
 }
 
 // subject is what marks refer to. No such manifest needs to exist.
 func (c *checkpointRepository) subject(image name.Digest, test Test) name.Digest {
 	_, key := markKey(image, test)
+	return c.name.Digest("sha256:" + key)
+}
+
+// oldSubject is what the marks of earlier releases refer to.
+func (c *checkpointRepository) oldSubject(image name.Digest, test Test) name.Digest {
+	_, key := oldMarkKey(image, test)
 	return c.name.Digest("sha256:" + key)
 }
 
@@ -97,11 +119,7 @@ func (r *repository) highest(ctx context.Context, pointers []pointer) (Mark, err
 		marks[i], err = r.mark(ctx, pointers[i])
 		return err
 	})
-	var highest Mark
-	for _, m := range marks {
-		highest = highest.Merge(m)
-	}
-	return highest, err
+	return highestOf(marks), err
 }
 
 // mark reads one mark.
@@ -205,7 +223,7 @@ func (r *repository) prune(ctx context.Context, subject name.Digest, pointers []
 }
 
 func buildMark(subject, image name.Digest, test Test, m Mark) (manifest, blob []byte, err error) {
-	stored := storedMark{Image: image.Name(), Test: test.Name, PredicateType: test.PredicateType, Time: m.Time.UTC()}
+	stored := storedMark{Image: image.DigestStr(), Test: test.Name, PredicateType: test.PredicateType, Time: m.Time.UTC()}
 	for _, s := range m.Statements {
 		stored.Statements = append(stored.Statements, s.String())
 	}
