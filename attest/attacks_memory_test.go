@@ -1,9 +1,18 @@
 package attest
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // inDir remembers in a directory.
@@ -57,8 +66,102 @@ func copiedWithout(name string, c func(*world) Checkpoint) attack {
 	}
 }
 
+// collectOrphans deletes the marks whose subject is not there, as some registries do when they collect garbage.
+func (w *world) collectOrphans(repo name.Repository) {
+	w.t.Helper()
+	marks := &world{t: w.t, image: repo.Digest(w.image.DigestStr()), opts: w.opts, inner: w.inner}
+	r := marks.repo()
+	for _, tag := range marks.tags() {
+		doc := marks.get(tag)
+		var m v1.Manifest
+		if err := json.Unmarshal(doc.bytes, &m); err != nil {
+			w.t.Fatal(err)
+		}
+		if m.Subject == nil {
+			continue
+		}
+		if _, err := r.manifest(context.Background(), m.Subject.Digest.String()); err == nil {
+			continue
+		}
+		for _, ref := range []string{tag, doc.digest.String()} {
+			if err := r.remove(context.Background(), ref); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// tags lists all tags of the repository.
+func (w *world) tags() []string {
+	w.t.Helper()
+	answer := httptest.NewRecorder()
+	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v2/"+w.image.Context().RepositoryStr()+"/tags/list", nil))
+	tags, err := parseTags(answer.Body.Bytes(), defaultLimits)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return tags
+}
+
+// needsSubjects makes the registry refuse a manifest whose subject is not there, and list none for such a subject.
+func (w *world) needsSubjects() {
+	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		if subject, ok := subjectOf(r); ok && !w.holds(r, subject) {
+			rw.WriteHeader(http.StatusNotFound)
+			return true
+		}
+		return false
+	})
+}
+
+// subjectOf returns the digest of the subject that a request is about: of a manifest that is written, or of a list.
+func subjectOf(r *http.Request) (string, bool) {
+	if _, digest, ok := strings.Cut(r.URL.Path, "/referrers/"); ok {
+		return digest, true
+	}
+	if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
+		return "", false
+	}
+	b, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(b))
+	var m v1.Manifest
+	if err = errors.Join(err, json.Unmarshal(b, &m)); err != nil || m.Subject == nil {
+		return "", false
+	}
+	return m.Subject.Digest.String(), true
+}
+
+// holds reports whether the repository that a request is about has a manifest.
+func (w *world) holds(r *http.Request, digest string) bool {
+	i := max(strings.LastIndex(r.URL.Path, "/manifests/"), strings.LastIndex(r.URL.Path, "/referrers/"))
+	answer := httptest.NewRecorder()
+	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, r.URL.Path[:i]+"/manifests/"+digest, nil))
+	return answer.Code == http.StatusOK
+}
+
 // memoryAttacks hide the newest failure from what remembers, expects or lists it.
 var memoryAttacks = []attack{
 	copiedWithout("the image copied without its newest failure, a directory remembers", inDir),
 	copiedWithout("the image copied without its newest failure, a repository remembers", inRepo),
+	{
+		name: "the newest deleted after the registry collected marks without a subject",
+		do: func(w *world, ours, _ *key) {
+			w.opts.Checkpoint = inRepo(w)
+			failed := w.seenFailing(ours)
+			w.collectOrphans(w.beside("gate/marks"))
+			w.remove(failed)
+		},
+		answer: "evidence of 2026-03-01T12:00:00Z was seen before and is gone",
+	}, {
+		name: "the newest deleted, marks are in a registry that refuses those without a subject",
+		do: func(w *world, ours, _ *key) {
+			w.opts.Checkpoint = inRepo(w)
+			passedBefore(w, ours)
+			failed := w.write(ours, "scan", outcome(Failed, 0))
+			w.needsSubjects()
+			_, _ = w.newest(ours, testResultOf("scan"))
+			w.remove(failed)
+		},
+		answer: "evidence of 2026-03-01T12:00:00Z was seen before and is gone",
+	},
 }

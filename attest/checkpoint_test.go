@@ -84,7 +84,20 @@ func TestMarkAsWritten(t *testing.T) {
 	if err := CheckpointRepository(repo, w.opts).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
 		t.Fatal(err)
 	}
-	subject := describe([]byte(someImage.DigestStr()+"\n"+TestResultType+"\nscan\n"), "")
+	empty := compact(fmt.Sprintf(`{
+		"schemaVersion": 2,
+		"mediaType": "application/vnd.oci.image.manifest.v1+json",
+		"config": {"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
+		"layers": [{"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}],
+		"annotations": {"io.github.testdag.image": %q, "io.github.testdag.test": "scan", "predicateType": "https://in-toto.io/attestation/test-result/v0.1"},
+		"artifactType": "application/vnd.testdag.checkpoint.subject.v1+json"
+	}`, coffee))
+	subject := describe([]byte(empty), "")
+	for _, at := range []string{subject.Digest.String(), "sha256-" + subject.Digest.Hex + ".subject"} {
+		if diff := cmp.Diff(empty, string(w.get(at).bytes)); diff != "" {
+			t.Errorf("%s: %s", at, diff)
+		}
+	}
 	l, err := w.repo().list(t.Context(), repo.Digest(subject.Digest.String()))
 	if err != nil || len(l.pointers) != 1 {
 		t.Fatal(l, err)
@@ -107,7 +120,8 @@ func TestMarkAsWritten(t *testing.T) {
 	if err := CheckpointDir(dir).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, subject.Digest.Hex, "20260301T120000.000000001Z-"+m.Statements[0].Hex)
+	_, key := markKey(someImage, testResultOf("scan"))
+	path := filepath.Join(dir, key, "20260301T120000.000000001Z-"+m.Statements[0].Hex)
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
 	}
@@ -212,6 +226,48 @@ func TestMarksOfEarlierReleases(t *testing.T) {
 			check(t, CheckpointRepository(w.image.Context(), w.opts))
 		})
 	}
+}
+
+// The subject of marks is pushed before them, and once. It may be there already, under a tag that cannot be written twice.
+func TestMarksHaveASubject(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		c := CheckpointRepository(w.image.Context(), w.opts)
+		w.needsSubjects()
+		for i := range 3 {
+			if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(time.Duration(i), fmt.Sprint(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := w.count("PUT", ".subject"); got != 1 {
+			t.Errorf("pushed the subject %d times", got)
+		}
+		w.answers(http.StatusConflict, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, ".subject") })
+		if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(time.Second, "x")); err != nil {
+			t.Errorf("with the subject there: %v", err)
+		}
+		err := c.Advance(t.Context(), someImage, testResultOf("other"), markAt(0, "a"))
+		if e := wantAs[*RegistryError](t, err); e.Op != "write manifest" || e.Status != http.StatusConflict || !strings.HasSuffix(e.Ref, ".subject") {
+			t.Errorf("without it: %v", err)
+		}
+		w.breaks(nil)
+		scan := "sha256-" + describe(subjectBytes(t, "scan"), "").Digest.Hex + ".subject"
+		w.retag(scan, types.OCIManifestSchema1, subjectBytes(t, "other")) // the tag is moved
+		if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(time.Minute, "y")); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(subjectBytes(t, "scan")), string(w.get(scan).bytes)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func subjectBytes(t *testing.T, test string) []byte {
+	t.Helper()
+	b, err := buildSubject(someImage, testResultOf(test))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // oldDirMark puts a mark into a directory as earlier releases did.
@@ -382,7 +438,7 @@ func TestMarkWithoutHintsIsRead(t *testing.T) {
 	w := newWorld(t, true)
 	var pointers []pointer
 	for i, h := range []hints{{predicateType: TestResultType, test: "scan", created: noon}, {}} {
-		b, _, err := buildMark(someImage, someImage, testResultOf("scan"), markAt(time.Duration(i)*time.Hour, "a"))
+		b, _, err := buildMark(describe([]byte(emptyConfig), types.OCIManifestSchema1), someImage, testResultOf("scan"), markAt(time.Duration(i)*time.Hour, "a"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -399,7 +455,7 @@ func TestMarkWithoutHintsIsRead(t *testing.T) {
 // A manifest counts as a mark only if it is one to the letter.
 func TestManifestsThatAreNoMarks(t *testing.T) {
 	w := newWorld(t, true)
-	good, _, err := buildMark(someImage, someImage, testResultOf("scan"), markAt(0, "a"))
+	good, _, err := buildMark(describe([]byte(emptyConfig), types.OCIManifestSchema1), someImage, testResultOf("scan"), markAt(0, "a"))
 	if err != nil {
 		t.Fatal(err)
 	}

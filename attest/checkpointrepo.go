@@ -18,11 +18,11 @@ import (
 )
 
 // CheckpointRepository returns a Checkpoint in a repository of a registry, best another one than the images are in, with
-// other credentials. Each mark is an immutable manifest, kept as records are (see [Record]): its subject is the digest of
-// the image's digest and the names of the test. So writers do not undo each other here either. Lower marks are deleted where
+// other credentials. Each mark is an immutable manifest, kept as records are (see [Record]): its subject is an empty manifest
+// for the image's digest and the test, which is pushed first. So writers do not undo each other here either. Lower marks are deleted where
 // the registry allows that; where it does not, Limits.Statements is how many marks one test at one image can have.
 //
-// Marks of releases whose subject was made of the repository's name too are still read for an image in that repository, and
+// Marks of releases whose subject was no manifest, and was made of the repository's name too, are still read for an image in that repository, and
 // are left as they are. A mirror of the image knows them as soon as newer evidence was seen in that repository.
 func CheckpointRepository(repo name.Repository, opts Options) Checkpoint {
 	return &checkpointRepository{repo, newRegistry(opts, transport.PushScope)}
@@ -33,8 +33,10 @@ type checkpointRepository struct {
 	registry *registry
 }
 
-// markType is the media type of a mark, and the artifact type of its manifest.
-const markType = "application/vnd.testdag.checkpoint.v1+json"
+const (
+	markType    = "application/vnd.testdag.checkpoint.v1+json"         // of a mark, and the artifact type of its manifest
+	subjectType = "application/vnd.testdag.checkpoint.subject.v1+json" // artifact type of what marks refer to
+)
 
 // A storedMark is a mark as JSON.
 type storedMark struct {
@@ -53,9 +55,13 @@ func (c *checkpointRepository) Seen(ctx context.Context, image name.Digest, test
 	if err != nil {
 		return Mark{}, err
 	}
+	subject, _, err := c.subject(image, test)
+	if err != nil {
+		return Mark{}, err
+	}
 	wait := repo.opts.Backoff
 	for attempt := 1; ; attempt++ {
-		m, err := repo.seen(ctx, c.subject(image, test), c.oldSubject(image, test))
+		m, err := repo.seen(ctx, subject, c.oldSubject(image, test))
 		if !isNotFound(err) || attempt >= repo.opts.Attempts {
 			return m, err
 		}
@@ -90,16 +96,55 @@ func highestOf(marks []Mark) Mark {
 	return highest
 }
 
-// subject is what marks refer to. No such manifest needs to exist.
-func (c *checkpointRepository) subject(image name.Digest, test Test) name.Digest {
-	_, key := markKey(image, test)
-	return c.name.Digest("sha256:" + key)
+// subject names what marks refer to: the manifest that buildSubject makes.
+func (c *checkpointRepository) subject(image name.Digest, test Test) (name.Digest, []byte, error) {
+	b, err := buildSubject(image, test)
+	return c.name.Digest(describe(b, "").Digest.String()), b, err
 }
 
-// oldSubject is what the marks of earlier releases refer to.
+// buildSubject makes the manifest that the marks of a test at an image refer to. It holds nothing but their names, and
+// equal arguments give equal bytes, so that every writer and reader finds the same digest.
+func buildSubject(image name.Digest, test Test) ([]byte, error) {
+	nothing := describe([]byte(emptyConfig), emptyConfigType)
+	return json.Marshal(v1.Manifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIManifestSchema1,
+		ArtifactType:  subjectType,
+		Config:        nothing,
+		Layers:        []v1.Descriptor{nothing}, // there are registries that refuse a manifest without layers
+		Annotations: map[string]string{
+			annotationImage:         image.DigestStr(),
+			AnnotationTest:          test.Name,
+			AnnotationPredicateType: test.PredicateType,
+		},
+	})
+}
+
+// annotationImage says at the subject of marks which image they are of.
+const annotationImage = "io.github.testdag.image"
+
+// oldSubject names what the marks of earlier releases refer to: the digest of a key, of which there is no manifest.
 func (c *checkpointRepository) oldSubject(image name.Digest, test Test) name.Digest {
 	_, key := oldMarkKey(image, test)
 	return c.name.Digest("sha256:" + key)
+}
+
+// pushSubject makes sure that the subject of marks is there: there are registries that refuse a manifest without its
+// subject, do not list it, or collect it as garbage. A tag keeps the subject itself from being collected.
+func (r *repository) pushSubject(ctx context.Context, subject name.Digest, b []byte) error {
+	tag := tagBase(subject) + ".subject"
+	if doc, err := r.manifest(ctx, tag); err == nil && doc.digest.String() == subject.DigestStr() {
+		return nil
+	}
+	pushed := r.push(ctx, tag, types.OCIManifestSchema1, b, layer([]byte(emptyConfig), emptyConfigType))
+	if pushed == nil {
+		return nil
+	}
+	// Another writer may have pushed the same bytes to a tag that cannot be written twice.
+	if _, err := r.manifest(ctx, subject.DigestStr()); err == nil {
+		return nil
+	}
+	return pushed
 }
 
 // highest returns the highest of the marks, and reads no more of them than it must: a mark that annotations say to be
@@ -182,8 +227,14 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	if err != nil {
 		return err
 	}
-	subject := c.subject(image, test)
-	b, blob, err := buildMark(subject, image, test, m)
+	subject, empty, err := c.subject(image, test)
+	if err != nil {
+		return err
+	}
+	if err := repo.pushSubject(ctx, subject, empty); err != nil {
+		return err
+	}
+	b, blob, err := buildMark(describe(empty, types.OCIManifestSchema1), image, test, m)
 	if err != nil {
 		return err
 	}
@@ -222,7 +273,7 @@ func (r *repository) prune(ctx context.Context, subject name.Digest, pointers []
 	})
 }
 
-func buildMark(subject, image name.Digest, test Test, m Mark) (manifest, blob []byte, err error) {
+func buildMark(subject v1.Descriptor, image name.Digest, test Test, m Mark) (manifest, blob []byte, err error) {
 	stored := storedMark{Image: image.DigestStr(), Test: test.Name, PredicateType: test.PredicateType, Time: m.Time.UTC()}
 	for _, s := range m.Statements {
 		stored.Statements = append(stored.Statements, s.String())
@@ -230,7 +281,6 @@ func buildMark(subject, image name.Digest, test Test, m Mark) (manifest, blob []
 	if blob, err = json.Marshal(stored); err != nil {
 		return nil, nil, err
 	}
-	text, key := markKey(image, test)
 	layer := describe(blob, markType)
 	layer.Data = blob
 	manifest, err = json.Marshal(v1.Manifest{
@@ -239,9 +289,7 @@ func buildMark(subject, image name.Digest, test Test, m Mark) (manifest, blob []
 		ArtifactType:  markType,
 		Config:        describe([]byte(emptyConfig), emptyConfigType),
 		Layers:        []v1.Descriptor{layer},
-		Subject: &v1.Descriptor{
-			MediaType: types.OCIManifestSchema1, Size: int64(len(text)), Digest: v1.Hash{Algorithm: "sha256", Hex: key},
-		},
+		Subject:       &subject,
 		Annotations: map[string]string{
 			AnnotationTest:          test.Name,
 			AnnotationPredicateType: test.PredicateType,
