@@ -10,9 +10,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // inDir remembers in a directory.
@@ -139,6 +141,67 @@ func (w *world) holds(r *http.Request, digest string) bool {
 	return answer.Code == http.StatusOK
 }
 
+// listsOtherwise changes the annotations that the referrers API gives of a manifest.
+func (w *world) listsOtherwise(change func(digest string, annotations map[string]string)) {
+	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		if !w.referrers || !strings.Contains(r.URL.Path, "/referrers/") {
+			return false
+		}
+		answer := httptest.NewRecorder()
+		w.inner.ServeHTTP(answer, r)
+		var index v1.IndexManifest
+		if err := json.Unmarshal(answer.Body.Bytes(), &index); err != nil {
+			w.t.Error(err)
+		}
+		for _, d := range index.Manifests {
+			change(d.Digest.String(), d.Annotations)
+		}
+		rw.Header().Set("Content-Type", string(types.OCIImageIndex))
+		if err := json.NewEncoder(rw).Encode(index); err != nil {
+			w.t.Error(err)
+		}
+		return true
+	})
+}
+
+// cutAfter cuts all values of annotations that are longer.
+func cutAfter(n int) func(string, map[string]string) {
+	return func(_ string, annotations map[string]string) {
+		for key, value := range annotations {
+			annotations[key] = value[:min(n, len(value))]
+		}
+	}
+}
+
+// drop leaves annotations out.
+func drop(keys ...string) func(string, map[string]string) {
+	return func(_ string, annotations map[string]string) {
+		for _, key := range keys {
+			delete(annotations, key)
+		}
+	}
+}
+
+// unlistedFailure writes an older pass that cosign's tag shows, and a failure that only the list leads to.
+func (w *world) unlistedFailure(k *key, test string) Record {
+	w.t.Helper()
+	w.write(k, test, outcome(Passed, -time.Hour))
+	w.opts.WithoutViews = true
+	return w.write(k, test, outcome(Failed, 0))
+}
+
+// shortened makes an attack by a list that changes annotations.
+func shortened(name, test string, change func(string, map[string]string)) attack {
+	return attack{
+		name: "the newest failure behind a list " + name, test: test,
+		do: func(w *world, ours, _ *key) {
+			w.unlistedFailure(ours, test)
+			w.listsOtherwise(change)
+		},
+		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
+	}
+}
+
 // memoryAttacks hide the newest failure from what remembers, expects or lists it.
 var memoryAttacks = []attack{
 	copiedWithout("the image copied without its newest failure, a directory remembers", inDir),
@@ -164,4 +227,20 @@ var memoryAttacks = []attack{
 		},
 		answer: "evidence of 2026-03-01T12:00:00Z was seen before and is gone",
 	},
+	shortened("that cuts values after 3 bytes", "scan", cutAfter(3)),
+	shortened("that cuts values after 32 bytes", "scan", cutAfter(32)),
+	shortened("that cuts values after 64 bytes", longTest, cutAfter(64)),
+	shortened("that cuts values after 80 bytes", longTest, cutAfter(80)),
+	shortened("that drops the test", "scan", drop(AnnotationTest)),
+	shortened("that drops all but the predicate's type and cuts it", "scan", func(_ string, annotations map[string]string) {
+		drop(AnnotationTest, AnnotationCreated, AnnotationEnvelope, AnnotationPayload)("", annotations)
+		cutAfter(40)("", annotations)
+	}),
+	shortened("that drops the digests and cuts after 2 bytes", "scan", func(_ string, annotations map[string]string) {
+		drop(AnnotationEnvelope, AnnotationPayload)("", annotations)
+		annotations[AnnotationTest] = annotations[AnnotationTest][:2]
+	}),
 }
+
+// longTest is longer than a digest.
+var longTest = "integration/" + strings.Repeat("a", 90)

@@ -152,12 +152,12 @@ func (r *repository) pushSubject(ctx context.Context, subject name.Digest, b []b
 func (r *repository) highest(ctx context.Context, pointers []pointer) (Mark, error) {
 	var newest time.Time
 	for _, p := range pointers {
-		if p.hints.complete() && p.hints.created.After(newest) {
+		if p.hints.created.After(newest) {
 			newest = p.hints.created
 		}
 	}
 	pointers = slices.DeleteFunc(slices.Clone(pointers), func(p pointer) bool {
-		return p.hints.complete() && p.hints.created.Before(newest)
+		return !p.hints.created.IsZero() && p.hints.created.Before(newest)
 	})
 	marks := make([]Mark, len(pointers))
 	err := parallel(ctx, len(pointers), r.opts.Parallel, func(ctx context.Context, i int) (err error) {
@@ -174,7 +174,7 @@ func (r *repository) mark(ctx context.Context, p pointer) (Mark, error) {
 		return Mark{}, err
 	}
 	mark, err := parseMarkManifest(doc.bytes, r.opts.Limits)
-	if err == nil && p.hints.complete() && !mark.Time.Equal(p.hints.created) {
+	if err == nil && !p.hints.created.IsZero() && !mark.Time.Equal(p.hints.created) {
 		err = &FieldError{"annotations." + AnnotationCreated, fmt.Sprintf("%s, and the mark says %s", p.hints.created, mark.Time)}
 	}
 	if err != nil {

@@ -167,7 +167,7 @@ func (r *repository) referrers(ctx context.Context, image name.Digest) ([]pointe
 			err = errNotIndex
 		}
 		for _, d := range m.Manifests {
-			listed = append(listed, pointer{d.Digest, readHints(d.Annotations)})
+			listed = append(listed, pointer{d.Digest, listedHints(d.Annotations)})
 		}
 		return errors.Join(err, r.tooMany(len(listed)))
 	})

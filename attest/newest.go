@@ -26,7 +26,8 @@ import (
 //
 // Annotations of records save reading all of them: what the referrers API says to be of another test, or older, is passed
 // over. They are as good as the statement inside, since they come from its writer and nobody can change them in place;
-// what was read because of them and contradicts them blocks. A registry without that API has only lists that anybody who
+// what was read because of them and contradicts them blocks. A list that drops or shortens them costs requests and hides
+// nothing. A registry without that API has only lists that anybody who
 // may push can rewrite, so there everything is read, and with [ByProvenance] too, which takes no task's word.
 //
 // Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*FieldError] if test names nothing

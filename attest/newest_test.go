@@ -216,6 +216,7 @@ func TestAnnotationsThatLieBlock(t *testing.T) {
 		w.attach(w.sign(k, payload), func(m *v1.Manifest) {
 			m.Annotations = map[string]string{
 				AnnotationTest: "scan", AnnotationPredicateType: TestResultType, AnnotationCreated: "2026-03-01T12:00:00Z",
+				AnnotationEnvelope: m.Layers[0].Digest.String(), AnnotationPayload: describe(payload, "").Digest.String(),
 			}
 			m.Annotations[tt.annotation] = tt.lie
 		})

@@ -159,8 +159,8 @@ func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
 	if err != nil {
 		return nil, err
 	}
-	if listed := readHints(e.descriptor.Annotations); e.err == nil && p.hints != (hints{}) && p.hints != listed {
-		e.err = &FieldError{"annotations", "the registry lists others than the manifest has"}
+	if e.err == nil {
+		e.err = errors.Join(p.hints.differ(readHints(e.descriptor.Annotations))...)
 	}
 	if e.err != nil {
 		return []Evidence{s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: e.err})}, nil

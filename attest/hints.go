@@ -1,0 +1,69 @@
+package attest
+
+import (
+	"fmt"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// listedHints is readHints for the annotations that a list gives of a manifest. Some registries drop annotations from
+// their lists, and some cut long values off. Nothing may be passed over because of half a value, so hints that may be cut
+// are not complete. A list that shortens costs requests and hides nothing.
+//
+// The digests that a [Writer] annotates show whether a list cuts: they are its longest values of known length. If one is
+// there and is no digest, nothing that the list says is whole. If one is missing, or the test's name is as long as they
+// are, the name may be cut.
+func listedHints(annotations map[string]string) hints {
+	h := readHints(annotations)
+	if isCut(h.envelope) || isCut(h.payload) {
+		return hints{}
+	}
+	if h.envelope == "" || h.payload == "" || len(h.test) >= len(h.payload) {
+		h.test = ""
+	}
+	for known := range readers {
+		if isPrefix(h.predicateType, known) {
+			h.predicateType = ""
+		}
+	}
+	return h
+}
+
+// isCut reports whether there is a value that should be a digest and is none.
+func isCut(digest string) bool {
+	_, err := v1.NewHash(digest)
+	return digest != "" && err != nil
+}
+
+// isPrefix reports whether short is the beginning of long, and not all of it.
+func isPrefix(short, long string) bool { return short != long && strings.HasPrefix(long, short) }
+
+// differ returns an error for each hint of a list that is not what the manifest says. A hint that is missing is no
+// contradiction. Neither is the beginning of a value, as long as the hints are not complete: then nothing was passed over
+// because of them.
+func (h hints) differ(manifest hints) []error {
+	var c checklist
+	for _, f := range []struct{ annotation, listed, own string }{
+		{AnnotationPredicateType, h.predicateType, manifest.predicateType},
+		{AnnotationTest, h.test, manifest.test},
+		{AnnotationCreated, spell(h), spell(manifest)},
+		{AnnotationEnvelope, h.envelope, manifest.envelope},
+		{AnnotationPayload, h.payload, manifest.payload},
+	} {
+		if f.listed == "" || f.listed == f.own || !h.complete() && isPrefix(f.listed, f.own) {
+			continue
+		}
+		c.add("annotations."+f.annotation, fmt.Sprintf("the registry lists %q, and the manifest has %q: compare the two, and "+
+			"let the registry rebuild its list, or delete the manifest if it is not yours", f.listed, f.own))
+	}
+	return c
+}
+
+// spell returns the time of hints as text, empty if there is none.
+func spell(h hints) string {
+	if h.created.IsZero() {
+		return ""
+	}
+	return stamp(h.created)
+}

@@ -1,0 +1,180 @@
+package attest
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What a list says of a manifest is believed as far as it cannot be cut.
+func TestListedHints(t *testing.T) {
+	whole := map[string]string{
+		AnnotationPredicateType: TestResultType, AnnotationTest: "scan", AnnotationCreated: "2026-03-01T12:00:00.5Z",
+		AnnotationEnvelope: coffee.String(), AnnotationPayload: coffee.String(),
+	}
+	const all, some, none = "complete", "incomplete", "nothing"
+	for _, tt := range []struct {
+		name   string
+		change map[string]string // empty: dropped
+		want   string
+	}{
+		{"as written", nil, all},
+		{"another predicate", map[string]string{AnnotationPredicateType: "https://spdx.dev/Document"}, all},
+		{"a name one byte shorter than a digest", map[string]string{AnnotationTest: strings.Repeat("a", 70)}, all},
+		{"a name as long as a digest", map[string]string{AnnotationTest: strings.Repeat("a", 71)}, some},
+		{"no predicate", map[string]string{AnnotationPredicateType: ""}, some},
+		{"half a predicate", map[string]string{AnnotationPredicateType: TestResultType[:30]}, some},
+		{"no test", map[string]string{AnnotationTest: ""}, some},
+		{"no time", map[string]string{AnnotationCreated: ""}, some},
+		{"half a time", map[string]string{AnnotationCreated: "2026-03-01T12:00:00"}, some},
+		{"no envelope", map[string]string{AnnotationEnvelope: ""}, some},
+		{"no payload", map[string]string{AnnotationPayload: ""}, some},
+		{"half an envelope", map[string]string{AnnotationEnvelope: coffee.String()[:70]}, none},
+		{"half a payload", map[string]string{AnnotationPayload: coffee.String()[:70]}, none},
+		{"three dots", map[string]string{AnnotationPayload: "sha256:c0ffee..."}, none},
+	} {
+		annotations := maps.Clone(whole)
+		for key, value := range tt.change {
+			annotations[key] = value
+			if value == "" {
+				delete(annotations, key)
+			}
+		}
+		got := some
+		switch h := listedHints(annotations); {
+		case h == hints{}:
+			got = none
+		case h.complete():
+			got = all
+		}
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// An annotation that a list leaves out is no contradiction of the manifest. One that differs is, unless it is the
+// beginning of the manifest's and the hints are not complete.
+func TestListAgainstManifest(t *testing.T) {
+	change := func(key, value string) func(string, map[string]string) {
+		return func(_ string, annotations map[string]string) { annotations[key] = value }
+	}
+	const failed, blocked = "FAILED at 2026-03-01T12:00:00Z by predicate", "the registry lists "
+	for _, tt := range []struct {
+		name   string
+		change func(digest string, annotations map[string]string)
+		want   string
+		field  string
+	}{
+		{"as written", func(string, map[string]string) {}, failed, ""},
+		{"nothing", func(_ string, annotations map[string]string) { clear(annotations) }, failed, ""},
+		{"no predicate", drop(AnnotationPredicateType), failed, ""},
+		{"no test", drop(AnnotationTest), failed, ""},
+		{"no time", drop(AnnotationCreated), failed, ""},
+		{"no envelope", drop(AnnotationEnvelope), failed, ""},
+		{"no payload", drop(AnnotationPayload), failed, ""},
+		{"half a time", change(AnnotationCreated, "2026-03-01T12:"), failed, ""},
+		{"half a test, nothing else", func(_ string, annotations map[string]string) {
+			clear(annotations)
+			annotations[AnnotationTest] = "sca"
+		}, failed, ""},
+		{"a later time", change(AnnotationCreated, "2026-03-01T12:00:01Z"), blocked, AnnotationCreated},
+		{"another envelope", change(AnnotationEnvelope, coffee.String()), blocked, AnnotationEnvelope},
+		{"another payload", change(AnnotationPayload, coffee.String()), blocked, AnnotationPayload},
+		{"another test, and no time", func(_ string, annotations map[string]string) {
+			delete(annotations, AnnotationCreated)
+			annotations[AnnotationTest] = "lint"
+		}, blocked, AnnotationTest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				k := newKey(t, "k")
+				w.unlistedFailure(k, "scan")
+				w.listsOtherwise(tt.change)
+				e, err := w.newest(k, testResultOf("scan"))
+				want := tt.want
+				if !w.referrers { // no annotations of a list are believed
+					want = failed
+				}
+				if got := answerOf(e, err); !strings.Contains(got, want) {
+					t.Errorf("got %s", got)
+				}
+				if want == blocked {
+					c := wantAs[*CandidateError](t, err)
+					if f := wantAs[*FieldError](t, c); f.Field != "annotations."+tt.field {
+						t.Errorf("got %v", f)
+					}
+				}
+			})
+		})
+	}
+}
+
+// However much a list cuts off, the newest failure is found, and so is a statement that was written before.
+func TestListsThatCut(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	for _, test := range []string{"scan", longTest} {
+		failed := w.unlistedFailure(k, test)
+		for n := range len(longTest) + 2 {
+			w.listsOtherwise(cutAfter(n))
+			if e, err := w.newest(k, testResultOf(test)); err != nil || e.Result != Failed {
+				t.Errorf("%.9s cut after %d bytes: %s", test, n, answerOf(e, err))
+			}
+			if again := w.write(k, test, outcome(Failed, 0)); again.Digest != failed.Digest {
+				t.Errorf("%.9s cut after %d bytes: written again", test, n)
+			}
+		}
+		for _, key := range []string{AnnotationPredicateType, AnnotationTest, AnnotationCreated, AnnotationEnvelope, AnnotationPayload} {
+			w.listsOtherwise(drop(key))
+			if again := w.write(k, test, outcome(Failed, 0)); again.Digest != failed.Digest {
+				t.Errorf("%.9s without %s: written again", test, key)
+			}
+		}
+		w.breaks(nil)
+		w.opts.WithoutViews = false
+	}
+}
+
+// A list that gives a manifest annotations that it does not have is contradicted by it.
+func TestListThatAddsAnnotations(t *testing.T) {
+	own := hints{predicateType: TestResultType}
+	listed := hints{predicateType: TestResultType, test: "scan", created: noon, envelope: coffee.String(), payload: coffee.String()}
+	var fields []string
+	for _, err := range listed.differ(own) {
+		fields = append(fields, wantAs[*FieldError](t, err).Field)
+	}
+	want := []string{
+		"annotations." + AnnotationTest, "annotations." + AnnotationCreated, "annotations." + AnnotationEnvelope, "annotations." + AnnotationPayload,
+	}
+	if diff := cmp.Diff(want, fields); diff != "" {
+		t.Error(diff)
+	}
+	if errs := (hints{}).differ(listed); len(errs) > 0 {
+		t.Error(errs)
+	}
+}
+
+// Marks are listed by registries that shorten, too.
+func TestMarksInListsThatCut(t *testing.T) {
+	w := newWorld(t, true)
+	c := CheckpointRepository(w.image.Context(), w.opts)
+	w.answers(http.StatusMethodNotAllowed, func(r *http.Request) bool { return r.Method == http.MethodDelete }) // lower marks stay
+	for i := range 3 {
+		if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(time.Duration(i)*time.Second, fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 80 {
+		w.listsOtherwise(cutAfter(n))
+		got, err := c.Seen(t.Context(), someImage, testResultOf("scan"))
+		if diff := cmp.Diff(markAt(2*time.Second, "2"), got); err != nil || diff != "" {
+			t.Errorf("cut after %d bytes: %v %s", n, err, diff)
+		}
+	}
+}
