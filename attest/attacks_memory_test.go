@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/testdag/testdag/scheduler"
 )
 
 // inDir remembers in a directory.
@@ -226,6 +228,54 @@ var memoryAttacks = []attack{
 			w.remove(failed)
 		},
 		answer: "evidence of 2026-03-01T12:00:00Z was seen before and is gone",
+	},
+	{
+		name: "the newest deleted from a mirror, its run left it in the origin",
+		do: func(w *world, ours, _ *key) {
+			passedBefore(w, ours)
+			w.remove(w.write(ours, "scan", outcome(Failed, 0)))
+		},
+		ask: func(w *world, r *Resolver) *Resolver {
+			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
+			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/app", Digest: coffee.String()}}
+			return r.Expecting(ExpectRuns(scheduler.Snapshot{}.Observe(over), w.image)...)
+		},
+		answer: "scan#2 is over and left no evidence that is known of",
+	}, {
+		name: "one of two deleted from a mirror, their run left both in the origin",
+		do: func(w *world, ours, _ *key) {
+			w.write(ours, "scan", vulns(0))
+			w.remove(w.write(ours, "scan", outcome(Failed, 0)))
+			passedBefore(w, ours)
+		},
+		ask: func(w *world, r *Resolver) *Resolver {
+			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
+			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/app", Digest: coffee.String()}}
+			for _, e := range w.records() {
+				if e.descriptor.Annotations[AnnotationPredicateType] == VulnsType {
+					over.Artifacts = append(over.Artifacts, scheduler.Artifact{URI: "origin.example.com/team/app", Digest: e.descriptor.Digest.String()})
+				}
+			}
+			return r.Expecting(ExpectRuns(scheduler.Snapshot{}.Observe(over), w.image)...)
+		},
+		answer: "the evidence of scan#2 is missing: record sha256:c0ffee",
+	}, {
+		name: "a copied image whose run left its failure in the origin",
+		do: func(w *world, ours, _ *key) {
+			passedBefore(w, ours)
+			w.write(ours, "scan", outcome(Failed, 0))
+		},
+		ask: func(w *world, r *Resolver) *Resolver {
+			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
+			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/sboms", Digest: coffee.String()}}
+			for _, e := range w.records() {
+				if e.descriptor.Annotations[AnnotationCreated] == stamp(noon) {
+					over.Artifacts = append(over.Artifacts, scheduler.Artifact{URI: "origin.example.com/team/app", Digest: e.descriptor.Digest.String()})
+				}
+			}
+			return r.Expecting(ExpectRuns(scheduler.Snapshot{}.Observe(over), w.image)...)
+		},
+		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
 	},
 	shortened("that cuts values after 3 bytes", "scan", cutAfter(3)),
 	shortened("that cuts values after 32 bytes", "scan", cutAfter(32)),

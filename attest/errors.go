@@ -187,6 +187,9 @@ func (e *MissingError) Error() string {
 	case len(e.Records) > 0:
 		return fmt.Sprintf("attest: the evidence of %s is missing: record %s is not at the image, or is no evidence of %q",
 			run, e.Records[0], e.Expect.Test)
+	case e.Expect.NotBefore.IsZero() && len(e.Expect.Elsewhere) > 0:
+		return fmt.Sprintf("attest: %s is over and left no evidence that is known of: none of its artifacts is at the image, the first is %s@%s",
+			run, e.Expect.Elsewhere[0].URI, e.Expect.Elsewhere[0].Digest)
 	case e.Expect.NotBefore.IsZero():
 		return fmt.Sprintf("attest: %s is over and left no evidence that is known of", run)
 	}

@@ -82,3 +82,25 @@ func ExampleByProvenance() {
 	// Output:
 	// attest: load public key: PEM decoding failed
 }
+
+// A snapshot holds no times. A caller that has kept when runs began says so: then older evidence of the test is not taken
+// for that of its newest run.
+func ExampleExpectRuns() {
+	var runs scheduler.Snapshot
+	runs = runs.Observe(scheduler.Finished(scheduler.Ref{ID: "clamav-scan", Run: 2}, scheduler.PhasePassed))
+	began := map[string]time.Time{"clamav-scan#2": time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} // from the caller's store
+
+	image, err := name.NewDigest("quay.io/team/app@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
+	if err != nil {
+		fmt.Println(err)
+	}
+	expected := attest.ExpectRuns(runs, image)
+	for i, x := range expected {
+		expected[i].NotBefore = began[x.Run]
+	}
+	for _, x := range expected {
+		fmt.Println(x.Run, "began at", x.NotBefore.Format(time.RFC3339))
+	}
+	// Output:
+	// clamav-scan#2 began at 2026-03-01T12:00:00Z
+}

@@ -3,6 +3,7 @@ package attest
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,16 +19,27 @@ import (
 // It is met if every record is at the image with evidence of the test, and the newest evidence is not older than
 // NotBefore. A run of which neither is known has left nothing that could be looked for, and is never met. Of a test with
 // predicates of two types, records say something about the types that they are of.
+//
+// Elsewhere is for images that were copied with their evidence: a record has the same digest in every repository. But what
+// a run left in another repository may be no record of this image at all, say an SBOM, and then is never here. So these
+// artifacts count by repository: if one of a repository is at the image as evidence, that is where the evidence was copied
+// from, and all of that repository must be here like Records. A repository of which none is at the image says nothing.
+// A run with nothing else, neither Records nor NotBefore, is then not met.
 type Expect struct {
-	Test      string    // name of the test
-	Run       string    // name of the run, for messages: "scan#2"
-	Records   []v1.Hash // manifests that the run said it left
-	NotBefore time.Time // when the run began; zero if that is not known
+	Test      string               // name of the test
+	Run       string               // name of the run, for messages: "scan#2"
+	Records   []v1.Hash            // manifests that the run said it left in the image's repository
+	Elsewhere []scheduler.Artifact // what it said it left in other repositories
+	NotBefore time.Time            // when the run began; zero if that is not known
 }
 
 // ExpectRuns returns what a snapshot tells of evidence at image: one Expect for each scenario whose newest run passed or
-// failed, by ID, with those of the run's artifacts that are in the image's repository. The ID is taken for the name of
-// the test. Runs that are not over, or were canceled or stopped, leave no evidence, so nothing is expected of them.
+// failed, by ID. Those of the run's artifacts that are in the image's repository are its Records, others are Elsewhere.
+// The ID is taken for the name of the test. Runs that are not over, or were canceled or stopped, leave no evidence, so
+// nothing is expected of them.
+//
+// A snapshot holds no times, so NotBefore is zero. A caller that knows when a run began, from its store or its cluster,
+// finds the run by Expect.Run and sets it: then older evidence is not taken for that of a run which left no artifacts.
 func ExpectRuns(s scheduler.Snapshot, image name.Digest) []Expect {
 	var runs []Expect
 	for id, status := range s {
@@ -36,14 +48,46 @@ func ExpectRuns(s scheduler.Snapshot, image name.Digest) []Expect {
 		}
 		x := Expect{Test: string(id), Run: scheduler.Ref{ID: id, Run: status.Run}.String()}
 		for _, a := range status.Artifacts {
-			if digest, err := v1.NewHash(a.Digest); err == nil && a.URI == image.Context().Name() {
+			digest, err := v1.NewHash(a.Digest)
+			switch {
+			case err != nil: // it names no manifest
+			case a.URI == image.Context().Name():
 				x.Records = append(x.Records, digest)
+			case digest.Algorithm == "sha256":
+				x.Elsewhere = append(x.Elsewhere, a)
 			}
 		}
 		runs = append(runs, x)
 	}
 	slices.SortFunc(runs, func(a, b Expect) int { return cmp.Compare(a.Test, b.Test) })
 	return runs
+}
+
+// sha256Of returns the digest of an artifact, which must be a SHA-256: records have no others.
+func sha256Of(a scheduler.Artifact) (v1.Hash, error) {
+	digest, err := v1.NewHash(a.Digest)
+	if err == nil && digest.Algorithm != "sha256" {
+		err = fmt.Errorf("%q is not a SHA-256 digest", a.Digest)
+	}
+	return digest, err
+}
+
+// records returns the manifests that must be at the image: Records, and all of those repositories that the evidence at
+// the image was copied from.
+func (x Expect) records(all []Evidence) []v1.Hash {
+	from := map[string]bool{}
+	for _, a := range x.Elsewhere {
+		digest, err := sha256Of(a)
+		here := func(e Evidence) bool { return e.in(digest) }
+		from[a.URI] = from[a.URI] || err == nil && slices.ContainsFunc(all, here)
+	}
+	records := slices.Clone(x.Records)
+	for _, a := range x.Elsewhere {
+		if digest, err := sha256Of(a); err == nil && from[a.URI] && !slices.Contains(records, digest) {
+			records = append(records, digest)
+		}
+	}
+	return records
 }
 
 // expected blames the newest evidence of a test for what is missing of it, and says so if nothing is.
@@ -65,7 +109,7 @@ func (r *Resolver) expected(newest *Evidence, all []Evidence) {
 
 // shows reports whether the run says anything about this type of predicate: a run may leave several.
 func (x Expect) shows(newest Evidence, all []Evidence) bool {
-	return !x.NotBefore.IsZero() || slices.ContainsFunc(x.Records, func(record v1.Hash) bool {
+	return !x.NotBefore.IsZero() || slices.ContainsFunc(x.records(all), func(record v1.Hash) bool {
 		return slices.ContainsFunc(all, func(e Evidence) bool { return e.Test == newest.Test && e.in(record) })
 	})
 }
@@ -74,7 +118,8 @@ func (x Expect) shows(newest Evidence, all []Evidence) bool {
 // as good as not there.
 func (x Expect) unmet(newest Evidence, all []Evidence) error {
 	var missing []v1.Hash
-	for _, record := range x.Records {
+	records := x.records(all)
+	for _, record := range records {
 		counts := func(e Evidence) bool {
 			passedOver := e.Test == newest.Test && e.Time.After(newest.Time)
 			return e.Test.Name == x.Test && e.in(record) && !passedOver
@@ -83,7 +128,7 @@ func (x Expect) unmet(newest Evidence, all []Evidence) error {
 			missing = append(missing, record)
 		}
 	}
-	silent := len(x.Records) == 0 && x.NotBefore.IsZero()
+	silent := len(records) == 0 && x.NotBefore.IsZero()
 	old := !x.NotBefore.IsZero() && newest.Time.Before(x.NotBefore)
 	if !silent && !old && len(missing) == 0 {
 		return nil

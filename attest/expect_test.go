@@ -2,6 +2,7 @@ package attest
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,7 +124,7 @@ func TestSnapshotTellsWhatToExpect(t *testing.T) {
 	}
 	runs := ExpectRuns(s, w.image)
 	want := []Expect{
-		{Test: "broken", Run: "broken#3"},
+		{Test: "broken", Run: "broken#3", Elsewhere: []scheduler.Artifact{{URI: "elsewhere.example.com/x", Digest: coffee.String()}}},
 		{Test: "scan", Run: "scan#2", Records: []v1.Hash{record.Digest}},
 		{Test: "silent", Run: "silent#1"},
 	}
@@ -140,4 +141,79 @@ func TestSnapshotTellsWhatToExpect(t *testing.T) {
 	if missing := wantAs[*MissingError](t, all[1].Problem); missing.Error() != "attest: silent#1 is over and left no evidence that is known of" {
 		t.Errorf("silent: %v", missing)
 	}
+}
+
+// Artifacts of other repositories are records of this image if it was copied from there, and anything else otherwise.
+func TestArtifactsOfOtherRepositories(t *testing.T) {
+	const origin, boms = "origin.example.com/team/app", "origin.example.com/team/sboms"
+	at := func(uri string, digest v1.Hash) scheduler.Artifact {
+		return scheduler.Artifact{URI: uri, Digest: digest.String()}
+	}
+	gone, sbom := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}, coffee
+	last := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("f", 64)}
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		here := w.image.Context().Name()
+		old := w.write(k, "scan", outcome(Passed, -time.Hour)).Digest
+		newest := w.write(k, "scan", outcome(Failed, 0)).Digest
+		other := w.write(k, "other", outcome(Passed, 0)).Digest
+		left := func(artifacts ...scheduler.Artifact) scheduler.Snapshot {
+			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
+			over.Artifacts = artifacts
+			return scheduler.Snapshot{}.Observe(over)
+		}
+		for _, tt := range []struct {
+			name    string
+			left    scheduler.Snapshot
+			began   time.Time
+			missing []v1.Hash // records
+			met     bool
+		}{
+			{"a record that was copied here", left(at(origin, newest)), time.Time{}, nil, true},
+			{"two of one repository", left(at(origin, newest), at(origin, old)), time.Time{}, nil, true},
+			{"two of three of one repository are gone", left(at(origin, newest), at(origin, gone), at(origin, last)), time.Time{}, []v1.Hash{gone, last}, false},
+			{"a record here, an SBOM elsewhere", left(at(here, newest), at(boms, sbom)), time.Time{}, nil, true},
+			{"a copied record, an SBOM elsewhere", left(at(origin, newest), at(boms, sbom)), time.Time{}, nil, true},
+			{"a record here is gone, an SBOM elsewhere", left(at(here, gone), at(boms, sbom)), time.Time{}, []v1.Hash{gone}, false},
+			{"an SBOM elsewhere, and nothing more", left(at(boms, sbom)), time.Time{}, nil, false},
+			{"the copied record is gone, an SBOM elsewhere", left(at(origin, gone), at(boms, sbom)), time.Time{}, nil, false},
+			{"an SBOM elsewhere, the run began before", left(at(boms, sbom)), noon, nil, true},
+			{"an SBOM elsewhere, the run began later", left(at(boms, sbom)), noon.Add(1), nil, false},
+			{"a copied record of another test", left(at(origin, other)), time.Time{}, []v1.Hash{other}, false},
+			{"the same record in two places", left(at(here, newest), at(origin, newest)), time.Time{}, nil, true},
+		} {
+			runs := ExpectRuns(tt.left, w.image)
+			runs[0].NotBefore = tt.began
+			e, err := NewResolver(k, w.opts).Expecting(runs...).Newest(t.Context(), w.image, testResultOf("scan"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.met {
+				if e.Problem != nil || e.Completeness != Expected || e.Result != Failed {
+					t.Errorf("%s: %v, %q, %s", tt.name, e.Problem, e.Completeness, e.Result)
+				}
+				continue
+			}
+			missing := wantAs[*MissingError](t, e.Problem)
+			if diff := cmp.Diff(tt.missing, missing.Records); diff != "" || e.Result != Unknown {
+				t.Errorf("%s: %s, %s", tt.name, diff, e.Result)
+			}
+		}
+	})
+}
+
+// What names no manifest cannot be looked for. A digest of a kind that records do not have is a mistake if it is the
+// caller's, and no record if a run left it elsewhere.
+func TestArtifactsThatAreNoRecords(t *testing.T) {
+	w := newWorld(t, true)
+	long := scheduler.Artifact{URI: "elsewhere.example.com/x", Digest: "sha512:" + someHex + someHex}
+	over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 1}, scheduler.PhasePassed)
+	over.Artifacts = []scheduler.Artifact{long, {URI: "elsewhere.example.com/x", Digest: "latest"}}
+	want := []Expect{{Test: "scan", Run: "scan#1"}}
+	if diff := cmp.Diff(want, ExpectRuns(scheduler.Snapshot{}.Observe(over), w.image)); diff != "" {
+		t.Error(diff)
+	}
+	r := NewResolver(newKey(t, "k"), w.opts).Expecting(Expect{Test: "scan", Elsewhere: []scheduler.Artifact{long}})
+	_, err := r.Newest(t.Context(), w.image, testResultOf("scan"))
+	wantField(t, err, "runs[0].Elsewhere[0]")
 }

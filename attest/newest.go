@@ -270,6 +270,9 @@ func (r *Resolver) ask(tests []Test) question {
 		for _, digest := range x.Records {
 			q.manifest[digest.String()] = true
 		}
+		for _, a := range x.Elsewhere {
+			q.manifest[a.Digest] = true
+		}
 	}
 	q.noHints = r.ignoresHints()
 	q.everyAge = r.opts.UnsafeIgnoreUnverified

@@ -61,6 +61,11 @@ func (r *Resolver) check() error {
 				c.add(fmt.Sprintf("runs[%d].Records[%d]", i, j), fmt.Sprintf("%q is not a SHA-256 digest", record))
 			}
 		}
+		for j, a := range x.Elsewhere {
+			if _, err := sha256Of(a); err != nil {
+				c.add(fmt.Sprintf("runs[%d].Elsewhere[%d]", i, j), err.Error())
+			}
+		}
 	}
 	for i, clock := range r.opts.Clocks {
 		if clock != ClockProvenance && clock != ClockPredicate {
