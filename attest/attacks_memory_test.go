@@ -192,6 +192,19 @@ func (w *world) unlistedFailure(k *key, test string) Record {
 	return w.write(k, test, outcome(Failed, 0))
 }
 
+// overwritten makes an attack by something else under cosign's tag, which alone led to the newest failure.
+func overwritten(with string, media types.MediaType, body, problem string) attack {
+	return attack{
+		name: "the tag that led to the newest failure overwritten with " + with,
+		do: func(w *world, ours, _ *key) {
+			passedBefore(w, ours)
+			w.stock(w.sign(ours, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
+			w.serves("/manifests/"+viewTag(w.image), media, body)
+		},
+		answer: problem,
+	}
+}
+
 // shortened makes an attack by a list that changes annotations.
 func shortened(name, test string, change func(string, map[string]string)) attack {
 	return attack{
@@ -277,6 +290,12 @@ var memoryAttacks = []attack{
 		},
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
 	},
+	overwritten("a page of text", types.OCIManifestSchema1, "<html>404</html>", "invalid character '<'"),
+	overwritten("an empty index", types.OCIImageIndex, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`,
+		"not an image manifest: Writer.Repair with Options.ReplaceViews replaces it"),
+	overwritten("an image of something else", types.OCIManifestSchema1, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+		"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+		"annotations":{"predicateType":"https://spdx.dev/Document"}}]}`, "no layer holds a statement: Writer.Repair with Options.ReplaceViews replaces it"),
 	shortened("that cuts values after 3 bytes", "scan", cutAfter(3)),
 	shortened("that cuts values after 32 bytes", "scan", cutAfter(32)),
 	shortened("that cuts values after 64 bytes", longTest, cutAfter(64)),

@@ -44,6 +44,13 @@ type Options struct {
 	// does not list the record, the tags are written all the same, since only they lead to it.
 	WithoutViews bool
 
+	// ReplaceViews lets [Writer.Repair] replace cosign's .att tag if that holds something else: no manifest, an index, an
+	// image of something else. Layers that hold no statement are taken out of it. Without it Repair and Write leave such a
+	// tag alone and return a *ViewError, and a Resolver finds no test of the image certain. Write never replaces. Beware:
+	// a statement that only the tag led to, before something else was put there, is then gone for good; a Checkpoint that
+	// has seen it, or the Expect of its run, notices.
+	ReplaceViews bool
+
 	// Form is how a Writer stores statements. Default FormEnvelope.
 	Form Form
 

@@ -42,6 +42,8 @@ type repository struct {
 	client *http.Client
 	budget *budget
 	slots  chan struct{} // holds as many as there are requests in flight
+
+	replaceViews bool // a view that is none may be overwritten
 }
 
 // repository connects to repo. Credentials are looked up each time, since many live for minutes only.

@@ -145,7 +145,8 @@ func (r *repository) view(ctx context.Context, image name.Digest) (shownView, er
 		return shownView{}, err
 	}
 	if err != nil {
-		return shownView{broken: asCandidate(digest, err)}, nil
+		broken := asCandidate(digest, err)
+		return shownView{broken: &CandidateError{Manifest: broken.Manifest, Err: fmt.Errorf("tag %s: %w", viewTag(image), broken.Err)}}, nil
 	}
 	return shownView{digest: digest, layers: m.Layers}, nil
 }

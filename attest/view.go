@@ -52,34 +52,70 @@ func (r *repository) rebuild(ctx context.Context, image name.Digest, known memor
 	return changed || also, err
 }
 
-// att reads cosign's tag. No tag is an empty view.
+// att reads cosign's tag. No tag is an empty view. An error that is not grave is about what the tag holds.
 func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
 	doc, err := r.manifest(ctx, viewTag(image))
 	if isNotFound(err) {
-		return v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1}, v1.Hash{}, nil
+		return emptyView(), v1.Hash{}, nil
 	}
-	if err != nil {
+	if err != nil && grave(err) != nil {
 		return v1.Manifest{}, v1.Hash{}, err
 	}
 	var m v1.Manifest
-	if _, err = parseManifest(doc.bytes, r.opts.Limits); err == nil {
-		err = decode(doc.bytes, &m, r.opts.Limits.json())
-	}
-	m.MediaType = cmp.Or(m.MediaType, types.OCIManifestSchema1)
-	if err == nil && (m.Layers == nil || !m.MediaType.IsImage()) {
-		err = errors.New("not an image manifest")
+	if err == nil {
+		m, err = parseView(doc.bytes, r.opts.Limits)
 	}
 	if err != nil {
+		err = fmt.Errorf("%w: Writer.Repair with Options.ReplaceViews replaces it", err)
 		return v1.Manifest{}, v1.Hash{}, &CandidateError{Manifest: doc.digest, Err: err}
 	}
 	return m, doc.digest, nil
+}
+
+func emptyView() v1.Manifest {
+	return v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}
+}
+
+// parseView reads what is under cosign's tag. Anything may be there: an index, an image, no manifest at all.
+func parseView(b []byte, limits Limits) (v1.Manifest, error) {
+	if _, err := parseManifest(b, limits); err != nil {
+		return v1.Manifest{}, err
+	}
+	var m v1.Manifest
+	if err := decode(b, &m, limits.json()); err != nil {
+		return v1.Manifest{}, err
+	}
+	m.MediaType = cmp.Or(m.MediaType, types.OCIManifestSchema1)
+	if m.Layers == nil || !m.MediaType.IsImage() {
+		return v1.Manifest{}, errors.New("not an image manifest")
+	}
+	if len(m.Layers) > 0 && !slices.ContainsFunc(m.Layers, holdsStatement) {
+		return v1.Manifest{}, errors.New("an image of something else: no layer holds a statement")
+	}
+	return m, nil
+}
+
+func holdsStatement(l v1.Descriptor) bool { return formOf(string(l.MediaType)) != "" }
+
+// viewToRebuild reads cosign's tag. If it may be replaced, what is no statement is left out, and replaced says so.
+func (r *repository) viewToRebuild(ctx context.Context, image name.Digest) (m v1.Manifest, replaced bool, err error) {
+	m, _, err = r.att(ctx, image)
+	if !r.replaceViews || grave(err) != nil {
+		return m, false, err
+	}
+	if err != nil {
+		return emptyView(), true, nil
+	}
+	before := len(m.Layers)
+	m.Layers = slices.DeleteFunc(m.Layers, func(l v1.Descriptor) bool { return !holdsStatement(l) })
+	return m, len(m.Layers) < before, nil
 }
 
 // maxViewLayers is how many statements cosign reads from its tag. With one more it reads none.
 const maxViewLayers = 1000
 
 func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, known memory, l listing) (bool, error) {
-	m, _, err := r.att(ctx, image)
+	m, replaced, err := r.viewToRebuild(ctx, image)
 	if err != nil {
 		return false, err
 	}
@@ -93,7 +129,7 @@ func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, known me
 		err = &LimitError{What: "view layers", Limit: maxViewLayers, Got: int64(all)}
 		m.Layers = m.Layers[:max(before, maxViewLayers)]
 	}
-	if len(m.Layers) == before {
+	if len(m.Layers) == before && !replaced {
 		return false, err
 	}
 	config, err := attConfig(m.Layers)

@@ -68,7 +68,8 @@ func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Pr
 
 // Repair brings cosign's .att tag, and the fallback index of a registry without the referrers API, up to the record of
 // image. Each Write does so too: a repair of its own is for readers that may write, and mends what a writer left that was
-// killed, or what a tool undid that rewrites a tag without a look at the record.
+// killed, or what a tool undid that rewrites a tag without a look at the record. A .att tag that holds something else is
+// refused with a *ViewError, unless Options.ReplaceViews says that it may be replaced.
 //
 // Errors: [*FieldError], [ErrNoImage], [*RegistryError], [*LimitError], [*ViewError].
 func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
@@ -81,6 +82,7 @@ func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
 	if err != nil {
 		return err
 	}
+	repo.replaceViews = w.registry.opts.ReplaceViews
 	if _, err := repo.imageManifest(ctx, image); err != nil {
 		return err
 	}

@@ -1,0 +1,194 @@
+package attest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// rubbish is what may be found under cosign's tag.
+var rubbish = []struct {
+	name    string
+	media   types.MediaType
+	bytes   string
+	problem string // that is told of it
+}{
+	{"no manifest", types.OCIManifestSchema1, "\x89PNG\r\n\x1a\n", "not valid UTF-8"},
+	{"nothing", types.OCIManifestSchema1, "", "unexpected EOF"},
+	{"a list", types.OCIManifestSchema1, `[]`, "cannot unmarshal"},
+	{"an object of something else", types.OCIManifestSchema1, `{"kind":"Pod"}`, "there must be manifests or layers"},
+	{"a key given twice", types.OCIManifestSchema1, `{"layers":[],"layers":[]}`, "given twice"},
+	{"an index", types.OCIImageIndex, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`, "not an image manifest"},
+	{"an index that says it is an image", types.OCIManifestSchema1, `{"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}`, "not an image manifest"},
+	{"an image that says it is an index", types.OCIManifestSchema1, `{"mediaType":"application/vnd.oci.image.index.v1+json","layers":[]}`, "not an image manifest"},
+	{"an image of something else", types.OCIManifestSchema1, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+		"config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
+		"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}]}`,
+		"an image of something else: no layer holds a statement"},
+	{"a descriptor without a digest", types.OCIManifestSchema1, `{"layers":[{"mediaType":"application/vnd.dsse.envelope.v1+json","digest":"x"}]}`, "cannot parse hash"},
+	{"more than a manifest may have", types.OCIManifestSchema1, `{"layers":[],"annotations":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`, "manifest bytes"},
+}
+
+const howToReplace = "Writer.Repair with Options.ReplaceViews replaces it"
+
+// Anything under cosign's tag blocks, since it may hide what was there before, and is replaced on request alone.
+func TestRubbishUnderTheTagOfCosign(t *testing.T) {
+	for _, tt := range rubbish {
+		t.Run(tt.name, func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				w.opts.Limits.ManifestBytes = 1 << 20
+				k := newKey(t, "k")
+				passedBefore(w, k)
+				w.write(k, "scan", outcome(Failed, 0))
+				want := w.attLayers()
+				w.rubbish(tt.media, tt.bytes)
+
+				_, err := w.newest(k, testResultOf("scan"))
+				c := wantAs[*CandidateError](t, err)
+				for _, part := range []string{"tag " + viewTag(w.image), tt.problem, howToReplace} {
+					if !strings.Contains(c.Error(), part) {
+						t.Errorf("%q is not in %v", part, c)
+					}
+				}
+				if got, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0)); got.Digest == (v1.Hash{}) {
+					t.Error("not even recorded")
+				} else {
+					w.refused(err, tt.problem)
+				}
+				w.refused(NewWriter(k, w.opts).Repair(t.Context(), w.image), tt.problem)
+
+				w.opts.ReplaceViews = true
+				_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+				w.refused(err, tt.problem)
+				if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want, w.attLayers()); diff != "" {
+					t.Error(diff)
+				}
+				if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Failed {
+					t.Errorf("afterwards: %s", answerOf(e, nil))
+				}
+			})
+		})
+	}
+}
+
+// rubbish puts anything under cosign's tag. The registry of these tests refuses some of it, so it is served from outside
+// until something else is written.
+func (w *world) rubbish(media types.MediaType, body string) {
+	there := true
+	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		if !there || !strings.HasSuffix(r.URL.Path, "/manifests/"+viewTag(w.image)) {
+			return false
+		}
+		if r.Method == http.MethodPut {
+			there = false
+			return false
+		}
+		rw.Header().Set("Content-Type", string(media))
+		_, _ = rw.Write([]byte(body))
+		return true
+	})
+}
+
+// refused wants that a writer left the tag alone, and said what to do.
+func (w *world) refused(err error, problem string) {
+	w.t.Helper()
+	t := w.t.(*testing.T)
+	v := wantAs[*ViewError](t, err)
+	if v.Tag != viewTag(w.image) || !strings.Contains(v.Error(), problem) || !strings.Contains(v.Error(), howToReplace) {
+		t.Errorf("got %v", v)
+	}
+}
+
+// Layers of something else among statements go, and the statements stay, also those that no record holds.
+func TestRubbishAmongStatements(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		passedBefore(w, k)
+		w.stock(w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
+		want := w.attLayers()
+		m, _, err := w.repo().att(t.Context(), w.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Layers = append(m.Layers, describe([]byte(emptyConfig), types.OCILayer))
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
+		if _, err := w.newest(k, testResultOf("scan")); err == nil {
+			t.Error("it does not block")
+		}
+		w.opts.ReplaceViews = true
+		if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, w.attLayers()); diff != "" {
+			t.Error(diff)
+		}
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Failed {
+			t.Errorf("afterwards: %s", answerOf(e, nil))
+		}
+	})
+}
+
+// Without a statement that cosign can show, the view is empty and no rubbish. It is written once.
+func TestRubbishIsReplacedByAnEmptyView(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.unsigned("scan", outcome(Passed, 0))
+	w.rubbish(types.OCIManifestSchema1, `{}`)
+	w.opts.ReplaceViews = true
+	for range 2 {
+		if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.count("PUT", ".att"); got != 1 {
+		t.Errorf("wrote the tag %d times", got)
+	}
+	if got := w.attLayers(); len(got) > 0 {
+		t.Errorf("it shows %q", got)
+	}
+}
+
+// A tag that cannot be read now may be a good view.
+func TestUnreadableTagIsNotReplaced(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	passedBefore(w, k)
+	w.opts.ReplaceViews = true
+	w.answers(http.StatusForbidden, func(r *http.Request) bool { return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".att") })
+	before := w.count("PUT", ".att")
+	err := NewWriter(k, w.opts).Repair(t.Context(), w.image)
+	if v := wantAs[*ViewError](t, err); strings.Contains(v.Error(), howToReplace) || w.count("PUT", ".att") != before {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What only the tag led to is gone with it. Who has seen it before still knows.
+func TestReplacedTagIsRemembered(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.opts.Checkpoint, w.opts.ReplaceViews = inDir(w), true
+		passedBefore(w, k)
+		w.stock(w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+			t.Fatal(answerOf(e, nil))
+		}
+		w.rubbish(types.OCIManifestSchema1, `{}`)
+		if err := NewWriter(k, w.opts).Repair(context.Background(), w.image); err != nil {
+			t.Fatal(err)
+		}
+		wantAs[*RollbackError](t, w.mustNewest(k, testResultOf("scan")).Problem)
+	})
+}
