@@ -499,6 +499,13 @@ func TestManifestsThatAreNoMarks(t *testing.T) {
 	}
 }
 
+// A directory without a name would be the one that the program runs in.
+func TestCheckpointDirNeedsAName(t *testing.T) {
+	_, err := CheckpointDir("").Seen(t.Context(), someImage, testResultOf("scan"))
+	wantField(t, err, "CheckpointDir")
+	wantField(t, CheckpointDir("").Advance(t.Context(), someImage, testResultOf("scan"), markAt(0, "a")), "CheckpointDir")
+}
+
 // Somebody advances, and prunes the mark that was just listed.
 func TestMarkThatIsPrunedWhileReading(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {

@@ -30,7 +30,7 @@ const markTime = "20060102T150405.000000000Z"
 // Seen reads the names of the files.
 func (c checkpointDir) Seen(_ context.Context, image name.Digest, test Test) (Mark, error) {
 	if c == "" {
-		return Mark{}, &FieldError{"dir", "required"}
+		return Mark{}, &FieldError{"CheckpointDir", "the name of the directory is empty"}
 	}
 	_, key := markKey(image, test)
 	_, old := oldMarkKey(image, test)
@@ -65,7 +65,7 @@ func (c checkpointDir) highest(key string) (Mark, error) {
 // Advance adds a file for each statement, and then removes those of lower marks.
 func (c checkpointDir) Advance(_ context.Context, image name.Digest, test Test, m Mark) error {
 	if c == "" {
-		return &FieldError{"dir", "required"}
+		return &FieldError{"CheckpointDir", "the name of the directory is empty"}
 	}
 	text, key := markKey(image, test)
 	dir := filepath.Join(string(c), key)
@@ -131,7 +131,7 @@ func parseMark(file string) (Mark, error) {
 	t, err := time.Parse(markTime, at)
 	digest, hashErr := v1.NewHash("sha256:" + hex)
 	if err = errors.Join(err, hashErr); err != nil {
-		return Mark{}, fmt.Errorf("%q is not the name of a mark: %w", file, err)
+		return Mark{}, fmt.Errorf("%q is not the name of a mark, and may be one that is damaged: restore its name, or move it away if it never was one: %w", file, err)
 	}
 	return Mark{Time: t, Statements: []v1.Hash{digest}}, nil
 }

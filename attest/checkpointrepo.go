@@ -189,7 +189,7 @@ func parseMarkManifest(b []byte, limits Limits) (Mark, error) {
 		return Mark{}, err
 	}
 	if m.ArtifactType != markType || len(m.Layers) != 1 {
-		return Mark{}, &FieldError{"artifactType", fmt.Sprintf("%q with %d layers is no mark", m.ArtifactType, len(m.Layers))}
+		return Mark{}, &FieldError{"artifactType", fmt.Sprintf("%q with %d layers is no mark: delete it if no Checkpoint wrote it", m.ArtifactType, len(m.Layers))}
 	}
 	return parseStoredMark(m.Layers[0].Data, limits.json())
 }

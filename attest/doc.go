@@ -68,7 +68,8 @@
 //
 // Two things outside the repository help, and [Evidence.Completeness] says whether they did. [Expect] names runs that are
 // known to be over, as [ExpectRuns] takes them from a scheduler's snapshot, so that evidence which is missing is seen,
-// also if it was never written. A [Checkpoint] remembers the newest that was ever seen, so that its deletion is.
+// also if it was never written. A [Checkpoint] remembers the newest that was ever seen, so that its deletion is. Both go by
+// digest, so they serve a copy of the image in another repository too.
 //
 // Who means to delete a record deletes what leads to it, too: the tag of its own, and where there is no referrers API its
 // entry in the fallback index, of which it is enough to delete the tag and to call [Writer.Repair]. Otherwise the record

@@ -20,7 +20,7 @@ var (
 
 	// ErrNoImage is wrapped by [Writer.Write] when the registry has no image of that digest, and by a [Resolver] when it
 	// finds not even the repository.
-	ErrNoImage = errors.New("no such image")
+	ErrNoImage = errors.New("no such image: push it before its evidence, or correct its repository and digest")
 )
 
 // A FieldError reports one mistake in a statement, a predicate or an argument, or that bytes from a registry are not
@@ -183,17 +183,19 @@ type MissingError struct {
 
 func (e *MissingError) Error() string {
 	run := cmp.Or(e.Expect.Run, "a run of "+e.Expect.Test)
+	const remedy = ": copy it here if it is elsewhere, or run the test again"
 	switch {
 	case len(e.Records) > 0:
 		return fmt.Sprintf("attest: the evidence of %s is missing: record %s is not at the image, or is no evidence of %q",
-			run, e.Records[0], e.Expect.Test)
-	case e.Expect.NotBefore.IsZero() && len(e.Expect.Elsewhere) > 0:
+			run, e.Records[0], e.Expect.Test) + remedy
+	case !e.Expect.NotBefore.IsZero():
+		return fmt.Sprintf("attest: the evidence of %s is missing: there is none since %s", run, stamp(e.Expect.NotBefore)) + remedy
+	case len(e.Expect.Elsewhere) > 0:
+		first := e.Expect.Elsewhere[0]
 		return fmt.Sprintf("attest: %s is over and left no evidence that is known of: none of its artifacts is at the image, the first is %s@%s",
-			run, e.Expect.Elsewhere[0].URI, e.Expect.Elsewhere[0].Digest)
-	case e.Expect.NotBefore.IsZero():
-		return fmt.Sprintf("attest: %s is over and left no evidence that is known of", run)
+			run, first.URI, first.Digest) + remedy
 	}
-	return fmt.Sprintf("attest: the evidence of %s is missing: there is none since %s", run, stamp(e.Expect.NotBefore))
+	return fmt.Sprintf("attest: %s is over and left no evidence that is known of: let its results name the record, or run the test again", run)
 }
 
 // A RollbackError reports that the newest evidence of a test was seen before and is gone.
@@ -208,7 +210,7 @@ func (e *RollbackError) Error() string {
 	if len(e.Gone) > 0 {
 		text += " (statement " + e.Gone[0].String() + ")"
 	}
-	return text + ": the test has to run again"
+	return text + ": restore it, or run the test again"
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

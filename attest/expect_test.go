@@ -138,7 +138,7 @@ func TestSnapshotTellsWhatToExpect(t *testing.T) {
 	if all[0].Problem != nil || all[0].Completeness != Expected {
 		t.Errorf("scan: %v, %q", all[0].Problem, all[0].Completeness)
 	}
-	if missing := wantAs[*MissingError](t, all[1].Problem); missing.Error() != "attest: silent#1 is over and left no evidence that is known of" {
+	if missing := wantAs[*MissingError](t, all[1].Problem); missing.Error() != "attest: silent#1 is over and left no evidence that is known of: let its results name the record, or run the test again" {
 		t.Errorf("silent: %v", missing)
 	}
 }
@@ -216,4 +216,27 @@ func TestArtifactsThatAreNoRecords(t *testing.T) {
 	r := NewResolver(newKey(t, "k"), w.opts).Expecting(Expect{Test: "scan", Elsewhere: []scheduler.Artifact{long}})
 	_, err := r.Newest(t.Context(), w.image, testResultOf("scan"))
 	wantField(t, err, "runs[0].Elsewhere[0]")
+}
+
+// What is missing is told with the run, the reason and the way out.
+func TestMissingErrorTellsWhatToDo(t *testing.T) {
+	const remedy = ": copy it here if it is elsewhere, or run the test again"
+	for want, e := range map[string]*MissingError{
+		"attest: the evidence of scan#2 is missing: record " + coffee.String() + ` is not at the image, or is no evidence of "scan"` + remedy: {
+			Expect: Expect{Test: "scan", Run: "scan#2", NotBefore: noon}, Records: []v1.Hash{coffee},
+		},
+		"attest: the evidence of a run of scan is missing: there is none since 2026-03-01T12:00:00Z" + remedy: {
+			Expect: Expect{Test: "scan", NotBefore: noon, Elsewhere: []scheduler.Artifact{{URI: "x", Digest: "y"}}},
+		},
+		"attest: scan#2 is over and left no evidence that is known of: none of its artifacts is at the image, the first is example.com/x@sha256:y" + remedy: {
+			Expect: Expect{Test: "scan", Run: "scan#2", Elsewhere: []scheduler.Artifact{{URI: "example.com/x", Digest: "sha256:y"}}},
+		},
+		"attest: scan#2 is over and left no evidence that is known of: let its results name the record, or run the test again": {
+			Expect: Expect{Test: "scan", Run: "scan#2"},
+		},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+	}
 }

@@ -419,7 +419,7 @@ func TestImageThatDoesNotExist(t *testing.T) {
 		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusNotFound || e.Ref != nowhere.Name() {
 			t.Errorf("got %+v", e)
 		}
-		if want := "attest: read manifest " + nowhere.Name() + ": no such image"; err.Error() != want {
+		if want := "attest: read manifest " + nowhere.Name() + ": no such image: push it before its evidence, or correct its repository and digest"; err.Error() != want {
 			t.Errorf("got %q, want %q", err, want)
 		}
 		if w.count("PUT", "") != 2 {
