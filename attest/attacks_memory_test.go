@@ -75,7 +75,7 @@ func (w *world) collectOrphans(repo name.Repository) {
 	w.t.Helper()
 	marks := &world{t: w.t, image: repo.Digest(w.image.DigestStr()), opts: w.opts, inner: w.inner}
 	r := marks.repo()
-	for _, tag := range marks.tags() {
+	for _, tag := range marks.allTags() {
 		doc := marks.get(tag)
 		var m v1.Manifest
 		if err := json.Unmarshal(doc.bytes, &m); err != nil {
@@ -96,7 +96,7 @@ func (w *world) collectOrphans(repo name.Repository) {
 }
 
 // tags lists all tags of the repository.
-func (w *world) tags() []string {
+func (w *world) allTags() []string {
 	w.t.Helper()
 	answer := httptest.NewRecorder()
 	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v2/"+w.image.Context().RepositoryStr()+"/tags/list", nil))

@@ -36,27 +36,30 @@ type Checkpoint interface {
 type Mark struct {
 	Time       time.Time // of the statements
 	Statements []v1.Hash // SHA-256 of each payload that was newest at that time, in ascending order
+	Referrers  bool      // the registry had the referrers API, then or before
 }
 
 // IsZero reports whether nothing was seen.
 func (m Mark) IsZero() bool { return m.Time.IsZero() }
 
-// Merge returns the higher of two marks, and of equal times the statements of both. It is commutative, associative and
-// idempotent, so marks can be gathered in any order.
+// Merge returns the higher of two marks, and of equal times the statements of both. Referrers is set if either has it. Merge
+// is commutative, associative and idempotent, so marks can be gathered in any order.
 func (m Mark) Merge(other Mark) Mark {
+	referrers := m.Referrers || other.Referrers
 	switch c := m.Time.Compare(other.Time); {
 	case c < 0:
-		return other
-	case c > 0:
-		return m
+		m = other
+	case c == 0:
+		m.Statements = slices.Concat(m.Statements, other.Statements)
+		slices.SortFunc(m.Statements, compareHash)
+		m.Statements = slices.Compact(m.Statements)
 	}
-	all := slices.Concat(m.Statements, other.Statements)
-	slices.SortFunc(all, compareHash)
-	return Mark{Time: m.Time, Statements: slices.Compact(all)}
+	m.Referrers = referrers
+	return m
 }
 
 func (m Mark) equal(other Mark) bool {
-	return m.Time.Equal(other.Time) && slices.Equal(m.Statements, other.Statements)
+	return m.Time.Equal(other.Time) && slices.Equal(m.Statements, other.Statements) && m.Referrers == other.Referrers
 }
 
 func compareHash(a, b v1.Hash) int { return cmp.Compare(a.String(), b.String()) }
@@ -71,7 +74,7 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
 		return fmt.Errorf("attest: checkpoint: %w", err)
 	}
 	seen = seen.without(r.opts.UnsafeIgnoreStatements)
-	if err := seen.rolledBack(*e); err != nil {
+	if err := errors.Join(seen.rolledBack(*e), seen.lostReferrers(*e)); err != nil {
 		e.blame(err)
 		return nil
 	}
@@ -110,7 +113,9 @@ func (e Evidence) mark() Mark {
 	var m Mark
 	for _, tied := range e.tied() {
 		if tied.By != (Voucher{}) && !tied.Time.IsZero() {
-			m = m.Merge(Mark{Time: tied.Time, Statements: []v1.Hash{tied.digest()}})
+			m = m.Merge(Mark{
+				Time: tied.Time, Statements: []v1.Hash{tied.digest()}, Referrers: tied.Sources.Referrers == SourceAnswered,
+			})
 		}
 	}
 	return m
@@ -148,6 +153,18 @@ func (m Mark) rolledBack(newest Evidence) error {
 		return nil
 	}
 	return &RollbackError{Seen: m.Time, Gone: gone, Newest: newest.Time}
+}
+
+// lostReferrers returns a *SourceError if the registry had the referrers API before and has none now. What was copied,
+// proxied or switched off then may hide newer evidence that only the API leads to.
+func (m Mark) lostReferrers(newest Evidence) error {
+	if !m.Referrers || newest.Sources.Referrers != SourceAbsent {
+		return nil
+	}
+	return &SourceError{
+		Missing: "referrers API", Seen: m.Time,
+		Advice: "ask the registry itself rather than a proxy or a copy of it, or begin a new Checkpoint if it has given the API up",
+	}
 }
 
 // markKey names a test at an image, in words that are the same for ever, and the SHA-256 of them in hex. The name of the

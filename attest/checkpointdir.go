@@ -24,6 +24,9 @@ func CheckpointDir(dir string) Checkpoint { return checkpointDir(dir) }
 
 type checkpointDir string
 
+// referrersFile says that Mark.Referrers is set. Releases that do not know it pass over hidden files.
+const referrersFile = ".referrers"
+
 // markTime is how the name of a file spells a time in UTC, so that names sort as times do.
 const markTime = "20060102T150405.000000000Z"
 
@@ -50,6 +53,7 @@ func (c checkpointDir) highest(key string) (Mark, error) {
 	}
 	var m Mark
 	for _, f := range files {
+		m.Referrers = m.Referrers || f.Name() == referrersFile
 		if strings.HasPrefix(f.Name(), ".") {
 			continue // file systems keep things of their own there
 		}
@@ -71,6 +75,11 @@ func (c checkpointDir) Advance(_ context.Context, image name.Digest, test Test, 
 	dir := filepath.Join(string(c), key)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
+	}
+	if m.Referrers {
+		if err := touch(filepath.Join(dir, referrersFile), text); err != nil {
+			return err
+		}
 	}
 	for _, statement := range m.Statements {
 		if err := touch(filepath.Join(dir, markFile(m.Time, statement)), text); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -45,6 +46,7 @@ type storedMark struct {
 	PredicateType string    `json:"predicateType"`
 	Time          time.Time `json:"time"`
 	Statements    []string  `json:"statements"`
+	Referrers     bool      `json:"referrers,omitempty"`
 }
 
 // Seen reads the highest marks. One that is deleted in between was not the highest any more, so it looks again.
@@ -201,7 +203,7 @@ func parseStoredMark(b []byte, limits strictjson.Limits) (Mark, error) {
 	}
 	var c checklist
 	c.require("time", !stored.Time.IsZero())
-	m := Mark{Time: stored.Time}
+	m := Mark{Time: stored.Time, Referrers: stored.Referrers}
 	for i, s := range stored.Statements {
 		digest, err := v1.NewHash(s)
 		if err != nil {
@@ -221,6 +223,7 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	if m.Merge(seen).equal(seen) {
 		return nil
 	}
+	m.Referrers = m.Referrers || seen.Referrers // the mark that says so is about to be pruned
 	ctx, done := within(ctx, whatCall, c.registry.opts.Limits.CallTime)
 	defer done()
 	repo, err := c.registry.repository(ctx, c.name)
@@ -245,7 +248,9 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	if err != nil {
 		return err
 	}
-	l, err := repo.publish(ctx, subject, record, memory{})
+	p := repo.publication(subject, memory{}, false)
+	p.record, p.tagged[record.Digest] = record, true
+	l, err := p.run(ctx, listing{})
 	if err != nil {
 		// A higher mark of somebody else may have taken its place, and pruned it.
 		if seen, seenErr := repo.seen(ctx, subject); seenErr == nil && m.Merge(seen).equal(seen) {
@@ -253,15 +258,24 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 		}
 		return err
 	}
-	repo.prune(ctx, subject, l.pointers, m)
+	if repo.prune(ctx, subject, l.pointers, m) {
+		m.Referrers = true
+		return c.Advance(ctx, image, test, m)
+	}
 	return nil
 }
 
-// prune deletes lower marks, where the registry lets it. What stays does no harm.
-func (r *repository) prune(ctx context.Context, subject name.Digest, pointers []pointer, highest Mark) {
+// prune deletes lower marks, where the registry lets it. What stays does no harm. It keeps a lower mark that alone has seen
+// the referrers API, and returns true: the highest has to say so first.
+func (r *repository) prune(ctx context.Context, subject name.Digest, pointers []pointer, highest Mark) bool {
+	var more atomic.Bool
 	_ = parallel(ctx, len(pointers), r.opts.Parallel, func(ctx context.Context, i int) error {
 		mark, err := r.mark(ctx, pointers[i])
 		if err != nil || !mark.Time.Before(highest.Time) {
+			return nil
+		}
+		if mark.Referrers && !highest.Referrers {
+			more.Store(true)
 			return nil
 		}
 		err = r.remove(ctx, pointers[i].ref)
@@ -271,10 +285,13 @@ func (r *repository) prune(ctx context.Context, subject name.Digest, pointers []
 		r.opts.Logger.Debug("deleted a lower mark", zap.String("manifest", pointers[i].ref), zap.Error(err))
 		return nil
 	})
+	return more.Load()
 }
 
 func buildMark(subject v1.Descriptor, image name.Digest, test Test, m Mark) (manifest, blob []byte, err error) {
-	stored := storedMark{Image: image.DigestStr(), Test: test.Name, PredicateType: test.PredicateType, Time: m.Time.UTC()}
+	stored := storedMark{
+		Image: image.DigestStr(), Test: test.Name, PredicateType: test.PredicateType, Time: m.Time.UTC(), Referrers: m.Referrers,
+	}
 	for _, s := range m.Statements {
 		stored.Statements = append(stored.Statements, s.String())
 	}

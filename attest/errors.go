@@ -213,16 +213,38 @@ func (e *RollbackError) Error() string {
 	return text + ": restore it, or run the test again"
 }
 
+// A SourceError reports that a list of evidence was there when the [Checkpoint] was moved on, and is not there now. Newer
+// evidence may hide in it.
+type SourceError struct {
+	Missing string    // the list: "referrers API"
+	Seen    time.Time // of the newest evidence that was seen while it was there
+	Advice  string    // what to do
+}
+
+func (e *SourceError) Error() string {
+	return fmt.Sprintf("attest: the registry had a %s when evidence of %s was seen, and has none now: %s", e.Missing, stamp(e.Seen), e.Advice)
+}
+
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 // A ViewError reports that statements are safely recorded, but that a tag other tools read does not show all of them. The
 // next [Writer.Write] or [Writer.Repair] tries again.
 type ViewError struct {
 	Tag string // the view
-	Err error  // why
+
+	// Immutable says that the tag exists and the registry refuses to rewrite it, as repositories with immutable tags do.
+	// The record is safe and every [Resolver] finds it; other tools do not see it. To write again changes nothing: allow
+	// tags that begin with "sha256-" to be rewritten, or set Options.WithoutViews.
+	Immutable bool
+
+	Err error // why
 }
 
 func (e *ViewError) Error() string {
+	if e.Immutable {
+		return fmt.Sprintf("attest: view %s is immutable and does not show all of the record, which is safe (do not write again; "+
+			"allow the tag to be rewritten, or set Options.WithoutViews): %s", e.Tag, cause(e.Err))
+	}
 	return fmt.Sprintf("attest: view %s does not show all of the record: %s", e.Tag, cause(e.Err))
 }
 

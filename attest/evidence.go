@@ -59,6 +59,9 @@ type Evidence struct {
 	// was not asked to look, see [ByProvenance].
 	Provenance *Provenance
 
+	// Sources are the lists that were read to find it.
+	Sources Sources
+
 	// Completeness says what is known of newer evidence that may have been deleted. It is set by [Resolver.Newest] and
 	// [Resolver.Newests].
 	Completeness Completeness
@@ -70,7 +73,7 @@ type Evidence struct {
 
 	// Problem is why the evidence must not be believed, several joined, so use errors.As to look for one: a *CandidateError if it could not be read, a
 	// *FieldError for each mistake in it, a *FutureError or *ClockError for its time, a *NameError if it was asked for by
-	// its Declared name, a *VerifyError if nobody vouches for it, an *AgeError, a *MissingError, a *RollbackError.
+	// its Declared name, a *VerifyError if nobody vouches for it, an *AgeError, a *MissingError, a *RollbackError, a *SourceError.
 	Problem error
 
 	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. Two vulns

@@ -21,7 +21,7 @@ type Limits struct {
 	TotalBytes     int64 // all that one call reads; default 256 MiB
 	Statements     int   // statements at one image, other referrers counted in; default 2000
 	Signatures     int   // signatures of one envelope; default 32
-	Pages          int   // pages of one list; default 1000
+	Pages          int   // pages of one list of referrers; default 1000. Tags are bounded by CallTime alone
 	Depth          int   // nesting of JSON; default 64
 	Values         int   // values in one JSON document; default 262144
 	TotalValues    int64 // values in all manifests and statements that one call reads, told by their commas; default 4194304
@@ -66,6 +66,7 @@ const (
 	whatCall    = "call milliseconds"
 
 	whatStatements = "statements"
+	whatPage       = "page bytes"
 )
 
 // A budget is what one call may still read. It is safe for concurrent use.

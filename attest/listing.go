@@ -2,7 +2,6 @@ package attest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -19,8 +18,13 @@ import (
 // A listing says which manifests may be in the record of an image.
 type listing struct {
 	referrers bool      // the registry has the referrers API
+	listed    []pointer // by that
 	index     bool      // the tag of the fallback index is free, or is one
-	pointers  []pointer // by ref, each once
+	indexed   []pointer // in the fallback index, nil if there is none
+	view      shownView // cosign's tag
+	tags      []string  // of single records
+	tagsRead  bool      // no tag of a record is missing in tags
+	pointers  []pointer // the union of all, by ref, each once
 }
 
 // A pointer is what a list says of one manifest.
@@ -42,6 +46,37 @@ func refs(pointers []pointer) []string {
 func (l listing) holds(image name.Digest, manifest v1.Hash) bool {
 	tag := recordTag(image, manifest)
 	return slices.ContainsFunc(l.pointers, func(p pointer) bool { return p.ref == manifest.String() || p.ref == tag })
+}
+
+// with returns a listing that also holds a manifest.
+func (l listing) with(manifest v1.Hash) listing {
+	l.pointers = unionOfPointers(l.pointers, []pointer{{ref: manifest.String()}})
+	return l
+}
+
+// agreed reports whether the referrers API and the fallback index name the same. Then no record hides behind a tag of its
+// own: each record is in one of the two and in another list.
+func (l listing) agreed() bool {
+	if !l.referrers || l.indexed == nil {
+		return false
+	}
+	return slices.Equal(refs(unionOfPointers(l.listed, nil)), refs(unionOfPointers(l.indexed, nil)))
+}
+
+// sources says which of the lists answered.
+func (l listing) sources() Sources {
+	answered := func(yes bool) Source {
+		if yes {
+			return SourceAnswered
+		}
+		return SourceAbsent
+	}
+	return Sources{
+		Referrers: answered(l.referrers),
+		Index:     answered(l.indexed != nil),
+		View:      answered(l.view.exists()),
+		Tags:      answered(l.tagsRead),
+	}
 }
 
 // Hints are what annotations say of a statement that has not been read. The zero value says nothing.
@@ -76,51 +111,64 @@ func readHints(annotations map[string]string) hints {
 	return h
 }
 
-// list reads the record of image: what the referrers API says, the fallback index, and the tags of single records. Those
-// are asked for where there is no such API, or where a fallback index shows that it does not list everything.
+// list reads the record of image from all places: the referrers API, the fallback index, cosign's tag, and the tags of
+// single records.
 func (r *repository) list(ctx context.Context, image name.Digest) (listing, error) {
-	l, more, err := r.attached(ctx, image)
-	if err != nil || l.referrers && l.index && more == nil {
-		return l, err
-	}
-	tags, err := r.recordTags(ctx, image)
+	var l listing
+	var view shownView
+	var found sought
+	err := parallel(ctx, 3, 3, func(ctx context.Context, i int) (err error) {
+		switch i {
+		case 0:
+			l, err = r.attached(ctx, image)
+		case 1:
+			view, err = r.view(ctx, image)
+		case 2:
+			found = r.seek(ctx, image)
+		}
+		return err
+	})
 	if err != nil {
 		return listing{}, err
 	}
-	for _, tag := range unlisted(tags, l.pointers) {
+	l.view = view
+	if l.tags, l.tagsRead, err = r.recordTags(ctx, image, l, found); err != nil {
+		return listing{}, err
+	}
+	l.pointers = unionOfPointers(l.listed, slices.Concat(l.indexed, view.named))
+	for _, tag := range unlisted(slices.Clone(l.tags), l.pointers) {
 		l.pointers = append(l.pointers, pointer{ref: tag})
 	}
 	return l, r.tooMany(len(l.pointers))
 }
 
-// attached is list without the tags of single records. It returns what the fallback index says too, nil if there is none.
-func (r *repository) attached(ctx context.Context, image name.Digest) (l listing, more []pointer, err error) {
-	var listed []pointer
+// attached asks the referrers API and reads the fallback index.
+func (r *repository) attached(ctx context.Context, image name.Digest) (l listing, err error) {
 	err = parallel(ctx, 2, 2, func(ctx context.Context, i int) (err error) {
 		if i == 0 {
-			listed, err = r.referrers(ctx, image)
+			l.listed, err = r.referrers(ctx, image)
 			l.referrers = err == nil
 			return unless(err, errNoList)
 		}
-		more, err = r.fallback(ctx, image)
+		l.indexed, err = r.fallback(ctx, image)
 		l.index = err == nil
 		return unless(err, errNotIndex)
 	})
-	if err != nil {
-		return listing{}, nil, err
-	}
-	l.pointers = unionOfPointers(listed, more)
-	return l, more, r.tooMany(len(l.pointers))
+	return l, err
 }
 
 // pointersTo lists what refers to a manifest that is no image: nothing has a tag of its own there.
 func (r *repository) pointersTo(ctx context.Context, subject name.Digest, referrers bool) ([]pointer, error) {
-	if referrers {
-		l, _, err := r.attached(ctx, subject)
-		return l.pointers, err
+	if !referrers {
+		indexed, err := r.fallback(ctx, subject)
+		return indexed, unless(err, errNotIndex)
 	}
-	listed, err := r.fallback(ctx, subject)
-	return listed, unless(err, errNotIndex)
+	l, err := r.attached(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	all := unionOfPointers(l.listed, l.indexed)
+	return all, r.tooMany(len(all))
 }
 
 // unless returns err if it is not about to be expected.
@@ -161,7 +209,7 @@ func (r *repository) referrers(ctx context.Context, image name.Digest) ([]pointe
 	err := r.pages(ctx, ask{
 		op: "list referrers", ref: image.DigestStr(), url: r.url("referrers/" + image.DigestStr()),
 		header: http.Header{"Accept": {string(types.OCIImageIndex)}},
-	}, lacksReferrers, func(body []byte) error {
+	}, r.opts.Limits.Pages, lacksReferrers, func(body []byte) error {
 		m, err := parseManifest(body, r.opts.Limits)
 		if err == nil && m.Manifests == nil {
 			err = errNotIndex
@@ -216,51 +264,4 @@ func (r *repository) fallback(ctx context.Context, image name.Digest) ([]pointer
 		listed = append(listed, pointer{ref: d.Digest})
 	}
 	return listed, nil
-}
-
-// recordTags lists the tags of single records. No number of tags is asked for, since what a registry then leaves out it
-// does not always say.
-func (r *repository) recordTags(ctx context.Context, image name.Digest) ([]string, error) {
-	var refs []string
-	err := r.pages(ctx, ask{op: "list tags", url: r.url("tags/list")}, isNotFound, func(body []byte) error {
-		tags, err := parseTags(body, r.opts.Limits)
-		for _, tag := range tags {
-			if strings.HasPrefix(tag, viewTag(image)+".") {
-				refs = append(refs, tag)
-			}
-		}
-		return err
-	})
-	if errors.Is(err, errNoList) {
-		_, err := r.subject(ctx, image) // a repository without tags has the image all the same
-		return nil, err
-	}
-	return refs, err
-}
-
-// parseTags reads one page of tags. Some registries write null for none; what lacks the field is another document.
-func parseTags(body []byte, limits Limits) ([]string, error) {
-	var page map[string]json.RawMessage
-	if err := decode(body, &page, limits.json()); err != nil {
-		return nil, err
-	}
-	if page["tags"] == nil {
-		return nil, &FieldError{"tags", "required"}
-	}
-	var tags []string
-	return tags, json.Unmarshal(page["tags"], &tags)
-}
-
-// unlisted returns those tags of single records that are not of a manifest that is listed by its digest.
-func unlisted(tags []string, listed []pointer) []string {
-	known := map[string]bool{}
-	for _, p := range listed {
-		if _, hex, ok := strings.Cut(p.ref, ":"); ok && len(hex) >= shortHex {
-			known[hex[:shortHex]] = true
-		}
-	}
-	return slices.DeleteFunc(tags, func(tag string) bool {
-		short, ok := shortDigest(tag)
-		return ok && known[short]
-	})
 }

@@ -111,7 +111,6 @@ func TestAnswerWithoutAListIsAnError(t *testing.T) {
 		{"/referrers/", `{}`, false}, {"/referrers/", `null`, false}, {"/referrers/", `{"errors":[{"code":"DENIED"}]}`, false},
 		{"/referrers/", `<html>`, false}, {"/referrers/", ``, false}, {"/referrers/", `{"manifests":null}`, false},
 		{"/referrers/", `{"layers":[]}`, false}, {"/referrers/", `{"layers":[],"manifests":[]}`, false},
-		{"/referrers/", `{"manifests":[]}`, true},
 		{"/tags/", `{}`, false}, {"/tags/", `null`, false}, {"/tags/", `{"errors":[{"code":"DENIED"}]}`, false}, {"/tags/", ``, false},
 		{"/tags/", `{"tags":"x"}`, false}, {"/tags/", `{"tags":[]}`, true}, {"/tags/", `{"tags":null}`, true},
 		{"FALLBACK", `{}`, false}, {"FALLBACK", `{"manifests":null}`, false}, {"FALLBACK", `{"layers":[],"manifests":[]}`, false},
@@ -216,10 +215,9 @@ func TestAPIThatListsNothing(t *testing.T) {
 		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed || e.Manifest != r.Digest {
 			t.Errorf("got %s in %s, %v", e.Result, e.Manifest, e.Problem)
 		}
-		index := w.get(tagBase(w.image))
 		w.write(k, "other", outcome(Passed, 0))
-		w.retag(tagBase(w.image), index.media, []byte(`{"schemaVersion":2,"manifests":[]}`)) // undone by another writer
-		if got := len(w.all(k)); got != 2 || len(w.attLayers()) != 2 {
+		w.retag(tagBase(w.image), types.OCIImageIndex, []byte(`{"schemaVersion":2,"manifests":[]}`)) // undone by another writer
+		if got := len(w.all(k)); got != 2 || !without && len(w.attLayers()) != 2 {
 			t.Errorf("found %d of 2, %d in the view", got, len(w.attLayers()))
 		}
 	}

@@ -57,7 +57,7 @@ func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test
 	}
 	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
 	defer done()
-	all, err := r.collect(ctx, image, r.ask(tests))
+	all, sources, err := r.collect(ctx, image, r.ask(tests))
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test
 	newest := make([]Evidence, len(tests))
 	slices.SortFunc(all, compareAge)
 	err = parallel(ctx, len(tests), r.opts.Parallel, func(ctx context.Context, i int) (err error) {
-		newest[i], err = r.answer(ctx, image, tests[i], all)
+		newest[i], err = r.answer(ctx, Evidence{Image: image, Test: tests[i], Sources: sources}, all)
 		return err
 	})
 	return newest, overtime(ctx, err)
@@ -108,17 +108,18 @@ func (r *Resolver) testsIn(all []Evidence) []Test {
 	return slices.Compact(tests)
 }
 
-// answer returns the newest evidence of one test, among all sorted by age. An error is about the call.
-func (r *Resolver) answer(ctx context.Context, image name.Digest, test Test, all []Evidence) (Evidence, error) {
+// answer returns the newest evidence of the test that e is of, among all sorted by age. An error is about the call.
+func (r *Resolver) answer(ctx context.Context, e Evidence, all []Evidence) (Evidence, error) {
+	test := e.Test
 	of, unreadable := r.group(all, test)
 	if unreadable != nil {
-		return Evidence{Image: image, Test: test, Problem: unreadable}, nil
+		e.Problem = unreadable
+		return e, nil
 	}
-	e := Evidence{Image: image, Test: test}
 	if len(of) > 0 {
 		e = r.newest(ctx, of)
 	} else {
-		e.blame(notFound(image, test))
+		e.blame(notFound(e.Image, test))
 	}
 	if err := ctx.Err(); err != nil {
 		return Evidence{}, fmt.Errorf("attest: verify: %w", err) // a verifier that was cut off has said nothing

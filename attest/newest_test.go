@@ -180,12 +180,12 @@ func TestAnnotationsChangeNoAnswer(t *testing.T) {
 }
 
 func newestOfAll(r *Resolver, w *world, test Test) (Evidence, error) {
-	all, err := r.collect(context.Background(), w.image, question{everyAge: true, noHints: true})
+	all, _, err := r.collect(context.Background(), w.image, question{everyAge: true, noHints: true})
 	if err != nil {
 		return Evidence{}, err
 	}
 	slices.SortFunc(all, compareAge)
-	e, err := r.answer(context.Background(), w.image, test, all)
+	e, err := r.answer(context.Background(), Evidence{Image: w.image, Test: test}, all)
 	if err == nil && e.Statement == nil {
 		err, e = e.Problem, Evidence{}
 	}
@@ -460,7 +460,7 @@ func (w *world) index() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.repo().rebuildIndex(context.Background(), w.image, memory{}, l); err != nil {
+	if _, err := w.repo().publication(w.image, memory{}, true).rebuildIndex(context.Background(), l); err != nil {
 		w.t.Fatal(err)
 	}
 }

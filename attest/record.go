@@ -22,6 +22,11 @@ const (
 	AnnotationPayload       = "io.github.testdag.payload"        // digest of the statement inside
 )
 
+// AnnotationNotShown is an annotation of cosign's .att manifest. It names the records that cosign's tag cannot show: bundles,
+// unsigned statements, and what is too large or one too many. Its value are the digests of their manifests, in ascending
+// order, with a comma between two. A [Resolver] reads each of them, so a copy of the tag without the records blocks.
+const AnnotationNotShown = "io.github.testdag.notshown"
+
 // annotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is
 // in the envelope.
 const annotationSignature = "dev.cosignproject.cosign/signature"
@@ -108,7 +113,7 @@ func viewTag(image name.Digest) string { return tagBase(image) + ".att" }
 // shortHex is how much of a manifest's digest the tag of a record has room for: 71 + 5 + 32 characters of 128.
 const shortHex = 32
 
-// recordTag is the tag of one record alone, where there is no referrers API. It names the manifest, so no two writers
+// recordTag is the tag of one record alone, where it would be in one list only without. It names the manifest, so no two writers
 // share it, and a reader sees if it was moved.
 func recordTag(image name.Digest, manifest v1.Hash) string {
 	return viewTag(image) + "." + manifest.Hex[:shortHex]

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,6 +43,7 @@ type repository struct {
 	client *http.Client
 	budget *budget
 	slots  chan struct{} // holds as many as there are requests in flight
+	seeks  atomic.Int32  // whether tags can be sought, see seek
 
 	replaceViews bool // a view that is none may be overwritten
 }
@@ -162,7 +164,7 @@ func (r *repository) remove(ctx context.Context, identifier string) error {
 
 // upload writes blobs, with a pusher of its own, since a pusher that has once failed remembers it.
 func (r *repository) upload(ctx context.Context, blobs ...v1.Layer) error {
-	pusher, err := remote.NewPusher(remote.WithAuthFromKeychain(r.opts.Keychain), remote.WithTransport(r.opts.Transport),
+	pusher, err := remote.NewPusher(remote.WithTransport(r.client.Transport), // it is connected
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}), remote.WithRetryStatusCodes())
 	if err != nil {
 		return err
@@ -284,15 +286,15 @@ var errNoList = errors.New("no such list")
 
 // pages reads a list page by page and hands each body to visit. Whether the registry lacks the list altogether, only the
 // answer to the first request can tell: once there was a page, whatever goes wrong is an error.
-func (r *repository) pages(ctx context.Context, a ask, lacks func(error) bool, visit func([]byte) error) error {
-	a.counts, a.limit = "page bytes", r.opts.Limits.PageBytes
+func (r *repository) pages(ctx context.Context, a ask, limit int, lacks func(error) bool, visit func([]byte) error) error {
+	a.counts, a.limit = whatPage, r.opts.Limits.PageBytes
 	seen := map[string]bool{}
 	for page := 1; a.url != nil; page++ {
 		if seen[a.url.String()] {
 			return registryError(a.op, r.ref(a.ref), errors.New("the pages go round in a circle"))
 		}
 		seen[a.url.String()] = true
-		if limit := r.opts.Limits.Pages; page > limit {
+		if page > limit {
 			return &LimitError{What: "pages", Limit: int64(limit), Got: int64(page)}
 		}
 		body, header, err := r.do(ctx, a)

@@ -48,7 +48,7 @@ func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidenc
 	return func(yield func(Evidence, error) bool) {
 		call, done := within(ctx, whatCall, r.opts.Limits.CallTime)
 		defer done()
-		all, err := r.collect(call, image, question{everyAge: true, noHints: r.ignoresHints()})
+		all, _, err := r.collect(call, image, question{everyAge: true, noHints: r.ignoresHints()})
 		if err == nil {
 			err = r.vouchAll(call, all)
 		}

@@ -23,6 +23,8 @@ type search struct {
 	repo      *repository
 	image     name.Digest
 	referrers bool // the registry has the referrers API
+	sources   Sources
+	named     map[string]bool // records that cosign's tag names because it cannot show them
 
 	mu   sync.Mutex
 	read map[v1.Hash]bool // layers that a record has led to
@@ -30,24 +32,25 @@ type search struct {
 
 // collect reads what answers q about image, and whatever is in the way of an answer. It verifies no statement. One
 // statement found in several places, or signed by several, is one piece of evidence.
-func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) ([]Evidence, error) {
+func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) ([]Evidence, Sources, error) {
 	if err := errors.Join(checkImage(image), r.check()); err != nil {
-		return nil, err
+		return nil, Sources{}, err
 	}
 	repo, err := r.registry.repository(ctx, image.Context())
 	if err != nil {
-		return nil, err
+		return nil, Sources{}, err
 	}
-	s := &search{Resolver: r, repo: repo, image: image, read: map[v1.Hash]bool{}}
+	s := &search{Resolver: r, repo: repo, image: image, named: map[string]bool{}, read: map[v1.Hash]bool{}}
 	found, err := s.run(ctx, q)
 	if err != nil {
-		return nil, err
+		return nil, Sources{}, err
 	}
 	all := merge(found)
 	for i := range all {
+		all[i].Sources = s.sources
 		r.settle(&all[i])
 	}
-	return all, nil
+	return all, s.sources, nil
 }
 
 // check says what is wrong with how the Resolver was made, and what is expected.
@@ -78,11 +81,15 @@ func (r *Resolver) check() error {
 
 // run lists everything, picks by q, and reads that: first the records, then what only cosign's view shows.
 func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
-	l, view, err := s.survey(ctx)
+	l, err := s.survey(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.referrers = l.referrers
+	view := l.view
+	s.referrers, s.sources = l.referrers, l.sources()
+	for _, p := range view.named {
+		s.named[p.ref] = true
+	}
 	pointers, layers := q.pick(l, view)
 	found, err := gather(ctx, pointers, s.opts.Parallel, s.record)
 	if err != nil {
@@ -119,23 +126,20 @@ func gather[T any](ctx context.Context, from []T, limit int, f func(context.Cont
 type shownView struct {
 	digest v1.Hash
 	layers []v1.Descriptor
+	named  []pointer       // records that it names because it cannot show them
 	broken *CandidateError // why it could not be read
 }
 
-// survey lists the record of the image, and reads cosign's view beside.
-func (s *search) survey(ctx context.Context) (l listing, view shownView, err error) {
-	err = parallel(ctx, 2, 2, func(ctx context.Context, i int) (err error) {
-		if i == 0 {
-			l, err = s.repo.list(ctx, s.image)
-			return err
-		}
-		view, err = s.repo.view(ctx, s.image)
-		return err
-	})
+// exists reports whether there is anything under the tag.
+func (v shownView) exists() bool { return v.digest != (v1.Hash{}) || v.broken != nil }
+
+// survey lists the record of the image.
+func (s *search) survey(ctx context.Context) (listing, error) {
+	l, err := s.repo.list(ctx, s.image)
 	if err == nil {
-		err = s.repo.tooMany(len(view.layers))
+		err = s.repo.tooMany(len(l.view.layers))
 	}
-	return l, view, err
+	return l, err
 }
 
 // view reads cosign's tag. That it cannot be read is part of the answer, unless the registry is to blame.
@@ -144,11 +148,12 @@ func (r *repository) view(ctx context.Context, image name.Digest) (shownView, er
 	if err := grave(err); err != nil {
 		return shownView{}, err
 	}
-	if err != nil {
+	named, namedErr := namedIn(m)
+	if err = cmp.Or(err, namedErr); err != nil {
 		broken := asCandidate(digest, err)
 		return shownView{broken: &CandidateError{Manifest: broken.Manifest, Err: fmt.Errorf("tag %s: %w", viewTag(image), broken.Err)}}, nil
 	}
-	return shownView{digest: digest, layers: m.Layers}, nil
+	return shownView{digest: digest, layers: m.Layers, named: named}, nil
 }
 
 func asCandidate(manifest v1.Hash, err error) *CandidateError {
@@ -167,6 +172,9 @@ func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
 	}
 	if e.err == nil {
 		e.err = errors.Join(p.hints.differ(readHints(e.descriptor.Annotations))...)
+	}
+	if e.err != nil && s.named[p.ref] && isNotFound(e.err) {
+		e.err = notCopied(s.image, e.err)
 	}
 	if e.err != nil {
 		return []Evidence{s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: e.err})}, nil
@@ -191,6 +199,12 @@ func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
 
 func (s *search) unreadable(err *CandidateError) Evidence {
 	return Evidence{Image: s.image, Manifest: err.Manifest, Problem: err}
+}
+
+// notCopied says why a record is missing that cosign's tag names, and what to do.
+func notCopied(image name.Digest, err error) error {
+	return fmt.Errorf("tag %s names it and the repository lacks it, so this copy of the evidence is incomplete: copy the records too, "+
+		"or delete the tag if the record is meant to be gone: %w", viewTag(image), err)
 }
 
 // A lead is a layer that should be a statement.

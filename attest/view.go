@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,44 +16,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// maxRounds bounds how often a view is rebuilt by one writer. 16 writers at once need two or three.
-const maxRounds = 32
-
-// repair brings the views of image up to its record, as listed last.
-//
-// A view is one object that every writer rewrites, and no registry knows conditional writes, so any write can undo
-// another. But the record loses nothing, and every write of a view is followed by a look at record and view. Whoever
-// writes last sees what it has undone.
-func (r *repository) repair(ctx context.Context, image name.Digest, known memory, l listing) error {
-	for range maxRounds {
-		changed, err := r.rebuild(ctx, image, known, l)
-		if err != nil || !changed {
-			return err
-		}
-		if l, err = r.list(ctx, image); err != nil {
-			return &ViewError{Tag: viewTag(image), Err: err}
-		}
-	}
-	return &ViewError{Tag: viewTag(image), Err: fmt.Errorf("others rewrote it %d times", maxRounds)}
-}
-
-// rebuild adds to each view what it lacks. That one cannot be written does not keep it from the other.
-func (r *repository) rebuild(ctx context.Context, image name.Digest, known memory, l listing) (changed bool, err error) {
-	changed, err = r.rebuildAtt(ctx, image, known, l)
-	if err != nil {
-		err = &ViewError{Tag: viewTag(image), Err: err}
-	}
-	if l.referrers || !l.index {
-		return changed, err
-	}
-	also, indexErr := r.rebuildIndex(ctx, image, known, l)
-	if indexErr != nil {
-		err = errors.Join(err, &ViewError{Tag: tagBase(image), Err: indexErr})
-	}
-	return changed || also, err
-}
-
-// att reads cosign's tag. No tag is an empty view. An error that is not grave is about what the tag holds.
+// att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not grave
+// is about what the tag holds.
 func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
 	doc, err := r.manifest(ctx, viewTag(image))
 	if isNotFound(err) {
@@ -114,24 +79,34 @@ func (r *repository) viewToRebuild(ctx context.Context, image name.Digest) (m v1
 // maxViewLayers is how many statements cosign reads from its tag. With one more it reads none.
 const maxViewLayers = 1000
 
-func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, known memory, l listing) (bool, error) {
-	m, replaced, err := r.viewToRebuild(ctx, image)
+// rebuildAtt adds to cosign's tag the statements that it lacks, and the names of the records that it cannot show.
+func (p *publication) rebuildAtt(ctx context.Context, l listing) (bool, *ViewError) {
+	changed, err := p.tryAtt(ctx, l)
+	return changed, viewError(viewTag(p.image), l.view.exists(), err)
+}
+
+func (p *publication) tryAtt(ctx context.Context, l listing) (bool, error) {
+	if l.view.broken != nil && !p.replaceViews {
+		return false, l.view.broken
+	}
+	entries, err := p.entries(ctx, l.view.lacks(l.pointers), p.known)
 	if err != nil {
 		return false, err
 	}
-	entries, err := r.entries(ctx, notShown(m.Layers, l.pointers), known)
+	listed := v1.Manifest{Layers: l.view.layers, Annotations: map[string]string{AnnotationNotShown: l.view.names()}}
+	if changed, err := p.show(&listed, entries); !changed && !p.replaceViews {
+		return false, err
+	}
+	m, replaced, err := p.viewToRebuild(ctx, p.image) // as it is by now
 	if err != nil {
 		return false, err
 	}
 	before := len(m.Layers)
-	m.Layers = union(m.Layers, r.envelopes(entries))
-	if all := len(m.Layers); all > maxViewLayers {
-		err = &LimitError{What: "view layers", Limit: maxViewLayers, Got: int64(all)}
-		m.Layers = m.Layers[:max(before, maxViewLayers)]
+	changed, full := p.show(&m, entries)
+	if !changed && !replaced {
+		return false, full
 	}
-	if len(m.Layers) == before && !replaced {
-		return false, err
-	}
+	p.full = viewError(viewTag(p.image), true, full)
 	config, err := attConfig(m.Layers)
 	if err != nil {
 		return false, err
@@ -141,20 +116,89 @@ func (r *repository) rebuildAtt(ctx context.Context, image name.Digest, known me
 	if err != nil {
 		return false, err
 	}
-	r.opts.Logger.Debug("rebuilding view",
-		zap.String("tag", viewTag(image)), zap.Int("before", before), zap.Int("after", len(m.Layers)))
-	return true, r.push(ctx, viewTag(image), m.MediaType, b, layer(config, types.OCIConfigJSON))
+	p.opts.Logger.Debug("rebuilding view",
+		zap.String("tag", viewTag(p.image)), zap.Int("before", before), zap.Int("after", len(m.Layers)))
+	return true, p.push(ctx, viewTag(p.image), m.MediaType, b, layer(config, types.OCIConfigJSON))
 }
 
-// notShown returns the manifests whose statement may not be among layers. No others need to be read.
-func notShown(layers []v1.Descriptor, pointers []pointer) []string {
-	shown := map[string]bool{}
+// show adds to a view what it can show of entries, and names the others. An error says that there are too many, and does
+// not keep the view from being written.
+func (r *repository) show(m *v1.Manifest, entries []entry) (changed bool, err error) {
+	before := len(m.Layers)
+	m.Layers = union(m.Layers, r.envelopes(entries))
+	if all := len(m.Layers); all > maxViewLayers {
+		err = &LimitError{What: "view layers", Limit: maxViewLayers, Got: int64(all)}
+		m.Layers = m.Layers[:max(before, maxViewLayers)]
+	}
+	names := m.Annotations[AnnotationNotShown]
+	if all := withNames(names, missingIn(m.Layers, entries)); all != names {
+		m.Annotations = maps.Clone(m.Annotations)
+		if m.Annotations == nil {
+			m.Annotations = map[string]string{}
+		}
+		m.Annotations[AnnotationNotShown] = all
+		changed = true
+	}
+	return changed || len(m.Layers) > before, err
+}
+
+// missingIn returns the digests of the entries that hold a statement which is not among layers.
+func missingIn(layers []v1.Descriptor, entries []entry) []string {
+	shown := map[v1.Hash]bool{}
 	for _, l := range layers {
-		shown[l.Digest.String()] = true
+		shown[l.Digest] = true
+	}
+	var missing []string
+	for _, e := range entries {
+		hidden := func(statement v1.Descriptor) bool { return !shown[statement.Digest] }
+		if e.err == nil && slices.ContainsFunc(e.statements, hidden) {
+			missing = append(missing, e.descriptor.Digest.String())
+		}
+	}
+	return missing
+}
+
+// withNames adds digests to the value of AnnotationNotShown.
+func withNames(names string, more []string) string {
+	all := more
+	if names != "" {
+		all = slices.Concat(strings.Split(names, ","), more)
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), ",")
+}
+
+// namedIn returns the records that a view names because it cannot show them.
+func namedIn(m v1.Manifest) ([]pointer, error) {
+	names := m.Annotations[AnnotationNotShown]
+	if names == "" {
+		return nil, nil
+	}
+	var named []pointer
+	for _, digest := range strings.Split(names, ",") {
+		if _, err := v1.NewHash(digest); err != nil {
+			return nil, &FieldError{"annotations." + AnnotationNotShown, err.Error()}
+		}
+		named = append(named, pointer{ref: digest})
+	}
+	return named, nil
+}
+
+// names is the value of AnnotationNotShown.
+func (v shownView) names() string { return strings.Join(refs(v.named), ",") }
+
+// lacks returns the manifests whose statement the view may neither show nor name. No others need to be read.
+func (v shownView) lacks(pointers []pointer) []string {
+	known := map[string]bool{}
+	for _, l := range v.layers {
+		known[l.Digest.String()] = true
+	}
+	for _, p := range v.named {
+		known[p.ref] = true
 	}
 	var out []string
 	for _, p := range pointers {
-		if !shown[p.hints.envelope] {
+		if !known[p.hints.envelope] && !known[p.ref] {
 			out = append(out, p.ref)
 		}
 	}
@@ -208,30 +252,24 @@ func attAnnotations(annotations map[string]string) map[string]string {
 
 // attConfig is an image config for those layers, which are not compressed. cosign needs one to append to the view.
 func attConfig(layers []v1.Descriptor) ([]byte, error) {
-	c := v1.ConfigFile{RootFS: v1.RootFS{Type: "layers"}}
+	c := v1.ConfigFile{RootFS: v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{}}}
 	for _, l := range layers {
 		c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, l.Digest)
 	}
 	return json.Marshal(c)
 }
 
-func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, known memory, l listing) (bool, error) {
-	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
-	doc, err := r.manifest(ctx, tagBase(image))
-	if err == nil {
-		err = decode(doc.bytes, &index, r.opts.Limits.json())
-	}
-	if err == nil && index.Manifests == nil {
-		err = errNotIndex
-	}
-	if err != nil && !isNotFound(err) {
-		return false, err
-	}
-	entries, err := r.entries(ctx, refs(l.pointers), known)
+// rebuildIndex adds to the fallback index the records that it lacks.
+func (p *publication) rebuildIndex(ctx context.Context, l listing) (bool, *ViewError) {
+	changed, err := p.tryIndex(ctx, l)
+	return changed, viewError(tagBase(p.image), l.indexed != nil, err)
+}
+
+func (p *publication) tryIndex(ctx context.Context, l listing) (bool, error) {
+	entries, err := p.entries(ctx, l.notIndexed(), p.known)
 	if err != nil {
 		return false, err
 	}
-	before := len(index.Manifests)
 	var record []v1.Descriptor
 	for _, e := range entries {
 		if d := e.descriptor; e.err == nil {
@@ -239,6 +277,21 @@ func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, known 
 			record = append(record, d)
 		}
 	}
+	if len(record) == 0 {
+		return false, nil
+	}
+	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
+	doc, err := p.manifest(ctx, tagBase(p.image)) // as it is by now
+	if err == nil {
+		err = decode(doc.bytes, &index, p.opts.Limits.json())
+	}
+	if err == nil && index.Manifests == nil {
+		err = errNotIndex
+	}
+	if err != nil && !isNotFound(err) {
+		return false, err
+	}
+	before := len(index.Manifests)
 	index.MediaType = cmp.Or(index.MediaType, types.OCIImageIndex)
 	index.Manifests = union(index.Manifests, record)
 	if len(index.Manifests) == before {
@@ -248,7 +301,7 @@ func (r *repository) rebuildIndex(ctx context.Context, image name.Digest, known 
 	if err != nil {
 		return false, err
 	}
-	return true, r.push(ctx, tagBase(image), index.MediaType, b)
+	return true, p.push(ctx, tagBase(p.image), index.MediaType, b)
 }
 
 // union returns have with those of more that it lacks.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -20,9 +21,10 @@ import (
 
 // A Writer signs statements about images and stores them beside the images. It is safe for concurrent use.
 type Writer struct {
-	signer   Signer
-	registry *registry
-	log      *zap.Logger
+	signer    Signer
+	registry  *registry
+	log       *zap.Logger
+	immutable sync.Once // tags were found to be
 }
 
 // NewWriter returns a Writer that signs with s. With [FormStatement] nobody signs, and s is not used and may be nil.
@@ -57,13 +59,24 @@ func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Pr
 	if err != nil {
 		return Record{}, err
 	}
-	known := memory{}
 	d := draft{image: image, test: Test{test, p.PredicateType()}, created: p.when(), payload: payload}
-	record, l, err := w.record(ctx, repo, d, known)
-	if err != nil || opts.WithoutViews {
-		return record, err
+	pub := repo.publication(image, memory{}, !opts.WithoutViews)
+	l, err := w.record(ctx, pub, d)
+	if err == nil {
+		_, err = pub.run(ctx, l)
 	}
-	return record, repo.repair(ctx, image, known, l)
+	return pub.record, w.told(image, err)
+}
+
+// told logs once that tags are immutable, and returns the error.
+func (w *Writer) told(image name.Digest, err error) error {
+	if view := new(ViewError); errors.As(err, &view) && view.Immutable {
+		w.immutable.Do(func() {
+			w.log.Warn("tags of the repository are immutable: records are safe, and other tools do not see them",
+				zap.String("repository", image.Context().Name()), zap.String("tag", view.Tag))
+		})
+	}
+	return err
 }
 
 // Repair brings cosign's .att tag, and the fallback index of a registry without the referrers API, up to the record of
@@ -90,7 +103,8 @@ func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
 	if err != nil {
 		return err
 	}
-	return repo.repair(ctx, image, memory{}, l)
+	_, err = repo.publication(image, memory{}, true).run(ctx, l)
+	return w.told(image, err)
 }
 
 // check says what is wrong with how the Writer was made.
@@ -109,26 +123,23 @@ func (w *Writer) check() error {
 	return errors.Join(c...)
 }
 
-// record returns the record of a statement, written before or now, and a list with it.
-func (w *Writer) record(ctx context.Context, repo *repository, d draft, known memory) (Record, listing, error) {
-	var err error
-	if d.subject, err = repo.subject(ctx, d.image); err != nil {
-		return Record{}, listing{}, err
+// record gives p the record of a statement, written before or now. It returns what was listed before.
+func (w *Writer) record(ctx context.Context, p *publication, d draft) (l listing, err error) {
+	if d.subject, err = p.subject(ctx, d.image); err != nil {
+		return listing{}, err
 	}
-	l, err := repo.list(ctx, d.image)
-	if err != nil {
-		return Record{}, listing{}, err
+	if l, err = p.list(ctx, d.image); err != nil {
+		return listing{}, err
 	}
-	record, ok, err := w.find(ctx, repo, d, l, known)
-	if err != nil || ok {
-		return record, l, err
+	var found bool
+	if p.record, found, err = w.find(ctx, p.repository, d, l, p.known); err != nil || found {
+		return l, err
 	}
-	record, err = w.add(ctx, repo, d, l.referrers)
-	if err != nil {
-		return Record{}, listing{}, err
+	tagged := !l.referrers || !l.index || !p.views
+	if p.record, err = w.add(ctx, p.repository, d, tagged); err == nil {
+		p.tagged[p.record.Digest] = tagged
 	}
-	l, err = repo.publish(ctx, d.image, record, known)
-	return record, l, err // it is stored, listed or not
+	return l, err
 }
 
 // checkImage refuses a digest that no statement here is about.
@@ -266,8 +277,8 @@ func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing,
 	return Record{}, false, nil
 }
 
-// add signs the statement and stores it.
-func (w *Writer) add(ctx context.Context, repo *repository, d draft, referrers bool) (Record, error) {
+// add signs the statement and stores it, under a tag of its own or by its digest alone.
+func (w *Writer) add(ctx context.Context, repo *repository, d draft, tagged bool) (Record, error) {
 	form := w.registry.opts.Form
 	stored, err := w.sign(ctx, form, d.payload)
 	if err != nil {
@@ -279,7 +290,7 @@ func (w *Writer) add(ctx context.Context, repo *repository, d draft, referrers b
 	}
 	record := newRecord(repo.name, b)
 	at := record.Digest.String()
-	if !referrers {
+	if tagged {
 		at = recordTag(d.image, record.Digest)
 	}
 	config := layer([]byte(emptyConfig), emptyConfigType)
@@ -319,39 +330,6 @@ func (w *Writer) wrap(ctx context.Context, form Form, payload []byte) ([]byte, e
 		return w.signer.(BundleSigner).SignBundle(ctx, PayloadType, payload)
 	}
 	return w.signer.Sign(ctx, PayloadType, payload)
-}
-
-// publish makes sure that a new record is listed, and returns the list. There are registries, and proxies before them,
-// that answer for referrers and list none. With those a record gets the tag, and the views, of a registry without that
-// API.
-func (r *repository) publish(ctx context.Context, image name.Digest, record Record, known memory) (listing, error) {
-	known[record.Digest.String()] = parseEntry(document{record.Bytes, types.OCIManifestSchema1, record.Digest}, r.opts.Limits)
-	var last error
-	wait := r.opts.Backoff
-	for attempt := 0; ; attempt++ {
-		l, err := r.list(ctx, image)
-		if err != nil || l.holds(image, record.Digest) {
-			return l, err
-		}
-		if attempt == r.opts.Attempts {
-			break
-		}
-		if l.referrers {
-			last = r.put(ctx, recordTag(image, record.Digest), types.OCIManifestSchema1, record.Bytes)
-		}
-		l.referrers, l.pointers = false, append(l.pointers, pointer{ref: record.Digest.String()})
-		_, err = r.rebuild(ctx, image, known, l)
-		last = errors.Join(last, err)
-		if err := sleep(ctx, wait); err != nil {
-			return listing{}, registryError("list records", r.name.Name(), overtime(ctx, err))
-		}
-		wait *= 4
-	}
-	err := errors.New("the record is stored, but the registry does not list it")
-	if last != nil {
-		err = fmt.Errorf("%w (%v)", err, last) // not wrapped, since a ViewError would say that all is well
-	}
-	return listing{}, &RegistryError{Op: "list records", Ref: r.ref(record.Digest.String()), Err: err}
 }
 
 // push uploads blobs and then the manifest that needs them. Registries lose blobs that several clients upload at once,

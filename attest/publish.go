@@ -1,0 +1,227 @@
+package attest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// maxRounds bounds how often views are rebuilt by one writer. 16 writers at once need two or three.
+const maxRounds = 32
+
+// A publication enters the record of an image into its lists, and into what other tools read.
+//
+// A view is one object that every writer rewrites, and no registry knows conditional writes, so any write can undo
+// another. But the record loses nothing, and every write of a view is followed by a look at record and view. The last
+// writer sees what it has undone.
+type publication struct {
+	*repository
+	image  name.Digest
+	known  memory
+	views  bool
+	record Record           // it must be in two lists in the end; zero if there is none
+	tagged map[v1.Hash]bool // records that this call gave a tag of their own
+
+	attErr, indexErr *ViewError // why a view cannot be written; it is not tried again
+	full             *ViewError // cosign's tag is written, and cannot show all that it could if there were fewer
+}
+
+func (r *repository) publication(image name.Digest, known memory, views bool) *publication {
+	return &publication{repository: r, image: image, known: known, views: views, tagged: map[v1.Hash]bool{}}
+}
+
+// run publishes what l lists, and p.record, until nothing is missing. It returns the last list.
+func (p *publication) run(ctx context.Context, l listing) (listing, error) {
+	held := p.holds(l)
+	if p.record.Bytes != nil {
+		own := parseEntry(document{p.record.Bytes, types.OCIManifestSchema1, p.record.Digest}, p.opts.Limits)
+		p.known[p.record.Digest.String()], p.known[recordTag(p.image, p.record.Digest)] = own, own
+		l = l.with(p.record.Digest)
+	}
+	wait, misses := p.opts.Backoff, 0
+	for range maxRounds {
+		changed, err := p.rebuild(ctx, l)
+		if err != nil || held && !changed {
+			return l, errors.Join(err, p.viewErrors())
+		}
+		if l, err = p.list(ctx, p.image); err != nil && held {
+			err = &ViewError{Tag: viewTag(p.image), Err: err}
+		}
+		if err != nil {
+			return listing{}, err
+		}
+		if held = held || p.holds(l); held {
+			continue
+		}
+		if misses++; misses > p.opts.Attempts {
+			return listing{}, p.unlisted()
+		}
+		if err := p.retry(ctx, &l, wait); err != nil {
+			return listing{}, err
+		}
+		wait *= 4
+	}
+	return l, &ViewError{Tag: viewTag(p.image), Err: fmt.Errorf("others rewrote it %d times", maxRounds)}
+}
+
+// retry gives the record a tag of its own, and waits. There are registries, and proxies before them, that answer for
+// referrers and list none, or list them late.
+func (p *publication) retry(ctx context.Context, l *listing, wait time.Duration) error {
+	if !p.tagged[p.record.Digest] {
+		p.tagOwn(ctx) // a failure shows in the next list
+	}
+	*l = l.with(p.record.Digest)
+	if err := sleep(ctx, wait); err != nil {
+		return registryError("list records", p.name.Name(), overtime(ctx, err))
+	}
+	return nil
+}
+
+func (p *publication) unlisted() error {
+	err := errors.New("the record is stored, but the registry does not list it")
+	if view := p.viewErrors(); view != nil {
+		err = fmt.Errorf("%w (%v)", err, view) // not wrapped, since a ViewError would say that all is well
+	}
+	return &RegistryError{Op: "list records", Ref: p.ref(p.record.Digest.String()), Err: err}
+}
+
+// holds reports whether the record is in the list that cannot be rewritten: the referrers API, or the tags of single
+// records.
+func (p *publication) holds(l listing) bool {
+	digest := p.record.Digest
+	if p.record.Bytes == nil || slices.ContainsFunc(l.listed, func(listed pointer) bool { return listed.ref == digest.String() }) {
+		return true
+	}
+	return slices.Contains(l.tags, recordTag(p.image, digest))
+}
+
+func (p *publication) viewErrors() error {
+	var errs []error
+	for _, err := range []*ViewError{p.attErr, p.full, p.indexErr} {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// rebuild adds to each list what it lacks. That one view cannot be written does not keep it from the other. An error says
+// that the record is in one list only.
+func (p *publication) rebuild(ctx context.Context, l listing) (changed bool, err error) {
+	if !p.views {
+		return false, p.secondList(ctx, l)
+	}
+	if p.attErr == nil {
+		changed, p.attErr = p.rebuildAtt(ctx, l)
+	}
+	if l.index && p.indexErr == nil {
+		var also bool
+		also, p.indexErr = p.rebuildIndex(ctx, l)
+		changed = changed || also
+	}
+	if l.index && p.indexErr == nil {
+		return changed, nil
+	}
+	return changed, errors.Join(p.secondList(ctx, l), p.tagOthers(ctx, l))
+}
+
+// secondList gives the record a tag of its own, in place of an entry in the fallback index.
+func (p *publication) secondList(ctx context.Context, l listing) error {
+	if p.record.Bytes == nil || p.isTagged(l, p.record.Digest) {
+		return nil
+	}
+	if err := p.tagOwn(ctx); err != nil {
+		err = fmt.Errorf("the record is stored, and is in one list only: %w", err)
+		return &RegistryError{Op: "write manifest", Ref: p.ref(recordTag(p.image, p.record.Digest)), Err: err}
+	}
+	return nil
+}
+
+func (p *publication) isTagged(l listing, digest v1.Hash) bool {
+	return p.tagged[digest] || slices.Contains(l.tags, recordTag(p.image, digest))
+}
+
+func (p *publication) tagOwn(ctx context.Context) error {
+	return p.tag(ctx, p.known[p.record.Digest.String()])
+}
+
+// tag gives a record a tag of its own. A tag that leads there already may be refused, where tags are immutable.
+func (p *publication) tag(ctx context.Context, e entry) error {
+	tag := recordTag(p.image, e.descriptor.Digest)
+	if err := p.put(ctx, tag, e.descriptor.MediaType, e.bytes); err != nil {
+		doc, readErr := p.manifest(ctx, tag)
+		if readErr != nil || doc.digest != e.descriptor.Digest {
+			return err
+		}
+	}
+	p.tagged[e.descriptor.Digest] = true
+	return nil
+}
+
+// tagOthers does the same for other records that the fallback index does not hold, which their writers may have taken for
+// listed there.
+func (p *publication) tagOthers(ctx context.Context, l listing) error {
+	if !l.referrers {
+		return nil // they have one
+	}
+	var without []string
+	for _, ref := range l.notIndexed() {
+		if digest, err := v1.NewHash(ref); err == nil && !p.isTagged(l, digest) {
+			without = append(without, ref)
+		}
+	}
+	entries, err := p.entries(ctx, without, p.known)
+	if err != nil {
+		return &ViewError{Tag: tagBase(p.image), Err: err}
+	}
+	for _, e := range entries {
+		if e.err != nil {
+			continue
+		}
+		if err := p.tag(ctx, e); err != nil {
+			return &ViewError{Tag: recordTag(p.image, e.descriptor.Digest), Err: err}
+		}
+	}
+	return nil
+}
+
+// notIndexed returns what the fallback index does not name.
+func (l listing) notIndexed() []string {
+	indexed := refs(l.indexed)
+	return slices.DeleteFunc(refs(l.pointers), func(ref string) bool { return slices.Contains(indexed, ref) })
+}
+
+// viewError says why a view was not written, and whether that is because its tag cannot be written twice.
+func viewError(tag string, exists bool, err error) *ViewError {
+	if err == nil {
+		return nil
+	}
+	return &ViewError{Tag: tag, Immutable: exists && refusesRewriting(err), Err: err}
+}
+
+// refusesRewriting reports whether a registry answers as those with immutable tags do. They have many ways: 400 with
+// TAG_INVALID, 403, 405, 409, 412, 423. The record itself was taken from the same client.
+func refusesRewriting(err error) bool {
+	var e *RegistryError
+	if !errors.As(err, &e) || e.Op != "write manifest" {
+		return false
+	}
+	switch e.Status {
+	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusPreconditionFailed, http.StatusLocked:
+		return true
+	case http.StatusBadRequest:
+		var answer *transport.Error
+		return errors.As(err, &answer) && slices.ContainsFunc(answer.Errors, func(d transport.Diagnostic) bool {
+			return d.Code == transport.TagInvalidErrorCode
+		})
+	}
+	return false
+}

@@ -1,0 +1,206 @@
+package attest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// Tags of single records are found by their beginning. The list of tags is in byte order, by the specification, so a
+// reader can seek: it asks for what comes behind the last name before the image's tags, and stops at the first tag after
+// them. Not every registry keeps to that, so no answer is believed unseen.
+
+// seekPage is how many tags one request of a seek asks for.
+const seekPage = 100
+
+// A sought list is what a seek has found.
+type sought struct {
+	tags    []string // that begin as those of the image do, the index and cosign's tag included
+	ordered bool     // they came in order, behind the name that was given, up to the end or a tag of another name
+	whole   bool     // the registry returned more than was asked for, and nothing follows: it is the list of all tags
+}
+
+// How a registry has answered a seek before in this call.
+const (
+	seekUntried int32 = iota
+	seekWorks
+	seekFails
+)
+
+// seek looks for the tags of image without reading those of others. An error is no answer: the caller reads the whole
+// list if it needs the tags.
+func (r *repository) seek(ctx context.Context, image name.Digest) sought {
+	var s sought
+	if r.seeks.Load() == seekFails {
+		return s
+	}
+	prefix := tagBase(image)
+	for last := prefix[:len(prefix)-1]; len(s.tags) <= r.opts.Limits.Statements; {
+		page, more, err := r.tagsBehind(ctx, last, seekPage)
+		if err != nil {
+			return sought{}
+		}
+		for _, tag := range page {
+			if strings.HasPrefix(tag, prefix) {
+				s.tags = append(s.tags, tag)
+			}
+		}
+		switch {
+		case !more && len(page) > seekPage:
+			s.whole = true
+			return s
+		case !ascending(last, page) || more && len(page) == 0:
+			r.seeks.Store(seekFails)
+			return sought{}
+		case !more && len(page) < seekPage, beyond(page[len(page)-1], prefix):
+			s.ordered = true
+			return s
+		}
+		last = page[len(page)-1]
+	}
+	s.ordered = true // too many, which the caller finds out
+	return s
+}
+
+// beyond reports whether a tag comes behind all that begin with prefix.
+func beyond(tag, prefix string) bool { return tag > prefix && !strings.HasPrefix(tag, prefix) }
+
+// ascending reports whether tags are in byte order, and all behind last.
+func ascending(last string, tags []string) bool {
+	for _, tag := range tags {
+		if tag <= last {
+			return false
+		}
+		last = tag
+	}
+	return true
+}
+
+// tagsBehind asks for n tags behind last, for the first if that is empty. More says that the registry links to others.
+func (r *repository) tagsBehind(ctx context.Context, last string, n int) (tags []string, more bool, err error) {
+	u := r.url("tags/list")
+	q := url.Values{"n": {strconv.Itoa(n)}}
+	if last != "" {
+		q.Set("last", last)
+	}
+	u.RawQuery = q.Encode()
+	body, header, err := r.do(ctx, ask{op: "list tags", url: u, counts: whatPage, limit: r.opts.Limits.PageBytes})
+	if err != nil {
+		return nil, false, err
+	}
+	if tags, err = parseTags(body, r.opts.Limits); err != nil {
+		return nil, false, err
+	}
+	next, err := nextPage(u, header)
+	return tags, next != nil, err
+}
+
+// recordTags returns the tags of single records, and whether these are all. If the seek cannot be believed it lists all
+// tags of the repository, unless the other lists agree.
+func (r *repository) recordTags(ctx context.Context, image name.Digest, l listing, found sought) ([]string, bool, error) {
+	known := l.knownTags(image)
+	switch {
+	case found.whole || found.ordered && len(known) > 0 && containsAll(found.tags, known):
+		if !found.whole {
+			r.seeks.Store(seekWorks)
+		}
+		return ofRecords(found.tags, image), true, nil
+	case l.agreed():
+		return ofRecords(found.tags, image), false, nil
+	case found.ordered && len(known) == 0 && r.canSeek(ctx):
+		return ofRecords(found.tags, image), true, nil
+	}
+	if found.ordered {
+		r.seeks.Store(seekFails)
+	}
+	return r.allTags(ctx, image)
+}
+
+// knownTags returns the tags that a list of all tags must hold.
+func (l listing) knownTags(image name.Digest) []string {
+	var known []string
+	if l.indexed != nil {
+		known = append(known, tagBase(image))
+	}
+	if l.view.exists() {
+		known = append(known, viewTag(image))
+	}
+	return known
+}
+
+func containsAll(tags, known []string) bool {
+	return !slices.ContainsFunc(known, func(tag string) bool { return !slices.Contains(tags, tag) })
+}
+
+// ofRecords keeps the tags of single records.
+func ofRecords(tags []string, image name.Digest) []string {
+	return slices.DeleteFunc(tags, func(tag string) bool { return !strings.HasPrefix(tag, viewTag(image)+".") })
+}
+
+// canSeek finds out whether the registry can seek, where no tag is known that a seek must find: behind the first of all
+// tags it must find the second.
+func (r *repository) canSeek(ctx context.Context) bool {
+	if r.seeks.Load() == seekWorks {
+		return true
+	}
+	first, _, err := r.tagsBehind(ctx, "", 2)
+	if err != nil || len(first) == 0 || !ascending("", first) {
+		return false
+	}
+	next, _, err := r.tagsBehind(ctx, first[0], 1)
+	if err != nil || len(next) != len(first)-1 || len(next) > 0 && next[0] != first[1] {
+		return false
+	}
+	r.seeks.Store(seekWorks)
+	return true
+}
+
+// allTags reads all tags of the repository. It asks for no number of tags, since a registry does not always say what it
+// then leaves out. Nothing bounds the pages but the time of the call: a repository of many images has many tags.
+func (r *repository) allTags(ctx context.Context, image name.Digest) ([]string, bool, error) {
+	var found []string
+	err := r.pages(ctx, ask{op: "list tags", url: r.url("tags/list")}, math.MaxInt, isNotFound, func(body []byte) error {
+		tags, err := parseTags(body, r.opts.Limits)
+		found = append(found, ofRecords(tags, image)...)
+		return err
+	})
+	if errors.Is(err, errNoList) {
+		_, err := r.subject(ctx, image) // a repository without tags has the image all the same
+		return nil, false, err
+	}
+	return found, err == nil, err
+}
+
+// parseTags reads one page of tags. Some registries write null for none; what lacks the field is another document.
+func parseTags(body []byte, limits Limits) ([]string, error) {
+	var page map[string]json.RawMessage
+	if err := decode(body, &page, limits.json()); err != nil {
+		return nil, err
+	}
+	if page["tags"] == nil {
+		return nil, &FieldError{"tags", "required"}
+	}
+	var tags []string
+	return tags, json.Unmarshal(page["tags"], &tags)
+}
+
+// unlisted returns those tags of single records that are not of a manifest that is listed by its digest.
+func unlisted(tags []string, listed []pointer) []string {
+	known := map[string]bool{}
+	for _, p := range listed {
+		if _, hex, ok := strings.Cut(p.ref, ":"); ok && len(hex) >= shortHex {
+			known[hex[:shortHex]] = true
+		}
+	}
+	return slices.DeleteFunc(tags, func(tag string) bool {
+		short, ok := shortDigest(tag)
+		return ok && known[short]
+	})
+}
