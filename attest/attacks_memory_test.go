@@ -95,7 +95,7 @@ func (w *world) collectOrphans(repo name.Repository) {
 	}
 }
 
-// tags lists all tags of the repository.
+// allTags lists all tags of the repository.
 func (w *world) allTags() []string {
 	w.t.Helper()
 	answer := httptest.NewRecorder()

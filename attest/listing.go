@@ -20,7 +20,7 @@ type listing struct {
 	referrers bool      // the registry has the referrers API
 	listed    []pointer // by that
 	index     bool      // the tag of the fallback index is free, or is one
-	indexed   []pointer // in the fallback index, nil if there is none
+	indexed   []pointer // in the fallback index, nil if there is none; with hints that only a Writer may use
 	view      shownView // cosign's tag
 	tags      []string  // of single records
 	tagsRead  bool      // no tag of a record is missing in tags
@@ -52,6 +52,31 @@ func (l listing) holds(image name.Digest, manifest v1.Hash) bool {
 func (l listing) with(manifest v1.Hash) listing {
 	l.pointers = unionOfPointers(l.pointers, []pointer{{ref: manifest.String()}})
 	return l
+}
+
+// hinted returns the pointers with the hints of the fallback index, where the referrers API gives none. A Writer may use
+// them to read less: what a wrong one does to the views, rewriting the views does as well.
+func (l listing) hinted() []pointer {
+	known := map[string]hints{}
+	for _, p := range l.indexed {
+		known[p.ref] = p.hints
+	}
+	all := slices.Clone(l.pointers)
+	for i, p := range all {
+		if p.hints == (hints{}) {
+			all[i].hints = known[p.ref]
+		}
+	}
+	return all
+}
+
+// unhinted returns pointers without what they say of a statement.
+func unhinted(pointers []pointer) []pointer {
+	out := make([]pointer, len(pointers))
+	for i, p := range pointers {
+		out[i].ref = p.ref
+	}
+	return out
 }
 
 // agreed reports whether the referrers API and the fallback index name the same. Then no record hides behind a tag of its
@@ -135,7 +160,7 @@ func (r *repository) list(ctx context.Context, image name.Digest) (listing, erro
 	if l.tags, l.tagsRead, err = r.recordTags(ctx, image, l, found); err != nil {
 		return listing{}, err
 	}
-	l.pointers = unionOfPointers(l.listed, slices.Concat(l.indexed, view.named))
+	l.pointers = unionOfPointers(l.listed, slices.Concat(unhinted(l.indexed), view.named))
 	for _, tag := range unlisted(slices.Clone(l.tags), l.pointers) {
 		l.pointers = append(l.pointers, pointer{ref: tag})
 	}
@@ -161,13 +186,13 @@ func (r *repository) attached(ctx context.Context, image name.Digest) (l listing
 func (r *repository) pointersTo(ctx context.Context, subject name.Digest, referrers bool) ([]pointer, error) {
 	if !referrers {
 		indexed, err := r.fallback(ctx, subject)
-		return indexed, unless(err, errNotIndex)
+		return unhinted(indexed), unless(err, errNotIndex)
 	}
 	l, err := r.attached(ctx, subject)
 	if err != nil {
 		return nil, err
 	}
-	all := unionOfPointers(l.listed, l.indexed)
+	all := unionOfPointers(l.listed, unhinted(l.indexed))
 	return all, r.tooMany(len(all))
 }
 
@@ -261,7 +286,7 @@ func (r *repository) fallback(ctx context.Context, image name.Digest) ([]pointer
 	}
 	listed := []pointer{}
 	for _, d := range m.Manifests {
-		listed = append(listed, pointer{ref: d.Digest})
+		listed = append(listed, pointer{d.Digest, readHints(d.Annotations)})
 	}
 	return listed, nil
 }

@@ -89,7 +89,7 @@ func (p *publication) tryAtt(ctx context.Context, l listing) (bool, error) {
 	if l.view.broken != nil && !p.replaceViews {
 		return false, l.view.broken
 	}
-	entries, err := p.entries(ctx, l.view.lacks(l.pointers), p.known)
+	entries, err := p.entries(ctx, l.view.lacks(l.hinted()), p.known)
 	if err != nil {
 		return false, err
 	}

@@ -241,7 +241,7 @@ func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing,
 	}
 	hint := describe(d.payload, PayloadType).Digest.String()
 	var perhaps []string
-	for _, p := range l.pointers {
+	for _, p := range l.hinted() {
 		if p.hints.payload == hint || p.hints.payload == "" && (p.hints.predicateType == "" || p.hints.predicateType == d.test.PredicateType) {
 			perhaps = append(perhaps, p.ref)
 		}

@@ -752,10 +752,12 @@ func TestPublishLooksAgainAfterTheLastTry(t *testing.T) {
 func TestStoredRecordIsReturned(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	stored := false
+	var stored atomic.Bool
 	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
-		stored = stored || r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/")
-		if stored && strings.Contains(r.URL.Path, "/referrers/") {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+			stored.Store(true)
+		}
+		if stored.Load() && strings.Contains(r.URL.Path, "/referrers/") {
 			rw.WriteHeader(http.StatusServiceUnavailable)
 			return true
 		}

@@ -1,0 +1,465 @@
+package attest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// An answer says which lists it is from, whatever it is.
+func TestSources(t *testing.T) {
+	const yes, no = SourceAnswered, SourceAbsent
+	api := func(w *world) Source {
+		if w.referrers {
+			return yes
+		}
+		return no
+	}
+	for _, tt := range []struct {
+		name  string
+		do    func(w *world, k *key)
+		index Source
+		view  Source
+		tags  Source // empty: absent with the referrers API
+	}{
+		{"nothing", func(*world, *key) {}, no, no, yes},
+		{"written", func(w *world, k *key) { w.write(k, "scan", outcome(Passed, 0)) }, yes, yes, yes},
+		{"without views", func(w *world, k *key) {
+			w.opts.WithoutViews = true
+			w.write(k, "scan", outcome(Passed, 0))
+		}, no, no, yes},
+		{"the tag of the index is taken", func(w *world, k *key) {
+			taken(w)
+			w.write(k, "scan", outcome(Passed, 0))
+		}, no, yes, yes},
+		{"tags that cannot be sought, and are not needed", func(w *world, k *key) {
+			w.crowd(tagList{deaf: true, page: 10}, 50)
+			w.write(k, "scan", outcome(Passed, 0))
+		}, yes, yes, ""},
+		{"rubbish under cosign's tag", func(w *world, k *key) {
+			w.write(k, "scan", outcome(Passed, 0))
+			w.retag(viewTag(w.image), types.OCIImageIndex, []byte(`{"manifests":[]}`))
+		}, yes, yes, yes},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				k := newKey(t, "k")
+				tt.do(w, k)
+				want := Sources{Referrers: api(w), Index: tt.index, View: tt.view, Tags: tt.tags}
+				if want.Tags == "" {
+					want.Tags = map[bool]Source{true: no, false: yes}[w.referrers]
+				}
+				r := NewResolver(k, w.opts)
+				newest, err := r.Newests(t.Context(), w.image, testResultOf("scan"), testResultOf("missing"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for e, err := range r.All(t.Context(), w.image) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					newest = append(newest, e)
+				}
+				for _, e := range newest {
+					if diff := cmp.Diff(want, e.Sources); diff != "" {
+						t.Errorf("%s: %s", e.Test.Name, diff)
+					}
+				}
+			})
+		})
+	}
+}
+
+// cosign's tag names what it cannot show, and what it names stays.
+func TestViewNamesWhatItCannotShow(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := bundler{newKey(t, "k")}
+		var want []string
+		write := func(form Form, at time.Duration) {
+			t.Helper()
+			opts := w.opts
+			opts.Form = form
+			r, err := NewWriter(k, opts).Write(t.Context(), w.image, "scan", outcome(Passed, at))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if form != FormEnvelope {
+				want = append(want, r.Digest.String())
+			}
+		}
+		named := func() []string {
+			t.Helper()
+			m, _, err := w.repo().att(t.Context(), w.image)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Split(m.Annotations[AnnotationNotShown], ",")
+		}
+		for i, form := range []Form{FormStatement, FormBundle, FormEnvelope, FormBundle} {
+			write(form, -time.Duration(i)*time.Minute)
+			slices.Sort(want)
+			if diff := cmp.Diff(want, named()); diff != "" {
+				t.Errorf("after %q: %s", form, diff)
+			}
+		}
+		if got := len(w.attLayers()); got != 1 {
+			t.Errorf("it shows %d", got)
+		}
+		large := w.attach([]byte(strings.Repeat("x", 100)), func(m *v1.Manifest) { m.Layers[0].Size = 500 << 20 })
+		write(FormEnvelope, -time.Hour)
+		want = append(want, large.String())
+		slices.Sort(want)
+		if diff := cmp.Diff(want, named()); diff != "" {
+			t.Errorf("too large: %s", diff)
+		}
+		// Another tool rewrites the tag without its annotations, as cosign attest --replace does.
+		w.name("")
+		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.image); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, named()); diff != "" || len(w.attLayers()) != 2 {
+			t.Errorf("repaired: %d layers, %s", len(w.attLayers()), diff)
+		}
+	})
+}
+
+// cosign appends to an empty view, for which it needs a config of no layers, and layers that are there.
+func TestViewThatOnlyNames(t *testing.T) {
+	w := newWorld(t, true)
+	r := w.unsigned("scan", outcome(Passed, 0))
+	doc := w.get(viewTag(w.image))
+	var m v1.Manifest
+	if err := json.Unmarshal(doc.bytes, &m); err != nil {
+		t.Fatal(err)
+	}
+	config, err := w.repo().blob(t.Context(), m.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"size":%d,"digest":%q},"layers":[],"annotations":{"io.github.testdag.notshown":%q}}`,
+		types.OCIManifestSchema1, types.OCIConfigJSON, len(config), m.Config.Digest, r.Digest)
+	if diff := cmp.Diff(want, string(doc.bytes)); diff != "" {
+		t.Error(diff)
+	}
+	if !strings.Contains(string(config), `"rootfs":{"type":"layers","diff_ids":[]}`) {
+		t.Errorf("config %s", config)
+	}
+}
+
+// What cosign's tag names is read, although no other list leads to it.
+func TestNamedRecordIsRead(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		passedBefore(w, k)
+		failed := w.write(k, "scan", outcome(Failed, 0))
+		if !w.referrers {
+			w.remove(failed)
+			w.retag(failed.Digest.String(), types.OCIManifestSchema1, failed.Bytes)
+		}
+		listsNothing(w)
+		name := func(value string) {
+			w.name(value)
+			w.retag(tagBase(w.image), types.OCIImageIndex, []byte(`{"manifests":[]}`))
+		}
+		name("")
+		if e, err := w.newest(k, testResultOf("scan")); e.Result == Failed {
+			t.Fatalf("another list leads to it: %v", err)
+		}
+		name(failed.Digest.String())
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+			t.Errorf("got %s, %v", e.Result, e.Problem)
+		}
+		name(failed.Digest.String() + "," + coffee.String())
+		_, err := w.newest(k, testResultOf("scan"))
+		if e := wantAs[*CandidateError](t, err); e.Manifest != coffee || !strings.Contains(err.Error(), notWhole) {
+			t.Errorf("got %v", err)
+		}
+		for _, rubbish := range []string{"latest", ",", "sha256:12", failed.Digest.String() + ",", viewTag(w.image) + "." + failed.Digest.Hex[:32]} {
+			name(rubbish)
+			_, err := w.newest(k, testResultOf("scan"))
+			wantField(t, wantAs[*CandidateError](t, err), "annotations."+AnnotationNotShown)
+		}
+	})
+}
+
+// name makes cosign's tag show nothing and name a value.
+func (w *world) name(value string) {
+	w.t.Helper()
+	b, err := json.Marshal(v1.Manifest{
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: describe([]byte(emptyConfig), emptyConfigType),
+		Layers: []v1.Descriptor{}, Annotations: map[string]string{AnnotationNotShown: value},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
+}
+
+// Without views no object is written that another writer writes too.
+func TestWithoutViewsNothingSharedIsWritten(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		w.opts.WithoutViews = true
+		r := w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+		tags := w.tags(func(tag string) bool { return true })
+		if diff := cmp.Diff([]string{recordTag(w.image, r.Digest)}, tags); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// A record that could only be entered into one list is stored, and the error says more than that a view is not whole.
+func TestRecordInOneListOnly(t *testing.T) {
+	w := newWorld(t, true)
+	w.answers(http.StatusForbidden, func(r *http.Request) bool {
+		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/sha256-")
+	})
+	for _, without := range []bool{false, true} {
+		w.opts.WithoutViews = without
+		k := newKey(t, "k")
+		r, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+		var failed *RegistryError
+		if !errors.As(err, &failed) || failed.Op != "write manifest" {
+			t.Errorf("got %v", err)
+		}
+		if !without && (r.Bytes == nil || !strings.Contains(err.Error(), "is in one list only")) {
+			t.Errorf("got %s, %v", r, err)
+		}
+	}
+}
+
+// Where tags are immutable each record is in two lists all the same. The error says so, the log once.
+func TestImmutableTagsAreToldFromAFailure(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		core, logs := observer.New(zap.WarnLevel)
+		w.opts.Logger = zap.New(core)
+		immutable(w)
+		k := newKey(t, "k")
+		writer := NewWriter(k, w.opts)
+		for i := range 4 {
+			r, err := writer.Write(t.Context(), w.image, "scan", outcome(Failed, -time.Duration(i)*time.Minute))
+			if i == 0 {
+				if err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if view := wantAs[*ViewError](t, err); !view.Immutable || view.Tag != viewTag(w.image) {
+				t.Errorf("write %d: %v", i, err)
+			}
+			if got := w.tags(func(tag string) bool { return tag == recordTag(w.image, r.Digest) }); len(got) != 1 {
+				t.Errorf("write %d: its record has %d tags of its own", i, len(got))
+			}
+		}
+		if view := wantAs[*ViewError](t, writer.Repair(t.Context(), w.image)); !view.Immutable {
+			t.Errorf("repair: %v", view)
+		}
+		if got := logs.FilterMessageSnippet("immutable").Len(); got != 1 {
+			t.Errorf("logged %d times", got)
+		}
+		refused(404)(w)
+		if got := len(w.all(k)); got != 4 {
+			t.Errorf("found %d of 4", got)
+		}
+	})
+}
+
+// Repair gives a tag of its own to what another release has left in one list.
+func TestRepairEntersIntoASecondList(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	taken(w)
+	b := w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
+	h := w.attach(w.sign(k, b), nil)
+	w.deleteTag(recordTag(w.image, h))
+	if err := NewWriter(nil, w.opts).Repair(t.Context(), w.image); err != nil {
+		t.Fatal(err)
+	}
+	w.deleteTag(viewTag(w.image))
+	refused(404)(w)
+	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+		t.Errorf("got %s, %v", e.Result, e.Problem)
+	}
+}
+
+func (w *world) deleteTag(tag string) {
+	w.t.Helper()
+	if err := w.repo().remove(w.t.Context(), tag); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Registries with immutable tags have many ways to say so, and other refusals are no such thing.
+func TestRefusesRewriting(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		code   string
+		want   bool
+	}{
+		{400, "TAG_INVALID", true}, {403, "DENIED", true}, {405, "", true}, {409, "", true}, {412, "PRECONDITION", true}, {423, "", true},
+		{400, "", false}, {400, "MANIFEST_INVALID", false}, {413, "SIZE_INVALID", false}, {401, "UNAUTHORIZED", false}, {404, "NAME_UNKNOWN", false},
+		{429, "TOOMANYREQUESTS", false}, {500, "", false}, {507, "", false},
+	} {
+		w := newWorld(t, true)
+		w.opts.Attempts = 1
+		k := newKey(t, "k")
+		refuse := func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, ".att") {
+				return false
+			}
+			rw.WriteHeader(tt.status)
+			fmt.Fprintf(rw, `{"errors":[{"code":%q}]}`, tt.code)
+			return true
+		}
+		w.breaks(refuse)
+		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "first", outcome(Passed, 0))
+		if view := wantAs[*ViewError](t, err); view.Immutable {
+			t.Errorf("%d %s: a tag that is not there is not immutable", tt.status, tt.code)
+		}
+		w.breaks(nil)
+		w.write(k, "second", outcome(Passed, 0))
+		w.breaks(refuse)
+		_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "third", outcome(Passed, 0))
+		if view := wantAs[*ViewError](t, err); view.Immutable != tt.want {
+			t.Errorf("%d %s: immutable %t", tt.status, tt.code, view.Immutable)
+		}
+	}
+}
+
+// The referrers API alone leads to what another tool wrote. Whoever switches it off hides that, and a checkpoint that has
+// seen the API tells.
+func TestReferrersThatWereThere(t *testing.T) {
+	eachCheckpoint(t, func(t *testing.T, open func() Checkpoint) {
+		w := newWorld(t, true)
+		w.opts.Checkpoint = open()
+		k := newKey(t, "k")
+		passedBefore(w, k)
+		for range 2 {
+			if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Passed {
+				t.Fatalf("got %s, %v", e.Result, e.Problem)
+			}
+		}
+		h := w.attach(w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)), nil)
+		w.deleteTag(recordTag(w.image, h))
+		refused(404)(w)
+		w.opts.Checkpoint = open()
+		e := w.mustNewest(k, testResultOf("scan"))
+		source := wantAs[*SourceError](t, e.Problem)
+		if e.Result != Unknown || source.Missing != "referrers API" || !source.Seen.Equal(noon.Add(-time.Hour)) || source.Advice == "" {
+			t.Errorf("got %s, %+v", e.Result, source)
+		}
+		w.write(k, "scan", outcome(Passed, time.Second)) // nor does something newer help
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem == nil {
+			t.Errorf("got %s", e.Result)
+		}
+		w.breaks(nil)
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
+			t.Error(e.Problem)
+		}
+	})
+}
+
+// A checkpoint that has never seen the API has nothing to miss.
+func TestReferrersThatWereNeverThere(t *testing.T) {
+	eachCheckpoint(t, func(t *testing.T, open func() Checkpoint) {
+		w := newWorld(t, false)
+		w.opts.Checkpoint = open()
+		k := newKey(t, "k")
+		for i := range 3 {
+			w.write(k, "scan", outcome(Passed, time.Duration(i)*time.Second))
+			if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
+				t.Error(e.Problem)
+			}
+		}
+		m, err := open().Seen(t.Context(), w.image, testResultOf("scan"))
+		if err != nil || m.Referrers {
+			t.Errorf("%+v, %v", m, err)
+		}
+	})
+}
+
+// Marks of both kinds are read, and what one of them has seen stays seen.
+func TestMarkRemembersReferrers(t *testing.T) {
+	eachCheckpoint(t, func(t *testing.T, open func() Checkpoint) {
+		scan := testResultOf("scan")
+		old, with := markAt(0, "a"), markAt(time.Second, "b")
+		with.Referrers = true
+		for _, m := range []Mark{old, with, markAt(2*time.Second, "c")} {
+			if err := open().Advance(t.Context(), someImage, scan, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := markAt(2*time.Second, "c")
+		want.Referrers = true
+		got, err := open().Seen(t.Context(), someImage, scan)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	})
+}
+
+// The bit outlives a release, and a release that does not know it passes over it: hidden files, and unknown fields.
+func TestMarkWithReferrersAsWritten(t *testing.T) {
+	m := markAt(0, "a")
+	m.Referrers = true
+	_, blob, err := buildMark(someImage, someImage, testResultOf("scan"), m)
+	want := fmt.Sprintf(`{"image":%q,"test":"scan","predicateType":%q,"time":"2026-03-01T12:00:00Z","statements":[%q],"referrers":true}`,
+		someImage.Name(), TestResultType, describe([]byte("a"), "").Digest)
+	if diff := cmp.Diff(want, string(blob)); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	dir := t.TempDir()
+	if err := CheckpointDir(dir).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*", ".referrers"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := CheckpointDir(dir).Seen(t.Context(), someImage, testResultOf("scan")); err != nil || got.Referrers || got.IsZero() {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A lower mark that alone has seen the API is not pruned before the highest says so.
+func TestPrunedMarkHandsOnReferrers(t *testing.T) {
+	w := newWorld(t, true)
+	c := CheckpointRepository(w.image.Context(), w.opts).(*checkpointRepository)
+	lower, higher := markAt(0, "a"), markAt(time.Second, "b")
+	lower.Referrers = true
+	if err := c.Advance(t.Context(), w.image, testResultOf("scan"), lower); err != nil {
+		t.Fatal(err)
+	}
+	l, err := w.repo().list(t.Context(), c.subject(w.image, testResultOf("scan")))
+	if err != nil || len(l.pointers) != 1 {
+		t.Fatal(l, err)
+	}
+	if more := w.repo().prune(t.Context(), c.subject(w.image, testResultOf("scan")), l.pointers, higher); !more {
+		t.Error("it is lost")
+	}
+	if got, err := c.Seen(t.Context(), w.image, testResultOf("scan")); err != nil || !got.Referrers {
+		t.Errorf("%+v, %v", got, err)
+	}
+	higher.Referrers = true
+	if more := w.repo().prune(t.Context(), c.subject(w.image, testResultOf("scan")), l.pointers, higher); more {
+		t.Error("the highest says so")
+	}
+	if got, err := c.Seen(t.Context(), w.image, testResultOf("scan")); err != nil || !got.IsZero() {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

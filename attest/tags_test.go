@@ -1,0 +1,166 @@
+package attest
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// How a registry answers for its tags.
+type tagList struct {
+	name      string
+	unordered bool // those that were written last come last
+	deaf      bool // it ignores last, and returns everything, as docker-registry 2.8.2 does
+	page      int  // the most that one answer holds, whatever is asked for; 0 is no limit
+	strict    bool // last must be a tag that is there, as zot wants it
+	silent    bool // it does not link to the next page if it was asked for a number of tags
+}
+
+var tagLists = []tagList{
+	{name: "in order", page: 1000},
+	{name: "in order, and does not link", page: 1000, silent: true},
+	{name: "in order, in small pages", page: 7},
+	{name: "ignores last", deaf: true},
+	{name: "ignores last, in pages", deaf: true, page: 1000},
+	{name: "does not sort", unordered: true, page: 1000},
+	{name: "does not sort, in one page", unordered: true},
+	{name: "wants last to be there", strict: true, page: 1000},
+}
+
+// crowd adds tags of other images to those of the registry, and makes it answer for them as l says.
+func (w *world) crowd(l tagList, n int) {
+	var others []string
+	for i := range n {
+		switch i % 4 {
+		case 0:
+			others = append(others, fmt.Sprintf("build-%06d", i))
+		case 1:
+			others = append(others, fmt.Sprintf("v%06d", i))
+		default:
+			others = append(others, fmt.Sprintf("sha256-%x.att", sha256.Sum256(fmt.Append(nil, i))))
+		}
+	}
+	slices.Sort(others)
+	w.also(func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/v2/"+w.image.Context().RepositoryStr()+"/tags/list" {
+			return false
+		}
+		answer := httptest.NewRecorder()
+		w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, r.URL.Path, nil))
+		var own struct{ Tags []string }
+		_ = json.Unmarshal(answer.Body.Bytes(), &own)
+		all := slices.Clone(others)
+		for _, tag := range own.Tags {
+			at, _ := slices.BinarySearch(all, tag)
+			if l.unordered {
+				at = len(all)
+			}
+			all = slices.Insert(all, at, tag)
+		}
+		l.answer(rw, r, all)
+		return true
+	})
+}
+
+func (l tagList) answer(rw http.ResponseWriter, r *http.Request, tags []string) {
+	if last := r.URL.Query().Get("last"); last != "" && !l.deaf {
+		at := slices.Index(tags, last)
+		switch {
+		case at >= 0:
+			tags = tags[at+1:]
+		case l.strict:
+			rw.WriteHeader(http.StatusNotFound)
+			return
+		case !l.unordered:
+			at, _ := slices.BinarySearch(tags, last)
+			tags = tags[at:]
+		}
+	}
+	from, _ := strconv.Atoi(r.URL.Query().Get("from"))
+	tags = tags[from:]
+	n, asked := l.page, false
+	if want, err := strconv.Atoi(r.URL.Query().Get("n")); err == nil && !(l.deaf && l.page == 0) {
+		asked = true
+		if n == 0 || want < n {
+			n = want
+		}
+	}
+	if n > 0 && n < len(tags) {
+		tags = tags[:n]
+		if !asked || !l.silent {
+			next := fmt.Sprintf("%s?n=%d&last=%s", r.URL.Path, n, tags[n-1])
+			if l.deaf { // it has a way of its own
+				next = fmt.Sprintf("%s?from=%d", r.URL.Path, from+n)
+			}
+			rw.Header().Set("Link", "<"+next+">; rel=next")
+		}
+	}
+	_ = json.NewEncoder(rw).Encode(map[string]any{"name": "app", "tags": tags})
+}
+
+// However a registry lists its tags, none of a record is missed.
+func TestEveryWayToListTags(t *testing.T) {
+	for _, l := range tagLists {
+		for _, without := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, without views %t", l.name, without), func(t *testing.T) {
+				eachRegistry(t, func(t *testing.T, w *world) {
+					w.crowd(l, 2500)
+					w.opts.WithoutViews = without
+					k := newKey(t, "k")
+					for i := range 9 {
+						w.write(k, "scan", outcome(Failed, -time.Duration(i)*time.Second))
+					}
+					if got := len(w.all(k)); got != 9 {
+						t.Errorf("found %d of 9", got)
+					}
+					refused(404)(w)
+					if got := len(w.all(k)); got != 9 {
+						t.Errorf("without the API found %d of 9", got)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Where tags come in order, neither the tags of the repository nor the records of the image make a write dearer: 26 requests.
+// These are one to connect and one for the image; the four lists, before and after; five to upload the statement and one to
+// find the empty config; the record, and two to read it back; six to rewrite cosign's tag, and two the index. The first
+// write also uploads the empty config (3) and finds out whether the registry can seek (2). A reader asks for the four lists
+// and for each record that may decide.
+func TestTagsOfOtherImagesCostNothing(t *testing.T) {
+	for _, n := range []int{100, 10_000, 100_100} {
+		eachRegistry(t, func(t *testing.T, w *world) {
+			w.crowd(tagLists[0], n)
+			k := newKey(t, "k")
+			var tests []Test
+			for i := range 10 {
+				tests = append(tests, testResultOf(fmt.Sprint("scan-", i)))
+				want := 26
+				if i == 0 {
+					want += 3 + 2
+				}
+				w.requests = nil
+				if w.write(k, tests[i].Name, outcome(Passed, 0)); len(w.requests) != want {
+					t.Errorf("%d tags, write %d: %d requests, want %d: %q", n, i, len(w.requests), want, w.requests)
+				}
+			}
+			w.requests = nil
+			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, tests...)
+			if err != nil || len(w.requests) != 1+4+10 {
+				t.Errorf("%d tags: read with %d requests: %v", n, len(w.requests), err)
+			}
+			for _, e := range all {
+				if e.Problem != nil {
+					t.Error(e.Problem)
+				}
+			}
+		})
+	}
+}
