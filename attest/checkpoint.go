@@ -32,7 +32,8 @@ type Checkpoint interface {
 	Advance(ctx context.Context, image name.Digest, test Test, m Mark) error
 }
 
-// A Mark is the newest that was seen of one test.
+// A Mark is the newest that was seen of one test. A Checkpoint keeps all of its fields; one that drops Referrers only does
+// not notice that the referrers API is gone.
 type Mark struct {
 	Time       time.Time // of the statements
 	Statements []v1.Hash // SHA-256 of each payload that was newest at that time, in ascending order

@@ -24,17 +24,31 @@
 // form ([Form]), and with the image as its subject: its [Record]. No two writers touch the same object, so none loses what
 // another wrote. [WriteResults] points Tekton Chains to a record.
 //
-// What many writers share is only derived from the records: cosign's tag sha256-<image>.att, which cosign
-// verify-attestation reads, and the fallback index of registries without the referrers API. A writer adds whatever is
-// missing there, its own or not, and looks again until nothing is. Less formally: the records are the truth, the tags
-// are a shop window, and whoever passes tidies it. [Writer.Repair] is for those who only pass.
+// Each record is in two lists before Write reports it, since APIs are switched off, cached and mirrored, and tags are
+// rewritten:
+//
+//   - In a registry with the referrers API: that, and the fallback index under the tag sha256-<image>.
+//   - In a registry without it: a tag of the record's own, and the fallback index.
+//   - If the tag of the index is taken, or the registry does not let it be rewritten: a tag of the record's own in place of
+//     the index. The same with Options.WithoutViews, which writes no object that writers share. Without the referrers API
+//     that tag is then the only list besides cosign's tag, and with WithoutViews the only one.
+//
+// What many writers share is only derived from the records: the fallback index, and cosign's tag sha256-<image>.att, which
+// cosign verify-attestation reads. Records are authoritative. Each Write adds to the shared tags every record that they
+// lack, its own or not, and looks again until nothing is missing; [Writer.Repair] does only that. cosign's tag can show
+// signed envelopes alone, so it names the other records in an annotation, [AnnotationNotShown]. If there is nothing to
+// show yet it has no layers, which cosign reads as no attestation, just as if there was no tag.
 //
 // # Reading
 //
-// A [Resolver] takes the union of all places: the referrers API with every page, the fallback index, cosign's tag, and,
-// where there is no such API or a fallback index says that it once was missing, the tags of single records. It drops
+// A [Resolver] takes the union of all lists: the referrers API with every page, the fallback index, cosign's tag with the
+// records that it names, and the tags of single records. [Evidence.Sources] says which of them answered. A registry that
+// answers 400, 404, 405, 406 or 501 for referrers has no such API, and the others are the lists. The Resolver then drops
 // what is not about the image, groups by [Test], takes the newest, and only then asks the [Verifier] about that one.
-// So:
+//
+// It looks for tags of records behind a name, and believes only an answer that is in byte order and holds the tags which
+// must be in it. Other registries are asked for all their tags, unless the referrers API and the fallback index both
+// answer and name the same. So:
 //
 //   - Older evidence is never a fallback. A newest statement that failed, is malformed, or that nobody vouches for, blocks.
 //   - What is there and cannot be read blocks too, since it may be the newest. So does a statement from the future.
@@ -42,6 +56,7 @@
 //     its type if it names none. A predicate of another family, such as an SBOM, blocks nothing.
 //   - A test has one spelling, see [Test]. A statement whose name has another counts for the test that it looks like, and
 //     blocks it if it is the newest. Names in letters of another script are other tests, listed in [Evidence.Alike].
+//   - What a list names and the registry lacks blocks: this copy of the evidence is incomplete, or something was deleted.
 //   - What could not be listed, to the last page, is an error. An empty answer means that everything was read and nothing
 //     was there.
 //   - Times are compared as instants. Of several statements of the same instant the worst counts.
@@ -66,14 +81,19 @@
 // the tag of a record was moved is seen, but what other tools wrote, and only the fallback index or cosign's tag leads to,
 // is gone with it. About what there is the registry itself is believed.
 //
+// A copy can lack evidence as if it was deleted. A copy of cosign's tag alone is seen to be incomplete if the tag names what
+// it does not show. It cannot name what was written with Options.WithoutViews, or where tags are immutable. A copy of
+// every tag that begins with sha256-<image> holds all records, without the provenance of each.
+//
 // Two things outside the repository help, and [Evidence.Completeness] says whether they did. [Expect] names runs that are
 // known to be over, as [ExpectRuns] takes them from a scheduler's snapshot, so that evidence which is missing is seen,
-// also if it was never written. A [Checkpoint] remembers the newest that was ever seen, so that its deletion is. Both go by
+// also if it was never written. A [Checkpoint] remembers the newest that was ever seen, so that its deletion is, and
+// that the registry had the referrers API, so that a registry or copy without it is told ([SourceError]). Both go by
 // digest, so they serve a copy of the image in another repository too.
 //
-// Who means to delete a record deletes what leads to it, too: the tag of its own, and where there is no referrers API its
-// entry in the fallback index, of which it is enough to delete the tag and to call [Writer.Repair]. Otherwise the record
-// is still listed and cannot be read, and blocks every test of the image.
+// To delete a record on purpose, delete each list that leads to it too: the tag of its own, the tag of the fallback index
+// and cosign's tag. Then call [Writer.Repair], which builds the shared tags anew from the records that are left.
+// Otherwise the record is still listed and cannot be read, and blocks every test of the image.
 //
 // # What stays
 //

@@ -30,6 +30,9 @@ import (
 // nothing. A registry without that API has only lists that anybody who
 // may push can rewrite, so there everything is read, and with [ByProvenance] too, which takes no task's word.
 //
+// A record that only one of the lists names is read too, and one that is named and missing blocks: see [Evidence.Sources]
+// for the lists that answered. A list that the registry has and that cannot be read is an error.
+//
 // Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*FieldError] if test names nothing
 // that can be found; [*CandidateError], several joined, if anything at the image could not be read that may be a newer
 // statement of the test; those of [Resolver.All] and of the Checkpoint.

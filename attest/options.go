@@ -38,10 +38,10 @@ type Options struct {
 	// Logger hears of repairs and of what is passed over, never of payloads or credentials. Default: none.
 	Logger *zap.Logger
 
-	// WithoutViews keeps a Writer from updating the tags that other tools read: cosign's .att tag, and the fallback index
-	// of registries without the referrers API. A Resolver does without them. But if such a registry has the API later, and
-	// does not list what is older, only a fallback index leads to that. Where a registry answers for referrers and then
-	// does not list the record, the tags are written all the same, since only they lead to it.
+	// WithoutViews keeps a Writer from updating the tags that all writers share: cosign's .att tag, and the fallback index.
+	// Each record gets a tag of its own instead, so that a registry with the referrers API still has it in two lists; in
+	// a registry without that API the tag is the only list. A Resolver finds the record all the same. What is given up is
+	// cosign's tag: stock tools do not see the statement, and a copy of that tag alone does not tell that it lacks it.
 	WithoutViews bool
 
 	// ReplaceViews lets [Writer.Repair] replace cosign's .att tag if that holds something else: no manifest, an index, an

@@ -49,8 +49,11 @@ func (p *publication) run(ctx context.Context, l listing) (listing, error) {
 	wait, misses := p.opts.Backoff, 0
 	for range maxRounds {
 		changed, err := p.rebuild(ctx, l)
-		if err != nil || held && !changed {
-			return l, errors.Join(err, p.viewErrors())
+		if err != nil {
+			return l, err // without a ViewError, which would say that all is well
+		}
+		if held && !changed {
+			return l, p.viewErrors()
 		}
 		if l, err = p.list(ctx, p.image); err != nil && held {
 			err = &ViewError{Tag: viewTag(p.image), Err: err}
@@ -130,7 +133,10 @@ func (p *publication) rebuild(ctx context.Context, l listing) (changed bool, err
 	if l.index && p.indexErr == nil {
 		return changed, nil
 	}
-	return changed, errors.Join(p.secondList(ctx, l), p.tagOthers(ctx, l))
+	if err := p.tagOthers(ctx, l); p.indexErr == nil {
+		p.indexErr = err
+	}
+	return changed, p.secondList(ctx, l)
 }
 
 // secondList gives the record a tag of its own, in place of an entry in the fallback index.
@@ -168,7 +174,7 @@ func (p *publication) tag(ctx context.Context, e entry) error {
 
 // tagOthers does the same for other records that the fallback index does not hold, which their writers may have taken for
 // listed there.
-func (p *publication) tagOthers(ctx context.Context, l listing) error {
+func (p *publication) tagOthers(ctx context.Context, l listing) *ViewError {
 	if !l.referrers {
 		return nil // they have one
 	}

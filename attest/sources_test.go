@@ -234,6 +234,9 @@ func TestRecordInOneListOnly(t *testing.T) {
 		if !errors.As(err, &failed) || failed.Op != "write manifest" {
 			t.Errorf("got %v", err)
 		}
+		if view := new(ViewError); errors.As(err, &view) {
+			t.Error("a ViewError says that the statement can be found")
+		}
 		if !without && (r.Bytes == nil || !strings.Contains(err.Error(), "is in one list only")) {
 			t.Errorf("got %s, %v", r, err)
 		}

@@ -35,15 +35,17 @@ func NewWriter(s Signer, opts Options) *Writer {
 
 // Write states that test had the outcome p on image, signs that, and stores it in the image's repository as a manifest
 // of its own whose subject is the image, in the form that Options.Form says. When it returns without an error the record
-// has been read back and is listed, and the views show it. The name of the test is written into the predicate, see [Test].
+// has been read back, it is in two lists (see Writing in the package's documentation for the exceptions), and cosign's
+// tag shows or names it. The name of the test is written into the predicate, see [Test].
 //
 // Writing the same statement again leaves one, if the Signer can tell its own signature (see [Signer]) or signs alike
 // each time, or nobody signs.
 //
 // Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [*FutureError], since no [Resolver]
 // would believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A Record that is not zero is
-// stored, whatever the error: a [*ViewError] says that a [Resolver] finds it and only other tools do not see it yet,
-// any other error that nobody can be sure to find it.
+// stored, whatever the error. A [*ViewError] says that a [Resolver] finds it, and only other tools do not see it yet; if it
+// is Immutable they never will, and to write again changes nothing. After any other error a reader may not find the
+// record, or find it in one list only: write again.
 func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Predicate) (Record, error) {
 	payload, err := encode(image, test, p)
 	if err = errors.Join(err, w.check()); err != nil {
@@ -79,10 +81,11 @@ func (w *Writer) told(image name.Digest, err error) error {
 	return err
 }
 
-// Repair brings cosign's .att tag, and the fallback index of a registry without the referrers API, up to the record of
-// image. Each Write does so too: a repair of its own is for readers that may write, and mends what a writer left that was
-// killed, or what a tool undid that rewrites a tag without a look at the record. A .att tag that holds something else is
-// refused with a *ViewError, unless Options.ReplaceViews says that it may be replaced.
+// Repair brings the fallback index and cosign's .att tag up to the record of image. If the index cannot be written, each
+// record that only the referrers API lists gets a tag of its own. Each Write does so too: a repair of its own is for
+// readers that may write. It mends what a killed writer left, what an earlier release entered into one list only, and
+// what a tool undid that rewrites a tag without a look at the record. A .att tag that holds something else is refused with a
+// *ViewError, unless Options.ReplaceViews says that it may be replaced.
 //
 // Errors: [*FieldError], [ErrNoImage], [*RegistryError], [*LimitError], [*ViewError].
 func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
