@@ -140,6 +140,9 @@ func immutable(w *world) {
 	})
 }
 
+// unsorted makes the registry list tags in no order, in pages of ten.
+func unsorted(w *world) { w.crowd(tagList{unordered: true, page: 10}, 25) }
+
 // dropped empties the fallback index, if there is one, as a tool does that rewrites it from an old copy.
 func dropped(w *world) {
 	if w.tags(func(tag string) bool { return tag == tagBase(w.image) }) != nil {
@@ -254,6 +257,9 @@ var hidings = []hiding{
 		name: "tags are immutable, and a copy of all tags of the image", before: immutable, after: byAllTags,
 		answers: map[string]string{"unsigned": "no provenance is attached"},
 	},
+	{name: "tags do not sort, and the API serves the list from before", before: unsorted, after: staler},
+	{name: "tags do not sort, and the API answers 404", before: unsorted, after: refused(404)},
+	{name: "tags do not sort, and the API lists nothing", before: unsorted, after: listsNothing},
 	{name: "another tool empties the index", after: dropped},
 	{name: "another tool empties the index, and the API answers 404", after: func(w *world) { dropped(w); refused(404)(w) }},
 	{name: "another tool empties the index, and the API lists nothing", after: func(w *world) { dropped(w); listsNothing(w) }},

@@ -24,6 +24,7 @@ type listing struct {
 	view      shownView // cosign's tag
 	tags      []string  // of single records
 	tagsRead  bool      // no tag of a record is missing in tags
+	canSeek   bool      // that was found out without reading all tags of the repository
 	pointers  []pointer // the union of all, by ref, each once
 }
 
@@ -80,7 +81,7 @@ func unhinted(pointers []pointer) []pointer {
 }
 
 // agreed reports whether the referrers API and the fallback index name the same. Then no record hides behind a tag of its
-// own: each record is in one of the two and in another list.
+// own: if readers cannot seek, and there is an index, a Writer enters each record into that.
 func (l listing) agreed() bool {
 	if !l.referrers || l.indexed == nil {
 		return false
@@ -157,7 +158,7 @@ func (r *repository) list(ctx context.Context, image name.Digest) (listing, erro
 		return listing{}, err
 	}
 	l.view = view
-	if l.tags, l.tagsRead, err = r.recordTags(ctx, image, l, found); err != nil {
+	if err := r.readTags(ctx, image, &l, found); err != nil {
 		return listing{}, err
 	}
 	l.pointers = unionOfPointers(l.listed, slices.Concat(unhinted(l.indexed), view.named))

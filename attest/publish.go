@@ -107,6 +107,9 @@ func (p *publication) holds(l listing) bool {
 }
 
 func (p *publication) viewErrors() error {
+	if !p.views {
+		return nil
+	}
 	var errs []error
 	for _, err := range []*ViewError{p.attErr, p.full, p.indexErr} {
 		if err != nil {
@@ -119,25 +122,27 @@ func (p *publication) viewErrors() error {
 // rebuild adds to each list what it lacks. That one view cannot be written does not keep it from the other. An error says
 // that the record is in one list only.
 func (p *publication) rebuild(ctx context.Context, l listing) (changed bool, err error) {
-	if !p.views {
-		return false, p.secondList(ctx, l)
-	}
-	if p.attErr == nil {
+	if p.views && p.attErr == nil {
 		changed, p.attErr = p.rebuildAtt(ctx, l)
 	}
-	if l.index && p.indexErr == nil {
+	if l.index && p.indexErr == nil && (p.views || l.indexLeads()) {
 		var also bool
 		also, p.indexErr = p.rebuildIndex(ctx, l)
 		changed = changed || also
 	}
-	if l.index && p.indexErr == nil {
+	if p.views && l.index && p.indexErr == nil {
 		return changed, nil
 	}
-	if err := p.tagOthers(ctx, l); p.indexErr == nil {
-		p.indexErr = err
+	if p.views {
+		if err := p.tagOthers(ctx, l); p.indexErr == nil {
+			p.indexErr = err
+		}
 	}
 	return changed, p.secondList(ctx, l)
 }
+
+// indexLeads reports whether readers rely on the fallback index, because it would cost them much to read all tags.
+func (l listing) indexLeads() bool { return l.referrers && l.indexed != nil && !l.canSeek }
 
 // secondList gives the record a tag of its own, in place of an entry in the fallback index.
 func (p *publication) secondList(ctx context.Context, l listing) error {

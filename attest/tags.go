@@ -102,25 +102,23 @@ func (r *repository) tagsBehind(ctx context.Context, last string, n int) (tags [
 	return tags, next != nil, err
 }
 
-// recordTags returns the tags of single records, and whether these are all. If the seek cannot be believed it lists all
-// tags of the repository, unless the other lists agree.
-func (r *repository) recordTags(ctx context.Context, image name.Digest, l listing, found sought) ([]string, bool, error) {
+// readTags adds the tags of single records to l. If the seek cannot be believed it reads all tags of the repository, unless
+// the other lists agree.
+func (r *repository) readTags(ctx context.Context, image name.Digest, l *listing, found sought) (err error) {
 	known := l.knownTags(image)
-	switch {
-	case found.whole || found.ordered && len(known) > 0 && containsAll(found.tags, known):
-		if !found.whole {
-			r.seeks.Store(seekWorks)
-		}
-		return ofRecords(found.tags, image), true, nil
-	case l.agreed():
-		return ofRecords(found.tags, image), false, nil
-	case found.ordered && len(known) == 0 && r.canSeek(ctx):
-		return ofRecords(found.tags, image), true, nil
+	l.canSeek = found.whole || found.ordered && len(known) > 0 && containsAll(found.tags, known)
+	if found.ordered && !l.canSeek && !l.agreed() {
+		l.canSeek = len(known) == 0 && r.seekFindsTheSecond(ctx)
 	}
-	if found.ordered {
-		r.seeks.Store(seekFails)
+	if found.ordered && len(known) > 0 {
+		r.seeks.Store(map[bool]int32{true: seekWorks, false: seekFails}[l.canSeek])
 	}
-	return r.allTags(ctx, image)
+	if l.canSeek || l.agreed() {
+		l.tags, l.tagsRead = ofRecords(found.tags, image), l.canSeek
+		return nil
+	}
+	l.tags, l.tagsRead, err = r.allTags(ctx, image)
+	return err
 }
 
 // knownTags returns the tags that a list of all tags must hold.
@@ -144,9 +142,9 @@ func ofRecords(tags []string, image name.Digest) []string {
 	return slices.DeleteFunc(tags, func(tag string) bool { return !strings.HasPrefix(tag, viewTag(image)+".") })
 }
 
-// canSeek finds out whether the registry can seek, where no tag is known that a seek must find: behind the first of all
-// tags it must find the second.
-func (r *repository) canSeek(ctx context.Context) bool {
+// seekFindsTheSecond finds out whether the registry can seek, where no tag is known that a seek must find: behind the first
+// of all tags it must find the second.
+func (r *repository) seekFindsTheSecond(ctx context.Context) bool {
 	if r.seeks.Load() == seekWorks {
 		return true
 	}
