@@ -19,7 +19,7 @@ func listedHints(annotations map[string]string) hints {
 	if isCut(h.envelope) || isCut(h.payload) {
 		return hints{}
 	}
-	if h.envelope == "" || h.payload == "" || len(h.test) >= len(h.payload) {
+	if !h.misnamed() && (h.envelope == "" || h.payload == "" || len(h.test) >= len(h.payload)) {
 		h.test = ""
 	}
 	for known := range readers {

@@ -417,9 +417,9 @@ func TestMarkRemembersReferrers(t *testing.T) {
 func TestMarkWithReferrersAsWritten(t *testing.T) {
 	m := markAt(0, "a")
 	m.Referrers = true
-	_, blob, err := buildMark(someImage, someImage, testResultOf("scan"), m)
+	_, blob, err := buildMark(v1.Descriptor{}, someImage, testResultOf("scan"), m)
 	want := fmt.Sprintf(`{"image":%q,"test":"scan","predicateType":%q,"time":"2026-03-01T12:00:00Z","statements":[%q],"referrers":true}`,
-		someImage.Name(), TestResultType, describe([]byte("a"), "").Digest)
+		someImage.DigestStr(), TestResultType, describe([]byte("a"), "").Digest)
 	if diff := cmp.Diff(want, string(blob)); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
@@ -445,21 +445,25 @@ func TestPrunedMarkHandsOnReferrers(t *testing.T) {
 	c := CheckpointRepository(w.image.Context(), w.opts).(*checkpointRepository)
 	lower, higher := markAt(0, "a"), markAt(time.Second, "b")
 	lower.Referrers = true
+	subject, _, err := c.subject(w.image, testResultOf("scan"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := c.Advance(t.Context(), w.image, testResultOf("scan"), lower); err != nil {
 		t.Fatal(err)
 	}
-	l, err := w.repo().list(t.Context(), c.subject(w.image, testResultOf("scan")))
+	l, err := w.repo().list(t.Context(), subject)
 	if err != nil || len(l.pointers) != 1 {
 		t.Fatal(l, err)
 	}
-	if more := w.repo().prune(t.Context(), c.subject(w.image, testResultOf("scan")), l.pointers, higher); !more {
+	if more := w.repo().prune(t.Context(), subject, l.pointers, higher); !more {
 		t.Error("it is lost")
 	}
 	if got, err := c.Seen(t.Context(), w.image, testResultOf("scan")); err != nil || !got.Referrers {
 		t.Errorf("%+v, %v", got, err)
 	}
 	higher.Referrers = true
-	if more := w.repo().prune(t.Context(), c.subject(w.image, testResultOf("scan")), l.pointers, higher); more {
+	if more := w.repo().prune(t.Context(), subject, l.pointers, higher); more {
 		t.Error("the highest says so")
 	}
 	if got, err := c.Seen(t.Context(), w.image, testResultOf("scan")); err != nil || !got.IsZero() {
