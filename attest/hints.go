@@ -51,7 +51,7 @@ func (h hints) differ(manifest hints) []error {
 		{AnnotationEnvelope, h.envelope, manifest.envelope},
 		{AnnotationPayload, h.payload, manifest.payload},
 	} {
-		if f.listed == "" || f.listed == f.own || !h.complete() && isPrefix(f.listed, f.own) {
+		if f.listed == f.own || !h.complete() && isPrefix(f.listed, f.own) { // what is missing is a beginning, too
 			continue
 		}
 		c.add("annotations."+f.annotation, fmt.Sprintf("the registry lists %q, and the manifest has %q: compare the two, and "+
