@@ -29,9 +29,10 @@
 //
 //   - In a registry with the referrers API: that, and the fallback index under the tag sha256-<image>.
 //   - In a registry without it: a tag of the record's own, and the fallback index.
-//   - If the tag of the index is taken, or the registry does not let it be rewritten: a tag of the record's own in place of
-//     the index. The same with Options.WithoutViews, which writes no object that writers share. Without the referrers API
-//     that tag is then the only list besides cosign's tag, and with WithoutViews the only one.
+//   - If the tag of the index is taken (cosign copy puts the image there), or the registry does not let it be rewritten: a
+//     tag of the record's own in place of the index. The same with Options.WithoutViews, which writes none of the tags that
+//     writers share. Without the referrers API that tag is then the only list besides cosign's tag, and with WithoutViews
+//     the only one.
 //
 // What many writers share is only derived from the records: the fallback index, and cosign's tag sha256-<image>.att, which
 // cosign verify-attestation reads. Records are authoritative. Each Write adds to the shared tags every record that they

@@ -79,7 +79,7 @@ func (p *publication) run(ctx context.Context, l listing) (listing, error) {
 // referrers and list none, or list them late.
 func (p *publication) retry(ctx context.Context, l *listing, wait time.Duration) error {
 	if !p.tagged[p.record.Digest] {
-		p.tagOwn(ctx) // a failure shows in the next list
+		_ = p.tagOwn(ctx) // a failure shows in the next list
 	}
 	*l = l.with(p.record.Digest)
 	if err := sleep(ctx, wait); err != nil {

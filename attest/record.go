@@ -113,8 +113,8 @@ func viewTag(image name.Digest) string { return tagBase(image) + ".att" }
 // shortHex is how much of a manifest's digest the tag of a record has room for: 71 + 5 + 32 characters of 128.
 const shortHex = 32
 
-// recordTag is the tag of one record alone, where it would be in one list only without. It names the manifest, so no two writers
-// share it, and a reader sees if it was moved.
+// recordTag is the tag of one record alone, for records that are not in two other lists. It names the manifest, so no two
+// writers share it, and a reader sees if it was moved.
 func recordTag(image name.Digest, manifest v1.Hash) string {
 	return viewTag(image) + "." + manifest.Hex[:shortHex]
 }
