@@ -50,8 +50,8 @@ func (h hiding) answer(form Form, without, referrers bool) string {
 	return failedAtNoon
 }
 
-// refused makes the referrers API answer with a status, as a registry or proxy that does not have it.
-func refused(status int) func(w *world) {
+// withoutAPI makes the referrers API answer with a status, as a registry or proxy that does not have it.
+func withoutAPI(status int) func(w *world) {
 	return func(w *world) {
 		w.also(func(rw http.ResponseWriter, r *http.Request) bool {
 			if !strings.Contains(r.URL.Path, "/referrers/") {
@@ -225,11 +225,11 @@ const (
 )
 
 var hidings = []hiding{
-	{name: "the API answers 404 after the write", after: refused(404)},
-	{name: "the API answers 400 after the write", after: refused(400)},
-	{name: "the API answers 405 after the write", after: refused(405)},
-	{name: "the API answers 406 after the write", after: refused(406)},
-	{name: "the API answers 501 after the write", after: refused(501)},
+	{name: "the API answers 404 after the write", after: withoutAPI(404)},
+	{name: "the API answers 400 after the write", after: withoutAPI(400)},
+	{name: "the API answers 405 after the write", after: withoutAPI(405)},
+	{name: "the API answers 406 after the write", after: withoutAPI(406)},
+	{name: "the API answers 501 after the write", after: withoutAPI(501)},
 	{name: "the API serves the list from before", during: stale},
 	{name: "another front end of the API serves the list from before", after: staler},
 	{name: "the API lists nothing after the write", after: listsNothing},
@@ -246,22 +246,22 @@ var hidings = []hiding{
 		name: "a copy of all tags of the image", after: byAllTags,
 		answers: map[string]string{"unsigned": "no provenance is attached"},
 	},
-	{name: "the index' tag is taken, and the API answers 404", before: taken, after: refused(404)},
+	{name: "the index' tag is taken, and the API answers 404", before: taken, after: withoutAPI(404)},
 	{name: "the index' tag is taken, and the API lists nothing", before: taken, after: listsNothing},
 	{
 		name: "the index' tag is taken, and manifests without a tag are collected", before: taken, after: collected,
 	},
-	{name: "tags are immutable, and the API answers 404", before: immutable, after: refused(404)},
+	{name: "tags are immutable, and the API answers 404", before: immutable, after: withoutAPI(404)},
 	{name: "tags are immutable, and the API lists nothing", before: immutable, after: listsNothing},
 	{
 		name: "tags are immutable, and a copy of all tags of the image", before: immutable, after: byAllTags,
 		answers: map[string]string{"unsigned": "no provenance is attached"},
 	},
 	{name: "tags do not sort, and the API serves the list from before", before: unsorted, after: staler},
-	{name: "tags do not sort, and the API answers 404", before: unsorted, after: refused(404)},
+	{name: "tags do not sort, and the API answers 404", before: unsorted, after: withoutAPI(404)},
 	{name: "tags do not sort, and the API lists nothing", before: unsorted, after: listsNothing},
 	{name: "another tool empties the index", after: dropped},
-	{name: "another tool empties the index, and the API answers 404", after: func(w *world) { dropped(w); refused(404)(w) }},
+	{name: "another tool empties the index, and the API answers 404", after: func(w *world) { dropped(w); withoutAPI(404)(w) }},
 	{name: "another tool empties the index, and the API lists nothing", after: func(w *world) { dropped(w); listsNothing(w) }},
 }
 

@@ -61,17 +61,8 @@ func (c *checkpointRepository) Seen(ctx context.Context, image name.Digest, test
 	if err != nil {
 		return Mark{}, err
 	}
-	wait := repo.opts.Backoff
-	for attempt := 1; ; attempt++ {
-		m, err := repo.seen(ctx, subject, c.oldSubject(image, test))
-		if !isNotFound(err) || attempt >= repo.opts.Attempts {
-			return m, err
-		}
-		if err := sleep(ctx, wait); err != nil {
-			return Mark{}, registryError("read manifest", repo.name.Name(), overtime(ctx, err))
-		}
-		wait *= 4
-	}
+	m, err := retry(ctx, repo.opts, isNotFound, func() (Mark, error) { return repo.seen(ctx, subject, c.oldSubject(image, test)) })
+	return m, unfinished(ctx, "read manifest", repo.name.Name(), err)
 }
 
 // seen returns the highest of the marks that refer to any of the subjects.

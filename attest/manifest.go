@@ -76,17 +76,9 @@ func (r *repository) entry(ctx context.Context, ref string) (entry, error) {
 // listed reads a manifest that a list names. Registries list a tag a moment before they can read it, so what has a tag of
 // its own and is not found is asked for again.
 func (r *repository) listed(ctx context.Context, ref string, tagged bool) (document, error) {
-	wait := r.opts.Backoff
-	for attempt := 1; ; attempt++ {
-		doc, err := r.manifest(ctx, ref)
-		if !tagged || !isNotFound(err) || attempt >= r.opts.Attempts {
-			return doc, err
-		}
-		if err := sleep(ctx, wait); err != nil {
-			return document{}, registryError("read manifest", r.ref(ref), overtime(ctx, err))
-		}
-		wait *= 4
-	}
+	again := func(err error) bool { return tagged && isNotFound(err) }
+	doc, err := retry(ctx, r.opts, again, func() (document, error) { return r.manifest(ctx, ref) })
+	return doc, unfinished(ctx, "read manifest", r.ref(ref), err)
 }
 
 // grave returns err if it is about the registry or this call, nil if it is about the one thing that was asked for.

@@ -21,11 +21,15 @@ type Options struct {
 	// read into this machine's own network.
 	Transport http.RoundTripper
 
-	// Attempts is how often a request is made when the answer is transient: 408, 429, 5xx or a broken connection.
-	// Default 3.
+	// Attempts is how often a request is made when the answer is transient: 408, 429, 5xx, a broken connection, or a body
+	// that breaks off. The upload of a blob counts as one request. Default 6: a program that reads and writes for minutes
+	// makes thousands of requests, and if one answer in ten is broken, six attempts fail once in a million.
 	Attempts int
 
-	// Backoff is the wait before the second attempt; each further one is four times longer. Default 250 ms.
+	// Backoff is the wait before the second attempt; each further wait is twice as long. All vary by a half at random, so
+	// that clients that failed together do not come back together. An answer with Retry-After, in seconds or as a date,
+	// is waited for as long as it says. No wait is longer than the request may take, see Limits.RequestTime: a request
+	// that would have to wait longer fails at once. Default 250 ms.
 	Backoff time.Duration
 
 	// Parallel is how many requests are in flight at once. Default 100, which is how many streams RFC 9113 asks a server
@@ -117,7 +121,11 @@ func (o Options) check(c *checklist) {
 	}
 }
 
-const defaultParallel = 100
+const (
+	defaultAttempts = 6
+	defaultParallel = 100
+	backoffFactor   = 2
+)
 
 func (o Options) withDefaults() Options {
 	if o.Keychain == nil {
@@ -132,7 +140,7 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.Attempts = cmp.Or(o.Attempts, 3)
+	o.Attempts = cmp.Or(o.Attempts, defaultAttempts)
 	o.Backoff = cmp.Or(o.Backoff, 250*time.Millisecond)
 	o.Parallel = cmp.Or(o.Parallel, defaultParallel)
 	o.InlineBytes = cmp.Or(o.InlineBytes, 64<<10)
@@ -141,5 +149,11 @@ func (o Options) withDefaults() Options {
 		o.Clocks = []Clock{ClockProvenance, ClockPredicate}
 	}
 	o.Limits = o.Limits.withDefaults()
+	return o
+}
+
+// oneMore is for a request that needs an attempt after the last.
+func (o Options) oneMore() Options {
+	o.Attempts++
 	return o
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -46,50 +45,51 @@ func (p *publication) run(ctx context.Context, l listing) (listing, error) {
 		p.known[p.record.Digest.String()], p.known[recordTag(p.image, p.record.Digest)] = own, own
 		l = l.with(p.record.Digest)
 	}
-	wait, misses := p.opts.Backoff, 0
-	for range maxRounds {
-		changed, err := p.rebuild(ctx, l)
-		if err != nil {
-			return l, err // without a ViewError, which would say that all is well
+	rounds := 0
+	l, err := retry(ctx, p.opts.oneMore(), isUnlisted, func() (listing, error) {
+		for ; rounds < maxRounds; rounds++ {
+			changed, err := p.rebuild(ctx, l)
+			if err != nil {
+				return l, err // without a ViewError, which would say that all is well
+			}
+			if held && !changed {
+				return l, p.viewErrors()
+			}
+			if l, err = p.list(ctx, p.image); err != nil && held {
+				err = &ViewError{Tag: viewTag(p.image), Err: err}
+			}
+			if err != nil {
+				return listing{}, err
+			}
+			if held = held || p.holds(l); !held {
+				return listing{}, p.missed(ctx, &l)
+			}
 		}
-		if held && !changed {
-			return l, p.viewErrors()
-		}
-		if l, err = p.list(ctx, p.image); err != nil && held {
-			err = &ViewError{Tag: viewTag(p.image), Err: err}
-		}
-		if err != nil {
-			return listing{}, err
-		}
-		if held = held || p.holds(l); held {
-			continue
-		}
-		if misses++; misses > p.opts.Attempts {
-			return listing{}, p.unlisted()
-		}
-		if err := p.retry(ctx, &l, wait); err != nil {
-			return listing{}, err
-		}
-		wait *= 4
+		return l, &ViewError{Tag: viewTag(p.image), Err: fmt.Errorf("others rewrote it %d times", maxRounds)}
+	})
+	if isUnlisted(err) {
+		err = p.unlisted()
 	}
-	return l, &ViewError{Tag: viewTag(p.image), Err: fmt.Errorf("others rewrote it %d times", maxRounds)}
+	return l, unfinished(ctx, "list records", p.name.Name(), err)
 }
 
-// retry gives the record a tag of its own, and waits. There are registries, and proxies before them, that answer for
-// referrers and list none, or list them late.
-func (p *publication) retry(ctx context.Context, l *listing, wait time.Duration) error {
+// errUnlisted says that the registry does not list a record that it has stored.
+var errUnlisted = errors.New("the record is stored, but the registry does not list it")
+
+func isUnlisted(err error) bool { return err == errUnlisted }
+
+// missed gives the record a tag of its own. There are registries, and proxies before them, that answer for referrers and
+// list none, or list them late.
+func (p *publication) missed(ctx context.Context, l *listing) error {
 	if !p.tagged[p.record.Digest] {
 		_ = p.tagOwn(ctx) // a failure shows in the next list
 	}
 	*l = l.with(p.record.Digest)
-	if err := sleep(ctx, wait); err != nil {
-		return registryError("list records", p.name.Name(), overtime(ctx, err))
-	}
-	return nil
+	return errUnlisted
 }
 
 func (p *publication) unlisted() error {
-	err := errors.New("the record is stored, but the registry does not list it")
+	err := errUnlisted
 	if view := p.viewErrors(); view != nil {
 		err = fmt.Errorf("%w (%v)", err, view) // not wrapped, since a ViewError would say that all is well
 	}

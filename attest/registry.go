@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -32,7 +30,7 @@ type registry struct {
 
 func newRegistry(opts Options, scope string) *registry {
 	opts = opts.withDefaults()
-	opts.Transport = retrying{opts.Transport, opts.Attempts, opts.Backoff}
+	opts.Transport = resending{opts.Transport, opts}
 	return &registry{opts: opts, scope: scope}
 }
 
@@ -177,10 +175,18 @@ func (r *repository) upload(ctx context.Context, blobs ...v1.Layer) error {
 	return nil
 }
 
+// uploadOne uploads a blob. What was sent once cannot be sent again alone, since the registry may have taken it: then it
+// begins anew, and finds the blob if it is there.
 func (r *repository) uploadOne(ctx context.Context, pusher *remote.Pusher, blob v1.Layer) error {
 	ctx, done := within(ctx, whatRequest, r.opts.Limits.RequestTime)
 	defer done()
-	if err := pusher.Upload(ctx, r.name, blob); err != nil {
+	var attempt *upload
+	again := func(err error) bool { return !attempt.gaveUp.Load() && lostUpload(err) }
+	_, err := retry(ctx, r.opts, again, func() (struct{}, error) {
+		attempt = &upload{}
+		return struct{}{}, pusher.Upload(context.WithValue(ctx, uploadKey{}, attempt), r.name, blob)
+	})
+	if err != nil {
 		return registryError("write blob", r.name.Name(), overtime(ctx, withoutURL(err)))
 	}
 	return nil
@@ -207,6 +213,8 @@ func (r *repository) do(ctx context.Context, a ask) ([]byte, http.Header, error)
 	case <-ctx.Done():
 		return nil, nil, registryError(a.op, r.ref(a.ref), overtime(ctx, ctx.Err()))
 	}
+	// One byte more than the limit shows that there is more.
+	ctx = context.WithValue(ctx, intakeKey{}, intake{a.limit + 1, r.budget})
 	body, header, err := r.exchange(ctx, a)
 	if err != nil {
 		return nil, nil, registryError(a.op, r.ref(a.ref), overtime(ctx, err))
@@ -223,15 +231,23 @@ func (r *repository) exchange(ctx context.Context, a ask) ([]byte, http.Header, 
 		req.Header = a.header.Clone()
 	}
 	resp, err := r.client.Do(req)
+	var limit *LimitError
+	if errors.As(err, &limit) {
+		return nil, nil, limit
+	}
 	if err != nil {
 		// No answer to what was asked: a status in err is that of a token server, and says nothing about the list.
-		return nil, nil, &RegistryError{Op: a.op, Ref: r.ref(a.ref), Err: withoutURL(err)}
+		failed := &RegistryError{Op: a.op, Ref: r.ref(a.ref), Err: withoutURL(err)}
+		if answer := (*answerError)(nil); errors.As(err, &answer) {
+			failed.Status = answer.status
+		}
+		return nil, nil, failed
 	}
 	defer resp.Body.Close()
 	if err := r.check(a, resp); err != nil {
 		return nil, nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(metered{resp.Body, r.budget}, a.limit+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, a.limit+1))
 	if err == nil && int64(len(body)) > a.limit {
 		err = &LimitError{What: a.counts, Limit: a.limit, Got: int64(len(body))}
 	}
@@ -360,77 +376,6 @@ func nextLink(header string) (next string, err error) {
 		}
 	}
 	return next, nil
-}
-
-// retrying repeats requests whose answer is transient. It stops waiting when the request's context ends.
-type retrying struct {
-	inner    http.RoundTripper
-	attempts int
-	backoff  time.Duration
-}
-
-// RoundTrip makes the request until the answer is final or attempts are used up.
-func (t retrying) RoundTrip(req *http.Request) (*http.Response, error) {
-	wait := t.backoff
-	for attempt := 1; ; attempt++ {
-		resp, err := t.inner.RoundTrip(req)
-		again := transientStatus(resp) || transientFault(err)
-		if !again || attempt >= t.attempts || !rewind(req) {
-			return resp, err
-		}
-		if resp != nil {
-			resp.Body.Close()
-		}
-		if err := sleep(req.Context(), wait); err != nil {
-			return nil, err
-		}
-		wait *= 4
-	}
-}
-
-// rewind makes the request's body ready to be sent once more.
-func rewind(req *http.Request) bool {
-	if req.Body == nil || req.Body == http.NoBody {
-		return true
-	}
-	if req.GetBody == nil {
-		return false
-	}
-	body, err := req.GetBody()
-	req.Body = body
-	return err == nil
-}
-
-func transientStatus(resp *http.Response) bool {
-	if resp == nil {
-		return false
-	}
-	switch resp.StatusCode {
-	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	return false
-}
-
-func transientFault(err error) bool {
-	for _, fault := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
-		if errors.Is(err, fault) {
-			return true
-		}
-	}
-	return false
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // parallel calls f(0) to f(n-1), at most limit at once, and returns the first error. After an error or the end of ctx

@@ -754,6 +754,7 @@ func TestDeadlineIsHonored(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			w.opts.Backoff = time.Hour
+			w.opts.Limits.RequestTime, w.opts.Limits.CallTime = 4*time.Hour, 4*time.Hour // no shorter than the wait
 			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 				switch {
 				case part == "RETRY" && strings.Contains(r.URL.Path, "/referrers/"):

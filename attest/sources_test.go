@@ -272,7 +272,7 @@ func TestImmutableTagsAreToldFromAFailure(t *testing.T) {
 		if got := logs.FilterMessageSnippet("immutable").Len(); got != 1 {
 			t.Errorf("logged %d times", got)
 		}
-		refused(404)(w)
+		withoutAPI(404)(w)
 		if got := len(w.all(k)); got != 4 {
 			t.Errorf("found %d of 4", got)
 		}
@@ -291,7 +291,7 @@ func TestRepairEntersIntoASecondList(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.deleteTag(viewTag(w.image))
-	refused(404)(w)
+	withoutAPI(404)(w)
 	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
 		t.Errorf("got %s, %v", e.Result, e.Problem)
 	}
@@ -356,7 +356,7 @@ func TestReferrersThatWereThere(t *testing.T) {
 		}
 		h := w.attach(w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)), nil)
 		w.deleteTag(recordTag(w.image, h))
-		refused(404)(w)
+		withoutAPI(404)(w)
 		w.opts.Checkpoint = open()
 		e := w.mustNewest(k, testResultOf("scan"))
 		source := wantAs[*SourceError](t, e.Problem)

@@ -119,7 +119,7 @@ func TestEveryWayToListTags(t *testing.T) {
 					if got := len(w.all(k)); got != 5 {
 						t.Errorf("found %d of 5", got)
 					}
-					refused(404)(w)
+					withoutAPI(404)(w)
 					if got := len(w.all(k)); got != 5 {
 						t.Errorf("without the API found %d of 5", got)
 					}

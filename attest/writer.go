@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -340,37 +341,39 @@ func (w *Writer) wrap(ctx context.Context, form Form, payload []byte) ([]byte, e
 func (r *repository) push(
 	ctx context.Context, identifier string, media types.MediaType, manifest []byte, blobs ...v1.Layer,
 ) error {
-	wait := r.opts.Backoff
-	for attempt := 1; ; attempt++ {
-		err := r.upload(ctx, blobs...)
-		if err == nil {
-			err = r.put(ctx, identifier, media, manifest)
+	_, err := retry(ctx, r.opts, lostBlob, func() (struct{}, error) {
+		if err := r.upload(ctx, blobs...); err != nil {
+			return struct{}{}, &uploadError{err}
 		}
-		if err == nil || attempt >= r.opts.Attempts || !lostUpload(err) {
-			return err
-		}
-		r.opts.Logger.Debug("pushing again", zap.String("tag or digest", identifier), zap.Int("attempt", attempt))
-		if err := sleep(ctx, wait); err != nil {
-			return registryError("write manifest", r.ref(identifier), overtime(ctx, err))
-		}
-		wait *= 4
+		return struct{}{}, r.put(ctx, identifier, media, manifest)
+	})
+	var failed *uploadError
+	if errors.As(err, &failed) {
+		return failed.error
 	}
+	return unfinished(ctx, "write manifest", r.ref(identifier), err)
 }
 
-// lostUpload reports whether a push failed in a way that a fresh one can cure.
-func lostUpload(err error) bool {
+// An uploadError reports a blob that was not stored, however often that was tried.
+type uploadError struct{ error }
+
+// lostBlob reports whether a registry says with a manifest that a blob of it is not there.
+func lostBlob(err error) bool {
 	var answer *transport.Error
-	if !errors.As(err, &answer) {
-		return false
-	}
-	for _, d := range answer.Errors {
+	return errors.As(err, &answer) && slices.ContainsFunc(answer.Errors, func(d transport.Diagnostic) bool {
 		switch d.Code {
 		case transport.DigestInvalidErrorCode, transport.ManifestBlobUnknownErrorCode, transport.BlobUnknownErrorCode,
 			transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode:
 			return true
 		}
-	}
-	return answer.Temporary()
+		return false
+	})
+}
+
+// lostUpload reports whether an upload failed in a way that a fresh one can cure.
+func lostUpload(err error) bool {
+	var answer *transport.Error
+	return lostBlob(err) || broken(err) || errors.As(err, &answer) && (answer.Temporary() || transientStatus(answer.StatusCode))
 }
 
 // readBack makes sure that what was written can be found and read.
