@@ -272,7 +272,7 @@ var attacks = []attack{{
 		passedBefore(w, ours)
 		w.attach(w.sign(ours, []byte(`{}`)), func(m *v1.Manifest) { m.Layers[0].Size, m.Layers[0].Data = 1<<40, nil })
 	},
-	answer: "envelope bytes: 1099511627776 is over the limit of 16777216",
+	answer: "foreign bytes: 1099511627776 is over the limit of 268435456",
 }, {
 	name: "100,000 referrers on one page",
 	do: func(w *world, ours, _ *key) {

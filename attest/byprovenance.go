@@ -163,7 +163,10 @@ func (s *search) provenances(ctx context.Context, manifest v1.Hash) (signed []si
 		return nil, nil, err
 	}
 	for _, l := range leads {
-		c, err := s.repo.candidate(ctx, subject, l)
+		c, err := s.repo.candidate(ctx, subject, l, isProvenance)
+		if errors.Is(err, errForeign) {
+			continue
+		}
 		if err := grave(err); err != nil {
 			return nil, nil, err
 		}
@@ -224,8 +227,10 @@ func (s *search) attachedTo(ctx context.Context, subject name.Digest) (leads []l
 }
 
 // mayBeProvenance reports whether hints leave it open. What hides behind a wrong one vouches for nothing.
-func mayBeProvenance(h hints) bool {
-	return h.predicateType == "" || h.predicateType == ProvenanceType || h.predicateType == ProvenanceTypeV02
+func mayBeProvenance(h hints) bool { return h.predicateType == "" || isProvenance(h.predicateType) }
+
+func isProvenance(predicateType string) bool {
+	return predicateType == ProvenanceType || predicateType == ProvenanceTypeV02
 }
 
 // provenanceIn verifies and reads one candidate, for each verifier that wants provenance. It returns nothing for what is
@@ -240,7 +245,7 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 		return nil, err
 	}
 	statement, err := parseStatement(payload, s.opts.Limits.json())
-	if err != nil || !mayBeProvenance(hints{predicateType: statement.PredicateType}) {
+	if err != nil || !isProvenance(statement.PredicateType) {
 		return nil, err
 	}
 	if !statement.about(manifest.Hex) {

@@ -65,6 +65,8 @@
 //     as decide nothing at all.
 //   - Bytes are checked against their digests, and tags of records against what they name. Each envelope and statement is
 //     decoded once, strictly.
+//   - A statement of another kind, such as an SBOM, blocks nothing: only its predicate type is read, strictly, and its bytes
+//     are checked against their digest and not kept, see [Limits.ForeignBytes].
 //   - Reading is bounded in bytes, values, number, depth and time, see [Limits], and ends when the context does.
 //
 // # Who vouches

@@ -18,13 +18,18 @@ type Limits struct {
 	PageBytes      int64 // one page of a list; default 16 MiB, since some registries return all tags at once
 	EnvelopeBytes  int64 // one statement with its signatures; default 16 MiB
 	StatementBytes int64 // one statement without them, predicate and all; default 12 MiB
-	TotalBytes     int64 // all that one call reads; default 256 MiB
-	Statements     int   // statements at one image, other referrers counted in; default 2000
-	Signatures     int   // signatures of one envelope; default 32
-	Pages          int   // pages of one list of referrers; default 1000. Tags are bounded by CallTime alone
-	Depth          int   // nesting of JSON; default 64
-	Values         int   // values in one JSON document; default 262144
-	TotalValues    int64 // values in all manifests and statements that one call reads, told by their commas; default 4194304
+	TotalBytes     int64 // all that one call reads, statements of other kinds left out; default 256 MiB
+
+	// Statements of other kinds, an SBOM for one, are read to their end and not kept.
+	ForeignBytes      int64 // one of them with its signatures; default 256 MiB
+	TotalForeignBytes int64 // all that one call reads of them; default 1 GiB
+
+	Statements  int   // statements at one image, other referrers counted in; default 2000
+	Signatures  int   // signatures of one envelope; default 32
+	Pages       int   // pages of one list of referrers; default 1000. Tags are bounded by CallTime alone
+	Depth       int   // nesting of JSON; default 64
+	Values      int   // values in one JSON document; default 262144
+	TotalValues int64 // values in all manifests and statements that one call reads, told by their commas; default 4194304
 
 	RequestTime time.Duration // one request, with the further attempts at it; default 1 minute
 	CallTime    time.Duration // one call, its Signer or Verifier included; default 10 minutes
@@ -45,14 +50,18 @@ func (l Limits) withDefaults() Limits {
 		EnvelopeBytes:  cmp.Or(l.EnvelopeBytes, 16*mib),
 		StatementBytes: cmp.Or(l.StatementBytes, 12*mib),
 		TotalBytes:     cmp.Or(l.TotalBytes, 256*mib),
-		Statements:     cmp.Or(l.Statements, 2000),
-		Signatures:     cmp.Or(l.Signatures, 32),
-		Pages:          cmp.Or(l.Pages, 1000),
-		Depth:          cmp.Or(l.Depth, 64),
-		Values:         cmp.Or(l.Values, 1<<18),
-		TotalValues:    cmp.Or(l.TotalValues, 1<<22),
-		RequestTime:    cmp.Or(l.RequestTime, time.Minute),
-		CallTime:       cmp.Or(l.CallTime, 10*time.Minute),
+		ForeignBytes:   cmp.Or(l.ForeignBytes, 256*mib),
+
+		TotalForeignBytes: cmp.Or(l.TotalForeignBytes, 1024*mib),
+
+		Statements:  cmp.Or(l.Statements, 2000),
+		Signatures:  cmp.Or(l.Signatures, 32),
+		Pages:       cmp.Or(l.Pages, 1000),
+		Depth:       cmp.Or(l.Depth, 64),
+		Values:      cmp.Or(l.Values, 1<<18),
+		TotalValues: cmp.Or(l.TotalValues, 1<<22),
+		RequestTime: cmp.Or(l.RequestTime, time.Minute),
+		CallTime:    cmp.Or(l.CallTime, 10*time.Minute),
 	}
 }
 
@@ -61,18 +70,21 @@ func (l Limits) json() strictjson.Limits { return strictjson.Limits{Depth: l.Dep
 // Limits on a call as a whole. To reach one says nothing about the thing that was just being read.
 const (
 	whatTotal   = "total bytes"
+	whatPassed  = "total foreign bytes"
 	whatValues  = "total values"
 	whatRequest = "request milliseconds"
 	whatCall    = "call milliseconds"
 
 	whatStatements = "statements"
 	whatPage       = "page bytes"
+	whatForeign    = "foreign bytes"
 )
 
 // A budget is what one call may still read. It is safe for concurrent use.
 type budget struct {
-	limit int64
-	spent atomic.Int64
+	limit   int64
+	spent   atomic.Int64
+	foreign atomic.Int64 // of statements that are not kept
 
 	values     atomic.Int64 // of statements, which are kept decoded
 	statements atomic.Int64
@@ -94,6 +106,22 @@ func (b *budget) decode(payload []byte, limit int64) error {
 	return nil
 }
 
+// spend counts bytes.
+func (b *budget) spend(n int) error {
+	if got := b.spent.Add(int64(n)); got > b.limit {
+		return &LimitError{What: whatTotal, Limit: b.limit, Got: got}
+	}
+	return nil
+}
+
+// pass counts bytes that are not kept.
+func (b *budget) pass(n int, limit int64) error {
+	if got := b.foreign.Add(int64(n)); got > limit {
+		return &LimitError{What: whatPassed, Limit: limit, Got: got}
+	}
+	return nil
+}
+
 // A metered reader spends while it reads, so that many at once do not pass the limit together.
 type metered struct {
 	inner io.Reader
@@ -102,8 +130,8 @@ type metered struct {
 
 func (m metered) Read(p []byte) (int, error) {
 	n, err := m.inner.Read(p)
-	if got := m.spent.Add(int64(n)); got > m.limit {
-		return n, &LimitError{What: whatTotal, Limit: m.limit, Got: got}
+	if over := m.spend(n); over != nil {
+		return n, over
 	}
 	return n, err
 }

@@ -84,7 +84,7 @@ func (r *repository) listed(ctx context.Context, ref string, tagged bool) (docum
 // grave returns err if it is about the registry or this call, nil if it is about the one thing that was asked for.
 func grave(err error) error {
 	var limit *LimitError
-	if errors.As(err, &limit) && slices.Contains([]string{whatTotal, whatValues, whatRequest, whatCall}, limit.What) {
+	if errors.As(err, &limit) && slices.Contains([]string{whatTotal, whatPassed, whatValues, whatRequest, whatCall}, limit.What) {
 		return err
 	}
 	var registry *RegistryError

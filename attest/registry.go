@@ -109,7 +109,7 @@ func (r *repository) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) 
 	})
 	var long *LimitError
 	if errors.As(err, &long) && long.What == whatEnvelope {
-		return nil, &FieldError{"blob " + digest, fmt.Sprintf("longer than the %d bytes declared", d.Size)}
+		return nil, longer(d)
 	}
 	if err != nil {
 		return nil, err
@@ -131,11 +131,20 @@ func (r *repository) content(ctx context.Context, d v1.Descriptor) ([]byte, erro
 // checkBytes compares bytes with what a descriptor says of them.
 func checkBytes(b []byte, d v1.Descriptor) error {
 	got := describe(b, "")
-	if got.Digest == d.Digest && got.Size == d.Size {
+	return described(d, got.Digest, got.Size)
+}
+
+// described compares a digest and a size with what a descriptor says.
+func described(d v1.Descriptor, digest v1.Hash, size int64) error {
+	if digest == d.Digest && size == d.Size {
 		return nil
 	}
-	problem := fmt.Sprintf("%d bytes with digest %s instead of %d bytes", got.Size, got.Digest, d.Size)
+	problem := fmt.Sprintf("%d bytes with digest %s instead of %d bytes", size, digest, d.Size)
 	return &FieldError{"blob " + d.Digest.String(), problem}
+}
+
+func longer(d v1.Descriptor) error {
+	return &FieldError{"blob " + d.Digest.String(), fmt.Sprintf("longer than the %d bytes declared", d.Size)}
 }
 
 // put writes a manifest under a tag or its digest.
@@ -204,28 +213,52 @@ type ask struct {
 }
 
 // do makes a request and reads the answer.
-func (r *repository) do(ctx context.Context, a ask) ([]byte, http.Header, error) {
+func (r *repository) do(ctx context.Context, a ask) (body []byte, header http.Header, err error) {
+	err = r.during(ctx, a, func(ctx context.Context) (err error) {
+		body, header, err = r.exchange(ctx, a)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return body, header, nil
+}
+
+// during bounds the time of a request, and how many there are at once.
+func (r *repository) during(ctx context.Context, a ask, request func(context.Context) error) error {
 	ctx, done := within(ctx, whatRequest, r.opts.Limits.RequestTime)
 	defer done()
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
 	case <-ctx.Done():
-		return nil, nil, registryError(a.op, r.ref(a.ref), overtime(ctx, ctx.Err()))
+		return registryError(a.op, r.ref(a.ref), overtime(ctx, ctx.Err()))
 	}
-	// One byte more than the limit shows that there is more.
-	ctx = context.WithValue(ctx, intakeKey{}, intake{a.limit + 1, r.budget})
-	body, header, err := r.exchange(ctx, a)
-	if err != nil {
-		return nil, nil, registryError(a.op, r.ref(a.ref), overtime(ctx, err))
+	if err := request(ctx); err != nil {
+		return registryError(a.op, r.ref(a.ref), overtime(ctx, err))
 	}
-	return body, header, nil
+	return nil
 }
 
 func (r *repository) exchange(ctx context.Context, a ask) ([]byte, http.Header, error) {
-	req, err := http.NewRequestWithContext(ctx, a.method, a.url.String(), bytes.NewReader(a.body))
+	// One byte more than the limit shows that there is more.
+	resp, err := r.answer(context.WithValue(ctx, intakeKey{}, intake{a.limit + 1, r.budget}), a)
 	if err != nil {
 		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, a.limit+1))
+	if err == nil && int64(len(body)) > a.limit {
+		err = &LimitError{What: a.counts, Limit: a.limit, Got: int64(len(body))}
+	}
+	return body, resp.Header, err
+}
+
+// answer makes a request and returns a good answer.
+func (r *repository) answer(ctx context.Context, a ask) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, a.method, a.url.String(), bytes.NewReader(a.body))
+	if err != nil {
+		return nil, err
 	}
 	if a.header != nil {
 		req.Header = a.header.Clone()
@@ -233,7 +266,7 @@ func (r *repository) exchange(ctx context.Context, a ask) ([]byte, http.Header, 
 	resp, err := r.client.Do(req)
 	var limit *LimitError
 	if errors.As(err, &limit) {
-		return nil, nil, limit
+		return nil, limit
 	}
 	if err != nil {
 		// No answer to what was asked: a status in err is that of a token server, and says nothing about the list.
@@ -241,17 +274,13 @@ func (r *repository) exchange(ctx context.Context, a ask) ([]byte, http.Header, 
 		if answer := (*answerError)(nil); errors.As(err, &answer) {
 			failed.Status = answer.status
 		}
-		return nil, nil, failed
+		return nil, failed
 	}
-	defer resp.Body.Close()
 	if err := r.check(a, resp); err != nil {
-		return nil, nil, err
+		resp.Body.Close()
+		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, a.limit+1))
-	if err == nil && int64(len(body)) > a.limit {
-		err = &LimitError{What: a.counts, Limit: a.limit, Got: int64(len(body))}
-	}
-	return body, resp.Header, err
+	return resp, nil
 }
 
 // withoutURL takes off what the HTTP client adds: Ref says what was asked for, and a URL that the registry redirected to

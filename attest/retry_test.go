@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,12 +237,12 @@ func TestAttemptsOfAnUpload(t *testing.T) {
 		t.Run(fmt.Sprint(tt.method, tt.status), func(t *testing.T) {
 			w := newWorld(t, true)
 			w.opts.Attempts = 4
-			asked := 0
+			var asked atomic.Int32
 			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 				if r.Method != tt.method || !strings.Contains(r.URL.Path, "/blobs/") {
 					return false
 				}
-				asked++
+				asked.Add(1)
 				_, _ = io.Copy(io.Discard, r.Body)
 				if tt.status == 0 {
 					cut(rw, nil, reset)
@@ -253,8 +254,8 @@ func TestAttemptsOfAnUpload(t *testing.T) {
 			if err := w.repo().upload(t.Context(), layer([]byte("blob"), "text/plain")); err == nil {
 				t.Error("no error")
 			}
-			if asked != tt.want {
-				t.Errorf("asked %d times, want %d", asked, tt.want)
+			if got := int(asked.Load()); got != tt.want {
+				t.Errorf("asked %d times, want %d", got, tt.want)
 			}
 		})
 	}

@@ -218,19 +218,21 @@ func (l lead) unreadable(err error) *CandidateError {
 	return &CandidateError{Manifest: l.manifest, Envelope: l.layer.Digest, Err: err}
 }
 
-// candidate fetches a layer. An error that is not grave is about the layer alone.
-func (r *repository) candidate(ctx context.Context, image name.Digest, l lead) (Candidate, error) {
-	b, err := r.content(ctx, l.layer)
+// candidate fetches a layer, if its predicate type is wanted, see sift. An error that is not grave is about the layer alone.
+func (r *repository) candidate(ctx context.Context, image name.Digest, l lead, wanted func(string) bool) (Candidate, error) {
 	media := string(l.layer.MediaType)
-	return Candidate{
-		Image: image, Manifest: l.manifest, MediaType: cmp.Or(formOf(media), media),
-		Bytes: b, Annotations: l.layer.Annotations,
-	}, err
+	form := cmp.Or(formOf(media), media)
+	b, err := r.sift(ctx, l.layer, form, wanted)
+	return Candidate{Image: image, Manifest: l.manifest, MediaType: form, Bytes: b, Annotations: l.layer.Annotations}, err
 }
 
 // statement fetches and reads one candidate. It returns nothing if that is not evidence about the image.
 func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
-	c, err := s.repo.candidate(ctx, s.image, l)
+	c, err := s.repo.candidate(ctx, s.image, l, evidential)
+	if errors.Is(err, errForeign) || errors.Is(err, errNoStatement) {
+		s.opts.Logger.Debug("not evidence", zap.Stringer("manifest", l.manifest), zap.Error(err))
+		return nil, nil
+	}
 	if err != nil {
 		return []Evidence{s.unreadable(l.unreadable(err))}, grave(err)
 	}

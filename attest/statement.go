@@ -59,17 +59,23 @@ func parseStatement(payload []byte, limits strictjson.Limits) (*Statement, error
 }
 
 func (s *Statement) validate() error {
-	var c checklist
-	if s.Type != StatementType && s.Type != statementTypeV01 {
-		c.add("_type", fmt.Sprintf("%q is not an in-toto statement", s.Type))
-	}
-	c.require("predicateType", s.PredicateType != "")
+	c := s.wrongTypes()
 	c.require("subject", len(s.Subject) > 0)
 	for i, subject := range s.Subject {
 		c.require(fmt.Sprintf("subject[%d].digest", i), len(subject.Digest) > 0)
 		c.digests(fmt.Sprintf("subject[%d].digest", i), subject.Digest)
 	}
 	return errors.Join(c...)
+}
+
+// wrongTypes checks the types of statement and predicate.
+func (s *Statement) wrongTypes() checklist {
+	var c checklist
+	if s.Type != StatementType && s.Type != statementTypeV01 {
+		c.add("_type", fmt.Sprintf("%q is not an in-toto statement", s.Type))
+	}
+	c.require("predicateType", s.PredicateType != "")
+	return c
 }
 
 var lowerHex = regexp.MustCompile(`^(?:[0-9a-f]{2})+$`)

@@ -23,9 +23,10 @@
 //
 // # What is checked
 //
-// All that is accepted is JSON as [encoding/json.Valid] has it, with one exception: of text that is passed over, only the
-// end is looked for. Bytes that are not UTF-8, control characters and unknown escapes are not seen there. Names are always
-// looked at, and so are numbers, words, brackets, commas and colons, whether somebody asks for the value or not.
+// All that is accepted is JSON as [encoding/json.Valid] has it, with two exceptions. Of text that is passed over, only the
+// end is looked for: bytes that are not UTF-8, control characters and unknown escapes are not seen there. Of a value that
+// [Walker.Pass] passes over, only brackets and the ends of texts are looked at. Otherwise names, numbers, words, brackets,
+// commas and colons are checked, whether the caller asks for the value or not.
 //
 // More is refused than by encoding/json: a name given twice in one object, whichever way it is written, for readers do not
 // agree on which one counts; and what is not UTF-8 in names and in text that is asked for. A lone half of a surrogate pair

@@ -2,6 +2,7 @@ package jsonstream
 
 import (
 	"bytes"
+	"io"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -45,6 +46,85 @@ func (w *Walker) Begin(most int) ([]byte, error) {
 	w.plain = append(w.plain[:0], text...) // for the window may move
 	w.at += used
 	return w.plain, w.passRest()
+}
+
+// Stream reads text of any length: use gets a reader of the text without quotes and escapes. What use does not read is
+// passed over. Bytes that are not UTF-8 and control characters are not seen.
+func (w *Walker) Stream(use func(io.Reader) error) error {
+	if w.Peek() != Text {
+		return w.other(Text.String())
+	}
+	w.due = false
+	w.at++
+	r := &textReader{w: w}
+	if err := use(r); err != nil {
+		return err
+	}
+	switch {
+	case r.err == nil:
+		return w.passRest()
+	case r.err != io.EOF:
+		return r.err
+	}
+	return nil
+}
+
+// A textReader reads text out of the window of a Walker.
+type textReader struct {
+	w    *Walker
+	rest []byte // of an escape
+	err  error  // io.EOF behind the closing quote
+}
+
+func (r *textReader) Read(p []byte) (int, error) {
+	for len(r.rest) == 0 && r.err == nil && len(p) > 0 {
+		w := r.w
+		if w.at == w.end && !w.more(w.at) {
+			r.err = w.cut()
+			break
+		}
+		part := w.buf[w.at:min(w.end, w.at+len(p))]
+		if i := bytes.IndexByte(part, '"'); i >= 0 {
+			part = part[:i]
+		}
+		if i := bytes.IndexByte(part, '\\'); i >= 0 {
+			part = part[:i]
+		}
+		if len(part) > 0 {
+			w.at += len(part)
+			return copy(p, part), nil
+		}
+		if w.buf[w.at] == '"' {
+			w.at++
+			r.err = io.EOF
+			break
+		}
+		r.rest, r.err = w.escape()
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	if n > 0 {
+		return n, nil
+	}
+	return 0, r.err
+}
+
+// escape reads an escape.
+func (w *Walker) escape() ([]byte, error) {
+	const longest = len(`\ud83d\ude00`)
+	for w.end-w.at < longest && w.more(w.at) {
+	}
+	if w.end-w.at < 2 {
+		return nil, w.cut()
+	}
+	w.plain = w.plain[:0]
+	raw := w.buf[w.at:min(w.end, w.at+longest)]
+	size := w.unquote(raw)
+	if size == 0 {
+		return nil, w.wrong(w.at, "%q in text", raw[:min(6, len(raw))])
+	}
+	w.at += size
+	return w.plain, nil
 }
 
 // Number reads a number and returns it as it is written. It is good until the next call.

@@ -60,8 +60,11 @@ type Limits struct {
 	Depth      int // objects and lists within each other
 }
 
-// window is how much is read at once.
-const window = 128 << 10
+// window is how much is read at once. The first read is small, since most documents are.
+const (
+	window      = 128 << 10
+	firstWindow = 4 << 10
+)
 
 // A Walker goes through one JSON document, value by value. After an error it is of no more use. It is not safe for
 // concurrent use.
@@ -172,6 +175,58 @@ func (w *Walker) Skip() error {
 			if more, err = w.step(); err != nil {
 				return err
 			}
+		}
+	}
+}
+
+// Pass passes over a value of any kind, and looks only for where it ends: at brackets, and at the quotes of text. Skip
+// checks what it passes over; Pass leaves that to a reader of the value, and has no limit on its depth or its names.
+func (w *Walker) Pass() error {
+	if !w.due {
+		return w.other("a value")
+	}
+	w.due = false
+	for depth := 0; ; {
+		switch c := w.next(); c {
+		case '{', '[':
+			w.at++
+			depth++
+		case '"':
+			if err := w.passText(); err != nil {
+				return err
+			}
+		case '}', ']', ',', ':':
+			if depth == 0 {
+				return w.unexpected("a value")
+			}
+			w.at++
+			if c == '}' || c == ']' {
+				depth--
+			}
+		default:
+			if !w.passWord() {
+				return w.unexpected("a value")
+			}
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
+}
+
+// passWord passes over what is neither text nor a bracket. It returns false if there is nothing.
+func (w *Walker) passWord() bool {
+	any := false
+	for {
+		for ; w.at < w.end; w.at++ {
+			switch w.buf[w.at] {
+			case ' ', '\t', '\r', '\n', ',', ':', '{', '}', '[', ']', '"':
+				return any
+			}
+			any = true
+		}
+		if !w.more(w.at) {
+			return any
 		}
 	}
 }
@@ -431,11 +486,13 @@ func (w *Walker) more(from int) bool {
 	if w.err != nil {
 		return false
 	}
+	size := len(w.buf)
+	grow := w.end == size && size < window
 	held := copy(w.buf, w.buf[from:w.end])
 	w.before += int64(from)
 	w.at -= from
-	if w.end = held; held == len(w.buf) {
-		w.buf = append(w.buf, make([]byte, max(window, held))...)
+	if w.end = held; grow || held == size {
+		w.buf = append(w.buf, make([]byte, max(firstWindow, size))...)
 	}
 	for range 100 { // as bufio does, for a reader that gives neither bytes nor an error
 		n, err := w.in.Read(w.buf[w.end:])

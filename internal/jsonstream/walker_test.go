@@ -495,3 +495,78 @@ func FuzzWalk(f *testing.F) {
 		}
 	})
 }
+
+// Pass ends where Skip ends, however the document is cut into reads, and does not look at what is inside.
+func TestPass(t *testing.T) {
+	for _, doc := range []string{
+		`0`, `-1.5e3`, `true`, `null`, `""`, `"a\"b\\"`, `[]`, `{}`, `[1,[2,{"a":[3]}],"]"]`, `{"a":"}","b":{"c":[]}}`,
+		`{"a":1,"a":2}`, `[01,+1,nothing]`, "\"\xff\"", strings.Repeat("[", 5000) + strings.Repeat("]", 5000),
+	} {
+		for _, in := range []io.Reader{strings.NewReader(`[` + doc + ` , "next"]`), iotest.OneByteReader(strings.NewReader(`[` + doc + ` , "next"]`))} {
+			w := jsonstream.New(in, jsonstream.Limits{ValueBytes: 10, NameBytes: 10, Names: 1, Depth: 1})
+			i, next := 0, ""
+			err := w.List(func() error {
+				if i++; i == 1 {
+					return w.Pass()
+				}
+				text, err := w.Text()
+				next = string(text)
+				return err
+			})
+			if err = errors.Join(err, w.End()); err != nil || next != "next" {
+				t.Errorf("%.40s: %q, %v", doc, next, err)
+			}
+		}
+	}
+	for _, doc := range []string{``, ` `, `]`, `}`, `,`, `:`, `[`, `{"a":`, `"`, `[[]`} {
+		if err := jsonstream.New(strings.NewReader(doc), wide).Pass(); err == nil {
+			t.Errorf("%s is passed over", doc)
+		}
+	}
+}
+
+// Stream reads text as Text does, whatever its length and however it is read.
+func TestStream(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOf(rapid.OneOf(rapid.Rune(), rapid.SampledFrom([]rune{'"', '\\', '\n', 'é', '😀'}))).Draw(t, "text")
+		text = strings.Repeat(strings.ToValidUTF8(text, ""), rapid.SampledFrom([]int{1, 1, 50000}).Draw(t, "times")%(1+400000/max(1, len(text))))
+		raw, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rapid.Bool().Draw(t, "ascii") {
+			raw = []byte(strings.ReplaceAll(string(raw), "😀", `\ud83d\ude00`))
+		}
+		read := rapid.IntRange(0, 1+len(text)).Draw(t, "read")
+		in := io.Reader(strings.NewReader(`[` + string(raw) + `,1]`))
+		if len(raw) < 1000 && rapid.Bool().Draw(t, "slowly") {
+			in = iotest.OneByteReader(in)
+		}
+		w := jsonstream.New(in, jsonstream.Limits{ValueBytes: 10, NameBytes: 10, Names: 10, Depth: 10})
+		got, first := "", true
+		err = w.List(func() error {
+			if !first {
+				_, err := w.Number()
+				return err
+			}
+			first = false
+			return w.Stream(func(r io.Reader) error {
+				b, err := io.ReadAll(io.LimitReader(r, int64(read)))
+				got = string(b)
+				return err
+			})
+		})
+		if err = errors.Join(err, w.End()); err != nil || got != text[:min(read, len(text))] {
+			t.Fatalf("got %.40q of %.40q, %v", got, text, err)
+		}
+	})
+	for _, doc := range []string{`"`, `"a`, `"\`, `"\u12`, `"\q"`, `1`} {
+		err := jsonstream.New(strings.NewReader(doc), wide).Stream(func(r io.Reader) error {
+			_, err := io.Copy(io.Discard, r)
+			return err
+		})
+		if err == nil {
+			t.Errorf("%s is read", doc)
+		}
+	}
+}

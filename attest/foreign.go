@@ -1,0 +1,294 @@
+package attest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/testdag/testdag/internal/jsonstream"
+)
+
+// evidential reports whether statements of that predicate type are evidence of a test.
+func evidential(predicateType string) bool { return readers[predicateType] != nil }
+
+// errForeign is wrapped for a statement of a predicate type that is not asked for. Its predicate has not been parsed.
+var errForeign = errors.New("attest: a statement of another kind")
+
+// undecided is how much of a layer is kept as long as its predicate type is not known.
+const undecided = 256 << 10
+
+// sift returns what a layer holds if its predicate type is wanted, or if it cannot be told: a strict reader then says why.
+// It wraps errForeign if the type is another one. Of such a layer nothing is kept, and it may be larger than one that is
+// wanted: an SBOM beside the evidence.
+func (r *repository) sift(ctx context.Context, d v1.Descriptor, form string, wanted func(string) bool) ([]byte, error) {
+	if limit := r.opts.Limits.ForeignBytes; d.Size > limit {
+		return nil, &LimitError{What: whatForeign, Limit: limit, Got: d.Size}
+	}
+	s := &sieve{layer: d, form: form, wanted: wanted, limits: r.opts.Limits}
+	if len(d.Data) > 0 {
+		_ = s.read(bytes.NewReader(d.Data)) // memory does not fail
+	} else if err := r.stream(ctx, s); err != nil {
+		return nil, err
+	}
+	switch {
+	case s.mismatch() != nil:
+		return nil, s.mismatch()
+	case s.err == nil && !wanted(s.predicateType):
+		return nil, fmt.Errorf("%w: %q", errForeign, s.predicateType)
+	case s.size == int64(len(s.kept)):
+		return s.kept, nil
+	case s.err != nil && s.size > s.limits.EnvelopeBytes:
+		return nil, s.err
+	}
+	return r.content(ctx, d)
+}
+
+// stream reads the blob of a layer through a sieve. The transport does not see where the body breaks off, since it cannot
+// hold it, so a request is made again here.
+func (r *repository) stream(ctx context.Context, s *sieve) error {
+	digest := s.layer.Digest.String()
+	a := ask{op: "read blob", ref: digest, url: r.url("blobs/" + digest)}
+	return r.during(ctx, a, func(ctx context.Context) error {
+		ctx = context.WithValue(ctx, intakeKey{}, intake{})
+		again := func(err error) bool { return errors.As(err, new(*brokenError)) }
+		_, err := retry(ctx, r.opts, again, func() (struct{}, error) {
+			resp, err := r.answer(ctx, a)
+			if err != nil {
+				return struct{}{}, err
+			}
+			defer resp.Body.Close()
+			s.budget = r.budget
+			return struct{}{}, s.read(resp.Body)
+		})
+		return err
+	})
+}
+
+// A sieve reads a layer to its end, checks its digest, tells its predicate type, and keeps its bytes as long as they may be
+// wanted.
+type sieve struct {
+	layer  v1.Descriptor
+	form   string // of the layer, see formOf
+	wanted func(predicateType string) bool
+	limits Limits
+	budget *budget // pays for what is read; nil if that has been paid for
+
+	predicateType string
+	err           error // why the type cannot be told
+
+	sum  hash.Hash
+	size int64
+	over error  // a limit on the call
+	kept []byte // the begin of the layer
+	most int64  // how much is kept; 0 once nothing is
+}
+
+// read reads from the begin. An error is about the reader or the budget.
+func (s *sieve) read(in io.Reader) error {
+	s.sum, s.size, s.kept, s.most = sha256.New(), 0, nil, min(undecided, s.limits.EnvelopeBytes)
+	body := &tap{in: io.LimitReader(in, s.layer.Size+1), sieve: s}
+	s.predicateType, s.err = outerType(body, s.form, s.decide)
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		return err
+	}
+	return s.over
+}
+
+// decide is called with the predicate type as soon as it is known.
+func (s *sieve) decide(predicateType string) {
+	switch {
+	case s.most == 0:
+	case s.wanted(predicateType):
+		s.most = s.limits.EnvelopeBytes
+	default:
+		s.drop()
+	}
+}
+
+// drop keeps nothing any more.
+func (s *sieve) drop() {
+	if s.budget != nil {
+		s.budget.spent.Add(-int64(len(s.kept)))
+		s.over = cmp.Or(s.over, s.budget.pass(len(s.kept), s.limits.TotalForeignBytes))
+	}
+	s.kept, s.most = nil, 0
+}
+
+// take takes the next bytes of the layer.
+func (s *sieve) take(b []byte) error {
+	s.sum.Write(b)
+	s.size += int64(len(b))
+	if s.size > s.most {
+		s.drop()
+	}
+	if s.most > 0 {
+		s.kept = append(s.kept, b...)
+	}
+	switch {
+	case s.budget == nil:
+		return nil
+	case s.most > 0:
+		return s.budget.spend(len(b))
+	}
+	return s.budget.pass(len(b), s.limits.TotalForeignBytes)
+}
+
+// mismatch says where the bytes are not those of the layer's descriptor.
+func (s *sieve) mismatch() error {
+	if s.size > s.layer.Size {
+		return longer(s.layer)
+	}
+	return described(s.layer, v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(s.sum.Sum(nil))}, s.size)
+}
+
+// A tap reads from in and hands what it reads to a sieve. Its error stays.
+type tap struct {
+	in    io.Reader
+	sieve *sieve
+	err   error
+}
+
+func (t *tap) Read(p []byte) (int, error) {
+	if t.err != nil {
+		return 0, t.err
+	}
+	n, err := t.in.Read(p)
+	if err != nil && err != io.EOF {
+		err = &brokenError{err}
+	}
+	if over := t.sieve.take(p[:n]); over != nil {
+		err = over
+	}
+	t.err = err
+	return n, err
+}
+
+// outerLimits bound what is held of a statement, an envelope or a bundle. The values in them are passed over.
+var outerLimits = jsonstream.Limits{ValueBytes: 64 << 10, NameBytes: 64 << 10, Names: 64 << 10, Depth: 4}
+
+// outerType reads the predicate type of a statement in any form. It calls known once it knows the type, and then goes on to
+// the end of the statement, since a key that is given twice makes it another statement to another reader.
+func outerType(in io.Reader, form string, known func(string)) (predicateType string, err error) {
+	w := jsonstream.New(in, outerLimits)
+	switch {
+	case form == PayloadType:
+		predicateType, err = typeInStatement(w, known)
+	case form == EnvelopeType:
+		predicateType, err = typeInEnvelope(w, known)
+	case isBundle(form):
+		predicateType, err = typeInBundle(w, known)
+	default:
+		return "", fmt.Errorf("attest: media type %q is not that of a statement", form)
+	}
+	if err == nil {
+		err = w.End()
+	}
+	return predicateType, err
+}
+
+// members calls member for each member of an object, and refuses a name that another reader could take for one of known.
+func members(w *jsonstream.Walker, known []string, member func(name string) error) error {
+	return w.Object(func(b []byte) error {
+		name := string(b)
+		for _, k := range known {
+			if name != k && strings.EqualFold(name, k) {
+				return &FieldError{name, fmt.Sprintf("differs from %q in case only", k)}
+			}
+		}
+		return member(name)
+	})
+}
+
+func text(w *jsonstream.Walker) (string, error) {
+	b, err := w.Text()
+	return string(b), err
+}
+
+func typeInStatement(w *jsonstream.Walker, known func(string)) (predicateType string, err error) {
+	var s Statement
+	err = members(w, []string{"_type", "subject", "predicateType", "predicate"}, func(name string) (err error) {
+		switch name {
+		case "_type":
+			s.Type, err = text(w)
+		case "predicateType":
+			if s.PredicateType, err = text(w); err == nil {
+				known(s.PredicateType)
+			}
+		default:
+			err = w.Pass()
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return s.PredicateType, errors.Join(s.wrongTypes()...)
+}
+
+func typeInEnvelope(w *jsonstream.Walker, known func(string)) (predicateType string, err error) {
+	var payloadType string
+	payload := error(&FieldError{"payload", "required"})
+	err = members(w, []string{"payloadType", "payload", "signatures"}, func(name string) (err error) {
+		switch name {
+		case "payloadType":
+			payloadType, err = text(w)
+		case "payload":
+			err = w.Stream(func(in io.Reader) error {
+				in = base64.NewDecoder(base64.StdEncoding.Strict(), unbroken{in})
+				predicateType, payload = outerType(in, PayloadType, known)
+				return nil // the payload may be no statement
+			})
+		default:
+			err = w.Pass()
+		}
+		return err
+	})
+	if err == nil {
+		err = checkPayloadType(payloadType)
+	}
+	if err == nil {
+		err = payload
+	}
+	return predicateType, err
+}
+
+func typeInBundle(w *jsonstream.Walker, known func(string)) (predicateType string, err error) {
+	envelope := error(&FieldError{"dsseEnvelope", "required"})
+	message := false
+	err = members(w, []string{"dsseEnvelope", "messageSignature"}, func(name string) error {
+		if name == "dsseEnvelope" {
+			predicateType, envelope = typeInEnvelope(w, known)
+			return envelope
+		}
+		message = message || name == "messageSignature"
+		return w.Pass()
+	})
+	if err == nil && message && predicateType == "" {
+		envelope = fmt.Errorf("%w: the bundle signs a message", errNoStatement)
+	}
+	if err == nil {
+		err = envelope
+	}
+	return predicateType, err
+}
+
+// unbroken refuses text with line ends, which package base64 passes over.
+type unbroken struct{ in io.Reader }
+
+func (u unbroken) Read(p []byte) (int, error) {
+	n, err := u.in.Read(p)
+	if bytes.ContainsAny(p[:n], "\r\n") {
+		return 0, &FieldError{"payload", "not standard base64"}
+	}
+	return n, err
+}

@@ -1,0 +1,376 @@
+package attest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"pgregory.net/rapid"
+)
+
+const spdxType = "https://spdx.dev/Document"
+
+// spdx writes the predicate of an SBOM, about 730 bytes for each package.
+func spdx(w io.Writer, packages int) {
+	one := fmt.Sprintf(`{"SPDXID":"SPDXRef-Package-00001","name":"package-00001","versionInfo":"1.00001.0","supplier":"NOASSERTION",
+		"downloadLocation":"https://example.com/package-00001.tar.gz","filesAnalyzed":false,"licenseConcluded":"Apache-2.0",
+		"checksums":[{"algorithm":"SHA256","checksumValue":"%s"}],"externalRefs":[{"referenceCategory":"PACKAGE-MANAGER",
+		"referenceType":"purl","referenceLocator":"pkg:rpm/redhat/package-00001@1.00001.0?arch=x86_64"}],
+		"copyrightText":"NOASSERTION","comment":"%s"},`, strings.Repeat("ab", 32), strings.Repeat("x", 180))
+	hundred := []byte(strings.Repeat(one, 100))
+	_, _ = io.WriteString(w, `{"spdxVersion":"SPDX-2.3","packages":[`)
+	for range packages / 100 {
+		_, _ = w.Write(hundred)
+	}
+	_, _ = io.WriteString(w, `{}]}`)
+}
+
+// foreignStatement writes an SBOM about a subject. Its predicate comes before its type, as in text whose keys are sorted.
+func foreignStatement(w io.Writer, subject string, packages int) {
+	_, _ = io.WriteString(w, `{"_type":"https://in-toto.io/Statement/v0.1","predicate":`)
+	spdx(w, packages)
+	fmt.Fprintf(w, `,"predicateType":%q,"subject":[{"name":"app","digest":{"sha256":%q}}]}`, spdxType, subject)
+}
+
+// foreignEnvelope writes the same as an envelope.
+func foreignEnvelope(w io.Writer, subject string, packages int) {
+	_, _ = io.WriteString(w, `{"payload":"`)
+	encoder := base64.NewEncoder(base64.StdEncoding, w)
+	foreignStatement(encoder, subject, packages)
+	_ = encoder.Close()
+	fmt.Fprintf(w, `","payloadType":%q,"signatures":[{"sig":"AAAA"}]}`, PayloadType)
+}
+
+// envelopeOf is an envelope with a signature by nobody.
+func envelopeOf(payload []byte) []byte {
+	return fmt.Appendf(nil, `{"payloadType":%q,"payload":%q,"signatures":[]}`, PayloadType, base64.StdEncoding.EncodeToString(payload))
+}
+
+// bundleOf is a sigstore bundle around an envelope.
+func bundleOf(envelope []byte) []byte {
+	return fmt.Appendf(nil, `{"mediaType":%q,"verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":%s}`, BundleType, envelope)
+}
+
+// attachAs puts a layer at the image that nothing says anything about.
+func (w *world) attachAs(media string, b []byte) v1.Hash {
+	return w.attach(b, func(m *v1.Manifest) {
+		m.ArtifactType, m.Annotations = "", nil
+		m.Layers[0].MediaType, m.Layers[0].Annotations, m.Layers[0].Data = types.MediaType(media), nil, nil
+	})
+}
+
+// An SBOM of 12,000 packages beside the evidence, in any form and whoever is believed, changes no answer.
+func TestLargeSBOMBesideEvidence(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		failed := w.unsigned("clamav-scan", outcome(Failed, 0))
+		w.write(k, "scan", outcome(Passed, 0))
+		var statement, envelope bytes.Buffer
+		foreignStatement(&statement, w.hash().Hex, 12000)
+		foreignEnvelope(&envelope, w.hash().Hex, 12000)
+		t.Logf("a statement of %d bytes, an envelope of %d", statement.Len(), envelope.Len())
+		w.attachAs(PayloadType, statement.Bytes())
+		w.attachAs(EnvelopeType, envelope.Bytes())
+		w.attachAs(BundleType, bundleOf(envelope.Bytes()))
+		w.provenances(k, failed.Digest, provenanceFor(t, failed.Digest, 0), statement.Bytes())
+		for name, ask := range map[string]struct {
+			v    Verifier
+			test string
+			want string
+		}{
+			"key":        {k, "scan", "PASSED at 2026-03-01T12:00:00Z by predicate, completeness unproven"},
+			"provenance": {byChains(t, k), "clamav-scan", "FAILED at 2026-03-01T12:00:00Z by provenance, completeness unproven"},
+		} {
+			if got := answerOf(w.newest(ask.v, testResultOf(ask.test))); got != ask.want {
+				t.Errorf("%s: got %s", name, got)
+			}
+		}
+		if all := w.all(AnyOf(k, byChains(t, k))); len(all) != 2 {
+			t.Errorf("%d statements are evidence", len(all))
+		}
+	})
+}
+
+// serveGenerated attaches a layer that write makes anew for each request.
+func (w *world) serveGenerated(media string, write func(io.Writer)) (size int64) {
+	w.t.Helper()
+	sum, count := sha256.New(), &counter{}
+	write(io.MultiWriter(sum, count))
+	digest := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}
+	w.attach([]byte("{}"), func(m *v1.Manifest) {
+		m.ArtifactType, m.Annotations = "", nil
+		m.Layers[0] = v1.Descriptor{MediaType: types.MediaType(media), Digest: digest, Size: count.n}
+	})
+	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/blobs/"+digest.String()) {
+			return false
+		}
+		write(rw)
+		return true
+	})
+	return count.n
+}
+
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
+}
+
+// An SBOM of 64 MiB passes through, and is never held.
+func TestForeignStatementsAreNotHeld(t *testing.T) {
+	for media, write := range map[string]func(io.Writer, string, int){PayloadType: foreignStatement, EnvelopeType: foreignEnvelope} {
+		w := newWorld(t, true)
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, 0))
+		size := w.serveGenerated(media, func(to io.Writer) { write(to, w.hash().Hex, 92000) })
+		if size < 64*mib {
+			t.Fatalf("only %d bytes", size)
+		}
+		before := allocated()
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Passed {
+			t.Error(answerOf(e, nil))
+		}
+		used := allocated() - before
+		t.Logf("%s: %d bytes, %d allocated by reader and registry", media, size, used)
+		if used > 8*mib {
+			t.Errorf("%d bytes were allocated to pass over %d", used, size)
+		}
+	}
+}
+
+// allocated is how much has ever been allocated.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// What is passed over, and what blocks: another reader must not see another predicate type.
+func TestForeignStatements(t *testing.T) {
+	const (
+		begin   = `{"_type":"https://in-toto.io/Statement/v1",`
+		foreign = `"predicateType":"https://spdx.dev/Document"`
+		own     = `"predicateType":"https://in-toto.io/attestation/test-result/v0.1"`
+	)
+	enveloped := func(payload string) string { return string(envelopeOf([]byte(payload))) }
+	wrapped := enveloped(begin + foreign + `,"predicate":{}}`)
+	payload := base64.StdEncoding.EncodeToString([]byte(begin + foreign + `,"predicate":{}}`))
+	for _, tt := range []struct {
+		name, media, body string
+		want              string // empty if it is passed over
+	}{
+		{"plain", PayloadType, begin + foreign + `,"predicate":{}}`, ""},
+		{"type last", PayloadType, begin + `"predicate":{},` + foreign + `}`, ""},
+		{"type first", PayloadType, `{` + foreign + `,"predicate":{},"_type":"https://in-toto.io/Statement/v1"}`, ""},
+		{"no predicate", PayloadType, begin + foreign + `}`, ""},
+		{"other fields", PayloadType, begin + `"other":[{}],` + foreign + `}`, ""},
+		{"keys given twice inside", PayloadType, begin + foreign + `,"predicate":{"a":1,"a":2,"A":3,"predicateType":1,"predicateType":2}}`, ""},
+		{"deep", PayloadType, begin + foreign + `,"predicate":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + `}`, ""},
+		{"many values", PayloadType, begin + foreign + `,"predicate":[` + strings.Repeat("0,", 300000) + `0]}`, ""},
+		{"many subjects", PayloadType, begin + foreign + `,"subject":[` + strings.Repeat("{},", 300000) + `{}]}`, ""},
+		{"not UTF-8 inside", PayloadType, begin + foreign + ",\"predicate\":\"\xff\"}", ""},
+		{"escaped", PayloadType, begin + `"predicat\u0065Type":"https:\/\/spdx.dev\/Document"}`, ""},
+		{"in an envelope", EnvelopeType, wrapped, ""},
+		{"payload first", EnvelopeType, `{"payload":"` + payload + `","payloadType":"application/vnd.in-toto+json"}`, ""},
+		{"payload escaped", EnvelopeType, `{"payload":"\u0065` + payload[1:] + `","payloadType":"application/vnd.in-toto+json"}`, ""},
+		{"in a bundle", BundleType, `{"a":{"b":1,"b":2},"dsseEnvelope":` + wrapped + `}`, ""},
+		{"another payload type", EnvelopeType, `{"payload":"AAAA","payloadType":"text/plain"}`, ""},
+		{"a bundle that signs a message", BundleType, `{"messageSignature":{}}`, ""},
+
+		{"two types", PayloadType, begin + foreign + `,` + own + `}`, `"predicateType" in $: given twice`},
+		{"two types, the other way round", PayloadType, begin + own + `,` + foreign + `}`, `"predicateType" in $: given twice`},
+		{"two types, one escaped", PayloadType, begin + foreign + `,` + strings.Replace(own, "T", `\u0054`, 1) + `}`, "given twice"},
+		{"two types, one behind much", PayloadType, begin + foreign + `,"predicate":[` + strings.Repeat(`"",`, 300000) + `0],` + own + `}`, "over the limit"},
+		{"another case", PayloadType, begin + foreign + `,"PredicateType":"https://in-toto.io/attestation/test-result/v0.1"}`, "in case only"},
+		{"a long s", PayloadType, begin + foreign + `,"ſubject":[]}`, "in case only"},
+		{"two predicates", PayloadType, begin + foreign + `,"predicate":{},"predicate":{}}`, "given twice"},
+		{"any key twice", PayloadType, begin + foreign + `,"x":{},"x":{}}`, "given twice"},
+		{"no type", PayloadType, begin + `"predicate":{}}`, "predicateType: required"},
+		{"type that is no text", PayloadType, begin + `"predicateType":7}`, "predicateType"},
+		{"no statement", PayloadType, `{"_type":"x",` + foreign + `}`, "not an in-toto statement"},
+		{"two statements", PayloadType, begin + foreign + `}` + begin + own + `}`, "more than one JSON value"},
+		{"cut", PayloadType, begin + foreign + `,"predicate":{}`, "unexpected EOF"},
+		{"not UTF-8 in a key", PayloadType, begin + foreign + ",\"predicateTyp\xff\":1}", "UTF-8"},
+		{"empty", PayloadType, "", "unexpected EOF"},
+		{"two payloads", EnvelopeType, strings.Replace(wrapped, `"signatures"`, `"payload":"","signatures"`, 1), "given twice"},
+		{"a payload in another case", EnvelopeType, strings.Replace(wrapped, `"signatures"`, `"Payload":"","signatures"`, 1), "in case only"},
+		{"two payload types", EnvelopeType, strings.Replace(wrapped, `"signatures"`, `"payloadType":"text/plain","signatures"`, 1), "given twice"},
+		{"a payload with a line end", EnvelopeType, strings.Replace(wrapped, payload, payload[:8]+`\n`+payload[8:], 1), "not standard base64"},
+		{"a payload with a tail", EnvelopeType, strings.Replace(wrapped, payload, payload+"AAAA", 1), "more than one JSON value"},
+		{"no payload", EnvelopeType, `{"payloadType":"application/vnd.in-toto+json","signatures":[]}`, "unexpected EOF"},
+		{"two envelopes", BundleType, `{"dsseEnvelope":` + wrapped + `,"dsseEnvelope":` + enveloped(begin+own+`}`) + `}`, "given twice"},
+		{"an envelope in another case", BundleType, `{"dsseEnvelope":` + wrapped + `,"DSSEEnvelope":{}}`, "in case only"},
+		{"neither", BundleType, `{}`, "dsseEnvelope: required"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, true)
+			k := newKey(t, "k")
+			w.write(k, "scan", outcome(Passed, 0))
+			w.attachAs(tt.media, []byte(tt.body))
+			got := answerOf(w.newest(k, testResultOf("scan")))
+			switch passed := strings.HasPrefix(got, "PASSED"); {
+			case passed != (tt.want == ""):
+				t.Errorf("got %.300s", got)
+			case !strings.Contains(got, tt.want):
+				t.Errorf("got %.300s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// Evidence is bounded as before, other statements by limits of their own.
+func TestLimitsOfForeignStatements(t *testing.T) {
+	big := strings.Repeat(" ", 2000)
+	foreign := `{"_type":"https://in-toto.io/Statement/v1",` + `"predicate":"` + big + `","predicateType":"https://spdx.dev/Document"}`
+	own := strings.Replace(foreign, "https://spdx.dev/Document", TestResultType, 1)
+	for _, tt := range []struct {
+		name, body string
+		limits     Limits
+		want       string // LimitError.What; empty if it is passed over
+		call       bool   // the limit is on the call
+	}{
+		{"over EnvelopeBytes", foreign, Limits{EnvelopeBytes: 1000}, "", false},
+		{"over StatementBytes", foreign, Limits{StatementBytes: 1000}, "", false},
+		{"ours over EnvelopeBytes", own, Limits{EnvelopeBytes: 1000}, whatEnvelope, false},
+		{"ours over StatementBytes", own, Limits{StatementBytes: 1000}, "statement bytes", false},
+		{"at ForeignBytes", foreign, Limits{ForeignBytes: int64(len(foreign))}, "", false},
+		{"over ForeignBytes", foreign, Limits{ForeignBytes: int64(len(foreign)) - 1}, whatForeign, false},
+		{"over TotalForeignBytes", foreign, Limits{TotalForeignBytes: int64(len(foreign)) - 1}, whatPassed, true},
+		{"at TotalForeignBytes", foreign, Limits{TotalForeignBytes: int64(len(foreign))}, "", false},
+		{"values", foreign, Limits{Values: 100}, "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, true)
+			k := newKey(t, "k")
+			w.opts.WithoutViews = true
+			w.write(k, "scan", outcome(Passed, 0))
+			w.attachAs(PayloadType, []byte(tt.body))
+			w.opts.Limits = tt.limits
+			_, err := w.newest(k, testResultOf("scan"))
+			var limit *LimitError
+			if tt.want == "" && err != nil || tt.want != "" && (!errors.As(err, &limit) || limit.What != tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			if blocked := new(CandidateError); tt.want != "" && errors.As(err, &blocked) == tt.call {
+				t.Errorf("it is told as a limit on the other thing: %v", err)
+			}
+		})
+	}
+}
+
+// Bytes that are passed over do not use up those of the evidence, however many statements are read at once.
+func TestForeignBytesAreCountedApart(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "scan", outcome(Passed, 0))
+	for i := range 20 {
+		var b bytes.Buffer
+		foreignStatement(&b, w.hash().Hex, 100*(10+i))
+		w.attachAs(PayloadType, b.Bytes())
+	}
+	w.opts.Limits.TotalBytes = 20 * mib // of 27 MiB
+	w.opts.Parallel = 4
+	if e, err := w.newest(k, testResultOf("scan")); err != nil || e.Result != Passed {
+		t.Error(answerOf(e, err))
+	}
+}
+
+// BenchmarkOuterType passes over an SBOM of 64 MiB.
+func BenchmarkOuterType(b *testing.B) {
+	for media, write := range map[string]func(io.Writer, string, int){PayloadType: foreignStatement, EnvelopeType: foreignEnvelope} {
+		b.Run(media, func(b *testing.B) {
+			var body bytes.Buffer
+			write(&body, strings.Repeat("ab", 32), 92000)
+			b.SetBytes(int64(body.Len()))
+			b.ReportAllocs()
+			for b.Loop() {
+				if got, err := outerType(bytes.NewReader(body.Bytes()), media, func(string) {}); err != nil || got != spdxType {
+					b.Fatal(got, err)
+				}
+			}
+		})
+	}
+}
+
+// A foreign statement whose bytes break off is asked for again, and one with another digest blocks.
+func TestForeignStatementsAreChecked(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "scan", outcome(Passed, 0))
+	body := []byte(`{"_type":"https://in-toto.io/Statement/v1","predicateType":"https://spdx.dev/Document","predicate":"` + strings.Repeat("x", 9*mib) + `"}`)
+	w.attachAs(PayloadType, body)
+	asked := 0
+	blob := "/blobs/" + describe(body, "").Digest.String()
+	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, blob) {
+			return false
+		}
+		if asked++; asked > 2 {
+			return false
+		}
+		rw.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		_, _ = rw.Write(body[:len(body)/(2*asked)])
+		return true
+	})
+	if e, err := w.newest(k, testResultOf("scan")); err != nil || e.Result != Passed || asked != 3 {
+		t.Errorf("asked %d times: %s", asked, answerOf(e, err))
+	}
+	other := bytes.Replace(body, []byte("xxx"), []byte("xyx"), 1)
+	for name, answer := range map[string]string{"another": string(other), "longer": string(body) + " ", "shorter": string(body[:len(body)-1])} {
+		w.serves(blob, "", answer)
+		if e, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), "blob sha256:") {
+			t.Errorf("%s: %s", name, answerOf(e, err))
+		}
+	}
+}
+
+// Where a strict reader reads a statement, the outer reading has the same predicate type; and what it passes over a strict
+// reader does not read as evidence.
+func TestOuterReadingAgrees(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		types := rapid.SampledFrom([]string{spdxType, TestResultType, ""})
+		key := rapid.SampledFrom([]string{"_type", "subject", "predicateType", "predicate", "PredicateType", "x", `predicat\u0065`})
+		value := rapid.SampledFrom([]string{`{}`, `[]`, `1`, `"a"`, `null`, `{"predicateType":"x"}`, `[{"digest":{"sha256":"` + strings.Repeat("ab", 32) + `"}}]`})
+		members := []string{
+			`"_type":"` + rapid.SampledFrom([]string{StatementType, statementTypeV01, "x"}).Draw(t, "_type") + `"`,
+			fmt.Sprintf(`"predicateType":%q`, types.Draw(t, "predicateType")),
+			`"subject":[{"digest":{"sha256":"` + strings.Repeat("ab", 32) + `"}}]`,
+			`"predicate":` + value.Draw(t, "predicate"),
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "more") {
+			members = append(members, fmt.Sprintf(`"%s":%s`, key.Draw(t, "key"), value.Draw(t, "value")))
+		}
+		text := "{" + strings.Join(rapid.Permutation(members).Draw(t, "members"), ",") + "}" + rapid.SampledFrom([]string{"", " ", "}", "1"}).Draw(t, "tail")
+		body, media := []byte(text), PayloadType
+		switch rapid.SampledFrom([]string{PayloadType, EnvelopeType, BundleType}).Draw(t, "form") {
+		case EnvelopeType:
+			body, media = envelopeOf(body), EnvelopeType
+		case BundleType:
+			body, media = bundleOf(envelopeOf(body)), BundleType
+		}
+		got, gotErr := outerType(bytes.NewReader(body), media, func(string) {})
+		payload, err := Candidate{MediaType: media, Bytes: body}.Payload()
+		var want *Statement
+		if err == nil {
+			want, err = ParseStatement(payload)
+		}
+		switch {
+		case err == nil && (gotErr != nil || got != want.PredicateType):
+			t.Fatalf("%s\ngot %q, %v, want %q", body, got, gotErr, want.PredicateType)
+		case gotErr == nil && !evidential(got) && err == nil && evidential(want.PredicateType):
+			t.Fatalf("%s\nis passed over as %q", body, got)
+		}
+	})
+}
