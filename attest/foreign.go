@@ -18,8 +18,8 @@ import (
 	"github.com/testdag/testdag/internal/jsonstream"
 )
 
-// evidential reports whether statements of that predicate type are evidence of a test.
-func evidential(predicateType string) bool { return readers[predicateType] != nil }
+// evidential reports whether statements of that predicate type are evidence of a test, or of a version of such a type.
+func evidential(predicateType string) bool { return familyOf(predicateType) != "" }
 
 // errForeign is wrapped for a statement of a predicate type that is not asked for. Its predicate has not been parsed.
 var errForeign = errors.New("attest: a statement of another kind")
