@@ -66,7 +66,7 @@ var attacks = []attack{{
 		w.provenance(ours, forged.Digest, provenanceFor(w.t, good.Digest, -time.Hour))
 	},
 	ask:    byProvenanceOnly,
-	answer: "its subjects are not sha256:",
+	answer: "its subjects are not the statement's manifest",
 }, {
 	name: "provenance signed by another key", test: "clamav-scan",
 	do: func(w *world, _, theirs *key) {
@@ -142,7 +142,7 @@ var attacks = []attack{{
 		w.unsigned("clamav-scan", outcome(Failed, 0))
 	},
 	ask:    byProvenanceOnly,
-	answer: "no provenance is attached to sha256:",
+	answer: "no provenance is attached to the statement's manifest",
 }, {
 	name: "future date",
 	do: func(w *world, ours, _ *key) {
@@ -294,7 +294,7 @@ var attacks = []attack{{
 			return true
 		})
 	},
-	answer: "the pages go round in a circle",
+	answer: "pagination loop",
 }, {
 	name: "gzip that inflates a thousandfold",
 	do: func(w *world, ours, _ *key) {
@@ -452,6 +452,11 @@ func TestAttacks(t *testing.T) {
 				got := answerOf(r.Newest(context.Background(), w.image, test))
 				if !strings.Contains(got, want) {
 					t.Errorf("got %s\nwant %s", got, want)
+				}
+				for _, line := range strings.Split(got, "; ") {
+					if again := repeated(line); again != "" {
+						t.Errorf("%q twice in %s", again, line)
+					}
 				}
 				t.Log(got)
 			})

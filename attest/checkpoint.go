@@ -72,7 +72,7 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
 	}
 	seen, err := r.opts.Checkpoint.Seen(ctx, e.Image, e.Test)
 	if err != nil {
-		return fmt.Errorf("attest: checkpoint: %w", err)
+		return wrap("checkpoint", err)
 	}
 	seen = seen.without(r.opts.UnsafeIgnoreStatements)
 	if err := errors.Join(seen.rolledBack(*e), seen.lostReferrers(*e)); err != nil {
@@ -87,7 +87,7 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
 		return nil
 	}
 	if err := r.opts.Checkpoint.Advance(ctx, e.Image, e.Test, next); err != nil {
-		return fmt.Errorf("attest: checkpoint: %w", err)
+		return wrap("checkpoint", err)
 	}
 	return nil
 }

@@ -10,8 +10,11 @@
 //
 //	evidence, err := attest.NewResolver(verifier, attest.Options{}).Newest(ctx, image,
 //		attest.Test{Name: "clamav-scan", PredicateType: attest.TestResultType})
-//	if err != nil || evidence.Problem != nil || evidence.Result != attest.Passed {
-//		// not passed, and the error or the problem says why
+//	if err = errors.Join(err, evidence.Err()); err != nil {
+//		return err // nothing there, or it must not be believed
+//	}
+//	if evidence.Result != attest.Passed {
+//		// not passed
 //	}
 //
 // Signers and verifiers that use cosign's keys and identities are in attest/cosign, with an example that runs. This

@@ -142,7 +142,7 @@ func openBundle(b []byte, limits strictjson.Limits) ([]byte, error) {
 		Message  json.RawMessage `json:"messageSignature"`
 	}
 	if err := decode(b, &bundle, limits); err != nil {
-		return nil, fmt.Errorf("attest: bundle: %w", err)
+		return nil, wrap("bundle", err)
 	}
 	switch {
 	case bundle.Envelope != nil:
@@ -163,7 +163,7 @@ func openEnvelope(b []byte, limits Limits) ([]byte, error) {
 		} `json:"signatures"`
 	}
 	if err := decode(b, &e, limits.json()); err != nil {
-		return nil, fmt.Errorf("attest: envelope: %w", err)
+		return nil, wrap("envelope", err)
 	}
 	if err := checkPayloadType(e.PayloadType); err != nil {
 		return nil, err

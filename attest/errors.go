@@ -2,9 +2,12 @@ package attest
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,24 +61,67 @@ type RegistryError struct {
 }
 
 func (e *RegistryError) Error() string {
-	return fmt.Sprintf("attest: %s %s: %s", e.Op, e.Ref, cause(e.Err))
+	return fmt.Sprintf("attest: %s %s: %s", e.Op, e.Ref, cause(e.Err, e.Ref))
 }
 
 // Unwrap returns the cause.
 func (e *RegistryError) Unwrap() error { return e.Err }
 
-// cause is the text of an error inside another, which has said already which package speaks.
-func cause(err error) string { return strings.TrimPrefix(fmt.Sprint(err), "attest: ") }
+// A wrappedError says what was going on.
+type wrappedError struct {
+	doing string
+	err   error
+}
+
+func wrap(doing string, err error) error { return &wrappedError{doing, err} }
+
+func (e *wrappedError) Error() string { return "attest: " + e.doing + ": " + cause(e.err) }
+
+func (e *wrappedError) Unwrap() error { return e.err }
+
+// prefix matches the name of the package where an error begins within a text.
+var prefix = regexp.MustCompile(`(^|\n|: |; |\()(?:attest: )+`)
+
+// cause is the text of an error inside another one. It leaves out what the other says: the name of the package, and the
+// ref or the digest that both are about.
+func cause(err error, said ...string) string {
+	about := func(name string) bool {
+		return slices.ContainsFunc(said, func(s string) bool { return s != "" && strings.HasSuffix(s, name) })
+	}
+	text := fmt.Sprint(err)
+	switch e := err.(type) {
+	case *RegistryError:
+		if slices.ContainsFunc(said, func(s string) bool { return s != "" && strings.HasSuffix(e.Ref, s) }) {
+			text = e.Op + ": " + cause(e.Err, said...)
+		}
+	case *FieldError:
+		if _, name, ok := strings.Cut(e.Field, " "); ok && about(name) {
+			text = e.Problem
+		}
+	}
+	return prefix.ReplaceAllString(text, "$1")
+}
+
+// A locatedError says in which request a limit was reached.
+type locatedError struct {
+	err     error
+	op, ref string
+}
+
+func (e *locatedError) Error() string { return fmt.Sprintf("%s (%s %s)", e.err, e.op, e.ref) }
+
+func (e *locatedError) Unwrap() error { return e.err }
 
 // registryError names the operation, and takes the status from the cause. What has been named already keeps its name.
 func registryError(op, ref string, err error) error {
 	var named *RegistryError
+	var located *locatedError
 	var limit *LimitError
 	switch {
-	case errors.As(err, &named):
+	case errors.As(err, &named), errors.As(err, &located):
 		return err
 	case errors.As(err, &limit):
-		return fmt.Errorf("%w (%s %s)", err, op, ref)
+		return &locatedError{err, op, ref}
 	}
 	out := &RegistryError{Op: op, Ref: ref, Err: err}
 	var answer *transport.Error
@@ -83,6 +129,70 @@ func registryError(op, ref string, err error) error {
 		out.Status = answer.StatusCode
 	}
 	return out
+}
+
+// A refusedError adds to a registry's refusal of a manifest which part of it is probably to blame.
+type refusedError struct {
+	err    error
+	advice string
+}
+
+func (e *refusedError) Error() string { return e.err.Error() + ": " + e.advice }
+
+func (e *refusedError) Unwrap() error { return e.err }
+
+// refusal explains why a registry has refused to store a manifest, as far as its answer and the manifest show. Registries
+// older than OCI 1.1 know only some types of config, and neither artifactType nor subject.
+func refusal(err error, manifest []byte) error {
+	var failed *RegistryError
+	if !errors.As(err, &failed) || !refuses(failed) {
+		return err
+	}
+	var m struct {
+		ArtifactType    string
+		Config, Subject *struct{ MediaType string }
+	}
+	_ = json.Unmarshal(manifest, &m) // our own
+	text := strings.ToLower(strings.ReplaceAll(failed.Err.Error(), " ", ""))
+	var parts, blamed []string
+	add := func(part string, words ...string) {
+		parts = append(parts, part)
+		if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) }) {
+			blamed = append(blamed, part)
+		}
+	}
+	if m.Config != nil && m.Config.MediaType == emptyConfigType {
+		add(fmt.Sprintf("the config media type %q", m.Config.MediaType), "config", "oci.empty")
+	}
+	if m.ArtifactType != "" {
+		add(fmt.Sprintf("artifactType %q", m.ArtifactType), "artifacttype")
+	}
+	if m.Subject != nil {
+		add("subject", "subject", "referrer")
+	}
+	var advice string
+	switch {
+	case len(blamed) > 0:
+		advice = "the registry refuses " + strings.Join(blamed, " and ")
+	case len(parts) > 0:
+		advice = "the registry probably refuses " + strings.Join(parts, ", otherwise ")
+	default:
+		return err
+	}
+	explained := *failed
+	explained.Err = &refusedError{failed.Err, advice + ": allow it in the settings of the registry, or use one that supports OCI 1.1"}
+	return &explained
+}
+
+// refuses reports whether a registry finds fault with a manifest, not with its blobs, its tag or the user.
+func refuses(e *RegistryError) bool {
+	var answer *transport.Error
+	if errors.As(e, &answer) && len(answer.Errors) > 0 {
+		return slices.ContainsFunc(answer.Errors, func(d transport.Diagnostic) bool {
+			return d.Code == transport.ManifestInvalidErrorCode || d.Code == transport.UnsupportedErrorCode
+		})
+	}
+	return e.Status == http.StatusBadRequest || e.Status == http.StatusUnsupportedMediaType
 }
 
 // isNotFound reports whether a registry said that it does not have what was asked for.
@@ -108,11 +218,18 @@ func (e *CandidateError) Error() string {
 	if e.Manifest != (v1.Hash{}) {
 		text += " in manifest " + e.Manifest.String()
 	}
-	return text + ": " + cause(e.Err)
+	return text + ": " + cause(e.Err, named(e.Manifest), named(e.Envelope))
 }
 
 // Unwrap returns the cause.
 func (e *CandidateError) Unwrap() error { return e.Err }
+
+func named(digest v1.Hash) string {
+	if digest == (v1.Hash{}) {
+		return ""
+	}
+	return digest.String()
+}
 
 // A VerifyError reports that nobody whom the [Verifier] believes vouches for a statement.
 type VerifyError struct {
@@ -121,7 +238,10 @@ type VerifyError struct {
 }
 
 func (e *VerifyError) Error() string {
-	return fmt.Sprintf("attest: nobody vouches for the statement in manifest %s: %s", e.Manifest, cause(e.Err))
+	digest := e.Manifest.String()
+	// What is attached to the manifest speaks of it in the same words.
+	why := strings.ReplaceAll(" "+cause(e.Err, digest), " "+digest, " the statement's manifest")
+	return fmt.Sprintf("attest: nobody vouches for the statement in manifest %s:%s", digest, why)
 }
 
 // Unwrap returns the cause.
@@ -243,9 +363,9 @@ type ViewError struct {
 func (e *ViewError) Error() string {
 	if e.Immutable {
 		return fmt.Sprintf("attest: view %s is immutable and does not show all of the record, which is safe (do not write again; "+
-			"allow the tag to be rewritten, or set Options.WithoutViews): %s", e.Tag, cause(e.Err))
+			"allow the tag to be rewritten, or set Options.WithoutViews): %s", e.Tag, cause(e.Err, e.Tag))
 	}
-	return fmt.Sprintf("attest: view %s does not show all of the record: %s", e.Tag, cause(e.Err))
+	return fmt.Sprintf("attest: view %s does not show all of the record: %s", e.Tag, cause(e.Err, e.Tag))
 }
 
 // Unwrap returns the cause.

@@ -41,8 +41,8 @@ const (
 
 // Evidence is a statement found at an image, with who vouches for it and when it was made.
 //
-// It counts only if Problem is nil. The other fields are filled as far as they can be told, so that the reason can be
-// shown.
+// It counts only if Problem is nil, see [Evidence.Err]. The other fields are filled as far as they can be told, so that
+// the reason can be shown.
 type Evidence struct {
 	Test      Test   // its name is that of the task in a trusted provenance, if that tells one; its type one that is understood
 	Declared  string // name that the statement gives itself, if that is another
@@ -86,6 +86,17 @@ type Evidence struct {
 
 	look, declaredLook string         // see look, of Test.Name and Declared
 	maker              ProvenanceTask // by a trusted Provenance: it decides test and time. Zero if there is none
+	failed             bool           // there is none, and the error beside it says why
+}
+
+// Err returns why the evidence must not be believed: Problem. The zero Evidence gives an error that wraps [ErrNotFound],
+// unless a call returned it with an error, which then says all. So errors.Join(err, e.Err()) is all that a caller of
+// [Resolver.Newest] or [Resolver.All] looks at, and e.Err() for each element that [Resolver.Newests] returns.
+func (e Evidence) Err() error {
+	if e.Problem != nil || e.Statement != nil || e.failed {
+		return e.Problem
+	}
+	return wrap("evidence", ErrNotFound)
 }
 
 // compareAge orders evidence newest first. What has no time may be the newest, so it comes before all.

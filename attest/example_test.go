@@ -73,7 +73,7 @@ func ExampleByProvenance() {
 			attest.Test{Name: "e2e-test", PredicateType: attest.TestResultType})
 		for _, e := range newest {
 			if e.Result != attest.Passed || e.Completeness != attest.Expected {
-				err = errors.Join(err, fmt.Errorf("%s: %q, completeness %q", e.Test.Name, e.Result, e.Completeness), e.Problem)
+				err = errors.Join(err, fmt.Errorf("%s: %q, completeness %q", e.Test.Name, e.Result, e.Completeness), e.Err())
 			}
 		}
 		return err

@@ -328,10 +328,10 @@ func TestForeignStatementsAreChecked(t *testing.T) {
 		t.Errorf("asked %d times: %s", asked, answerOf(e, err))
 	}
 	other := bytes.Replace(body, []byte("xxx"), []byte("xyx"), 1)
-	for name, answer := range map[string]string{"another": string(other), "longer": string(body) + " ", "shorter": string(body[:len(body)-1])} {
+	for want, answer := range map[string]string{"with digest": string(other), "longer than": string(body) + " ", "bytes with": string(body[:len(body)-1])} {
 		w.serves(blob, "", answer)
-		if e, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), "blob sha256:") {
-			t.Errorf("%s: %s", name, answerOf(e, err))
+		if e, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %s: %s", want, answerOf(e, err))
 		}
 	}
 }

@@ -16,8 +16,8 @@ import (
 
 // Newest returns the newest evidence of test for image. What is bound to the image is grouped by test, the newest of it
 // is taken, and only then verified. Older evidence is never a fallback: if the newest is malformed, or nobody vouches
-// for it, it is returned as it is, with its Problem. So look at both, the error and Evidence.Problem. Evidence whose
-// time cannot be told counts as newest, and of several made at the same instant the worst counts.
+// for it, it is returned as it is, with its Problem. So look at both: errors.Join(err, e.Err()), see [Evidence.Err].
+// Evidence whose time cannot be told counts as newest, and of several made at the same instant the worst counts.
 //
 // Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another version of
 // the predicate, which is of any test if no name can be read from it; and one whose name is not allowed (see [Test]) and
@@ -39,12 +39,12 @@ import (
 func (r *Resolver) Newest(ctx context.Context, image name.Digest, test Test) (Evidence, error) {
 	all, err := r.Newests(ctx, image, test)
 	if err != nil {
-		return Evidence{}, err
+		return Evidence{failed: true}, err
 	}
 	if newest := all[0]; newest.Statement != nil {
 		return newest, nil
 	}
-	return Evidence{}, all[0].Problem
+	return Evidence{failed: true}, all[0].Problem
 }
 
 // Newests is [Resolver.Newest] for several tests in one go: the evidence comes in the order of tests. Of a test without
@@ -125,7 +125,7 @@ func (r *Resolver) answer(ctx context.Context, e Evidence, all []Evidence) (Evid
 		e.blame(notFound(e.Image, test))
 	}
 	if err := ctx.Err(); err != nil {
-		return Evidence{}, fmt.Errorf("attest: verify: %w", err) // a verifier that was cut off has said nothing
+		return Evidence{}, wrap("verify", err) // a verifier that was cut off has said nothing
 	}
 	e.Alike = alike(all, test.Name)
 	r.age(&e)

@@ -3,7 +3,6 @@ package attest
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/testdag/testdag/internal/strictjson"
@@ -109,7 +108,7 @@ func read[P Predicate](r reading, times checklist, raw json.RawMessage, limits s
 		return r
 	}
 	if err := decode(raw, &p, limits); err != nil {
-		r.problem = fmt.Errorf("attest: predicate: %w", err)
+		r.problem = wrap("predicate", err)
 		return r
 	}
 	r.predicate, r.problem = p, p.check()

@@ -91,7 +91,7 @@ func parseProvenance(s *Statement, limits strictjson.Limits) (*Provenance, error
 		err = &FieldError{"predicateType", fmt.Sprintf("%q is not SLSA provenance v1 or v0.2", s.PredicateType)}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("attest: provenance: %w", err)
+		return nil, wrap("provenance", err)
 	}
 	p.Subject = s.Subject
 	return p, nil

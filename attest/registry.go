@@ -157,7 +157,7 @@ func (r *repository) put(ctx context.Context, identifier string, media types.Med
 		header: http.Header{"Content-Type": {string(media)}}, body: manifest,
 		counts: "manifest bytes", limit: r.opts.Limits.ManifestBytes,
 	})
-	return err
+	return refusal(err, manifest)
 }
 
 // remove deletes a manifest, or a tag.
@@ -195,6 +195,9 @@ func (r *repository) uploadOne(ctx context.Context, pusher *remote.Pusher, blob 
 		attempt = &upload{}
 		return struct{}{}, pusher.Upload(context.WithValue(ctx, uploadKey{}, attempt), r.name, blob)
 	})
+	if answer := (*transport.Error)(nil); errors.As(err, &answer) {
+		answer.Request = nil // see withoutURL
+	}
 	if err != nil {
 		return registryError("write blob", r.name.Name(), overtime(ctx, withoutURL(err)))
 	}
@@ -336,7 +339,7 @@ func (r *repository) pages(ctx context.Context, a ask, limit int, lacks func(err
 	seen := map[string]bool{}
 	for page := 1; a.url != nil; page++ {
 		if seen[a.url.String()] {
-			return registryError(a.op, r.ref(a.ref), errors.New("the pages go round in a circle"))
+			return registryError(a.op, r.ref(a.ref), errors.New("pagination loop"))
 		}
 		seen[a.url.String()] = true
 		if page > limit {

@@ -2,7 +2,6 @@ package attest
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"runtime"
 	"slices"
@@ -53,13 +52,13 @@ func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidenc
 			err = r.vouchAll(call, all)
 		}
 		if err != nil {
-			yield(Evidence{}, err)
+			yield(Evidence{failed: true}, err)
 			return
 		}
 		slices.SortFunc(all, compareAge)
 		for _, e := range all {
 			if err := ctx.Err(); err != nil {
-				yield(Evidence{}, fmt.Errorf("attest: verify: %w", err))
+				yield(Evidence{failed: true}, wrap("verify", err))
 				return
 			}
 			if !yield(e, nil) {
@@ -76,7 +75,7 @@ func (r *Resolver) vouchAll(ctx context.Context, all []Evidence) error {
 		return nil
 	})
 	if err = overtime(ctx, err); err != nil {
-		return fmt.Errorf("attest: verify: %w", err)
+		return wrap("verify", err)
 	}
 	return nil
 }

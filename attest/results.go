@@ -80,12 +80,12 @@ func results(prefix string, r Record) ([]result, error) {
 func writeAll(dir string, files []result) (err error) {
 	stage, err := os.MkdirTemp(dir, ".attest-")
 	if err != nil {
-		return fmt.Errorf("attest: results: %w", err)
+		return wrap("results", err)
 	}
 	defer os.RemoveAll(stage)
 	for _, f := range files {
 		if err := os.WriteFile(filepath.Join(stage, f.name), []byte(f.value), 0o644); err != nil {
-			return fmt.Errorf("attest: results: %w", err)
+			return wrap("results", err)
 		}
 	}
 	for i, f := range files {
@@ -93,7 +93,7 @@ func writeAll(dir string, files []result) (err error) {
 			for _, moved := range files[:i] {
 				_ = os.Remove(filepath.Join(dir, moved.name))
 			}
-			return fmt.Errorf("attest: results: %w", err)
+			return wrap("results", err)
 		}
 	}
 	return nil

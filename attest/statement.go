@@ -50,7 +50,7 @@ func ParseStatement(payload []byte) (*Statement, error) { return parseStatement(
 func parseStatement(payload []byte, limits strictjson.Limits) (*Statement, error) {
 	var s Statement
 	if err := decode(payload, &s, limits); err != nil {
-		return nil, fmt.Errorf("attest: statement: %w", err)
+		return nil, wrap("statement", err)
 	}
 	if err := s.validate(); err != nil {
 		return nil, err

@@ -178,7 +178,7 @@ func NewStatement(image name.Digest, test string, p Predicate) (*Statement, erro
 	}
 	predicate, err := json.Marshal(p)
 	if err != nil {
-		return nil, fmt.Errorf("attest: predicate: %w", err)
+		return nil, wrap("predicate", err)
 	}
 	s := &Statement{
 		Type:          StatementType,
@@ -311,14 +311,14 @@ func (w *Writer) sign(ctx context.Context, form Form, payload []byte) ([]byte, e
 	limits := w.registry.opts.Limits
 	stored, err := w.wrap(ctx, form, payload)
 	if err != nil {
-		return nil, fmt.Errorf("attest: sign: %w", overtime(ctx, err))
+		return nil, wrap("sign", overtime(ctx, err))
 	}
 	signed, err := Candidate{MediaType: string(form.mediaType()), Bytes: stored}.payload(limits)
 	if err != nil {
-		return nil, fmt.Errorf("attest: sign: %w", err)
+		return nil, wrap("sign", err)
 	}
 	if !bytes.Equal(signed, payload) {
-		return nil, errors.New("attest: sign: the envelope holds another payload")
+		return nil, wrap("sign", errors.New("the envelope holds another payload"))
 	}
 	if got := int64(len(stored)); got > limits.EnvelopeBytes {
 		return nil, &LimitError{What: whatEnvelope, Limit: limits.EnvelopeBytes, Got: got}

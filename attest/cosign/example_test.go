@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -56,18 +57,15 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	// Who decides has the public key, and looks at both: the error and the problem.
+	// Who decides has the public key.
 	verifier, err := cosign.LoadVerifier(public)
 	if err != nil {
 		log.Fatal(err)
 	}
 	evidence, err := attest.NewResolver(verifier, attest.Options{}).Newest(context.Background(), image,
 		attest.Test{Name: "trivy-scan", PredicateType: attest.VulnsType})
-	if err != nil {
+	if err = errors.Join(err, evidence.Err()); err != nil {
 		log.Fatal(err)
-	}
-	if evidence.Problem != nil {
-		log.Fatal(evidence.Problem)
 	}
 	for _, finding := range evidence.Predicate.(attest.Vulns).Scanner.Result {
 		fmt.Println(evidence.Time.Format(time.DateTime), finding.ID, finding.Severity)

@@ -170,8 +170,8 @@ func (s *stage) newest(predicateType string) attest.Evidence {
 	s.t.Helper()
 	e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(s.t.Context(), s.image, attest.Test{Name: "scan", PredicateType: predicateType})
 	s.must(err)
-	if e.Problem != nil {
-		s.t.Fatal(e.Problem)
+	if err := e.Err(); err != nil {
+		s.t.Fatal(err)
 	}
 	return e
 }

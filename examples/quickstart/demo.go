@@ -232,7 +232,7 @@ func (d *demonstration) evidence(ctx context.Context, snapshot scheduler.Snapsho
 
 func findings(e attest.Evidence) string {
 	v, ok := e.Predicate.(attest.Vulns)
-	if e.Problem != nil || !ok {
+	if e.Err() != nil || !ok {
 		return "not to be believed"
 	}
 	if err := critical(v); err != nil {

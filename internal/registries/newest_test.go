@@ -118,7 +118,7 @@ func (s shelf) cosign(tb testing.TB, image name.Digest, bundles bool) (found []a
 
 func (s shelf) all(tb testing.TB) (found []attest.TestResult) {
 	for e, err := range s.resolver.All(tb.Context(), s.ours) {
-		need(tb, errors.Join(err, e.Problem))
+		need(tb, errors.Join(err, e.Err()))
 		found = append(found, e.Predicate.(attest.TestResult))
 	}
 	return found
@@ -130,7 +130,7 @@ func (s shelf) newest(tb testing.TB) (found []attest.TestResult) {
 		of = append(of, attest.Test{Name: testOf(i), PredicateType: attest.TestResultType})
 	}
 	for _, e := range must(s.resolver.Newests(tb.Context(), s.ours, of...))(tb) {
-		need(tb, e.Problem)
+		need(tb, e.Err())
 		found = append(found, e.Predicate.(attest.TestResult))
 	}
 	return found

@@ -173,7 +173,7 @@ func (b bench) recorded(image name.Digest) set {
 func (b bench) resolve(image name.Digest, t http.RoundTripper) (set, error) {
 	found := set{}
 	for e, err := range attest.NewResolver(b.verifier, attest.Options{Transport: t}).All(b.Context(), image) {
-		if err = errors.Join(err, e.Problem); err != nil {
+		if err = errors.Join(err, e.Err()); err != nil {
 			return nil, err
 		}
 		found[e.Test.Name] = true

@@ -1,0 +1,202 @@
+package attest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// saidOnce matches what a message needs to say only once.
+var saidOnce = regexp.MustCompile(`attest: |(list|read|write|delete) [a-z]+ \S+|sha256[:-][0-9a-f]{64}`)
+
+// repeated returns what a message says twice, empty if nothing.
+func repeated(message string) string {
+	seen := map[string]bool{}
+	for _, part := range saidOnce.FindAllString(message, -1) {
+		if seen[part] {
+			return part
+		}
+		seen[part] = true
+	}
+	return ""
+}
+
+// Errors within errors say once which package speaks, what was asked for, and of what.
+func TestMessagesDoNotRepeatThemselves(t *testing.T) {
+	digest, other := describe([]byte("a"), "").Digest, describe([]byte("b"), "").Digest
+	ref := "registry.test/team/app@" + digest.String()
+	limit := &LimitError{"pages", 1, 2}
+	refused := &RegistryError{"read manifest", ref, 403, errors.New("DENIED")}
+	field := &FieldError{"manifest " + digest.String(), "its bytes have another digest"}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{registryError("list referrers", ref, registryError("list referrers", ref, limit)),
+			"attest: pages: 2 is over the limit of 1 (list referrers " + ref + ")"},
+		{registryError("list referrers", ref, refused), "attest: read manifest " + ref + ": DENIED"},
+		{&RegistryError{"read back", ref, 0, refused}, "attest: read back " + ref + ": read manifest: DENIED"},
+		{registryError("read back", ref, field), "attest: read back " + ref + ": its bytes have another digest"},
+		{&CandidateError{digest, v1.Hash{}, refused}, "attest: unreadable statement in manifest " + digest.String() + ": read manifest: DENIED"},
+		{&CandidateError{digest, v1.Hash{}, field}, "attest: unreadable statement in manifest " + digest.String() + ": its bytes have another digest"},
+		{&CandidateError{other, digest, &FieldError{"blob " + digest.String(), "longer than the 3 bytes declared"}},
+			"attest: unreadable statement " + digest.String() + " in manifest " + other.String() + ": longer than the 3 bytes declared"},
+		{&CandidateError{other, v1.Hash{}, field}, "attest: unreadable statement in manifest " + other.String() + ": manifest " + digest.String() + ": its bytes have another digest"},
+		{&CandidateError{Err: wrap("statement", limit)}, "attest: unreadable statement: statement: pages: 2 is over the limit of 1"},
+		{&ViewError{"tag", &RegistryError{"write manifest", "registry.test/team/app:tag", 403, errors.New("DENIED")}},
+			"attest: view tag does not show all of the record: write manifest: DENIED"},
+		{&ViewError{"tag", &CandidateError{digest, v1.Hash{}, limit}},
+			"attest: view tag does not show all of the record: unreadable statement in manifest " + digest.String() + ": pages: 2 is over the limit of 1"},
+		{&VerifyError{digest, wrap("envelope", limit)}, "attest: nobody vouches for the statement in manifest " + digest.String() + ": envelope: pages: 2 is over the limit of 1"},
+		{&VerifyError{digest, errors.Join(limit, refused)}, "attest: nobody vouches for the statement in manifest " + digest.String() +
+			": pages: 2 is over the limit of 1\nread manifest " + ref + ": DENIED"},
+		{&VerifyError{digest, noProvenance(digest)}, "attest: nobody vouches for the statement in manifest " + digest.String() +
+			strings.Replace(": "+noProvenance(digest).Error(), digest.String(), "the statement's manifest", 1)},
+		{wrap("verify", wrap("sign", limit)), "attest: verify: sign: pages: 2 is over the limit of 1"},
+		{wrap("sign", fmt.Errorf("attest: use private key: %w", limit)), "attest: sign: use private key: pages: 2 is over the limit of 1"},
+		{wrap("sign", errors.New("attest: attest: no key")), "attest: sign: no key"},
+		{&RegistryError{"list records", ref, 0, fmt.Errorf("not listed (%v)", &ViewError{"tag", limit})},
+			"attest: list records " + ref + ": not listed (view tag does not show all of the record: pages: 2 is over the limit of 1)"},
+		{wrap("checkpoint", refused), "attest: checkpoint: read manifest " + ref + ": DENIED"},
+	} {
+		if got := tt.err.Error(); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+	}
+}
+
+// The same of errors as calls return them.
+func TestMessagesOfCalls(t *testing.T) {
+	for _, part := range []string{"/v2/", "/referrers/", "/manifests/sha256-", "/manifests/sha256:", "/blobs/", "/tags/list"} {
+		for _, status := range []int{400, 401, 403, 404, 429, 500} {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				k := newKey(t, "k")
+				w.opts.InlineBytes, w.opts.Attempts = -1, 1
+				w.write(k, "scan", outcome(Passed, 0))
+				w.answers(status, func(r *http.Request) bool { return strings.Contains(r.URL.Path, part) })
+				_, read := w.newest(k, testResultOf("scan"))
+				_, write := NewWriter(k, w.opts).Write(context.Background(), w.image, "scan", outcome(Failed, 0))
+				_, seen := CheckpointRepository(w.image.Context(), w.opts).Seen(context.Background(), w.image, testResultOf("scan"))
+				for _, err := range []error{read, write, seen} {
+					for _, line := range strings.Split(fmt.Sprint(err), "\n") {
+						if again := repeated(line); again != "" {
+							t.Errorf("%d at %s: %q twice in %s", status, part, again, line)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// A registry that refuses a manifest is asked for what it refuses.
+func TestRefusedManifests(t *testing.T) {
+	const (
+		config   = `the config media type "application/vnd.oci.empty.v1+json"`
+		artifact = `artifactType "application/vnd.in-toto+json"`
+		what     = ": allow it in the settings of the registry, or use one that supports OCI 1.1"
+		perhaps  = "the registry probably refuses " + config + ", otherwise " + artifact + ", otherwise subject" + what
+	)
+	for _, tt := range []struct {
+		status int
+		body   string
+		want   string // in the message; empty if nothing is added
+	}{
+		{400, `{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid"}]}`, perhaps},
+		{400, ``, perhaps},
+		{415, ``, perhaps},
+		{404, `{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid"}]}`, perhaps},
+		{405, `{"errors":[{"code":"UNSUPPORTED","message":"the operation is unsupported"}]}`, perhaps},
+		{400, `{"errors":[{"code":"MANIFEST_INVALID","message":"unknown config media type"}]}`, "the registry refuses " + config + what},
+		{400, `{"errors":[{"code":"MANIFEST_INVALID","detail":{"message":"application/vnd.oci.empty.v1+json is not allowed"}}]}`, "the registry refuses " + config + what},
+		{400, `{"errors":[{"code":"MANIFEST_INVALID","message":"Additional property artifactType is not allowed"}]}`, "the registry refuses " + artifact + what},
+		{400, `{"errors":[{"code":"MANIFEST_INVALID","message":"additional properties 'subject', 'artifactType' not allowed"}]}`, "the registry refuses " + artifact + " and subject" + what},
+		{400, `{"errors":[{"code":"UNSUPPORTED","message":"referrers are off"}]}`, "the registry refuses subject" + what},
+		{400, `{"errors":[{"code":"TAG_INVALID","message":"tag invalid"}]}`, ""},
+		{400, `{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown"}]}`, ""},
+		{403, `{"errors":[{"code":"DENIED","message":"denied"}]}`, ""},
+		{404, ``, ""},
+	} {
+		w := newWorld(t, true)
+		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+				rw.WriteHeader(tt.status)
+				_, _ = rw.Write([]byte(tt.body))
+				return true
+			}
+			return false
+		})
+		_, err := NewWriter(newKey(t, "k"), w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
+		e := wantAs[*RegistryError](t, err)
+		if e.Status != tt.status || !strings.HasSuffix(err.Error(), tt.want) || tt.want == "" && strings.Contains(err.Error(), "refuses") {
+			t.Errorf("%d %s: got status %d, %s", tt.status, tt.body, e.Status, err)
+		}
+		if tt.body != "" {
+			wantAs[*transport.Error](t, err)
+		}
+	}
+}
+
+// Of a manifest that has nothing of OCI 1.1 nothing is said.
+func TestRefusedManifestOfCosign(t *testing.T) {
+	w := newWorld(t, true)
+	w.answers(http.StatusBadRequest, func(r *http.Request) bool { return r.Method == http.MethodPut })
+	err := w.repo().put(t.Context(), "tag", types.OCIManifestSchema1, []byte(`{"config":{"mediaType":"application/vnd.oci.image.config.v1+json"}}`))
+	if strings.Contains(fmt.Sprint(err), "refuses") {
+		t.Error(err)
+	}
+}
+
+// errors.Join(err, e.Err()) is all that a caller has to look at.
+func TestErrOfEvidence(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "good", outcome(Passed, 0))
+	w.write(newKey(t, "another"), "theirs", outcome(Passed, 0))
+	ask := func(test string) (Evidence, error) { return w.newest(k, testResultOf(test)) }
+
+	e, err := ask("good")
+	if err := errors.Join(err, e.Err()); err != nil || e.Result != Passed {
+		t.Error(err)
+	}
+	e, err = ask("theirs")
+	wantAs[*VerifyError](t, errors.Join(err, e.Err()))
+	e, err = ask("absent")
+	if err := errors.Join(err, e.Err()); !errors.Is(err, ErrNotFound) || strings.Count(err.Error(), "attest:") != 1 {
+		t.Errorf("got %v", err)
+	}
+	all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, testResultOf("good"), testResultOf("theirs"), testResultOf("absent"))
+	if err != nil || len(all) != 3 || all[0].Err() != nil || !errors.As(all[1].Err(), new(*VerifyError)) || !errors.Is(all[2].Err(), ErrNotFound) {
+		t.Errorf("got %v, %v", all, err)
+	}
+	for e, err := range NewResolver(k, w.opts).All(t.Context(), w.image) {
+		if got := errors.Join(err, e.Err()); (got == nil) != (e.Test.Name == "good") {
+			t.Errorf("%q: %v", e.Test.Name, got)
+		}
+	}
+
+	// What could not be asked is not told to be absent.
+	w.answers(http.StatusForbidden, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/referrers/") })
+	e, err = ask("good")
+	if err := errors.Join(err, e.Err()); err == nil || errors.Is(err, ErrNotFound) || strings.Count(err.Error(), "attest:") != 1 {
+		t.Errorf("got %v", err)
+	}
+	for e, err := range NewResolver(k, w.opts).All(t.Context(), w.image) {
+		if err := errors.Join(err, e.Err()); err == nil || strings.Count(err.Error(), "attest:") != 1 {
+			t.Errorf("got %v", err)
+		}
+	}
+
+	// Evidence that comes from nowhere, as a map returns it, is no good evidence.
+	if err := (map[Test]Evidence{}[testResultOf("scan")]).Err(); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+}
