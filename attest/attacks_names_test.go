@@ -219,13 +219,13 @@ func disguised(what, name, answer string) attack {
 		name: "a failure of a name " + what,
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.attach(w.sign(ours, w.statementOf(TestResultType, named(name))), nil)
+			w.attach(w.sign(ours, w.statementOf(TestResultType, resultNamed(name))), nil)
 		},
 		answer: answer,
 	}
 }
 
-func named(name string) string {
+func resultNamed(name string) string {
 	b, err := json.Marshal(map[string]any{
 		"result": "FAILED", "configuration": []map[string]string{{"name": name}}, "timestamp": "2026-03-01T12:00:00Z",
 	})
@@ -261,13 +261,13 @@ var nameAttacks = []attack{
 		name: "a failure of a name that is not in NFC", test: "café",
 		do: func(w *world, ours, _ *key) {
 			w.write(ours, "café", outcome(Passed, -time.Hour))
-			w.attach(w.sign(ours, w.statementOf(TestResultType, named("cafe\u0301"))), nil)
+			w.attach(w.sign(ours, w.statementOf(TestResultType, resultNamed("cafe\u0301"))), nil)
 		},
 		answer: `"cafe\u0301": U+0301 at byte 4 is not in NFC`,
 	}, {
 		name: "a failure with an invisible character in its name, older than the pass",
 		do: func(w *world, ours, _ *key) {
-			w.attach(w.sign(ours, w.statementOf(TestResultType, strings.Replace(named("sc\u034fan"), "T12:", "T10:", 1))), nil)
+			w.attach(w.sign(ours, w.statementOf(TestResultType, strings.Replace(resultNamed("sc\u034fan"), "T12:", "T10:", 1))), nil)
 			passedBefore(w, ours)
 		},
 		answer: oldPass,
@@ -282,7 +282,7 @@ var nameAttacks = []attack{
 		name: "a failure with an invisible character in its name, as a later version",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.attach(w.sign(ours, w.statementOf("https://in-toto.io/attestation/test-result/v0.2", named("sc\u034fan"))), nil)
+			w.attach(w.sign(ours, w.statementOf("https://in-toto.io/attestation/test-result/v0.2", resultNamed("sc\u034fan"))), nil)
 		},
 		answer: "not read by this release",
 	}, {
@@ -307,7 +307,7 @@ var nameAttacks = []attack{
 		name: "a failure with an invisible character in its name, ignored by its digest",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			payload := w.statementOf(TestResultType, named("sc\u034fan"))
+			payload := w.statementOf(TestResultType, resultNamed("sc\u034fan"))
 			w.attach(w.sign(ours, payload), nil)
 			w.opts.UnsafeIgnoreStatements = []v1.Hash{describe(payload, "").Digest}
 		},
@@ -325,7 +325,7 @@ var nameAttacks = []attack{
 		name: "a failure with an invisible character in its name, handed on by a task of another test",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			failed := w.attach(w.sign(ours, w.statementOf(TestResultType, named("sc\u034fan"))), nil)
+			failed := w.attach(w.sign(ours, w.statementOf(TestResultType, resultNamed("sc\u034fan"))), nil)
 			w.provenance(ours, failed, pipelineRun(failed, 0, pipelineTask{name: "lint", from: -time.Minute, to: 0, record: failed}))
 		},
 		ask:    byKeyOrProvenance,
@@ -334,7 +334,7 @@ var nameAttacks = []attack{
 		name: "a failure with an invisible character in its name, of the test by its task",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			failed := w.attach(w.sign(ours, w.statementOf(TestResultType, named("sc\u034fan"))), nil)
+			failed := w.attach(w.sign(ours, w.statementOf(TestResultType, resultNamed("sc\u034fan"))), nil)
 			w.provenance(ours, failed, pipelineRun(failed, 0, pipelineTask{name: "scan", from: -time.Minute, to: 0, record: failed}))
 		},
 		ask:    byKeyOrProvenance,

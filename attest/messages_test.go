@@ -51,9 +51,9 @@ func TestMessagesDoNotRepeatThemselves(t *testing.T) {
 			"attest: unreadable statement " + digest.String() + " in manifest " + other.String() + ": longer than the 3 bytes declared"},
 		{&CandidateError{other, v1.Hash{}, field}, "attest: unreadable statement in manifest " + other.String() + ": manifest " + digest.String() + ": its bytes have another digest"},
 		{&CandidateError{Err: wrap("statement", limit)}, "attest: unreadable statement: statement: pages: 2 is over the limit of 1"},
-		{&ViewError{"tag", &RegistryError{"write manifest", "registry.test/team/app:tag", 403, errors.New("DENIED")}},
+		{&ViewError{Tag: "tag", Err: &RegistryError{"write manifest", "registry.test/team/app:tag", 403, errors.New("DENIED")}},
 			"attest: view tag does not show all of the record: write manifest: DENIED"},
-		{&ViewError{"tag", &CandidateError{digest, v1.Hash{}, limit}},
+		{&ViewError{Tag: "tag", Err: &CandidateError{digest, v1.Hash{}, limit}},
 			"attest: view tag does not show all of the record: unreadable statement in manifest " + digest.String() + ": pages: 2 is over the limit of 1"},
 		{&VerifyError{digest, wrap("envelope", limit)}, "attest: nobody vouches for the statement in manifest " + digest.String() + ": envelope: pages: 2 is over the limit of 1"},
 		{&VerifyError{digest, errors.Join(limit, refused)}, "attest: nobody vouches for the statement in manifest " + digest.String() +
@@ -63,7 +63,7 @@ func TestMessagesDoNotRepeatThemselves(t *testing.T) {
 		{wrap("verify", wrap("sign", limit)), "attest: verify: sign: pages: 2 is over the limit of 1"},
 		{wrap("sign", fmt.Errorf("attest: use private key: %w", limit)), "attest: sign: use private key: pages: 2 is over the limit of 1"},
 		{wrap("sign", errors.New("attest: attest: no key")), "attest: sign: no key"},
-		{&RegistryError{"list records", ref, 0, fmt.Errorf("not listed (%v)", &ViewError{"tag", limit})},
+		{&RegistryError{"list records", ref, 0, fmt.Errorf("not listed (%v)", &ViewError{Tag: "tag", Err: limit})},
 			"attest: list records " + ref + ": not listed (view tag does not show all of the record: pages: 2 is over the limit of 1)"},
 		{wrap("checkpoint", refused), "attest: checkpoint: read manifest " + ref + ": DENIED"},
 	} {

@@ -75,7 +75,7 @@ func TestBadNamesAreShown(t *testing.T) {
 		passedBefore(w, k)
 		w.write(k, "other", outcome(Passed, 0))
 		for i, name := range []string{"sc\u034fan", "scan\u200b", "lint\u200b"} {
-			predicate := strings.Replace(named(name), "T12:00", fmt.Sprintf("T12:0%d", i), 1)
+			predicate := strings.Replace(resultNamed(name), "T12:00", fmt.Sprintf("T12:0%d", i), 1)
 			w.attach(w.sign(k, w.statementOf(TestResultType, predicate)), nil)
 		}
 		w.attach(w.sign(k, w.statementOf(version2, strings.Replace(failedAs, "scan", "later", 1))), nil)
@@ -95,7 +95,7 @@ func TestBadNamesAreShown(t *testing.T) {
 		if diff := cmp.Diff(want, shown()); diff != "" {
 			t.Error(diff)
 		}
-		w.attach(w.sign(k, w.statementOf(TestResultType, named("\u3164"))), nil)
+		w.attach(w.sign(k, w.statementOf(TestResultType, resultNamed("\u3164"))), nil)
 		want = []string{`"" false`, `"later" false`, `"lint\u200b" false`, `"other" false`, `"scan" false`, `"scan\u200b" false`, `"sc\u034fan" false`}
 		if diff := cmp.Diff(want, shown()); diff != "" {
 			t.Error(diff)
