@@ -149,11 +149,17 @@ func (p *publication) secondList(ctx context.Context, l listing) error {
 	if p.record.Bytes == nil || p.isTagged(l, p.record.Digest) {
 		return nil
 	}
-	if err := p.tagOwn(ctx); err != nil {
-		err = fmt.Errorf("the record is stored, and is in one list only: %w", err)
-		return &RegistryError{Op: "write manifest", Ref: p.ref(recordTag(p.image, p.record.Digest)), Err: err}
+	err := p.tagOwn(ctx)
+	if err == nil {
+		return nil
 	}
-	return nil
+	out := &RegistryError{Op: "write manifest", Ref: p.ref(recordTag(p.image, p.record.Digest))}
+	var failed *RegistryError
+	if errors.As(err, &failed) { // of the same request
+		out.Status, err = failed.Status, failed.Err
+	}
+	out.Err = fmt.Errorf("the record is stored, and is in one list only: %w", err)
+	return out
 }
 
 func (p *publication) isTagged(l listing, digest v1.Hash) bool {
