@@ -221,7 +221,7 @@ var (
 
 const (
 	notWhole = "so this copy of the evidence is incomplete"
-	isGone   = "unreadable statement in manifest sha256:"
+	isGone   = "lacks it, so this copy of the evidence is incomplete"
 )
 
 var hidings = []hiding{

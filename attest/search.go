@@ -24,7 +24,7 @@ type search struct {
 	image     name.Digest
 	referrers bool // the registry has the referrers API
 	sources   Sources
-	named     map[string]bool // records that cosign's tag names because it cannot show them
+	named     map[string]string // tag that names a record, by its digest
 
 	mu   sync.Mutex
 	read map[v1.Hash]bool // layers that a record has led to
@@ -40,7 +40,7 @@ func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) (
 	if err != nil {
 		return nil, Sources{}, err
 	}
-	s := &search{Resolver: r, repo: repo, image: image, named: map[string]bool{}, read: map[v1.Hash]bool{}}
+	s := &search{Resolver: r, repo: repo, image: image, named: map[string]string{}, read: map[v1.Hash]bool{}}
 	found, err := s.run(ctx, q)
 	if err != nil {
 		return nil, Sources{}, err
@@ -87,8 +87,11 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 	}
 	view := l.view
 	s.referrers, s.sources = l.referrers, l.sources()
+	for _, p := range l.indexed {
+		s.named[p.ref] = tagBase(s.image)
+	}
 	for _, p := range view.named {
-		s.named[p.ref] = true
+		s.named[p.ref] = viewTag(s.image)
 	}
 	pointers, layers := q.pick(l, view)
 	found, err := gather(ctx, pointers, s.opts.Parallel, s.record)
@@ -173,8 +176,8 @@ func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
 	if e.err == nil {
 		e.err = errors.Join(p.hints.differ(readHints(e.descriptor.Annotations))...)
 	}
-	if e.err != nil && s.named[p.ref] && isNotFound(e.err) {
-		e.err = notCopied(s.image, e.err)
+	if tag := s.named[p.ref]; tag != "" && isNotFound(e.err) {
+		e.err = notCopied(tag, e.err)
 	}
 	if e.err != nil {
 		return []Evidence{s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: e.err})}, nil
@@ -201,10 +204,10 @@ func (s *search) unreadable(err *CandidateError) Evidence {
 	return Evidence{Image: s.image, Manifest: err.Manifest, Problem: err}
 }
 
-// notCopied says why a record is missing that cosign's tag names, and what to do.
-func notCopied(image name.Digest, err error) error {
+// notCopied says why a record is missing that a tag names, and what to do.
+func notCopied(tag string, err error) error {
 	return fmt.Errorf("tag %s names it and the repository lacks it, so this copy of the evidence is incomplete: copy the records too, "+
-		"or delete the tag if the record is meant to be gone: %w", viewTag(image), err)
+		"or delete the tag if the record is meant to be gone: %w", tag, err)
 }
 
 // A lead is a layer that should be a statement.

@@ -459,11 +459,12 @@ func TestCheckpoint(t *testing.T) {
 	w.wants(w.gate(remember...), exitDenied, "✘ evidence.gone")
 }
 
-// delete removes a record, and the tag of cosign that shows it.
+// delete removes a record, and the tags that lead to it: of the fallback index, and cosign's.
 func (w *world) delete(r attest.Record) {
 	w.Helper()
 	repo := w.image.Context()
-	for _, ref := range []name.Reference{repo.Digest(r.Digest.String()), repo.Tag(strings.Replace(w.image.DigestStr(), ":", "-", 1) + ".att")} {
+	index := strings.Replace(w.image.DigestStr(), ":", "-", 1)
+	for _, ref := range []name.Reference{repo.Digest(r.Digest.String()), repo.Tag(index), repo.Tag(index + ".att")} {
 		if err := remote.Delete(ref); err != nil {
 			w.Fatal(err)
 		}
