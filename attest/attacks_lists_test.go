@@ -260,6 +260,7 @@ var hidings = []hiding{
 	{name: "tags do not sort, and the API serves the list from before", before: unsorted, after: staler},
 	{name: "tags do not sort, and the API answers 404", before: unsorted, after: withoutAPI(404)},
 	{name: "tags do not sort, and the API lists nothing", before: unsorted, after: listsNothing},
+	{name: "tags do not sort, and another tool empties the index", before: unsorted, after: dropped},
 	{name: "another tool empties the index", after: dropped},
 	{name: "another tool empties the index, and the API answers 404", after: func(w *world) { dropped(w); withoutAPI(404)(w) }},
 	{name: "another tool empties the index, and the API lists nothing", after: func(w *world) { dropped(w); listsNothing(w) }},
