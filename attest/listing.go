@@ -43,12 +43,6 @@ func refs(pointers []pointer) []string {
 	return out
 }
 
-// holds reports whether the record of that manifest is in the listing.
-func (l listing) holds(image name.Digest, manifest v1.Hash) bool {
-	tag := recordTag(image, manifest)
-	return slices.ContainsFunc(l.pointers, func(p pointer) bool { return p.ref == manifest.String() || p.ref == tag })
-}
-
 // with returns a listing that also holds a manifest.
 func (l listing) with(manifest v1.Hash) listing {
 	l.pointers = unionOfPointers(l.pointers, []pointer{{ref: manifest.String()}})
