@@ -142,8 +142,8 @@ func ofRecords(tags []string, image name.Digest) []string {
 	return slices.DeleteFunc(tags, func(tag string) bool { return !strings.HasPrefix(tag, viewTag(image)+".") })
 }
 
-// seekFindsTheSecond finds out whether the registry can seek, where no tag is known that a seek must find: behind the first
-// of all tags it must find the second.
+// seekFindsTheSecond finds out whether the registry can seek, where no tag is known that a seek must find: behind a name that
+// comes right after the first of all tags, and is no tag itself, it must find the second.
 func (r *repository) seekFindsTheSecond(ctx context.Context) bool {
 	if r.seeks.Load() == seekWorks {
 		return true
@@ -152,7 +152,7 @@ func (r *repository) seekFindsTheSecond(ctx context.Context) bool {
 	if err != nil || len(first) == 0 || !ascending("", first) {
 		return false
 	}
-	next, _, err := r.tagsBehind(ctx, first[0], 1)
+	next, _, err := r.tagsBehind(ctx, first[0]+"-", 1)
 	if err != nil || len(next) != len(first)-1 || len(next) > 0 && next[0] != first[1] {
 		return false
 	}

@@ -20,16 +20,18 @@ type tagList struct {
 	page      int  // the most that one answer holds, whatever is asked for; 0 is no limit
 	strict    bool // last must be a tag that is there, as zot wants it
 	silent    bool // it does not link to the next page if it was asked for a number of tags
+	versions  bool // all tags of other images are versions, which come behind those of records
 }
 
 var tagLists = []tagList{
 	{name: "in order", page: 1000},
 	{name: "in order, and does not link", page: 1000, silent: true},
-	{name: "in order, in small pages", page: 7},
+	{name: "in order, in small pages", page: 3},
 	{name: "ignores last", deaf: true},
 	{name: "ignores last, in pages", deaf: true, page: 1000},
 	{name: "does not sort", unordered: true, page: 1000},
 	{name: "does not sort, in one page", unordered: true},
+	{name: "does not sort versions", unordered: true, page: 1000, versions: true},
 	{name: "wants last to be there", strict: true, page: 1000},
 }
 
@@ -37,10 +39,12 @@ var tagLists = []tagList{
 func (w *world) crowd(l tagList, n int) {
 	var others []string
 	for i := range n {
-		switch i % 4 {
-		case 0:
+		switch {
+		case l.versions:
+			others = append(others, fmt.Sprintf("v%06d", i))
+		case i%4 == 0:
 			others = append(others, fmt.Sprintf("build-%06d", i))
-		case 1:
+		case i%4 == 1:
 			others = append(others, fmt.Sprintf("v%06d", i))
 		default:
 			others = append(others, fmt.Sprintf("sha256-%x.att", sha256.Sum256(fmt.Append(nil, i))))
