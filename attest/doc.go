@@ -87,10 +87,6 @@
 // the tag of a record was moved is seen, but what other tools wrote, and only the fallback index or cosign's tag leads to,
 // is gone with it. About what there is the registry itself is believed.
 //
-// A copy can lack evidence as if it was deleted. A copy of cosign's tag alone is seen to be incomplete if the tag names what
-// it does not show. It cannot name what was written with Options.WithoutViews, or where tags are immutable. A copy of
-// every tag that begins with sha256-<image> holds all records, without the provenance of each.
-//
 // Two things outside the repository help, and [Evidence.Completeness] says whether they did. [Expect] names runs that are
 // known to be over, as [ExpectRuns] takes them from a scheduler's snapshot, so that evidence which is missing is seen,
 // also if it was never written. A [Checkpoint] remembers the newest that was ever seen, so that its deletion is, and
@@ -100,6 +96,44 @@
 // To delete a record on purpose, delete each list that leads to it too: the tag of its own, the tag of the fallback index
 // and cosign's tag. Then call [Writer.Repair], which builds the shared tags anew from the records that are left.
 // Otherwise the record is still listed and cannot be read, and blocks every test of the image.
+//
+// # Copies
+//
+// A copy of an image can lack evidence as if it was deleted. This is the answer at the copy if a signed envelope says
+// that a test passed, and a newer record, in one of the forms, says that it failed:
+//
+//	command                                      envelope   bundle     statement  provenance again
+//	cosign copy                                  found      blocked    blocked    no         old pass
+//	cosign copy -f                               found      blocked    blocked    no         the same
+//	crane copy                                   nothing    nothing    nothing    no         the same
+//	crane copy -a                                found      found      found      yes        the same
+//	crane copy -a -n                             found      found      found      yes        old pass
+//	oras cp                                      nothing    nothing    nothing    no         the same
+//	oras cp -r                                   found      found      found      no         the same
+//	regctl image copy                            nothing    nothing    nothing    no         the same
+//	regctl image copy --referrers                found      found      found      no         the same
+//	regctl image copy --digest-tags              found      found      found      yes        the same
+//	regctl image copy --digest-tags --referrers  found      found      found      yes        the same
+//
+// The commands are cosign 2.6.5, crane 0.22.1, oras 1.3.6 and regctl 0.11.7, between registries with and without the
+// referrers API.
+//
+//   - found: the newer record is the answer.
+//   - blocked: cosign's tag names a record that was not copied, so the copy is seen to be incomplete.
+//   - nothing: the image alone was copied, and [Resolver.Newest] says [ErrNotFound].
+//   - provenance: whether the provenance of a record is copied too. Chains stores it under cosign's tag of the record.
+//     Without it, evidence that counts only [ByProvenance] blocks.
+//   - again: the answer if an earlier copy, made before the failure, is already there. "Old pass": the command leaves
+//     tags that exist. cosign copy then ends with an error. crane copy -a -n does not, and the answer is wrong only if
+//     the source has the referrers API.
+//
+// So crane copy -a and regctl image copy --digest-tags are safe, and oras cp -r and regctl image copy --referrers are
+// if no evidence needs a provenance. Run the same command for each copy, and treat its error as a failure: a copy of the
+// image alone leaves older evidence at the target as it is, and no reader sees that.
+//
+// cosign's tag alone can deceive in three cases, because it names less than there is: if a record was written with
+// Options.WithoutViews, if tags are immutable, and after cosign attest --replace, which drops the annotation whatever
+// it replaces. The next Write, or [Writer.Repair], enters it again. cosign attest without that flag keeps it.
 //
 // # What stays
 //

@@ -64,6 +64,7 @@ func steps(t *tree) []*step {
 		t.nested("internal/interop", 120*time.Second, reads{}),
 		t.nested("internal/registries", 300*time.Second, reads{
 			tools: []string{"docker-registry"}, programs: []string{"examples/attest-report", "examples/gate"},
+			paths: []string{"internal/interop/go.mod", "internal/interop/go.sum"},
 		}),
 		t.nested("internal/rivals", 120*time.Second, reads{}),
 		t.onCluster("internal/cluster", 780*time.Second),

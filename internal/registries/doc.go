@@ -20,14 +20,18 @@
 // Each way to find the newest statements, of attest and of stock cosign, gives the same answer and needs as many requests
 // as the README says.
 //
-// Stock cosign's own way, to append to .att, is tried beside it on the same registries. How much of it is left is reported,
-// and nothing is asked of it.
+// Commands of other projects copy an image with its evidence, and a reader at a new copy never takes an old pass for
+// the newest. The documentation of attest shows the same table of commands and answers as the test.
+//
+// Stock cosign's own way, to append to .att, is tried beside it on the same registries. How much of it is left is
+// reported, and nothing is asked of it.
 //
 // # What it needs
 //
-// Distribution is built from its module, which takes a minute the first time. The docker-registry command comes from
-// Debian's package of that name and must be in PATH. Without it the tests that need it are skipped, unless
-// TESTDAG_REQUIRE_REGISTRIES is 1: then they fail.
+// Distribution, crane, cosign, oras and regctl are built from their modules, which takes minutes the first time: cosign
+// in the module of internal/interop, oras and regctl at the versions that the files in pins fix. The docker-registry
+// command comes from Debian's package of that name and must be in PATH. Without it the tests that need it are skipped,
+// unless TESTDAG_REQUIRE_REGISTRIES is 1: then they fail.
 //
 // The commands are built while the tests run, which go test does not see: after a change to one of them alone it repeats
 // what it remembers, unless it is told -count=1.
