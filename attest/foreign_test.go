@@ -20,13 +20,14 @@ import (
 
 const spdxType = "https://spdx.dev/Document"
 
-// spdx writes the predicate of an SBOM, about 730 bytes for each package.
+// spdx writes the predicate of an SBOM, 27 values in about 730 bytes for each package.
 func spdx(w io.Writer, packages int) {
 	one := fmt.Sprintf(`{"SPDXID":"SPDXRef-Package-00001","name":"package-00001","versionInfo":"1.00001.0","supplier":"NOASSERTION",
 		"downloadLocation":"https://example.com/package-00001.tar.gz","filesAnalyzed":false,"licenseConcluded":"Apache-2.0",
 		"checksums":[{"algorithm":"SHA256","checksumValue":"%s"}],"externalRefs":[{"referenceCategory":"PACKAGE-MANAGER",
-		"referenceType":"purl","referenceLocator":"pkg:rpm/redhat/package-00001@1.00001.0?arch=x86_64"}],
-		"copyrightText":"NOASSERTION","comment":"%s"},`, strings.Repeat("ab", 32), strings.Repeat("x", 180))
+		"referenceType":"purl","referenceLocator":"pkg:rpm/redhat/package-00001@1.00001.0?arch=x86_64"},
+		{"referenceCategory":"SECURITY","referenceType":"a","referenceLocator":"b"},{"referenceCategory":"SECURITY","referenceType":"a","referenceLocator":"b"}],
+		"copyrightText":"NOASSERTION","comment":"%s"},`, strings.Repeat("ab", 32), strings.Repeat("x", 30))
 	hundred := []byte(strings.Repeat(one, 100))
 	_, _ = io.WriteString(w, `{"spdxVersion":"SPDX-2.3","packages":[`)
 	for range packages / 100 {
@@ -83,6 +84,11 @@ func TestLargeSBOMBesideEvidence(t *testing.T) {
 		w.attachAs(EnvelopeType, envelope.Bytes())
 		w.attachAs(BundleType, bundleOf(envelope.Bytes()))
 		w.provenances(k, failed.Digest, provenanceFor(t, failed.Digest, 0), statement.Bytes())
+		unproven := w.unsigned("unproven", outcome(Passed, 0))
+		w.provenances(k, unproven.Digest, statement.Bytes())
+		if got := answerOf(w.newest(byChains(t, k), testResultOf("unproven"))); !strings.Contains(got, "no provenance is attached") {
+			t.Errorf("an SBOM is taken for a provenance that cannot be read: %s", got)
+		}
 		for name, ask := range map[string]struct {
 			v    Verifier
 			test string
@@ -95,7 +101,7 @@ func TestLargeSBOMBesideEvidence(t *testing.T) {
 				t.Errorf("%s: got %s", name, got)
 			}
 		}
-		if all := w.all(AnyOf(k, byChains(t, k))); len(all) != 2 {
+		if all := w.all(AnyOf(k, byChains(t, k))); len(all) != 3 {
 			t.Errorf("%d statements are evidence", len(all))
 		}
 	})
@@ -210,6 +216,7 @@ func TestForeignStatements(t *testing.T) {
 		{"a payload with a line end", EnvelopeType, strings.Replace(wrapped, payload, payload[:8]+`\n`+payload[8:], 1), "not standard base64"},
 		{"a payload with a tail", EnvelopeType, strings.Replace(wrapped, payload, payload+"AAAA", 1), "more than one JSON value"},
 		{"no payload", EnvelopeType, `{"payloadType":"application/vnd.in-toto+json","signatures":[]}`, "unexpected EOF"},
+		{"a payload type of in-toto that is none", EnvelopeType, strings.Replace(wrapped, "in-toto+json", "in-toto.x+json", 1), `is not "application/vnd.in-toto+json"`},
 		{"two envelopes", BundleType, `{"dsseEnvelope":` + wrapped + `,"dsseEnvelope":` + enveloped(begin+own+`}`) + `}`, "given twice"},
 		{"an envelope in another case", BundleType, `{"dsseEnvelope":` + wrapped + `,"DSSEEnvelope":{}}`, "in case only"},
 		{"neither", BundleType, `{}`, "dsseEnvelope: required"},

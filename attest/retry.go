@@ -132,7 +132,7 @@ func (t resending) once(req *http.Request) (*http.Response, error) {
 	}
 	answer := &answerError{status: resp.StatusCode, wait: retryAfter(resp.Header)}
 	deadline, ok := req.Context().Deadline()
-	answer.tooLong = answer.wait > t.opts.Limits.RequestTime || ok && answer.wait > time.Until(deadline)
+	answer.tooLong = ok && answer.wait > time.Until(deadline)
 	return resp, answer
 }
 

@@ -228,17 +228,21 @@ func TestAttemptsOfAnUpload(t *testing.T) {
 		method string
 		status int // 0 resets the connection
 		want   int // requests of that method
+		begun  int // uploads
 	}{
-		{http.MethodHead, 503, 4}, {http.MethodPost, 503, 4}, {http.MethodPost, 0, 4},
-		{http.MethodPatch, 503, 4}, {http.MethodPatch, 0, 4}, {http.MethodPatch, 429, 4},
-		{http.MethodPut, 503, 4}, {http.MethodPut, 0, 4},
-		{http.MethodPatch, 403, 1}, {http.MethodPost, 403, 1},
+		{http.MethodHead, 503, 4, 0}, {http.MethodPost, 503, 4, 4}, {http.MethodPost, 0, 4, 4},
+		{http.MethodPatch, 503, 4, 4}, {http.MethodPatch, 0, 4, 4}, {http.MethodPatch, 429, 4, 1},
+		{http.MethodPut, 503, 4, 1}, {http.MethodPut, 0, 4, 4},
+		{http.MethodPatch, 403, 1, 1}, {http.MethodPost, 403, 1, 1},
 	} {
 		t.Run(fmt.Sprint(tt.method, tt.status), func(t *testing.T) {
 			w := newWorld(t, true)
 			w.opts.Attempts = 4
-			var asked atomic.Int32
+			var asked, begun atomic.Int32
 			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPost {
+					begun.Add(1)
+				}
 				if r.Method != tt.method || !strings.Contains(r.URL.Path, "/blobs/") {
 					return false
 				}
@@ -256,6 +260,9 @@ func TestAttemptsOfAnUpload(t *testing.T) {
 			}
 			if got := int(asked.Load()); got != tt.want {
 				t.Errorf("asked %d times, want %d", got, tt.want)
+			}
+			if got := int(begun.Load()); got != tt.begun {
+				t.Errorf("%d uploads were begun, want %d", got, tt.begun)
 			}
 		})
 	}
