@@ -98,8 +98,8 @@ var readers = []reader{
 	{"cosign", 1000, 2, 1, func(s shelf, b testing.TB) []attest.TestResult { return s.cosign(b, s.stock, false) }},
 	{"cosign-ours", 1000, 2, 1, func(s shelf, b testing.TB) []attest.TestResult { return s.cosign(b, s.ours, false) }},
 	{"cosign-bundles", 1000, 2, 3, func(s shelf, b testing.TB) []attest.TestResult { return s.cosign(b, s.stock, true) }},
-	{"testdag-all", 1000, 4, 1, shelf.all},
-	{"testdag", tests, 4, 1, shelf.newest},
+	{"testdag-all", 1000, 5, 1, shelf.all}, // a ping, and a request for each list: referrers, index, cosign's tag, tags
+	{"testdag", tests, 5, 1, shelf.newest},
 }
 
 // cosign has stock cosign verify everything, as its command does it for --key.
