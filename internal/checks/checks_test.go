@@ -448,6 +448,26 @@ func TestSamples(t *testing.T) {
 	})
 }
 
+func TestChosen(t *testing.T) {
+	table := []*step{{name: "tests", gate: true}, {name: "fuzz"}, {name: "race", gate: true}}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "tests fuzz race"}, {[]string{"gate"}, "tests race"}, {[]string{"race", "fuzz"}, "fuzz race"},
+		{[]string{"fuzz", "lint"}, `unknown step "lint": want none for everything, gate for the quick part, or names of steps`},
+	} {
+		some, err := chosen(table, tt.args)
+		var names []string
+		for _, s := range some {
+			names = append(names, s.name)
+		}
+		if got := strings.Join(names, " ") + fmt.Sprint(err); got != tt.want+"<nil>" && got != tt.want {
+			t.Errorf("%q: got %s, want %s", tt.args, got, tt.want)
+		}
+	}
+}
+
 // Nothing hangs: after the limit the run ends, and says so.
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@
 //
 //	.ci/run        # everything
 //	.ci/run gate   # the quick part: tests, format, vet, staticcheck, the race detector, the quickstart
+//	.ci/run fuzz   # one step, or several, by name
 //
 // A check is a step of the table in steps.go. It has one or more parts: packages, fuzz targets, slices of a table of
 // breakages, systems. The first step that fails ends the run.

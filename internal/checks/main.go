@@ -37,14 +37,11 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	table := steps(t)
-	switch strings.Join(args, " ") {
-	case "":
-	case "gate":
-		table = slices.DeleteFunc(table, func(s *step) bool { return !s.gate })
-	case "format":
+	if slices.Equal(args, []string{"format"}) {
 		return t.format(out)
-	default:
-		return fmt.Errorf("unknown arguments %q: want none for everything, or gate for the quick part", args)
+	}
+	if table, err = chosen(table, args); err != nil {
+		return err
 	}
 	m, err := thisMachine(os.Getenv(corpusVariable))
 	if err != nil {
@@ -58,6 +55,23 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 	kept.tidy()
 	r := &run{out: out, read: read, machine: m, passed: kept, fresh: os.Getenv(freshVariable) == "1", carryOut: carryOut}
 	return r.all(ctx, table)
+}
+
+// chosen returns the steps that the arguments ask for: all, those of the gate, or those that are named.
+func chosen(table []*step, args []string) ([]*step, error) {
+	var some []*step
+	named := func(s *step, arg string) bool { return s.name == arg || arg == "gate" && s.gate }
+	for _, arg := range args {
+		if !slices.ContainsFunc(table, func(s *step) bool { return named(s, arg) }) {
+			return nil, fmt.Errorf("unknown step %q: want none for everything, gate for the quick part, or names of steps", arg)
+		}
+	}
+	for _, s := range table {
+		if len(args) == 0 || slices.ContainsFunc(args, func(arg string) bool { return named(s, arg) }) {
+			some = append(some, s)
+		}
+	}
+	return some, nil
 }
 
 // carryOut runs a command with its output on the terminal, in a process group of its own. At the end of ctx the group is
