@@ -243,8 +243,8 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	p.record, p.tagged[record.Digest] = record, true
 	l, err := p.run(ctx, listing{})
 	if err != nil {
-		// A higher mark of somebody else may have taken its place, and pruned it.
-		if seen, seenErr := repo.seen(ctx, subject); seenErr == nil && m.Merge(seen).equal(seen) {
+		// A higher mark of another process may have taken its place, and pruned it. Marks may be pruned during this look too.
+		if seen, seenErr := c.Seen(ctx, image, test); seenErr == nil && m.Merge(seen).equal(seen) {
 			return nil
 		}
 		return err

@@ -168,3 +168,23 @@ func TestTagsOfOtherImagesCostNothing(t *testing.T) {
 		})
 	}
 }
+
+// Without views a write takes 20 requests: none for the shared tags, and two to find out whether the registry can seek,
+// since no tag is known that must be there. Without the referrers API the tag of the other record says nothing of it, so
+// that is read too.
+func TestWithoutViewsTagsOfOtherImagesCostNothing(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		w.crowd(tagLists[0], 10_000)
+		w.opts.WithoutViews = true
+		k := newKey(t, "k")
+		w.write(k, "first", outcome(Passed, 0))
+		want := 20
+		if !w.referrers {
+			want++
+		}
+		w.requests = nil
+		if w.write(k, "scan", outcome(Passed, 0)); len(w.requests) != want {
+			t.Errorf("%d requests, want %d: %q", len(w.requests), want, w.requests)
+		}
+	})
+}
