@@ -212,7 +212,7 @@ func (s shelf) fill(tb testing.TB) {
 		must(w.Write(tb.Context(), s.ours, testOf(i), resultOf(i)))(tb)
 		payload := must(Statement(s.stock, testOf(i), resultOf(i).Timestamp))(tb)
 		envelope := must(s.signer.Sign(tb.Context(), attest.PayloadType, payload))(tb)
-		statements = append(statements, must(StockAttestation(envelope))(tb))
+		statements = append(statements, must(StockAttestation(envelope, attest.TestResultType))(tb))
 		b := must(bundle.MakeNewBundle(public, nil, payload, envelope, s.public, nil))(tb)
 		need(tb, ociremote.WriteAttestationNewBundleFormat(s.stock, b, attest.TestResultType, s.remote(tb)))
 	}

@@ -68,10 +68,10 @@ func Statement(image name.Digest, test string, finished time.Time) ([]byte, erro
 	})
 }
 
-// StockAttestation returns an envelope with a test-result in the form in which cosign attest adds it to an .att tag.
-func StockAttestation(envelope []byte) (oci.Signature, error) {
+// StockAttestation returns an envelope in the form in which cosign attest adds it to an .att tag.
+func StockAttestation(envelope []byte, predicateType string) (oci.Signature, error) {
 	return static.NewAttestation(envelope, static.WithLayerMediaType(attest.EnvelopeType),
-		static.WithAnnotations(map[string]string{attest.AnnotationPredicateType: attest.TestResultType}))
+		static.WithAnnotations(map[string]string{attest.AnnotationPredicateType: predicateType}))
 }
 
 // Outcome returns what a DSSE envelope around a test-result says, for those that read with stock cosign, which verifies
