@@ -32,6 +32,25 @@ func familyOf(predicateType string) string {
 	return TestResultType
 }
 
+// familyHost is the host of the types that are understood.
+const familyHost = "in-toto.io"
+
+// mayBeginFamily reports whether a type of another family may be the beginning of one that is understood, in any spelling.
+// As long as the host may go on, a user may stand before it, and an escape that is cut off is no escape. All of another
+// family that have the same host may begin one.
+func mayBeginFamily(predicateType string) bool {
+	if familyOf(predicateType) != "" {
+		return false
+	}
+	uri := plainURI(predicateType)
+	for _, scheme := range []string{"https:", "http:"} {
+		uri = strings.TrimPrefix(uri, scheme)
+	}
+	host, _, ended := strings.Cut(strings.TrimPrefix(uri, "/"), "/")
+	host, _, _ = strings.Cut(host[strings.LastIndex(host, "@")+1:], ":")
+	return !ended || strings.TrimSuffix(host, ".") == familyHost || strings.Contains(predicateType, "%")
+}
+
 // plainURI returns a spelling that is common to URIs which differ only by case, compatibility characters, invisible
 // characters, blanks, escapes, dashes, or the number of slashes. It leaves out query and fragment.
 func plainURI(uri string) string {

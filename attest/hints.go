@@ -22,10 +22,9 @@ func listedHints(annotations map[string]string) hints {
 	if !h.misnamed() && (h.envelope == "" || h.payload == "" || len(h.test) >= len(h.payload)) {
 		h.test = ""
 	}
-	for known := range readers {
-		if isPrefix(h.predicateType, known) {
-			h.predicateType = ""
-		}
+	t := h.predicateType
+	if mayBeginFamily(t) || isPrefix(t, ProvenanceType) || isPrefix(t, ProvenanceTypeV02) {
+		h.predicateType = ""
 	}
 	return h
 }

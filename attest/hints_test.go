@@ -29,6 +29,7 @@ func TestListedHints(t *testing.T) {
 		{"a name as long as a digest", map[string]string{AnnotationTest: strings.Repeat("a", 71)}, some},
 		{"no predicate", map[string]string{AnnotationPredicateType: ""}, some},
 		{"half a predicate", map[string]string{AnnotationPredicateType: TestResultType[:30]}, some},
+		{"half a predicate in another spelling", map[string]string{AnnotationPredicateType: "HTTP://in-toto.io/attestation/test_resu"}, some},
 		{"no test", map[string]string{AnnotationTest: ""}, some},
 		{"no time", map[string]string{AnnotationCreated: ""}, some},
 		{"half a time", map[string]string{AnnotationCreated: "2026-03-01T12:00:00"}, some},
