@@ -74,8 +74,9 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
 	if err != nil {
 		return wrap("checkpoint", err)
 	}
+	lost := seen.lostReferrers(*e) // of what is ignored too: it was seen in that list
 	seen = seen.without(r.opts.UnsafeIgnoreStatements)
-	if err := errors.Join(seen.rolledBack(*e), seen.lostReferrers(*e)); err != nil {
+	if err := errors.Join(seen.rolledBack(*e), lost); err != nil {
 		e.blame(err)
 		return nil
 	}
@@ -92,7 +93,7 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
 	return nil
 }
 
-// without returns what the mark says of other statements.
+// without returns the mark without those statements. Which lists there were is no matter of them.
 func (m Mark) without(ignored []v1.Hash) Mark {
 	isIgnored := func(s v1.Hash) bool { return slices.Contains(ignored, s) }
 	if !slices.ContainsFunc(m.Statements, isIgnored) {
@@ -100,9 +101,9 @@ func (m Mark) without(ignored []v1.Hash) Mark {
 	}
 	left := slices.DeleteFunc(slices.Clone(m.Statements), isIgnored)
 	if len(left) == 0 {
-		return Mark{}
+		return Mark{Referrers: m.Referrers}
 	}
-	return Mark{Time: m.Time, Statements: left}
+	return Mark{Time: m.Time, Statements: left, Referrers: m.Referrers}
 }
 
 // mark returns what to remember of the evidence: what is vouched for, has a time, and is not of the future.
