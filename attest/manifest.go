@@ -146,11 +146,15 @@ func parseEntry(doc document, limits Limits) entry {
 	return e
 }
 
-// statements returns the layers that hold a statement. An index has no layers.
+// statements returns the layers that hold a statement. An index has no layers. That there should be one in a form which is
+// not known, as a later release may write it, is an error.
 func (m manifest) statements(limit int) ([]v1.Descriptor, error) {
 	var out []v1.Descriptor
 	for _, l := range m.Layers {
 		if formOf(l.MediaType) == "" {
+			if promisesTest(l.Annotations) {
+				return nil, noForm(l.MediaType)
+			}
 			continue
 		}
 		digest, err := v1.NewHash(l.Digest)
@@ -163,8 +167,16 @@ func (m manifest) statements(limit int) ([]v1.Descriptor, error) {
 		media := types.MediaType(l.MediaType)
 		out = append(out, v1.Descriptor{MediaType: media, Digest: digest, Size: l.Size, Annotations: l.Annotations, Data: l.Data})
 	}
-	if len(out) == 0 && isInToto(m.ArtifactType) {
+	if len(out) == 0 && (isInToto(m.ArtifactType) || promisesTest(m.Annotations)) {
 		return nil, &FieldError{"layers", "none holds a statement"}
 	}
 	return out, nil
+}
+
+// promisesTest reports whether annotations name a type that is understood, or a version of it.
+func promisesTest(annotations map[string]string) bool { return familyOf(readHints(annotations).predicateType) != "" }
+
+func noForm(media string) error {
+	return &FieldError{"layers", fmt.Sprintf("the media type %.100q is none of a statement that this release reads: upgrade, or delete "+
+		"the manifest if it is not yours", media)}
 }
