@@ -122,6 +122,17 @@ var clockAttacks = []attack{{
 	ask:    byProvenanceOnly,
 	answer: "FAILED at 2026-03-01T11:00:00Z by provenance",
 }, {
+	name: "an old pass whose task has no times, named again by a task of a later run",
+	do: func(w *world, ours, _ *key) {
+		pass := w.unsigned("scan", outcome(Passed, -4*time.Hour))
+		w.provenances(ours, pass.Digest,
+			pipelineRun(pass.Digest, -4*time.Hour, pipelineTask{name: "scan", timeless: true, record: pass.Digest}),
+			pipelineRun(pass.Digest, 0, pipelineTask{name: "scan", from: -5 * time.Hour, to: -10 * time.Minute, record: pass.Digest}))
+		w.scanned(ours, Failed, -2*time.Hour, -2*time.Hour)
+	},
+	ask:    byProvenanceOnly,
+	answer: "FAILED at 2026-03-01T10:00:00Z by provenance",
+}, {
 	name: "a task without times is dated by its statement",
 	do: func(w *world, ours, _ *key) {
 		pass := w.unsigned("scan", outcome(Passed, -2*time.Hour))

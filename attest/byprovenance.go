@@ -111,7 +111,8 @@ type signedProvenance struct {
 }
 
 // bestProvenance returns the provenance that tells of the evidence: a trusted one if there is any, and of several the
-// one whose task ended first, since what was made once can be handed on by later runs.
+// one whose task ended first, since what was made once can be handed on by later runs. One without times comes before all,
+// since it may be the first, as with [Provenance.TaskOf].
 func (e *Evidence) bestProvenance() (signedProvenance, bool) {
 	var all []signedProvenance
 	for _, c := range e.envelopes {
@@ -123,7 +124,6 @@ func (e *Evidence) bestProvenance() (signedProvenance, bool) {
 	return slices.MinFunc(all, func(a, b signedProvenance) int {
 		return cmp.Or(
 			cmp.Compare(btoi(a.untrusted != nil), btoi(b.untrusted != nil)),
-			cmp.Compare(btoi(a.task.Finished.IsZero()), btoi(b.task.Finished.IsZero())),
 			a.task.Finished.Compare(b.task.Finished),
 			cmp.Compare(a.manifest.Hex, b.manifest.Hex),
 		)

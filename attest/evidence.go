@@ -16,7 +16,7 @@ type Clock string
 const (
 	// ClockProvenance is when the task ended that made the statement, by a signed and trusted provenance: the word of the
 	// cluster, in whole seconds. The pipeline around the task may end hours later and is no clock: a provenance that does not
-	// tell when that task ended gives no time.
+	// tell when that task ended gives no time. Of several the first counts, and one without a time may be the first.
 	ClockProvenance Clock = "provenance"
 
 	// ClockPredicate is the time that the statement itself gives: scanFinishedOn, or timestamp. It is as good as who

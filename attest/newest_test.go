@@ -405,7 +405,7 @@ func TestAnyOf(t *testing.T) {
 }
 
 // Of several provenances the trusted one whose task ended first says when the statement was made: what was made once can
-// be handed on by later runs.
+// be handed on by later runs. One without times may be the first.
 func TestFirstTrustedProvenanceDates(t *testing.T) {
 	finished := func(d time.Duration, untrusted error) signedProvenance {
 		return signedProvenance{Provenance: &Provenance{}, task: ProvenanceTask{Finished: noon.Add(d)}, untrusted: untrusted}
@@ -419,7 +419,8 @@ func TestFirstTrustedProvenanceDates(t *testing.T) {
 	}{
 		{[]signedProvenance{late, early}, early},
 		{[]signedProvenance{first, late}, late},
-		{[]signedProvenance{undated, late}, late},
+		{[]signedProvenance{undated, late}, undated},
+		{[]signedProvenance{early, undated}, undated},
 		{[]signedProvenance{first}, first},
 	} {
 		var e Evidence
