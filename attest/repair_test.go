@@ -141,6 +141,40 @@ func TestRubbishAmongStatements(t *testing.T) {
 	})
 }
 
+// An annotation that names no records is dropped, and the statements stay, also those that no record holds.
+func TestRubbishInTheAnnotation(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		passedBefore(w, k)
+		w.stock(w.sign(k, w.statementOf(TestResultType, failedAs)))
+		want := w.attLayers()
+		m, _, err := w.repo().att(t.Context(), w.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Annotations = map[string]string{AnnotationNotShown: "rubbish"}
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.retag(viewTag(w.image), m.MediaType, b)
+		if _, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), howToReplace) {
+			t.Errorf("got %v", err)
+		}
+		w.refused(NewWriter(k, w.opts).Repair(t.Context(), w.image), "annotations."+AnnotationNotShown)
+		w.opts.ReplaceViews = true
+		if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, w.attLayers()); diff != "" {
+			t.Error(diff)
+		}
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Failed {
+			t.Errorf("afterwards: %s", answerOf(e, nil))
+		}
+	})
+}
+
 // Without a statement that cosign can show, the view is empty and no rubbish. It is written once.
 func TestRubbishIsReplacedByAnEmptyView(t *testing.T) {
 	w := newWorld(t, true)

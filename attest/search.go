@@ -151,11 +151,11 @@ func (r *repository) view(ctx context.Context, image name.Digest) (shownView, er
 	if err := grave(err); err != nil {
 		return shownView{}, err
 	}
-	named, namedErr := namedIn(m)
-	if err = cmp.Or(err, namedErr); err != nil {
+	if err != nil {
 		broken := asCandidate(digest, err)
 		return shownView{broken: &CandidateError{Manifest: broken.Manifest, Err: fmt.Errorf("tag %s: %w", viewTag(image), broken.Err)}}, nil
 	}
+	named, _ := namedIn(m) // it has been read, with m
 	return shownView{digest: digest, layers: m.Layers, named: named}, nil
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not grave
-// is about what the tag holds.
+// is about what the tag holds, and the manifest beside it has the layers that can be told.
 func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
 	doc, err := r.manifest(ctx, viewTag(image))
 	if isNotFound(err) {
@@ -32,7 +32,7 @@ func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: Writer.Repair with Options.ReplaceViews replaces it", err)
-		return v1.Manifest{}, v1.Hash{}, &CandidateError{Manifest: doc.digest, Err: err}
+		return m, v1.Hash{}, &CandidateError{Manifest: doc.digest, Err: err}
 	}
 	return m, doc.digest, nil
 }
@@ -57,6 +57,10 @@ func parseView(b []byte, limits Limits) (v1.Manifest, error) {
 	if len(m.Layers) > 0 && !slices.ContainsFunc(m.Layers, holdsStatement) {
 		return v1.Manifest{}, errors.New("an image of something else: no layer holds a statement")
 	}
+	if _, err := namedIn(m); err != nil {
+		delete(m.Annotations, AnnotationNotShown)
+		return m, err
+	}
 	return m, nil
 }
 
@@ -68,12 +72,12 @@ func (r *repository) viewToRebuild(ctx context.Context, image name.Digest) (m v1
 	if !r.replaceViews || grave(err) != nil {
 		return m, false, err
 	}
-	if err != nil {
+	if err != nil && m.Layers == nil {
 		return emptyView(), true, nil
 	}
 	before := len(m.Layers)
 	m.Layers = slices.DeleteFunc(m.Layers, func(l v1.Descriptor) bool { return !holdsStatement(l) })
-	return m, len(m.Layers) < before, nil
+	return m, err != nil || len(m.Layers) < before, nil
 }
 
 // maxViewLayers is how many statements cosign reads from its tag. With one more it reads none.
