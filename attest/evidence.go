@@ -84,7 +84,7 @@ type Evidence struct {
 	envelopes []Candidate // every envelope found around payload
 	reading   reading     // of the predicate
 
-	look, declaredLook string         // see look, of Test.Name and Declared
+	look, declaredLook string         // what Test.Name and Declared look like if no test may have them
 	maker              ProvenanceTask // by a trusted Provenance: it decides test and time. Zero if there is none
 	failed             bool           // there is none, and the error beside it says why
 }

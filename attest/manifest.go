@@ -174,7 +174,9 @@ func (m manifest) statements(limit int) ([]v1.Descriptor, error) {
 }
 
 // promisesTest reports whether annotations name a type that is understood, or a version of it.
-func promisesTest(annotations map[string]string) bool { return familyOf(readHints(annotations).predicateType) != "" }
+func promisesTest(annotations map[string]string) bool {
+	return familyOf(readHints(annotations).predicateType) != ""
+}
 
 func noForm(media string) error {
 	return &FieldError{"layers", fmt.Sprintf("the media type %.100q is none of a statement that this release reads: upgrade, or delete "+

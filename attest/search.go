@@ -355,24 +355,22 @@ func (r *Resolver) settle(e *Evidence) {
 
 // checkName blames evidence for a name that no test may have. What is left of the name says for which test it counts too.
 func (r *Resolver) checkName(e *Evidence) {
-	e.look, e.declaredLook = look(e.Test.Name), look(e.Declared)
-	if problem := testname.Problem(e.Test.Name); e.Test.Name != "" && problem != "" {
+	problem := testname.Problem(e.Test.Name)
+	if problem != "" {
+		e.look = testname.Fold(e.Test.Name)
+	}
+	if testname.Problem(e.Declared) != "" {
+		e.declaredLook = testname.Fold(e.Declared)
+	}
+	if e.Test.Name != "" && problem != "" {
 		e.blame(&FieldError{e.reading.named, fmt.Sprintf("%s; run the test again under a good name, or name the statement %s in "+
 			"Options.UnsafeIgnoreStatements", problem, e.digest())})
 	}
-	if e.look == "" && testname.Problem(e.Test.Name) != "" {
+	if e.look == "" && problem != "" {
 		e.Test.Name = "" // nothing of it can be seen
 		err := &CandidateError{Manifest: e.Manifest, Err: errors.New("it does not say which test it is of")}
 		e.Problem = errors.Join(err, e.Problem)
 	}
-}
-
-// look returns what a name that no test may have looks like. It is empty for a good name.
-func look(name string) string {
-	if testname.Problem(name) == "" {
-		return ""
-	}
-	return testname.Fold(name)
 }
 
 // identify takes the name of the test from the provenance, if that is trusted. Anybody who may run a task can have a

@@ -18,11 +18,16 @@ import (
 // Max is how long a name may be, in bytes.
 const Max = 512
 
+// maxFolded is how much of a name Fold looks at, in bytes that show something. No name of at most Max bytes looks like one
+// that has more.
+const maxFolded = 64 << 10
+
 // mostTold bounds how many code points of one name Problem tells of.
 const mostTold = 5
 
-// Problem says why a test must not have the name, with each code point and its place. It is empty if the name is good:
-// UTF-8 of at most Max bytes, in NFC, of visible characters, without blanks around it and with no other blank than U+0020.
+// Problem says why a test must not have the name, with the code points of its first Max bytes and their places. It is empty
+// if the name is good: UTF-8 of at most Max bytes, in NFC, of visible characters, without blanks around it and with no other
+// blank than U+0020.
 func Problem(name string) string {
 	if name == "" {
 		return "required"
@@ -34,11 +39,14 @@ func Problem(name string) string {
 	last := len(strings.TrimRightFunc(name, unicode.IsSpace))
 	first := len(name) - len(strings.TrimLeftFunc(name, unicode.IsSpace))
 	for at, r := range name {
+		if at >= Max || len(all) == mostTold {
+			break
+		}
 		why := refusal(r)
 		if why == "" && (at < first || at >= last) {
 			why = "is a blank around the name"
 		}
-		if why != "" && len(all) < mostTold {
+		if why != "" {
 			all = append(all, fmt.Sprintf("%U at byte %d %s", r, at, why))
 		}
 	}
@@ -106,23 +114,33 @@ func Fold(name string) string {
 	return visible(name)
 }
 
-// visible drops blanks, and characters that no name may have.
+// visible drops blanks, characters that no name may have, and all behind maxFolded bytes of others.
 func visible(text string) string {
-	return strings.Map(func(r rune) rune {
+	var b strings.Builder
+	for _, r := range text {
 		if unicode.IsSpace(r) || refusal(r) != "" {
-			return -1
+			continue
 		}
-		return r
-	}, text)
+		if b.Len() >= maxFolded {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
-// Alike reports whether two different names differ only by letters of another script that look alike.
+// Alike reports whether two different names differ only by letters of another script that look alike. It is false for
+// names of more than Max bytes.
 func Alike(a, b string) bool {
-	return a != b && (Foreign(a) != "" || Foreign(b) != "") && skeleton(a) == skeleton(b)
+	return a != b && max(len(a), len(b)) <= Max && (Foreign(a) != "" || Foreign(b) != "") && skeleton(a) == skeleton(b)
 }
 
-// Foreign lists the letters of a name that look like Latin ones and are not: "U+0441 at byte 1".
+// Foreign lists the letters of a name that look like Latin ones and are not: "U+0441 at byte 1". It is empty for a name of
+// more than Max bytes.
 func Foreign(name string) string {
+	if len(name) > Max {
+		return ""
+	}
 	var all []string
 	for at, r := range name {
 		if r < utf8.RuneSelf {

@@ -79,6 +79,34 @@ func TestFold(t *testing.T) {
 	}
 }
 
+// A name that is too long costs no more than its length, and is still told from others.
+func TestLongNames(t *testing.T) {
+	letters := strings.Repeat("\u0441", 4<<20)
+	if got := Fold(letters); len(got) == 0 || len(got) > 2*maxFolded {
+		t.Errorf("folded to %d bytes", len(got))
+	}
+	if got := Fold("scan" + strings.Repeat("\u200b", 1<<20)); got != "scan" {
+		t.Errorf("looks like %.40q", got)
+	}
+	if got := Fold(strings.Repeat("\u200b", 1<<20) + "scan"); got != "scan" {
+		t.Errorf("looks like %.40q", got)
+	}
+	for _, name := range []string{"\u0441" + strings.Repeat("x", Max-2), "\u0441" + strings.Repeat("x", Max-1)} {
+		same, latin := len(name) <= Max, "c"+name[2:]
+		if (Foreign(name) != "") != same || Alike(name, latin) != same || Alike(latin, name) != same {
+			t.Errorf("%d bytes: %q, %t", len(name), Foreign(name), Alike(name, latin))
+		}
+	}
+	if got := Problem(strings.Repeat("x", Max) + "\u200b"); !strings.Contains(got, "bytes are over") || strings.Contains(got, "U+200B") {
+		t.Errorf("got %s", got)
+	}
+	// ligatures are what grows most when it is folded, and is as long as a name may be
+	ligatures := strings.Repeat("\ufdfa", Max/3)
+	if Problem(ligatures) != "" || len(Fold(ligatures)) >= maxFolded/4 || Fold(Fold(ligatures)) != Fold(ligatures) {
+		t.Errorf("%q, folded to %d bytes", Problem(ligatures), len(Fold(ligatures)))
+	}
+}
+
 // letters are what names are drawn from: those that break a rule among others.
 var letters = rapid.SampledFrom([]rune("scan SCANé\u0301\u0323\u034f\u200d\u3164\ufe0f\u00a0\t\ue000ſｓßİ\u0345Ⅷ각\u1100\u1161\u11a8а\ufffd"))
 
