@@ -57,7 +57,7 @@
 //   - Older evidence is never a fallback. A newest statement that failed, is malformed, or that nobody vouches for, blocks.
 //   - What is there and cannot be read blocks too, since it may be the newest. So does a statement from the future.
 //   - A statement of a version of a predicate that this release does not read blocks the test that it names, or every test of
-//     its type if it names none. A predicate of another family, such as an SBOM, blocks nothing.
+//     its type if it names none. So does a record that says it is of a test and holds no form that is read.
 //   - A test has one spelling, see [Test]. A statement whose name has another counts for the test that it looks like, and
 //     blocks it if it is the newest. Names in letters of another script are other tests, listed in [Evidence.Alike].
 //   - What a list names and the registry lacks blocks: this copy of the evidence is incomplete, or something was deleted.
@@ -68,8 +68,8 @@
 //     as decide nothing at all.
 //   - Bytes are checked against their digests, and tags of records against what they name. Each envelope and statement is
 //     decoded once, strictly.
-//   - A statement of another kind, such as an SBOM, blocks nothing: only its predicate type is read, strictly, and its bytes
-//     are checked against their digest and not kept, see [Limits.ForeignBytes].
+//   - A statement of a predicate of another family, such as an SBOM, blocks nothing: only its predicate type is read,
+//     strictly, and its bytes are checked against their digest and not kept, see [Limits.ForeignBytes].
 //   - Reading is bounded in bytes, values, number, depth and time, see [Limits], and ends when the context does.
 //
 // # Who vouches

@@ -75,15 +75,20 @@ func sha256Of(a scheduler.Artifact) (v1.Hash, error) {
 // records returns the manifests that must be at the image: Records, and all of those repositories that the evidence at
 // the image was copied from.
 func (x Expect) records(all []Evidence) []v1.Hash {
+	digests := make([]v1.Hash, len(x.Elsewhere))
 	from := map[string]bool{}
-	for _, a := range x.Elsewhere {
+	for i, a := range x.Elsewhere {
 		digest, err := sha256Of(a)
+		if err != nil {
+			continue
+		}
+		digests[i] = digest
 		here := func(e Evidence) bool { return e.in(digest) }
-		from[a.URI] = from[a.URI] || err == nil && slices.ContainsFunc(all, here)
+		from[a.URI] = from[a.URI] || slices.ContainsFunc(all, here)
 	}
 	records := slices.Clone(x.Records)
-	for _, a := range x.Elsewhere {
-		if digest, err := sha256Of(a); err == nil && from[a.URI] && !slices.Contains(records, digest) {
+	for i, digest := range digests {
+		if digest != (v1.Hash{}) && from[x.Elsewhere[i].URI] && !slices.Contains(records, digest) {
 			records = append(records, digest)
 		}
 	}

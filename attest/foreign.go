@@ -93,8 +93,12 @@ type sieve struct {
 	most int64  // how much is kept; 0 once nothing is
 }
 
-// read reads from the begin. An error is about the reader or the budget.
+// read reads from the begin. What was kept of a body that broke off is given back. An error is about the reader or the
+// budget.
 func (s *sieve) read(in io.Reader) error {
+	if s.budget != nil {
+		s.budget.spent.Add(-int64(len(s.kept)))
+	}
 	s.sum, s.size, s.kept, s.most = sha256.New(), 0, nil, min(undecided, s.limits.EnvelopeBytes)
 	body := &tap{in: io.LimitReader(in, s.layer.Size+1), sieve: s}
 	s.predicateType, s.err = outerType(body, s.form, s.decide)

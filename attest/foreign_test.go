@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -380,4 +381,18 @@ func TestOuterReadingAgrees(t *testing.T) {
 			t.Fatalf("%s\nis passed over as %q", body, got)
 		}
 	})
+}
+
+// A layer that is read again after its body broke off is paid for once.
+func TestLayerReadAgainIsPaidOnce(t *testing.T) {
+	body := envelopeOf([]byte(`{"predicateType":"` + TestResultType + `"}`))
+	b := &budget{limit: int64(len(body))}
+	s := &sieve{layer: describe(body, EnvelopeType), form: EnvelopeType, wanted: evidential, limits: defaultLimits, budget: b}
+	broken := io.MultiReader(bytes.NewReader(body[:len(body)-1]), iotest.ErrReader(io.ErrUnexpectedEOF))
+	if err := s.read(broken); !errors.As(err, new(*brokenError)) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.read(bytes.NewReader(body)); err != nil || !bytes.Equal(s.kept, body) || b.spent.Load() != int64(len(body)) {
+		t.Errorf("%v: kept %d bytes, paid for %d, of %d", err, len(s.kept), b.spent.Load(), len(body))
+	}
 }
