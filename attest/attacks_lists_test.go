@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// A hiding takes lists away from whoever reads. An older pass is signed in cosign's tag, and the newer failure is hidden.
+// A hiding takes lists away from a reader. An older pass is signed in cosign's tag, and the newer failure is hidden.
 type hiding struct {
 	name   string
 	before func(w *world) // the first write

@@ -13,13 +13,13 @@ import (
 )
 
 // ByProvenance returns a Verifier that believes a statement, signed or not, because of who made it: a SLSA provenance
-// that signer vouches for, attached to the manifest of the statement's record, whose subject is that manifest, and whose
-// builder and tasks are all trusted. Tekton Chains attaches one to what [WriteResults] points it to.
+// that signer vouches for, attached to the manifest of the statement's record, whose subject is that manifest, and
+// whose builder and tasks are all trusted. Tekton Chains attaches one to what [WriteResults] points it to.
 //
-// Give it to [NewResolver] itself or within [AnyOf]: a Resolver then reads what is attached to each record, and takes time
-// and test from a trusted provenance where there is one. It looks at every record for that, since annotations are the word
-// of the task that is being judged. A provenance that is not trusted is only shown, in [Evidence.Provenance]: anybody who
-// may run a task can have one signed.
+// Give it to [NewResolver] itself or within [AnyOf]: a Resolver then reads what is attached to each record, and takes
+// time and test from a trusted provenance where there is one. It looks at every record for that, since annotations are
+// the word of the task that is being judged. A provenance that is not trusted is only shown, in [Evidence.Provenance]:
+// anybody who may run a task can have one signed.
 //
 // Errors: [*FieldError] for each mistake in trust, and for a signer that is nil.
 func ByProvenance(signer Verifier, trust Trust) (Verifier, error) {
@@ -111,8 +111,8 @@ type signedProvenance struct {
 }
 
 // bestProvenance returns the provenance that tells of the evidence: a trusted one if there is any, and of several the
-// one whose task ended first, since what was made once can be handed on by later runs. One without times comes before all,
-// since it may be the first, as with [Provenance.TaskOf].
+// one whose task ended first, since what was made once can be handed on by later runs. One without times comes before
+// all, since it may be the first, as with [Provenance.TaskOf].
 func (e *Evidence) bestProvenance() (signedProvenance, bool) {
 	var all []signedProvenance
 	for _, c := range e.envelopes {
@@ -233,8 +233,8 @@ func isProvenance(predicateType string) bool {
 	return predicateType == ProvenanceType || predicateType == ProvenanceTypeV02
 }
 
-// provenanceIn verifies and reads one candidate, for each verifier that wants provenance. It returns nothing for what is
-// none, and an error if nobody vouches for it.
+// provenanceIn verifies and reads one candidate, for each verifier that wants provenance. It returns nothing for what
+// is none, and an error if nobody vouches for it.
 func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash) ([]signedProvenance, error) {
 	payload, err := c.payload(s.opts.Limits)
 	if err != nil {
@@ -278,8 +278,8 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 	return signed, nil
 }
 
-// noTask says why a provenance does not stand for a manifest. That the manifest is a subject is not enough: whoever
-// writes a pipeline can put any digest into its results. One of the tasks must have named it.
+// noTask says why a provenance does not stand for a manifest. That the manifest is a subject is not enough: the
+// author of a pipeline can put any digest into its results. One of the tasks must have named it.
 func noTask(manifest v1.Hash) error {
 	return &UntrustedError{Reason: "it does not tell which task made " + manifest.String()}
 }

@@ -19,8 +19,8 @@ import (
 // notices when that is gone: the newest of what is left is then older. It must be kept where those who may delete
 // evidence cannot write.
 //
-// A mark belongs to the digest of an image, the predicate type and the name of a test. The repository is no part of that:
-// a copy of the image in another repository keeps the marks of the original.
+// A mark belongs to the digest of an image, the predicate type and the name of a test. The repository is no part of
+// that: a copy of the image in another repository keeps the marks of the original.
 //
 // Implementations are safe for concurrent use, by several processes too: a Mark that Advance has taken is never lost to
 // another. [CheckpointDir] and [CheckpointRepository] are two.
@@ -32,8 +32,8 @@ type Checkpoint interface {
 	Advance(ctx context.Context, image name.Digest, test Test, m Mark) error
 }
 
-// A Mark is the newest that was seen of one test. A Checkpoint keeps all of its fields; one that drops Referrers only does
-// not notice that the referrers API is gone.
+// A Mark is the newest that was seen of one test. A Checkpoint keeps all of its fields; one that drops Referrers only
+// does not notice that the referrers API is gone.
 type Mark struct {
 	Time       time.Time // of the statements
 	Statements []v1.Hash // SHA-256 of each payload that was newest at that time, in ascending order
@@ -43,8 +43,8 @@ type Mark struct {
 // IsZero reports whether nothing was seen.
 func (m Mark) IsZero() bool { return m.Time.IsZero() }
 
-// Merge returns the higher of two marks, and of equal times the statements of both. Referrers is set if either has it. Merge
-// is commutative, associative and idempotent, so marks can be gathered in any order.
+// Merge returns the higher of two marks, and of equal times the statements of both. Referrers is set if either has it.
+// Merge is commutative, associative and idempotent, so marks can be gathered in any order.
 func (m Mark) Merge(other Mark) Mark {
 	referrers := m.Referrers || other.Referrers
 	switch c := m.Time.Compare(other.Time); {
@@ -137,8 +137,8 @@ func (e Evidence) tied() []Evidence {
 // digest is that of the statement's bytes.
 func (e Evidence) digest() v1.Hash { return describe(e.payload, "").Digest }
 
-// rolledBack returns a *RollbackError if the mark is not among the newest evidence although nothing newer came. Evidence
-// without a time may be newer, and has a problem of its own.
+// rolledBack returns a *RollbackError if the mark is not among the newest evidence although nothing newer came.
+// Evidence without a time may be newer, and has a problem of its own.
 func (m Mark) rolledBack(newest Evidence) error {
 	timeless := newest.Statement != nil && newest.Time.IsZero()
 	if m.IsZero() || timeless || newest.Time.After(m.Time) {
@@ -169,14 +169,14 @@ func (m Mark) lostReferrers(newest Evidence) error {
 	}
 }
 
-// markKey names a test at an image, in words that are the same for ever, and the SHA-256 of them in hex. The name of the
-// repository is not among them, so that a mirror of the image keeps its memory.
+// markKey names a test at an image, in words that are the same for ever, and the SHA-256 of them in hex. The name of
+// the repository is not among them, so that a mirror of the image keeps its memory.
 func markKey(image name.Digest, test Test) (text, hex string) {
 	return markKeyOf(image.DigestStr(), test)
 }
 
-// oldMarkKey is markKey as releases spelled it that put the repository's name before the digest. Nothing is written under
-// it any more; marks under it are read beside the others.
+// oldMarkKey is markKey as releases spelled it that put the repository's name before the digest. Nothing is written
+// under it any more; marks under it are read beside the others.
 func oldMarkKey(image name.Digest, test Test) (text, hex string) {
 	return markKeyOf(image.Name(), test)
 }

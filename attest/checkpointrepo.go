@@ -18,13 +18,15 @@ import (
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
-// CheckpointRepository returns a Checkpoint in a repository of a registry, best another one than the images are in, with
-// other credentials. Each mark is an immutable manifest, kept as records are (see [Record]): its subject is an empty manifest
-// for the image's digest and the test, which is pushed first. So writers do not undo each other here either. Lower marks are deleted where
-// the registry allows that; where it does not, Limits.Statements is how many marks one test at one image can have.
+// CheckpointRepository returns a Checkpoint in a repository of a registry, best another one than the images are in,
+// with other credentials. Each mark is an immutable manifest, kept as records are (see [Record]): its subject is an
+// empty manifest for the image's digest and the test, which is pushed first. So writers do not undo each other here
+// either. Lower marks are deleted where the registry allows that; where it does not, Limits.Statements is how many
+// marks one test at one image can have.
 //
-// Marks of releases whose subject was no manifest, and was made of the repository's name too, are still read for an image in that repository, and
-// are left as they are. A mirror of the image knows them as soon as newer evidence was seen in that repository.
+// Marks of releases whose subject was no manifest, and was made of the repository's name too, are still read for an
+// image in that repository, and are left as they are. A mirror of the image knows them as soon as newer evidence was
+// seen in that repository.
 func CheckpointRepository(repo name.Repository, opts Options) Checkpoint {
 	return &checkpointRepository{repo, newRegistry(opts, transport.PushScope)}
 }
@@ -182,7 +184,8 @@ func parseMarkManifest(b []byte, limits Limits) (Mark, error) {
 		return Mark{}, err
 	}
 	if m.ArtifactType != markType || len(m.Layers) != 1 {
-		return Mark{}, &FieldError{"artifactType", fmt.Sprintf("%q with %d layers is no mark: delete it if no Checkpoint wrote it", m.ArtifactType, len(m.Layers))}
+		problem := fmt.Sprintf("%q with %d layers is no mark: delete it if no Checkpoint wrote it", m.ArtifactType, len(m.Layers))
+		return Mark{}, &FieldError{"artifactType", problem}
 	}
 	return parseStoredMark(m.Layers[0].Data, limits.json())
 }
@@ -256,8 +259,8 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	return nil
 }
 
-// prune deletes lower marks, where the registry lets it. What stays does no harm. It keeps a lower mark that alone has seen
-// the referrers API, and returns true: the highest has to say so first.
+// prune deletes lower marks, where the registry lets it. What stays does no harm. It keeps a lower mark that alone has
+// seen the referrers API, and returns true: the highest has to say so first.
 func (r *repository) prune(ctx context.Context, subject name.Digest, pointers []pointer, highest Mark) bool {
 	var more atomic.Bool
 	_ = parallel(ctx, len(pointers), r.opts.Parallel, func(ctx context.Context, i int) error {

@@ -113,7 +113,7 @@ func isInToto(mediaType string) bool {
 }
 
 // formOf returns the form of a statement that a media type stands for: [EnvelopeType], [PayloadType], or the type itself
-// if it is a bundle's, or one of in-toto's that nobody here can read. It is empty for what holds no statement.
+// if it is a bundle's, or one of in-toto's that is not read here. It is empty for what holds no statement.
 func formOf(mediaType string) string {
 	media := bare(mediaType)
 	switch {

@@ -37,10 +37,11 @@ func (e *FieldError) Error() string { return fmt.Sprintf("attest: %s: %s", e.Fie
 
 // A LimitError reports that something is larger than the [Limits] allow, or than a [Verifier] takes.
 type LimitError struct {
-	// What was counted: "manifest bytes", "page bytes", "envelope bytes", "statement bytes", "foreign bytes", "total bytes",
-	// "total foreign bytes", "result bytes", "statements", "pages", "signatures", "log entries", "timestamps", "view layers", "JSON depth", "JSON values", "total values",
-	// "request milliseconds", "call milliseconds". Of the reports that attest/scan reads: "report bytes", "value bytes" (of one
-	// piece, a text or all that is kept of a finding), "findings", "object names", "tool extensions", "XML depth".
+	// What was counted: "manifest bytes", "page bytes", "envelope bytes", "statement bytes", "foreign bytes", "total
+	// bytes", "total foreign bytes", "result bytes", "statements", "pages", "signatures", "log entries", "timestamps",
+	// "view layers", "JSON depth", "JSON values", "total values", "request milliseconds", "call milliseconds". Of the
+	// reports that attest/scan reads: "report bytes", "value bytes" (of one piece, a text or all that is kept of a
+	// finding), "findings", "object names", "tool extensions", "XML depth".
 	What  string
 	Limit int64 // the most that is allowed
 	Got   int64 // how much there is, or at least is, since reading stops at the limit
@@ -141,8 +142,8 @@ func (e *refusedError) Error() string { return e.err.Error() + ": " + e.advice }
 
 func (e *refusedError) Unwrap() error { return e.err }
 
-// refusal explains why a registry has refused to store a manifest, as far as its answer and the manifest show. Registries
-// older than OCI 1.1 know only some types of config, and neither artifactType nor subject.
+// refusal explains why a registry has refused to store a manifest, as far as its answer and the manifest show.
+// Registries older than OCI 1.1 know only some types of config, and neither artifactType nor subject.
 func refusal(err error, manifest []byte) error {
 	var failed *RegistryError
 	if !errors.As(err, &failed) || !refuses(failed) {
@@ -201,9 +202,9 @@ func isNotFound(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
-// A CandidateError reports something found at an image that may be a statement and could not be read, or is of a version
-// that is not understood. It might have been the newest statement of any test, so nothing about the image is certain until
-// it has been repaired or deleted, or is named in [Options.UnsafeIgnoreStatements].
+// A CandidateError reports something found at an image that may be a statement and could not be read, or is of a
+// version that is not understood. It might have been the newest statement of any test, so nothing about the image is
+// certain until it has been repaired or deleted, or is named in [Options.UnsafeIgnoreStatements].
 type CandidateError struct {
 	Manifest v1.Hash // manifest that lists it; zero if a tag could not be read
 	Envelope v1.Hash // blob that could not be read; zero if it was the manifest
@@ -259,8 +260,8 @@ func (e *FutureError) Error() string {
 		stamp(e.Time), stamp(e.Now), e.Skew)
 }
 
-// A NameError reports a statement that says it is of one test although a trusted provenance says that the task of another
-// made it. It counts for the other, and for the one that it claims nothing is certain.
+// A NameError reports a statement that says it is of one test although a trusted provenance says that the task of
+// another made it. It counts for the other, and for the one that it claims nothing is certain.
 type NameError struct {
 	Declared string // by the statement
 	Task     string // by the provenance
@@ -312,10 +313,12 @@ func (e *MissingError) Error() string {
 		return fmt.Sprintf("attest: the evidence of %s is missing: there is none since %s", run, stamp(e.Expect.NotBefore)) + remedy
 	case len(e.Expect.Elsewhere) > 0:
 		first := e.Expect.Elsewhere[0]
-		return fmt.Sprintf("attest: %s is over and left no evidence that is known of: none of its artifacts is at the image, the first is %s@%s",
+		return fmt.Sprintf("attest: %s is over and left no evidence that is known of: "+
+			"none of its artifacts is at the image, the first is %s@%s",
 			run, first.URI, first.Digest) + remedy
 	}
-	return fmt.Sprintf("attest: %s is over and left no evidence that is known of: let its results name the record, or run the test again", run)
+	return fmt.Sprintf("attest: %s is over and left no evidence that is known of: "+
+		"let its results name the record, or run the test again", run)
 }
 
 // A RollbackError reports that the newest evidence of a test was seen before and is gone.
@@ -333,8 +336,8 @@ func (e *RollbackError) Error() string {
 	return text + ": restore it, or run the test again"
 }
 
-// A SourceError reports that a list of evidence was there when the [Checkpoint] was moved on, and is not there now. Newer
-// evidence may hide in it.
+// A SourceError reports that a list of evidence was there when the [Checkpoint] was moved on, and is not there now.
+// Newer evidence may hide in it.
 type SourceError struct {
 	Missing string    // the list: "referrers API"
 	Seen    time.Time // of the newest evidence that was seen while it was there
@@ -342,13 +345,14 @@ type SourceError struct {
 }
 
 func (e *SourceError) Error() string {
-	return fmt.Sprintf("attest: the registry had a %s when evidence of %s was seen, and has none now: %s", e.Missing, stamp(e.Seen), e.Advice)
+	return fmt.Sprintf("attest: the registry had a %s when evidence of %s was seen, and has none now: %s",
+		e.Missing, stamp(e.Seen), e.Advice)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// A ViewError reports that statements are safely recorded, but that a tag other tools read does not show all of them. The
-// next [Writer.Write] or [Writer.Repair] tries again.
+// A ViewError reports that statements are safely recorded, but that a tag other tools read does not show all of them.
+// The next [Writer.Write] or [Writer.Repair] tries again.
 type ViewError struct {
 	Tag string // the view
 

@@ -15,8 +15,8 @@ type Clock string
 
 const (
 	// ClockProvenance is when the task ended that made the statement, by a signed and trusted provenance: the word of the
-	// cluster, in whole seconds. The pipeline around the task may end hours later and is no clock: a provenance that does not
-	// tell when that task ended gives no time. Of several the first counts, and one without a time may be the first.
+	// cluster, in whole seconds. The pipeline around the task may end hours later and is no clock: a provenance that does
+	// not tell when that task ended gives no time. Of several the first counts, and one without a time may be the first.
 	ClockProvenance Clock = "provenance"
 
 	// ClockPredicate is the time that the statement itself gives: scanFinishedOn, or timestamp. It is as good as who
@@ -66,14 +66,15 @@ type Evidence struct {
 	// [Resolver.Newests].
 	Completeness Completeness
 
-	// Alike names other tests found at the image, vouched for or not, whose names differ from that of the test only by letters
-	// of another script that look the same, as a Cyrillic "a" does. They are other tests, but perhaps by mistake. It is set by
-	// [Resolver.Newest] and [Resolver.Newests].
+	// Alike names other tests found at the image, vouched for or not, whose names differ from that of the test only by
+	// letters of another script that look the same, as a Cyrillic "a" does. They are other tests, but perhaps by mistake.
+	// It is set by [Resolver.Newest] and [Resolver.Newests].
 	Alike []string
 
-	// Problem is why the evidence must not be believed, several joined, so use errors.As to look for one: a *CandidateError if it could not be read, a
-	// *FieldError for each mistake in it, a *FutureError or *ClockError for its time, a *NameError if it was asked for by
-	// its Declared name, a *VerifyError if nobody vouches for it, an *AgeError, a *MissingError, a *RollbackError, a *SourceError.
+	// Problem is why the evidence must not be believed, several joined, so use errors.As to look for one: a
+	// *CandidateError if it could not be read, a *FieldError for each mistake in it, a *FutureError or *ClockError for its
+	// time, a *NameError if it was asked for by its Declared name, a *VerifyError if it is not vouched for, an *AgeError,
+	// a *MissingError, a *RollbackError, a *SourceError.
 	Problem error
 
 	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. Two vulns
@@ -89,9 +90,10 @@ type Evidence struct {
 	failed             bool           // there is none, and the error beside it says why
 }
 
-// Err returns why the evidence must not be believed: Problem. The zero Evidence gives an error that wraps [ErrNotFound],
-// unless a call returned it with an error, which then says all. So errors.Join(err, e.Err()) is all that a caller of
-// [Resolver.Newest] or [Resolver.All] looks at, and e.Err() for each element that [Resolver.Newests] returns.
+// Err returns why the evidence must not be believed: Problem. The zero Evidence gives an error that wraps
+// [ErrNotFound], unless a call returned it with an error, which then says all. So errors.Join(err, e.Err()) is all that
+// a caller of [Resolver.Newest] or [Resolver.All] looks at, and e.Err() for each element that [Resolver.Newests]
+// returns.
 func (e Evidence) Err() error {
 	if e.Problem != nil || e.Statement != nil || e.failed {
 		return e.Problem

@@ -17,14 +17,14 @@ import (
 // can see that the newest failure was deleted, or never written.
 //
 // It is met if every record is at the image with evidence of the test, and the newest evidence is not older than
-// NotBefore. A run of which neither is known has left nothing that could be looked for, and is never met. Of a test with
-// predicates of two types, records say something about the types that they are of.
+// NotBefore. A run of which neither is known has left nothing that could be looked for, and is never met. Of a test
+// with predicates of two types, records say something about the types that they are of.
 //
-// Elsewhere is for images that were copied with their evidence: a record has the same digest in every repository. But what
-// a run left in another repository may be no record of this image at all, say an SBOM, and then is never here. So these
-// artifacts count by repository: if one of a repository is at the image as evidence, that is where the evidence was copied
-// from, and all of that repository must be here like Records. A repository of which none is at the image says nothing.
-// A run with nothing else, neither Records nor NotBefore, is then not met.
+// Elsewhere is for images that were copied with their evidence: a record has the same digest in every repository. But
+// what a run left in another repository may be no record of this image at all, say an SBOM, and then is never here. So
+// these artifacts count by repository: if one of a repository is at the image as evidence, that is where the evidence
+// was copied from, and all of that repository must be here like Records. A repository of which none is at the image
+// says nothing. A run with nothing else, neither Records nor NotBefore, is then not met.
 type Expect struct {
 	Test      string               // name of the test
 	Run       string               // name of the run, for messages: "scan#2"
@@ -33,10 +33,10 @@ type Expect struct {
 	NotBefore time.Time            // when the run began; zero if that is not known
 }
 
-// ExpectRuns returns what a snapshot tells of evidence at image: one Expect for each scenario whose newest run passed or
-// failed, by ID. Those of the run's artifacts that are in the image's repository are its Records, others are Elsewhere.
-// The ID is taken for the name of the test. Runs that are not over, or were canceled or stopped, leave no evidence, so
-// nothing is expected of them.
+// ExpectRuns returns what a snapshot tells of evidence at image: one Expect for each scenario whose newest run passed
+// or failed, by ID. Those of the run's artifacts that are in the image's repository are its Records, others are
+// Elsewhere. The ID is taken for the name of the test. Runs that are not over, or were canceled or stopped, leave no
+// evidence, so nothing is expected of them.
 //
 // A snapshot holds no times, so NotBefore is zero. A caller that knows when a run began, from its store or its cluster,
 // finds the run by Expect.Run and sets it: then older evidence is not taken for that of a run which left no artifacts.

@@ -10,14 +10,16 @@ import (
 	"github.com/testdag/testdag/internal/testname"
 )
 
-// familyForm matches every version of the types of predicate that are understood, in the spelling that plainURI returns.
-var familyForm = regexp.MustCompile(`^(?:https?:)?/?(?:[^/@]*@)?in-toto\.io\.?(?::[0-9]*)?/attestation/(vuln|test-?result)s?(?:$|[^a-z-]|-?v?[0-9])`)
+// familyForm matches every version of the types of predicate that are understood, in the spelling that plainURI
+// returns.
+var familyForm = regexp.MustCompile(`^(?:https?:)?/?(?:[^/@]*@)?in-toto\.io\.?(?::[0-9]*)?` +
+	`/attestation/(vuln|test-?result)s?(?:$|[^a-z-]|-?v?[0-9])`)
 
-// familyOf returns the type that is understood and of which predicateType is a version, or is another spelling. It is empty
-// for a predicate of another family.
+// familyOf returns the type that is understood and of which predicateType is a version, or is another spelling. It is
+// empty for a predicate of another family.
 //
-// Types are compared loosely. A statement whose type a reader takes for that of a test must not be one that another reader
-// has never seen.
+// Types are compared loosely. A statement whose type a reader takes for that of a test must not be one that another
+// reader has never seen.
 func familyOf(predicateType string) string {
 	if readers[predicateType] != nil {
 		return predicateType
@@ -35,9 +37,9 @@ func familyOf(predicateType string) string {
 // familyHost is the host of the types that are understood.
 const familyHost = "in-toto.io"
 
-// mayBeginFamily reports whether a type of another family may be the beginning of one that is understood, in any spelling.
-// As long as the host may go on, a user may stand before it, and an escape that is cut off is no escape. All of another
-// family that have the same host may begin one.
+// mayBeginFamily reports whether a type of another family may be the beginning of one that is understood, in any
+// spelling. As long as the host may go on, a user may stand before it, and an escape that is cut off is no escape. All
+// of another family that have the same host may begin one.
 func mayBeginFamily(predicateType string) bool {
 	if familyOf(predicateType) != "" {
 		return false

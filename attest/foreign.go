@@ -27,9 +27,9 @@ var errForeign = errors.New("attest: a statement of another kind")
 // undecided is how much of a layer is kept as long as its predicate type is not known.
 const undecided = 256 << 10
 
-// sift returns what a layer holds if its predicate type is wanted, or if it cannot be told: a strict reader then says why.
-// It wraps errForeign if the type is another one. Of such a layer nothing is kept, and it may be larger than one that is
-// wanted: an SBOM beside the evidence.
+// sift returns what a layer holds if its predicate type is wanted, or if it cannot be told: a strict reader then says
+// why. It wraps errForeign if the type is another one. Of such a layer nothing is kept, and it may be larger than one
+// that is wanted: an SBOM beside the evidence.
 func (r *repository) sift(ctx context.Context, d v1.Descriptor, form string, wanted func(string) bool) ([]byte, error) {
 	if limit := r.opts.Limits.ForeignBytes; d.Size > limit {
 		return nil, &LimitError{What: whatForeign, Limit: limit, Got: d.Size}
@@ -53,8 +53,8 @@ func (r *repository) sift(ctx context.Context, d v1.Descriptor, form string, wan
 	return r.content(ctx, d)
 }
 
-// stream reads the blob of a layer through a sieve. The transport does not see where the body breaks off, since it cannot
-// hold it, so a request is made again here.
+// stream reads the blob of a layer through a sieve. The transport does not see where the body breaks off, since it
+// cannot hold it, so a request is made again here.
 func (r *repository) stream(ctx context.Context, s *sieve) error {
 	digest := s.layer.Digest.String()
 	a := ask{op: "read blob", ref: digest, url: r.url("blobs/" + digest)}
@@ -74,8 +74,8 @@ func (r *repository) stream(ctx context.Context, s *sieve) error {
 	})
 }
 
-// A sieve reads a layer to its end, checks its digest, tells its predicate type, and keeps its bytes as long as they may be
-// wanted.
+// A sieve reads a layer to its end, checks its digest, tells its predicate type, and keeps its bytes as long as they
+// may be wanted.
 type sieve struct {
 	layer  v1.Descriptor
 	form   string // of the layer, see formOf
@@ -180,8 +180,8 @@ func (t *tap) Read(p []byte) (int, error) {
 // outerLimits bound what is held of a statement, an envelope or a bundle. The values in them are passed over.
 var outerLimits = jsonstream.Limits{ValueBytes: 64 << 10, NameBytes: 64 << 10, Names: 64 << 10, Depth: 4}
 
-// outerType reads the predicate type of a statement in any form. It calls known once it knows the type, and then goes on to
-// the end of the statement, since a key that is given twice makes it another statement to another reader.
+// outerType reads the predicate type of a statement in any form. It calls known once it knows the type, and then goes
+// on to the end of the statement, since a key that is given twice makes it another statement to another reader.
 func outerType(in io.Reader, form string, known func(string)) (predicateType string, err error) {
 	w := jsonstream.New(in, outerLimits)
 	switch {
@@ -200,7 +200,8 @@ func outerType(in io.Reader, form string, known func(string)) (predicateType str
 	return predicateType, err
 }
 
-// members calls member for each member of an object, and refuses a name that another reader could take for one of known.
+// members calls member for each member of an object, and refuses a name that another reader could take for one of
+// known.
 func members(w *jsonstream.Walker, known []string, member func(name string) error) error {
 	return w.Object(func(b []byte) error {
 		name := string(b)

@@ -53,7 +53,7 @@ func foreignEnvelope(w io.Writer, subject string, packages int) {
 	fmt.Fprintf(w, `","payloadType":%q,"signatures":[{"sig":"AAAA"}]}`, PayloadType)
 }
 
-// envelopeOf is an envelope with a signature by nobody.
+// envelopeOf is an envelope with a signature that no key made.
 func envelopeOf(payload []byte) []byte {
 	return fmt.Appendf(nil, `{"payloadType":%q,"payload":%q,"signatures":[]}`, PayloadType, base64.StdEncoding.EncodeToString(payload))
 }
@@ -71,7 +71,7 @@ func (w *world) attachAs(media string, b []byte) v1.Hash {
 	})
 }
 
-// An SBOM of 12,000 packages beside the evidence, in any form and whoever is believed, changes no answer.
+// An SBOM of 12,000 packages beside the evidence, in any form and with any verifier, changes no answer.
 func TestLargeSBOMBesideEvidence(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")

@@ -8,12 +8,12 @@ import (
 )
 
 // listedHints is readHints for the annotations that a list gives of a manifest. Some registries drop annotations from
-// their lists, and some cut long values off. Nothing may be passed over because of half a value, so hints that may be cut
-// are not complete. A list that shortens costs requests and hides nothing.
+// their lists, and some cut long values off. Nothing may be passed over because of half a value, so hints that may be
+// cut are not complete. A list that shortens costs requests and hides nothing.
 //
-// The digests that a [Writer] annotates show whether a list cuts: they are its longest values of known length. If one is
-// there and is no digest, nothing that the list says is whole. If one is missing, or the test's name is as long as they
-// are, the name may be cut.
+// The digests that a [Writer] annotates show whether a list cuts: they are its longest values of known length. If one
+// is there and is no digest, nothing that the list says is whole. If one is missing, or the test's name is as long as
+// they are, the name may be cut.
 func listedHints(annotations map[string]string) hints {
 	h := readHints(annotations)
 	if isCut(h.envelope) || isCut(h.payload) {
@@ -39,8 +39,8 @@ func isCut(digest string) bool {
 func isPrefix(short, long string) bool { return short != long && strings.HasPrefix(long, short) }
 
 // differ returns an error for each hint of a list that is not what the manifest says. A hint that is missing is no
-// contradiction. Neither is the beginning of a value, as long as the hints are not complete: then nothing was passed over
-// because of them.
+// contradiction. Neither is the beginning of a value, as long as the hints are not complete: then nothing was passed
+// over because of them.
 func (h hints) differ(manifest hints) []error {
 	var c checklist
 	for _, f := range []struct{ annotation, listed, own string }{

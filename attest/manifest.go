@@ -73,8 +73,8 @@ func (r *repository) entry(ctx context.Context, ref string) (entry, error) {
 	return e, nil
 }
 
-// listed reads a manifest that a list names. Registries list a tag a moment before they can read it, so what has a tag of
-// its own and is not found is asked for again.
+// listed reads a manifest that a list names. Registries list a tag a moment before they can read it, so what has a tag
+// of its own and is not found is asked for again.
 func (r *repository) listed(ctx context.Context, ref string, tagged bool) (document, error) {
 	again := func(err error) bool { return tagged && isNotFound(err) }
 	doc, err := retry(ctx, r.opts, again, func() (document, error) { return r.manifest(ctx, ref) })
@@ -146,8 +146,8 @@ func parseEntry(doc document, limits Limits) entry {
 	return e
 }
 
-// statements returns the layers that hold a statement. An index has no layers. That there should be one in a form which is
-// not known, as a later release may write it, is an error.
+// statements returns the layers that hold a statement. An index has no layers. That there should be one in a form which
+// is not known, as a later release may write it, is an error.
 func (m manifest) statements(limit int) ([]v1.Descriptor, error) {
 	var out []v1.Descriptor
 	for _, l := range m.Layers {

@@ -103,7 +103,7 @@ func TestBadNamesAreShown(t *testing.T) {
 	})
 }
 
-// What nobody can read the test of blocks every test of its type, and no test of another.
+// A statement whose test cannot be read blocks every test of its type, and no test of another.
 func TestVersionWithoutATest(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")

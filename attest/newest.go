@@ -19,19 +19,19 @@ import (
 // for it, it is returned as it is, with its Problem. So look at both: errors.Join(err, e.Err()), see [Evidence.Err].
 // Evidence whose time cannot be told counts as newest, and of several made at the same instant the worst counts.
 //
-// Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another version of
-// the predicate, which is of any test if no name can be read from it; and one whose name is not allowed (see [Test]) and
-// becomes the test's without case, compatibility characters, blanks and invisible characters. The time of another version
-// is not believed, so only a trusted provenance can show that it is older.
+// Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another
+// version of the predicate, which is of any test if no name can be read from it; and one whose name is not allowed (see
+// [Test]) and becomes the test's without case, compatibility characters, blanks and invisible characters. The time of
+// another version is not believed, so only a trusted provenance can show that it is older.
 //
-// Annotations of records save reading all of them: what the referrers API says to be of another test, or older, is passed
-// over. They are as good as the statement inside, since they come from its writer and nobody can change them in place;
-// what was read because of them and contradicts them blocks. A list that drops or shortens them costs requests and hides
-// nothing. A registry without that API has only lists that anybody who
-// may push can rewrite, so there everything is read, and with [ByProvenance] too, which takes no task's word.
+// Annotations of records save reading all of them: what the referrers API says to be of another test, or older, is
+// passed over. They are as good as the statement inside, since they come from its writer and nobody can change them in
+// place; what was read because of them and contradicts them blocks. A list that drops or shortens them costs requests
+// and hides nothing. A registry without that API has only lists that anybody who may push can rewrite, so there
+// everything is read, and with [ByProvenance] too, which takes no task's word.
 //
-// A record that only one of the lists names is read too, and one that is named and missing blocks: see [Evidence.Sources]
-// for the lists that answered. A list that the registry has and that cannot be read is an error.
+// A record that only one of the lists names is read too, and one that is named and missing blocks: see
+// [Evidence.Sources] for the lists that answered. A list that the registry has and that cannot be read is an error.
 //
 // Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*FieldError] if test names nothing
 // that can be found; [*CandidateError], several joined, if anything at the image could not be read that may be a newer
@@ -52,8 +52,9 @@ func (r *Resolver) Newest(ctx context.Context, image name.Digest, test Test) (Ev
 // [Resolver.Newest] has as its error.
 //
 // Without tests it returns the newest evidence of every test that is found or expected (see [Resolver.Expecting]), by
-// name and predicate type. Evidence with a name that no test may have comes under that name too, with its Problem. A test
-// of which everything was deleted is not among them, Checkpoint or not: whoever knows which tests there must be names them.
+// name and predicate type. Evidence with a name that no test may have comes under that name too, with its Problem. A
+// test of which everything was deleted is not among them, Checkpoint or not: a caller that knows which tests there must
+// be names them.
 func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test) ([]Evidence, error) {
 	if err := validate(tests); err != nil {
 		return nil, err
@@ -163,9 +164,10 @@ func notFound(image name.Digest, test Test) error {
 	return fmt.Errorf("attest: %w of %s for %s", ErrNotFound, of, image)
 }
 
-// group returns the evidence of test, sorted by age. What only says that it is of the test is there too, with a problem:
-// otherwise whoever can have a provenance made for the newest failure could make it one of another test. So is what has a
-// name that no test may have and looks like the test's. What may be of the test and cannot be read is an error.
+// group returns the evidence of test, sorted by age. What only says that it is of the test is there too, with a
+// problem: otherwise a provenance that is made for the newest failure could turn it into one of another test. So is
+// what has a name that no test may have and looks like the test's. What may be of the test and cannot be read is an
+// error.
 func (r *Resolver) group(all []Evidence, test Test) ([]Evidence, error) {
 	var of, nameless []Evidence
 	fold := testname.Fold(test.Name)
@@ -283,14 +285,15 @@ func (r *Resolver) ask(tests []Test) question {
 	return q
 }
 
-// ignoresHints reports whether everything is read. A record that is ignored must not be what others are passed over for.
+// ignoresHints reports whether everything is read. A record that is ignored must not be what others are passed over
+// for.
 func (r *Resolver) ignoresHints() bool {
 	return len(r.provenance)+len(r.opts.UnsafeIgnoreStatements) > 0
 }
 
-// pick returns what may be, or may hold, an answer. It passes over what hints say to be of another test, or older than a
-// record of the same. A record that others were passed over for must hold what it promises, see search.record; cosign's
-// view, which anybody may rewrite, is nothing to pass over a record for.
+// pick returns what may be, or may hold, an answer. It passes over what hints say to be of another test, or older than
+// a record of the same. A record that others were passed over for must hold what it promises, see search.record;
+// cosign's view, which anybody may rewrite, is nothing to pass over a record for.
 func (q question) pick(l listing, view shownView) (pointers []pointer, layers []lead) {
 	newest := map[Test]time.Time{}
 	for _, p := range l.pointers {

@@ -28,8 +28,8 @@ const (
 	kindPipeline = "PipelineRun"
 )
 
-// Provenance is what Tekton Chains says of how something was made. It says what the cluster saw; whether the builder and
-// the tasks are any good is for a [Trust] to decide.
+// Provenance is what Tekton Chains says of how something was made. It says what the cluster saw; whether the builder
+// and the tasks are any good is for a [Trust] to decide.
 type Provenance struct {
 	Subject   []ResourceDescriptor // what was made
 	Builder   string               // id of the builder, empty if there is none
@@ -75,8 +75,8 @@ type ProvenanceTask struct {
 // TaskRuns and PipelineRuns. Of what other builders wrote it reads builder, build type and times, and no tasks. Whoever
 // calls it must have verified s.
 //
-// Errors: [*FieldError] for a predicate type that is not provenance, and for each task that cannot be read; [*LimitError];
-// and what makes JSON ambiguous, as with [ParseStatement]. Unknown fields are ignored.
+// Errors: [*FieldError] for a predicate type that is not provenance, and for each task that cannot be read;
+// [*LimitError]; and what makes JSON ambiguous, as with [ParseStatement]. Unknown fields are ignored.
 func ParseProvenance(s *Statement) (*Provenance, error) { return parseProvenance(s, defaultJSON) }
 
 func parseProvenance(s *Statement, limits strictjson.Limits) (*Provenance, error) {
@@ -99,10 +99,10 @@ func parseProvenance(s *Statement, limits strictjson.Limits) (*Provenance, error
 
 // TaskOf returns the task that made the subject with this digest. A TaskRun's subjects are made by its only task. In a
 // PipelineRun it is the task whose results name the digest as Chains' type hints have it: *ARTIFACT_OUTPUTS,
-// *ARTIFACT_DIGEST, *IMAGE_DIGEST or IMAGES. That a pipeline has one task only is not enough there, since its own results,
-// which make the subjects, may be any text. If several tasks named the digest, the first of them to end made it and the
-// others handed it on; one without times comes before all, since it may be the first. It is false if there is no such
-// subject or no such task, and if the provenance does not list all tasks.
+// *ARTIFACT_DIGEST, *IMAGE_DIGEST or IMAGES. That a pipeline has one task only is not enough there, since its own
+// results, which make the subjects, may be any text. If several tasks named the digest, the first of them to end made
+// it and the others handed it on; one without times comes before all, since it may be the first. It is false if there
+// is no such subject or no such task, and if the provenance does not list all tasks.
 func (p *Provenance) TaskOf(digest v1.Hash) (ProvenanceTask, bool) {
 	makers := p.makers(digest)
 	if len(makers) == 0 {

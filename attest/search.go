@@ -116,7 +116,9 @@ func (s *search) first(layer v1.Hash) bool {
 }
 
 // gather calls f for each, at most limit at once, and returns all that it finds.
-func gather[T any](ctx context.Context, from []T, limit int, f func(context.Context, T) ([]Evidence, error)) ([]Evidence, error) {
+func gather[T any](
+	ctx context.Context, from []T, limit int, f func(context.Context, T) ([]Evidence, error),
+) ([]Evidence, error) {
 	each := make([][]Evidence, len(from))
 	err := parallel(ctx, len(from), limit, func(ctx context.Context, i int) (err error) {
 		each[i], err = f(ctx, from[i])
@@ -153,7 +155,8 @@ func (r *repository) view(ctx context.Context, image name.Digest) (shownView, er
 	}
 	if err != nil {
 		broken := asCandidate(digest, err)
-		return shownView{broken: &CandidateError{Manifest: broken.Manifest, Err: fmt.Errorf("tag %s: %w", viewTag(image), broken.Err)}}, nil
+		err = fmt.Errorf("tag %s: %w", viewTag(image), broken.Err)
+		return shownView{broken: &CandidateError{Manifest: broken.Manifest, Err: err}}, nil
 	}
 	named, _ := namedIn(m) // it has been read, with m
 	return shownView{digest: digest, layers: m.Layers, named: named}, nil
@@ -221,7 +224,8 @@ func (l lead) unreadable(err error) *CandidateError {
 	return &CandidateError{Manifest: l.manifest, Envelope: l.layer.Digest, Err: err}
 }
 
-// candidate fetches a layer, if its predicate type is wanted, see sift. An error that is not grave is about the layer alone.
+// candidate fetches a layer, if its predicate type is wanted, see sift. An error that is not grave is about the layer
+// alone.
 func (r *repository) candidate(ctx context.Context, image name.Digest, l lead, wanted func(string) bool) (Candidate, error) {
 	media := string(l.layer.MediaType)
 	form := cmp.Or(formOf(media), media)
@@ -312,7 +316,8 @@ func (h hints) contradicted(predicateType string, r reading) error {
 		return nil
 	}
 	if h.predicateType != predicateType {
-		return &FieldError{"annotations." + AnnotationPredicateType, fmt.Sprintf("%q, and the statement says %q", h.predicateType, predicateType)}
+		problem := fmt.Sprintf("%q, and the statement says %q", h.predicateType, predicateType)
+		return &FieldError{"annotations." + AnnotationPredicateType, problem}
 	}
 	var c checklist
 	if h.test != r.test {
@@ -353,7 +358,8 @@ func (r *Resolver) settle(e *Evidence) {
 	r.checkName(e)
 }
 
-// checkName blames evidence for a name that no test may have. What is left of the name says for which test it counts too.
+// checkName blames evidence for a name that no test may have. What is left of the name says for which test it counts
+// too.
 func (r *Resolver) checkName(e *Evidence) {
 	problem := testname.Problem(e.Test.Name)
 	if problem != "" {

@@ -341,7 +341,7 @@ func TestRefusesRewriting(t *testing.T) {
 	}
 }
 
-// The referrers API alone leads to what another tool wrote. Whoever switches it off hides that, and a checkpoint that has
+// The referrers API alone leads to what another tool wrote. To switch it off hides that, and a checkpoint that has
 // seen the API tells.
 func TestReferrersThatWereThere(t *testing.T) {
 	eachCheckpoint(t, func(t *testing.T, open func() Checkpoint) {

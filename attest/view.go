@@ -16,8 +16,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not grave
-// is about what the tag holds, and the manifest beside it has the layers that can be told.
+// att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not
+// grave is about what the tag holds, and the manifest beside it has the layers that can be told.
 func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
 	doc, err := r.manifest(ctx, viewTag(image))
 	if isNotFound(err) {
@@ -125,8 +125,8 @@ func (p *publication) tryAtt(ctx context.Context, l listing) (bool, error) {
 	return true, p.push(ctx, viewTag(p.image), m.MediaType, b, layer(config, types.OCIConfigJSON))
 }
 
-// show adds to a view what it can show of entries, and names the others. An error says that there are too many, and does
-// not keep the view from being written.
+// show adds to a view what it can show of entries, and names the others. An error says that there are too many, and
+// does not keep the view from being written.
 func (r *repository) show(m *v1.Manifest, entries []entry) (changed bool, err error) {
 	before := len(m.Layers)
 	m.Layers = union(m.Layers, r.envelopes(entries))

@@ -224,7 +224,7 @@ func (b bench) says(image name.Digest, form attest.Form, result attest.Result, a
 	return r
 }
 
-// answer asks for the newest, and returns why it does not count. A statement that nobody signed is found if it is the
+// answer asks for the newest, and returns why it does not count. An unsigned statement is found if it is the
 // newest: a provenance can vouch for it.
 func (b bench) answer(image name.Digest, failure attest.Record) (string, error) {
 	e, err := attest.NewResolver(b.verifier, attest.Options{Transport: b.transport}).Newest(b.Context(), image, copiedTest)
