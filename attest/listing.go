@@ -144,7 +144,7 @@ func (r *repository) list(ctx context.Context, image name.Digest) (listing, erro
 		case 1:
 			view, err = r.view(ctx, image)
 		case 2:
-			found = r.seek(ctx, image)
+			found, err = r.seek(ctx, image)
 		}
 		return err
 	})

@@ -22,7 +22,7 @@ const seekPage = 100
 
 // A sought list is what a seek has found.
 type sought struct {
-	tags    []string // that begin as those of the image do, the index and cosign's tag included
+	tags    []string // those of the image that ours keeps
 	ordered bool     // they came in order, behind the name that was given, up to the end or a tag of another name
 	whole   bool     // the registry returned more than was asked for, and nothing follows: it is the list of all tags
 }
@@ -34,39 +34,50 @@ const (
 	seekFails
 )
 
-// seek looks for the tags of image without reading those of others. An error is no answer: the caller reads the whole
-// list if it needs the tags.
-func (r *repository) seek(ctx context.Context, image name.Digest) sought {
+// seek looks for the tags of image without reading those of others. An answer that cannot be believed, or is an error, is
+// none: the caller reads the whole list. Only too many records are an error.
+func (r *repository) seek(ctx context.Context, image name.Digest) (sought, error) {
 	var s sought
 	if r.seeks.Load() == seekFails {
-		return s
+		return s, nil
 	}
 	prefix := tagBase(image)
-	for last := prefix[:len(prefix)-1]; len(s.tags) <= r.opts.Limits.Statements; {
+	for last := prefix[:len(prefix)-1]; ; {
 		page, more, err := r.tagsBehind(ctx, last, seekPage)
 		if err != nil {
-			return sought{}
+			return sought{}, nil
 		}
-		for _, tag := range page {
-			if strings.HasPrefix(tag, prefix) {
-				s.tags = append(s.tags, tag)
-			}
-		}
-		switch {
-		case !more && len(page) > seekPage:
-			s.whole = true
-			return s
-		case !ascending(last, page) || more && len(page) == 0:
+		s.whole = !more && len(page) > seekPage
+		if !s.whole && (!ascending(last, page) || more && len(page) == 0) {
 			r.seeks.Store(seekFails)
-			return sought{}
-		case !more && len(page) < seekPage, beyond(page[len(page)-1], prefix):
-			s.ordered = true
-			return s
+			return sought{}, nil
+		}
+		s.tags = append(s.tags, ours(page, image)...)
+		if err := r.tooMany(len(s.tags)); err != nil {
+			return sought{}, err
+		}
+		s.ordered = !s.whole && (!more && len(page) < seekPage || beyond(page[len(page)-1], prefix))
+		if s.whole || s.ordered {
+			return s, nil
 		}
 		last = page[len(page)-1]
 	}
-	s.ordered = true // too many, which the caller finds out
-	return s
+}
+
+// ours returns the tags of single records, and those of the index and of cosign. Other tags that begin as those of image
+// do, which anybody may push, are neither kept nor counted.
+func ours(tags []string, image name.Digest) []string {
+	var found []string
+	for _, tag := range tags {
+		if tag == tagBase(image) || tag == viewTag(image) || isRecordTag(tag, image) {
+			found = append(found, tag)
+		}
+	}
+	return found
+}
+
+func isRecordTag(tag string, image name.Digest) bool {
+	return strings.HasPrefix(tag, viewTag(image)+".")
 }
 
 // beyond reports whether a tag comes behind all that begin with prefix.
@@ -139,7 +150,7 @@ func containsAll(tags, known []string) bool {
 
 // ofRecords keeps the tags of single records.
 func ofRecords(tags []string, image name.Digest) []string {
-	return slices.DeleteFunc(tags, func(tag string) bool { return !strings.HasPrefix(tag, viewTag(image)+".") })
+	return slices.DeleteFunc(tags, func(tag string) bool { return !isRecordTag(tag, image) })
 }
 
 // seekFindsTheSecond finds out whether the registry can seek, where no tag is known that a seek must find: behind a name that
@@ -167,7 +178,7 @@ func (r *repository) allTags(ctx context.Context, image name.Digest) ([]string, 
 	err := r.pages(ctx, ask{op: "list tags", url: r.url("tags/list")}, math.MaxInt, isNotFound, func(body []byte) error {
 		tags, err := parseTags(body, r.opts.Limits)
 		found = append(found, ofRecords(tags, image)...)
-		return err
+		return errors.Join(err, r.tooMany(len(found)))
 	})
 	if errors.Is(err, errNoList) {
 		_, err := r.subject(ctx, image) // a repository without tags has the image all the same

@@ -50,7 +50,12 @@ func (w *world) crowd(l tagList, n int) {
 			others = append(others, fmt.Sprintf("sha256-%x.att", sha256.Sum256(fmt.Append(nil, i))))
 		}
 	}
-	slices.Sort(others)
+	w.among(l, others)
+}
+
+// among does the same with tags that are given.
+func (w *world) among(l tagList, others []string) {
+	others = slices.Sorted(slices.Values(others))
 	w.also(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/v2/"+w.image.Context().RepositoryStr()+"/tags/list" {
 			return false
