@@ -150,6 +150,18 @@ func dropped(w *world) {
 	}
 }
 
+// keepIndex copies the fallback index to a tag of another name, and putBack puts the copy back.
+func keepIndex(w *world) {
+	index := w.get(tagBase(w.image))
+	w.retag("kept", index.media, index.bytes)
+}
+
+func putBack(w *world) {
+	index := w.get("kept")
+	w.retag(tagBase(w.image), index.media, index.bytes)
+	staler(w)
+}
+
 // tags returns the tags of the repository that match.
 func (w *world) tags(match func(tag string) bool) []string {
 	w.t.Helper()
@@ -261,6 +273,13 @@ var hidings = []hiding{
 	{name: "tags do not sort, and the API answers 404", before: unsorted, after: withoutAPI(404)},
 	{name: "tags do not sort, and the API lists nothing", before: unsorted, after: listsNothing},
 	{name: "tags do not sort, and another tool empties the index", before: unsorted, after: dropped},
+	{
+		name:   "tags are immutable and do not sort, and the API serves the list from before",
+		before: func(w *world) { unsorted(w); immutable(w) }, after: staler,
+	},
+	{name: "another front end lists tags in no order, and the list from before", after: func(w *world) { unsorted(w); staler(w) }},
+	{name: "an old index is put back, tags do not sort, and the API serves the list from before", before: unsorted, during: keepIndex, after: putBack},
+	{name: "tags do not sort, another tool empties the index, and the API lists nothing", before: unsorted, after: func(w *world) { dropped(w); listsNothing(w) }},
 	{name: "another tool empties the index", after: dropped},
 	{name: "another tool empties the index, and the API answers 404", after: func(w *world) { dropped(w); withoutAPI(404)(w) }},
 	{name: "another tool empties the index, and the API lists nothing", after: func(w *world) { dropped(w); listsNothing(w) }},

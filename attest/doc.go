@@ -51,8 +51,7 @@
 // what is not about the image, groups by [Test], takes the newest, and only then asks the [Verifier] about that one.
 //
 // It looks for tags of records behind a name, and believes only an answer that is in byte order and holds the tags which
-// must be in it. Other registries are asked for all their tags, unless the referrers API and the fallback index both
-// answer and name the same. So:
+// must be in it. Other registries are asked for all their tags, in each call. So:
 //
 //   - Older evidence is never a fallback. A newest statement that failed, is malformed, or that nobody vouches for, blocks.
 //   - What is there and cannot be read blocks too, since it may be the newest. So does a statement from the future.

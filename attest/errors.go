@@ -357,8 +357,8 @@ type ViewError struct {
 	Tag string // the view
 
 	// Immutable says that the tag exists and the registry refuses to rewrite it, as repositories with immutable tags do.
-	// The record is safe and every [Resolver] finds it; other tools do not see it. To write again changes nothing: allow
-	// tags that begin with "sha256-" to be rewritten, or set Options.WithoutViews.
+	// The record is safe, and a [Resolver] finds it by the tag of its own; other tools do not see it. To write again changes
+	// nothing: allow tags that begin with "sha256-" to be rewritten, or set Options.WithoutViews.
 	Immutable bool
 
 	Err error // why

@@ -24,7 +24,6 @@ type listing struct {
 	view      shownView // cosign's tag
 	tags      []string  // of single records
 	tagsRead  bool      // no tag of a record is missing in tags
-	canSeek   bool      // that was found out without reading all tags of the repository
 	pointers  []pointer // the union of all, by ref, each once
 }
 
@@ -72,15 +71,6 @@ func unhinted(pointers []pointer) []pointer {
 		out[i].ref = p.ref
 	}
 	return out
-}
-
-// agreed reports whether the referrers API and the fallback index name the same. Then no record hides behind a tag of its
-// own: if readers cannot seek, and there is an index, a Writer enters each record into that.
-func (l listing) agreed() bool {
-	if !l.referrers || l.indexed == nil {
-		return false
-	}
-	return slices.Equal(refs(unionOfPointers(l.listed, nil)), refs(unionOfPointers(l.indexed, nil)))
 }
 
 // sources says which of the lists answered.

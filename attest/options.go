@@ -45,9 +45,7 @@ type Options struct {
 	// WithoutViews keeps a Writer from updating the tags that all writers share: cosign's .att tag, and the fallback index.
 	// Each record gets a tag of its own instead, so that a registry with the referrers API still has it in two lists; in
 	// a registry without that API the tag is the only list. A Resolver finds the record all the same. What is given up is
-	// cosign's tag: stock tools do not see the statement, and a copy of that tag alone does not tell that it lacks it. One
-	// shared object is still written: a fallback index that is there already, in a registry with the referrers API whose
-	// tags are in no order, since a reader takes its word there rather than read all tags.
+	// cosign's tag: stock tools do not see the statement, and a copy of that tag alone does not tell that it lacks it.
 	WithoutViews bool
 
 	// ReplaceViews lets [Writer.Repair] replace cosign's .att tag if that holds something else: no manifest, an index, an

@@ -122,27 +122,25 @@ func (p *publication) viewErrors() error {
 // rebuild adds to each list what it lacks. That one view cannot be written does not keep it from the other. An error says
 // that the record is in one list only.
 func (p *publication) rebuild(ctx context.Context, l listing) (changed bool, err error) {
-	if p.views && p.attErr == nil {
+	if !p.views {
+		return false, p.secondList(ctx, l)
+	}
+	if p.attErr == nil {
 		changed, p.attErr = p.rebuildAtt(ctx, l)
 	}
-	if l.index && p.indexErr == nil && (p.views || l.indexLeads()) {
+	if l.index && p.indexErr == nil {
 		var also bool
 		also, p.indexErr = p.rebuildIndex(ctx, l)
 		changed = changed || also
 	}
-	if p.views && l.index && p.indexErr == nil {
+	if l.index && p.indexErr == nil {
 		return changed, nil
 	}
-	if p.views {
-		if err := p.tagOthers(ctx, l); p.indexErr == nil {
-			p.indexErr = err
-		}
+	if err := p.tagOthers(ctx, l); p.indexErr == nil {
+		p.indexErr = err
 	}
 	return changed, p.secondList(ctx, l)
 }
-
-// indexLeads reports whether readers rely on the fallback index, because it would cost them much to read all tags.
-func (l listing) indexLeads() bool { return l.referrers && l.indexed != nil && !l.canSeek }
 
 // secondList gives the record a tag of its own, in place of an entry in the fallback index.
 func (p *publication) secondList(ctx context.Context, l listing) error {

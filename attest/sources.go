@@ -18,5 +18,5 @@ type Sources struct {
 	Referrers Source // the referrers API
 	Index     Source // the fallback index, under the tag sha256-<image>
 	View      Source // cosign's tag sha256-<image>.att
-	Tags      Source // tags of single records; absent also if the other lists agree and the registry cannot seek in its tags
+	Tags      Source // tags of single records; absent if the repository has no list of tags
 }

@@ -113,19 +113,19 @@ func (r *repository) tagsBehind(ctx context.Context, last string, n int) (tags [
 	return tags, next != nil, err
 }
 
-// readTags adds the tags of single records to l. If the seek cannot be believed it reads all tags of the repository, unless
-// the other lists agree.
+// readTags adds the tags of single records to l. If the seek cannot be believed it reads all tags of the repository, also
+// if the other lists agree: a stale list and an old copy of the index agree, and neither has the newest record.
 func (r *repository) readTags(ctx context.Context, image name.Digest, l *listing, found sought) (err error) {
 	known := l.knownTags(image)
-	l.canSeek = found.whole || found.ordered && len(known) > 0 && containsAll(found.tags, known)
-	if found.ordered && !l.canSeek && !l.agreed() {
-		l.canSeek = len(known) == 0 && r.seekFindsTheSecond(ctx)
-	}
+	canSeek := found.whole || found.ordered && len(known) > 0 && containsAll(found.tags, known)
 	if found.ordered && len(known) > 0 {
-		r.seeks.Store(map[bool]int32{true: seekWorks, false: seekFails}[l.canSeek])
+		r.seeks.Store(map[bool]int32{true: seekWorks, false: seekFails}[canSeek])
 	}
-	if l.canSeek || l.agreed() {
-		l.tags, l.tagsRead = ofRecords(found.tags, image), l.canSeek
+	if found.ordered && len(known) == 0 {
+		canSeek = r.seekFindsTheSecond(ctx)
+	}
+	if canSeek {
+		l.tags, l.tagsRead = ofRecords(found.tags, image), true
 		return nil
 	}
 	l.tags, l.tagsRead, err = r.allTags(ctx, image)
