@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -42,6 +45,12 @@ func agreeing(w *world) {
 	w.retag(tagBase(w.image), types.OCIImageIndex, b)
 }
 
+// untag takes a tag away, and leaves what it named.
+func (w *world) untag(tag string) {
+	path := "/v2/" + w.image.Context().RepositoryStr() + "/manifests/" + tag
+	w.inner.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodDelete, path, nil))
+}
+
 // numbered returns n tags that begin with prefix.
 func numbered(prefix string, n int) []string {
 	var tags []string
@@ -74,6 +83,35 @@ var tagAttacks = []attack{{
 		passedBefore(w, ours)
 		w.write(ours, "scan", outcome(Failed, 0))
 		agreeing(w)
+	},
+	answer: failedAtNoon,
+}, {
+	name: "a tag that comes behind in bytes only, in a registry that sorts without punctuation",
+	do: func(w *world, ours, _ *key) {
+		onlyTagged(w, ours)
+		base := tagBase(w.image)
+		others := append(numbered(base+".att-", 97), strings.Replace(base, "-", ".", 1)+".att-000097") // the page ends here
+		w.among(tagList{punctuated: true, page: 1000}, append(others, numbered("v", 10)...))
+	},
+	answer: failedAtNoon,
+}, {
+	name: "the only tag of all, in a registry that has nothing behind a name that is no tag",
+	do: func(w *world, ours, _ *key) {
+		pass := passedBefore(w, ours)
+		w.opts.WithoutViews = true
+		w.write(ours, "scan", outcome(Failed, 0))
+		for _, tag := range []string{tagBase(w.image), viewTag(w.image), recordTag(w.image, pass.Digest)} {
+			w.untag(tag)
+		}
+		staler(w)
+		w.among(tagList{positional: true, page: 1000}, nil)
+	},
+	answer: failedAtNoon,
+}, {
+	name: "a registry that never gives more than fifty tags, and does not link",
+	do: func(w *world, ours, _ *key) {
+		onlyTagged(w, ours)
+		w.among(tagList{page: 50, silent: true}, numbered(viewTag(w.image)+"-", 120))
 	},
 	answer: failedAtNoon,
 }}

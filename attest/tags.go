@@ -15,7 +15,8 @@ import (
 
 // Tags of single records are found by their beginning. The list of tags is in byte order, by the specification, so a
 // reader can seek: it asks for what comes behind the last name before the image's tags, and stops at the first tag after
-// them. Not every registry keeps to that, so no answer is believed unseen.
+// them. Not every registry keeps to that, or says that it gives fewer tags than it was asked for, so no answer is believed
+// unseen.
 
 // seekPage is how many tags one request of a seek asks for.
 const seekPage = 100
@@ -56,7 +57,7 @@ func (r *repository) seek(ctx context.Context, image name.Digest) (sought, error
 		if err := r.tooMany(len(s.tags)); err != nil {
 			return sought{}, err
 		}
-		s.ordered = !s.whole && (!more && len(page) < seekPage || beyond(page[len(page)-1], prefix))
+		s.ordered = !s.whole && (len(page) == 0 || beyond(page[len(page)-1], prefix))
 		if s.whole || s.ordered {
 			return s, nil
 		}
@@ -80,8 +81,20 @@ func isRecordTag(tag string, image name.Digest) bool {
 	return strings.HasPrefix(tag, viewTag(image)+".")
 }
 
-// beyond reports whether a tag comes behind all that begin with prefix.
-func beyond(tag, prefix string) bool { return tag > prefix && !strings.HasPrefix(tag, prefix) }
+// beyond reports whether a tag comes behind all that begin with prefix, in every order that a registry may keep: some
+// pass over punctuation when they sort, so the first difference must be one of letters or digits.
+func beyond(tag, prefix string) bool {
+	for i := range min(len(tag), len(prefix)) {
+		if a, b := tag[i], prefix[i]; a != b {
+			return a > b && isAlphanumeric(a) && isAlphanumeric(b)
+		}
+	}
+	return false
+}
+
+func isAlphanumeric(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
+}
 
 // ascending reports whether tags are in byte order, and all behind last.
 func ascending(last string, tags []string) bool {
@@ -122,7 +135,7 @@ func (r *repository) readTags(ctx context.Context, image name.Digest, l *listing
 		r.seeks.Store(map[bool]int32{true: seekWorks, false: seekFails}[canSeek])
 	}
 	if found.ordered && len(known) == 0 {
-		canSeek = r.seekFindsTheSecond(ctx)
+		canSeek = r.seekFindsTheSecond(ctx, image, found)
 	}
 	if canSeek {
 		l.tags, l.tagsRead = ofRecords(found.tags, image), true
@@ -154,13 +167,14 @@ func ofRecords(tags []string, image name.Digest) []string {
 }
 
 // seekFindsTheSecond finds out whether the registry can seek, where no tag is known that a seek must find: behind a name that
-// comes right after the first of all tags, and is no tag itself, it must find the second.
-func (r *repository) seekFindsTheSecond(ctx context.Context) bool {
+// comes right after the first of all tags, and is no tag itself, it must find the second. If one of the two is of image, it
+// must be in found.
+func (r *repository) seekFindsTheSecond(ctx context.Context, image name.Digest, found sought) bool {
 	if r.seeks.Load() == seekWorks {
 		return true
 	}
 	first, _, err := r.tagsBehind(ctx, "", 2)
-	if err != nil || len(first) == 0 || !ascending("", first) {
+	if err != nil || len(first) == 0 || !ascending("", first) || !containsAll(found.tags, ours(first, image)) {
 		return false
 	}
 	next, _, err := r.tagsBehind(ctx, first[0]+"-", 1)

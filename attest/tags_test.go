@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -8,24 +9,28 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
 
 // How a registry answers for its tags.
 type tagList struct {
-	name      string
-	unordered bool // those that were written last come last
-	deaf      bool // it ignores last, and returns everything, as docker-registry 2.8.2 does
-	page      int  // the most that one answer holds, whatever is asked for; 0 is no limit
-	strict    bool // last must be a tag that is there, as zot wants it
-	silent    bool // it does not link to the next page if it was asked for a number of tags
-	versions  bool // all tags of other images are versions, which come behind those of records
+	name       string
+	unordered  bool // those that were written last come last
+	deaf       bool // it ignores last, and returns everything, as docker-registry 2.8.2 does
+	page       int  // the most that one answer holds, whatever is asked for; 0 is no limit
+	strict     bool // last must be a tag that is there, as zot wants it
+	positional bool // it lists nothing behind a last that is not there
+	punctuated bool // it passes over punctuation when it sorts
+	silent     bool // it does not link to the next page if it was asked for a number of tags
+	versions   bool // all tags of other images are versions, which come behind those of records
 }
 
 var tagLists = []tagList{
 	{name: "in order", page: 1000},
 	{name: "in order, and does not link", page: 1000, silent: true},
+	{name: "in order, never more than three, and does not link", page: 3, silent: true},
 	{name: "in order, in small pages", page: 3},
 	{name: "ignores last", deaf: true},
 	{name: "ignores last, in pages", deaf: true, page: 1000},
@@ -33,6 +38,8 @@ var tagLists = []tagList{
 	{name: "does not sort, in one page", unordered: true},
 	{name: "does not sort versions", unordered: true, page: 1000, versions: true},
 	{name: "wants last to be there", strict: true, page: 1000},
+	{name: "has nothing behind a last that is not there", positional: true, page: 1000},
+	{name: "sorts without punctuation", punctuated: true, page: 1000},
 }
 
 // crowd adds tags of other images to those of the registry, and makes it answer for them as l says.
@@ -55,7 +62,7 @@ func (w *world) crowd(l tagList, n int) {
 
 // among does the same with tags that are given.
 func (w *world) among(l tagList, others []string) {
-	others = slices.Sorted(slices.Values(others))
+	others = slices.SortedFunc(slices.Values(others), l.compare)
 	w.also(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/v2/"+w.image.Context().RepositoryStr()+"/tags/list" {
 			return false
@@ -66,7 +73,7 @@ func (w *world) among(l tagList, others []string) {
 		_ = json.Unmarshal(answer.Body.Bytes(), &own)
 		all := slices.Clone(others)
 		for _, tag := range own.Tags {
-			at, _ := slices.BinarySearch(all, tag)
+			at, _ := slices.BinarySearchFunc(all, tag, l.compare)
 			if l.unordered {
 				at = len(all)
 			}
@@ -75,6 +82,15 @@ func (w *world) among(l tagList, others []string) {
 		l.answer(rw, r, all)
 		return true
 	})
+}
+
+// compare compares two tags as the registry does that sorts them.
+func (l tagList) compare(a, b string) int {
+	if !l.punctuated {
+		return strings.Compare(a, b)
+	}
+	without := strings.NewReplacer("-", "", ".", "", "_", "")
+	return cmp.Or(strings.Compare(without.Replace(a), without.Replace(b)), strings.Compare(a, b))
 }
 
 func (l tagList) answer(rw http.ResponseWriter, r *http.Request, tags []string) {
@@ -86,8 +102,10 @@ func (l tagList) answer(rw http.ResponseWriter, r *http.Request, tags []string) 
 		case l.strict:
 			rw.WriteHeader(http.StatusNotFound)
 			return
+		case l.positional:
+			tags = []string{}
 		case !l.unordered:
-			at, _ := slices.BinarySearch(tags, last)
+			at, _ := slices.BinarySearchFunc(tags, last, l.compare)
 			tags = tags[at:]
 		}
 	}
