@@ -90,13 +90,13 @@ func (t resending) RoundTrip(req *http.Request) (*http.Response, error) {
 	var last *http.Response
 	attempt := 0
 	resp, err := retry(req.Context(), t.opts, again, func() (_ *http.Response, err error) {
+		if last != nil {
+			last.Body.Close()
+		}
 		if attempt++; attempt > 1 {
 			if req, err = rewound(req); err != nil {
 				return nil, err
 			}
-		}
-		if last != nil {
-			last.Body.Close()
 		}
 		last, err = t.once(req)
 		return last, err

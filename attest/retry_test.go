@@ -217,6 +217,35 @@ func TestBodiesAreSentAgain(t *testing.T) {
 	}
 }
 
+// Each answer is closed, also if the request cannot be repeated.
+func TestAnswersAreClosed(t *testing.T) {
+	for _, body := range []io.Reader{bytes.NewReader([]byte("all")), io.MultiReader(strings.NewReader("all"))} {
+		opened, closed := 0, 0
+		transport := roundTripper(func(*http.Request) (*http.Response, error) {
+			opened++
+			return &http.Response{StatusCode: http.StatusBadGateway, Body: closer(func() { closed++ })}, nil
+		})
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://registry.test/", body)
+		resp, err := resending{transport, Options{Backoff: time.Millisecond}.withDefaults()}.RoundTrip(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		if opened == 0 || opened != closed {
+			t.Errorf("%d answers, %d closed: %v", opened, closed, err)
+		}
+	}
+}
+
+// A closer is an empty body that tells when it is closed.
+type closer func()
+
+func (closer) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (c closer) Close() error {
+	c()
+	return nil
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
