@@ -37,7 +37,7 @@ func (e *FieldError) Error() string { return fmt.Sprintf("attest: %s: %s", e.Fie
 
 // A LimitError reports that something is larger than the [Limits] allow, or than a [Verifier] takes.
 type LimitError struct {
-	// What was counted: "manifest bytes", "page bytes", "envelope bytes", "statement bytes", "foreign bytes", "total
+	// What was counted: "manifest bytes", "page bytes", "link bytes", "envelope bytes", "statement bytes", "foreign bytes", "total
 	// bytes", "total foreign bytes", "result bytes", "statements", "pages", "signatures", "log entries", "timestamps",
 	// "view layers", "JSON depth", "JSON values", "total values", "request milliseconds", "call milliseconds". Of the
 	// reports that attest/scan reads: "report bytes", "value bytes" (of one piece, a text or all that is kept of a

@@ -345,6 +345,9 @@ func (r *repository) pages(ctx context.Context, a ask, limit int, lacks func(err
 		if page > limit {
 			return &LimitError{What: "pages", Limit: int64(limit), Got: int64(page)}
 		}
+		if err := r.budget.spend(len(a.url.String())); err != nil { // it is kept
+			return registryError(a.op, r.ref(a.ref), err)
+		}
 		body, header, err := r.do(ctx, a)
 		if page == 1 && lacks(err) {
 			return fmt.Errorf("%w: %w", errNoList, err)
@@ -362,9 +365,16 @@ func (r *repository) pages(ctx context.Context, a ask, limit int, lacks func(err
 	return nil
 }
 
+// linkBytes bounds a Link header. Most servers take no longer address.
+const linkBytes = 8 << 10
+
 // nextPage returns what the Link header calls next, nil if nothing. Another host is refused: credentials would go there.
 func nextPage(u *url.URL, header http.Header) (*url.URL, error) {
-	target, err := nextLink(strings.Join(header.Values("Link"), ", "))
+	link := strings.Join(header.Values("Link"), ", ")
+	if len(link) > linkBytes {
+		return nil, &LimitError{What: "link bytes", Limit: linkBytes, Got: int64(len(link))}
+	}
+	target, err := nextLink(link)
 	if err != nil || target == "" {
 		return nil, err
 	}

@@ -211,3 +211,27 @@ func TestWithoutViewsTagsOfOtherImagesCostNothing(t *testing.T) {
 		}
 	})
 }
+
+// A registry may list for ever, and link to each page by an address that is long. Neither address nor page is free.
+func TestAddressesOfPagesAreBounded(t *testing.T) {
+	for _, part := range []string{"/referrers/", "/tags/list"} {
+		for length, what := range map[int]string{linkBytes / 2: whatTotal, linkBytes: "link bytes"} {
+			w := newWorld(t, true)
+			page := 0
+			w.also(func(rw http.ResponseWriter, r *http.Request) bool {
+				if !strings.Contains(r.URL.Path, part) {
+					return false
+				}
+				page++
+				rw.Header().Set("Link", fmt.Sprintf("<%s?page=%0*d>; rel=next", r.URL.Path, length, page))
+				_, _ = rw.Write([]byte(`{"tags":[],"manifests":[]}`))
+				return true
+			})
+			w.opts.Limits.TotalBytes = 50 * linkBytes
+			_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
+			if l := wantAs[*LimitError](t, err); l.What != what || page > 110 {
+				t.Errorf("%s, %d bytes: after %d pages %v", part, length, page, err)
+			}
+		}
+	}
+}
