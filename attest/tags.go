@@ -14,9 +14,9 @@ import (
 )
 
 // Tags of single records are found by their beginning. The list of tags is in byte order, by the specification, so a
-// reader can seek: it asks for what comes behind the last name before the image's tags, and stops at the first tag after
-// them. Not every registry keeps to that, or says that it gives fewer tags than it was asked for, so no answer is believed
-// unseen.
+// reader can seek: it asks for what comes behind the last name before the image's tags, and stops at the first tag
+// after them. Not every registry keeps to that, or says that it gives fewer tags than it was asked for, so no answer
+// is believed unseen.
 
 // seekPage is how many tags one request of a seek asks for.
 const seekPage = 100
@@ -35,8 +35,8 @@ const (
 	seekFails
 )
 
-// seek looks for the tags of image without reading those of others. An answer that cannot be believed, or is an error, is
-// none: the caller reads the whole list. Only too many records are an error.
+// seek looks for the tags of image without reading those of others. An answer that cannot be believed, or is an error,
+// is none: the caller reads the whole list. Only too many records are an error.
 func (r *repository) seek(ctx context.Context, image name.Digest) (sought, error) {
 	var s sought
 	if r.seeks.Load() == seekFails {
@@ -54,7 +54,7 @@ func (r *repository) seek(ctx context.Context, image name.Digest) (sought, error
 			return sought{}, nil
 		}
 		s.tags = append(s.tags, ours(page, image)...)
-		if err := r.tooMany(len(s.tags)); err != nil {
+		if err := r.tooMany(len(ofRecords(slices.Clone(s.tags), image))); err != nil {
 			return sought{}, err
 		}
 		s.ordered = !s.whole && (len(page) == 0 || beyond(page[len(page)-1], prefix))
@@ -65,8 +65,8 @@ func (r *repository) seek(ctx context.Context, image name.Digest) (sought, error
 	}
 }
 
-// ours returns the tags of single records, and those of the index and of cosign. Other tags that begin as those of image
-// do, which anybody may push, are neither kept nor counted.
+// ours returns the tags of single records, and those of the index and of cosign. Other tags that begin as those of
+// image do, which anybody may push, are not kept.
 func ours(tags []string, image name.Digest) []string {
 	var found []string
 	for _, tag := range tags {
@@ -126,8 +126,8 @@ func (r *repository) tagsBehind(ctx context.Context, last string, n int) (tags [
 	return tags, next != nil, err
 }
 
-// readTags adds the tags of single records to l. If the seek cannot be believed it reads all tags of the repository, also
-// if the other lists agree: a stale list and an old copy of the index agree, and neither has the newest record.
+// readTags adds the tags of single records to l. If the seek cannot be believed it reads all tags of the repository,
+// also if the other lists agree: a stale list and an old copy of the index agree, and neither has the newest record.
 func (r *repository) readTags(ctx context.Context, image name.Digest, l *listing, found sought) (err error) {
 	known := l.knownTags(image)
 	canSeek := found.whole || found.ordered && len(known) > 0 && containsAll(found.tags, known)
@@ -166,9 +166,9 @@ func ofRecords(tags []string, image name.Digest) []string {
 	return slices.DeleteFunc(tags, func(tag string) bool { return !isRecordTag(tag, image) })
 }
 
-// seekFindsTheSecond finds out whether the registry can seek, where no tag is known that a seek must find: behind a name that
-// comes right after the first of all tags, and is no tag itself, it must find the second. If one of the two is of image, it
-// must be in found.
+// seekFindsTheSecond finds out whether the registry can seek, where no tag is known that a seek must find: behind a
+// name that comes right after the first of all tags, and is no tag itself, it must find the second. If one of the two
+// is of image, it must be in found.
 func (r *repository) seekFindsTheSecond(ctx context.Context, image name.Digest, found sought) bool {
 	if r.seeks.Load() == seekWorks {
 		return true
