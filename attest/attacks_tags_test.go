@@ -22,7 +22,7 @@ func onlyTagged(w *world, ours *key) {
 	staler(w)
 }
 
-// agreeing makes the fallback index name what the referrers API lists without its last manifest, and the API list just that.
+// agreeing makes the referrers API leave out its last manifest, and the fallback index name just what is left.
 func agreeing(w *world) {
 	w.t.Helper()
 	staler(w)
