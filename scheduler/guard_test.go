@@ -498,3 +498,31 @@ func TestRunSaveIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// An observer that ends the goroutine of Run, as t.FailNow does, leaves no run behind.
+func TestRunLeftByItsObserver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stopped := make(chan struct{})
+		runner := scheduler.RunnerFunc(func(ctx context.Context, task scheduler.Task) (scheduler.Result, error) {
+			if task.Ref.ID == "quick" {
+				time.Sleep(time.Second) // until the other runs too
+				return scheduler.Result{Phase: scheduler.PhasePassed}, nil
+			}
+			<-ctx.Done()
+			close(stopped)
+			return scheduler.Result{}, ctx.Err()
+		})
+		go func() {
+			_, err := scheduler.Run(t.Context(), graphOf(t, dag.Scenario{ID: "quick"}, dag.Scenario{ID: "slow"}), runner, scheduler.Options{
+				Parallel: 2,
+				Observe: func(s scheduler.Step) {
+					if s.Event.Phase.Over() {
+						runtime.Goexit()
+					}
+				},
+			})
+			t.Errorf("Run returned %v", err)
+		}()
+		<-stopped
+	})
+}
