@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -225,5 +226,30 @@ func TestReplacedTagIsRemembered(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantAs[*RollbackError](t, w.mustNewest(k, testResultOf("scan")).Problem)
+	})
+}
+
+// Without Options.ReplaceViews a layer of cosign's tag that is no statement stays where it is.
+func TestWriteKeepsLayersOfOthers(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		w.write(k, "scan", outcome(Passed, 0))
+		m, _, err := w.repo().att(t.Context(), w.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		note := describe([]byte("note"), "text/plain")
+		m.Layers = append(m.Layers, note)
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.repo().push(t.Context(), viewTag(w.image), m.MediaType, b, layer([]byte("note"), "text/plain")); err != nil {
+			t.Fatal(err)
+		}
+		w.write(k, "other", outcome(Passed, 0))
+		if got := w.attLayers(); len(got) != 3 || !slices.Contains(got, note.Digest.String()) {
+			t.Errorf("it shows %q", got)
+		}
 	})
 }
