@@ -108,7 +108,7 @@ func TestAnswersThatBreakOff(t *testing.T) {
 				w.cuts(1, 10, bodies)
 				k := seeded("k")
 				written := 0
-				for i := range 64 {
+				for i := range 24 {
 					_, err := NewWriter(k, w.opts).Write(context.Background(), w.image, fmt.Sprintf("test-%d", i%16), outcome(Passed, 0))
 					if err != nil {
 						t.Errorf("write %d: %v", i, err)
@@ -117,7 +117,7 @@ func TestAnswersThatBreakOff(t *testing.T) {
 					written++
 				}
 				read := 0
-				for i := range 160 {
+				for i := range 64 {
 					e, err := w.newest(k, testResultOf(fmt.Sprintf("test-%d", i%16)))
 					if err != nil || e.Result != Passed {
 						t.Errorf("read %d: %s", i, answerOf(e, err))
@@ -125,7 +125,7 @@ func TestAnswersThatBreakOff(t *testing.T) {
 					}
 					read++
 				}
-				t.Logf("%d of 64 writes, %d of 160 reads", written, read)
+				t.Logf("%d of 24 writes, %d of 64 reads", written, read)
 			})
 		})
 	}

@@ -65,9 +65,21 @@ func newWorld(t testing.TB, referrers bool) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.opts = Options{Backoff: time.Millisecond, Now: func() time.Time { return noon }}
+	w.opts = Options{Backoff: time.Millisecond, Transport: plain, Now: func() time.Time { return noon }}
 	w.image = w.push(repo, "app")
 	return w
+}
+
+// plain is the default transport without TLS, which go-containerregistry tries first everywhere.
+var plain = plainHTTP{defaultTransport()}
+
+type plainHTTP struct{ http.RoundTripper }
+
+func (p plainHTTP) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme == "https" {
+		return nil, errors.New("no registry of these tests speaks TLS")
+	}
+	return p.RoundTripper.RoundTrip(r)
 }
 
 // push puts an image with OCI media types into the registry.
@@ -83,7 +95,7 @@ func (w *world) push(repo name.Repository, label string) name.Digest {
 		w.t.Fatal(err)
 	}
 	ref := repo.Digest(digest.String())
-	if err := remote.Write(ref, img); err != nil {
+	if err := remote.Write(ref, img, remote.WithTransport(plain)); err != nil {
 		w.t.Fatal(err)
 	}
 	return ref
