@@ -48,13 +48,13 @@ func steps(t *tree) []*step {
 		{name: "modules", always: true, budget: 20 * time.Second, commands: []string{"go mod verify"}},
 		{name: "race", gate: true, together: true, budget: 300 * time.Second, parts: t.raced(), commands: []string{"go test -count=1 -race {part}"}},
 		{name: "systems", budget: 60 * time.Second, parts: t.systems(), commands: []string{"env {part} go vet " + vetted}},
-		{name: "histories of the rules", budget: 30 * time.Second, parts: t.one("scheduler"), commands: []string{
+		{name: "histories of the rules", budget: 50 * time.Second, parts: t.one("scheduler"), commands: []string{
 			"go test -count=1 ./scheduler -run Histories|DecisionRecord -rapid.checks=5000",
 		}},
-		{name: "histories of konflux", budget: 120 * time.Second, parts: t.one("scheduler/konflux"), commands: []string{
+		{name: "histories of konflux", budget: 50 * time.Second, parts: t.one("scheduler/konflux"), commands: []string{
 			"go test -count=1 ./scheduler/konflux -run Histories -v -timeout 20m -rapid.checks=2000",
 		}},
-		{name: "exploration", budget: 240 * time.Second, parts: t.one("scheduler"), commands: []string{
+		{name: "exploration", budget: 360 * time.Second, parts: t.one("scheduler"), commands: []string{
 			"go test -count=1 ./scheduler -run Explore -timeout 20m -v -explore.long",
 		}},
 		t.nested("internal/konflux", 20*time.Second, reads{}),
@@ -62,11 +62,11 @@ func steps(t *tree) []*step {
 			paths: []string{"attest/scan/testdata", "attest/testdata/provenance"},
 		}),
 		t.nested("internal/interop", 120*time.Second, reads{}),
-		t.nested("internal/registries", 300*time.Second, reads{
+		t.nested("internal/registries", 260*time.Second, reads{
 			tools: []string{"docker-registry"}, programs: []string{"examples/attest-report", "examples/gate"},
 			paths: []string{"internal/interop/go.mod", "internal/interop/go.sum"},
 		}),
-		t.nested("internal/rivals", 120*time.Second, reads{}),
+		t.nested("internal/rivals", 95*time.Second, reads{}),
 		t.onCluster("internal/cluster", 780*time.Second),
 		t.onCluster("examples/controller", 300*time.Second),
 		t.mutations("scheduler", 72, 180*time.Second),

@@ -194,7 +194,7 @@ func shelves(tb testing.TB) func(tb testing.TB, size int) shelf {
 		s := base
 		s.size = size
 		for kind, image := range map[string]*name.Digest{"ours": &s.ours, "stock": &s.stock} {
-			path := fmt.Sprintf("%v/%s-%d", server.Listener.Addr(), kind, size) // the registry searches all of a repository
+			path := fmt.Sprintf("%v/%s-%d", server.Listener.Addr(), kind, size)                  // the registry searches all of a repository
 			*image = must(PushImage(tb.Context(), must(name.NewRepository(path))(tb), "v1"))(tb) // a tag behind theirs ends a seek
 		}
 		s.fill(tb)
