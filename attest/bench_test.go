@@ -32,7 +32,7 @@ func fill(w *world, k *key, n int) {
 			w.t.Fatal(err)
 		}
 		e := parseEntry(document{b, types.OCIManifestSchema1, describe(b, "").Digest}, defaultLimits)
-		if err := repo.push(ctx, recordTag(w.image, e.descriptor.Digest), types.OCIManifestSchema1, b, layer(envelope, EnvelopeType)); err != nil {
+		if err := repo.push(ctx, recordTag(w.image, e.descriptor.Digest), types.OCIManifestSchema1, b, envelope); err != nil {
 			w.t.Fatal(err)
 		}
 		view = append(view, e)
@@ -48,7 +48,7 @@ func fill(w *world, k *key, n int) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := repo.push(ctx, viewTag(w.image), types.OCIManifestSchema1, b, layer(config, types.OCIConfigJSON)); err != nil {
+	if err := repo.push(ctx, viewTag(w.image), types.OCIManifestSchema1, b, config); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -316,7 +316,7 @@ func (w *world) oldRepoMark(repo name.Repository, image name.Digest, test Test, 
 		w.t.Fatal(err)
 	}
 	tag := recordTag(repo.Digest(subject.Digest.String()), describe(b, "").Digest)
-	if err := to.push(context.Background(), tag, types.OCIManifestSchema1, b, layer(blob, markType), layer([]byte(emptyConfig), emptyConfigType)); err != nil {
+	if err := to.push(context.Background(), tag, types.OCIManifestSchema1, b, blob, []byte(emptyConfig)); err != nil {
 		w.t.Fatal(err)
 	}
 }

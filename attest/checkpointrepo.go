@@ -131,7 +131,7 @@ func (r *repository) pushSubject(ctx context.Context, subject name.Digest, b []b
 	if doc, err := r.manifest(ctx, tag); err == nil && doc.digest.String() == subject.DigestStr() {
 		return nil
 	}
-	pushed := r.push(ctx, tag, types.OCIManifestSchema1, b, layer([]byte(emptyConfig), emptyConfigType))
+	pushed := r.push(ctx, tag, types.OCIManifestSchema1, b, []byte(emptyConfig))
 	if pushed == nil {
 		return nil
 	}
@@ -238,7 +238,7 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	record := newRecord(c.name, b)
 	// The tag of its own makes it found in a registry without the referrers API, and keeps it from being collected.
 	err = repo.push(ctx, recordTag(subject, record.Digest), types.OCIManifestSchema1, b,
-		layer(blob, markType), layer([]byte(emptyConfig), emptyConfigType))
+		blob, []byte(emptyConfig))
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func TestForeignStatementUnderOurName(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := describe(forged, "").Digest
-		if err := w.repo().push(t.Context(), recordTag(w.image, h), types.OCIManifestSchema1, forged, layer(theirs, PayloadType)); err != nil {
+		if err := w.repo().push(t.Context(), recordTag(w.image, h), types.OCIManifestSchema1, forged, theirs); err != nil {
 			t.Fatal(err)
 		}
 		if r := w.unsigned("scan", outcome(Failed, 0)); r.Digest == h {

@@ -185,7 +185,7 @@ func (w *world) attach(b []byte, change func(*v1.Manifest)) v1.Hash {
 		w.t.Fatal(err)
 	}
 	h := describe(raw, "").Digest
-	if err := w.repo().push(context.Background(), recordTag(w.image, h), types.OCIManifestSchema1, raw, layer(b, EnvelopeType)); err != nil {
+	if err := w.repo().push(context.Background(), recordTag(w.image, h), types.OCIManifestSchema1, raw, b); err != nil {
 		w.t.Fatal(err)
 	}
 	return h
@@ -434,12 +434,12 @@ func (w *world) provenance(k *key, at v1.Hash, payload []byte) {
 func (w *world) provenances(k *key, at v1.Hash, payloads ...[]byte) {
 	w.t.Helper()
 	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: describe([]byte(emptyConfig), emptyConfigType)}
-	blobs := []v1.Layer{layer([]byte(emptyConfig), emptyConfigType)}
+	blobs := [][]byte{[]byte(emptyConfig)}
 	for _, payload := range payloads {
 		envelope := w.sign(k, payload)
 		l := describe(envelope, EnvelopeType)
 		l.Annotations = map[string]string{annotationSignature: ""}
-		m.Layers, blobs = append(m.Layers, l), append(blobs, layer(envelope, EnvelopeType))
+		m.Layers, blobs = append(m.Layers, l), append(blobs, envelope)
 	}
 	b, err := json.Marshal(m)
 	if err != nil {
@@ -487,7 +487,7 @@ func (w *world) stock(envelope []byte) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	err = w.repo().push(context.Background(), viewTag(w.image), types.OCIManifestSchema1, b, layer(envelope, EnvelopeType), layer([]byte(emptyConfig), emptyConfigType))
+	err = w.repo().push(context.Background(), viewTag(w.image), types.OCIManifestSchema1, b, envelope, []byte(emptyConfig))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -102,8 +101,6 @@ func describe(b []byte, media types.MediaType) v1.Descriptor {
 	digest, size, _ := v1.SHA256(bytes.NewReader(b)) // reading from memory does not fail
 	return v1.Descriptor{MediaType: media, Digest: digest, Size: size}
 }
-
-func layer(b []byte, media types.MediaType) v1.Layer { return static.NewLayer(b, media) }
 
 // tagBase is how tags about an image begin. It is also the tag of the fallback index.
 func tagBase(image name.Digest) string { return strings.Replace(image.DigestStr(), ":", "-", 1) }

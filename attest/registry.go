@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
@@ -167,41 +166,6 @@ func (r *repository) remove(ctx context.Context, identifier string) error {
 		counts: "manifest bytes", limit: r.opts.Limits.ManifestBytes,
 	})
 	return err
-}
-
-// upload writes blobs, with a pusher of its own, since a pusher that has once failed remembers it.
-func (r *repository) upload(ctx context.Context, blobs ...v1.Layer) error {
-	pusher, err := remote.NewPusher(remote.WithTransport(r.client.Transport), // it is connected
-		remote.WithRetryBackoff(remote.Backoff{Steps: 1}), remote.WithRetryStatusCodes())
-	if err != nil {
-		return err
-	}
-	for _, blob := range blobs {
-		if err := r.uploadOne(ctx, pusher, blob); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// uploadOne uploads a blob. What was sent once cannot be sent again alone, since the registry may have taken it: then it
-// begins anew, and finds the blob if it is there.
-func (r *repository) uploadOne(ctx context.Context, pusher *remote.Pusher, blob v1.Layer) error {
-	ctx, done := within(ctx, whatRequest, r.opts.Limits.RequestTime)
-	defer done()
-	var attempt *upload
-	again := func(err error) bool { return !attempt.gaveUp.Load() && lostUpload(err) }
-	_, err := retry(ctx, r.opts, again, func() (struct{}, error) {
-		attempt = &upload{}
-		return struct{}{}, pusher.Upload(context.WithValue(ctx, uploadKey{}, attempt), r.name, blob)
-	})
-	if answer := (*transport.Error)(nil); errors.As(err, &answer) {
-		answer.Request = nil // see withoutURL
-	}
-	if err != nil {
-		return registryError("write blob", r.name.Name(), overtime(ctx, withoutURL(err)))
-	}
-	return nil
 }
 
 // An ask is a request and how much answer it may have.

@@ -244,7 +244,7 @@ func TestWriteKeepsLayersOfOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.repo().push(t.Context(), viewTag(w.image), m.MediaType, b, layer([]byte("note"), "text/plain")); err != nil {
+		if err := w.repo().push(t.Context(), viewTag(w.image), m.MediaType, b, []byte("note")); err != nil {
 			t.Fatal(err)
 		}
 		w.write(k, "other", outcome(Passed, 0))

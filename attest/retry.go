@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -64,32 +63,22 @@ type intake struct {
 
 type intakeKey struct{}
 
-// smallIntake is that of the requests that go-containerregistry makes: pings, tokens and uploads.
+// smallIntake is that of the requests that go-containerregistry makes: pings and tokens.
 var smallIntake = intake{most: mib}
 
-// An upload is one attempt to upload a blob. The requests of it carry it in their context. The registry may have taken
-// what a request without an answer sent, so the transport repeats neither the request with the bytes, unless it was
-// refused, nor the one that ends the upload, unless it was answered.
-type upload struct {
-	gaveUp atomic.Bool // the transport has repeated one of its requests in vain
-}
-
-type uploadKey struct{}
+// onceKey marks the context of a request that the transport must not repeat: it is a part of something that can only be
+// tried again as a whole. A transient answer to it is an error.
+type onceKey struct{}
 
 // RoundTrip makes the request until its answer is final, or attempts are used up.
 func (t resending) RoundTrip(req *http.Request) (*http.Response, error) {
-	up, _ := req.Context().Value(uploadKey{}).(*upload)
-	again := transient
-	switch {
-	case up == nil:
-	case req.Method == http.MethodPatch:
-		again = refused
-	case req.Method == http.MethodPut:
-		again = answered
+	if req.Context().Value(onceKey{}) != nil {
+		resp, err := t.once(req)
+		return closed(resp, err)
 	}
 	var last *http.Response
 	attempt := 0
-	resp, err := retry(req.Context(), t.opts, again, func() (_ *http.Response, err error) {
+	resp, err := retry(req.Context(), t.opts, transient, func() (_ *http.Response, err error) {
 		if last != nil {
 			last.Body.Close()
 		}
@@ -101,17 +90,19 @@ func (t resending) RoundTrip(req *http.Request) (*http.Response, error) {
 		last, err = t.once(req)
 		return last, err
 	})
-	if up != nil && err != nil && again(err) {
-		up.gaveUp.Store(true)
-	}
 	if answered(err) {
 		return resp, nil
 	}
-	if err != nil && resp != nil {
-		resp.Body.Close()
-		resp = nil
+	return closed(resp, err)
+}
+
+// closed closes an answer that comes with an error, as a RoundTripper has to.
+func closed(resp *http.Response, err error) (*http.Response, error) {
+	if err == nil || resp == nil {
+		return resp, err
 	}
-	return resp, err
+	resp.Body.Close()
+	return nil, err
 }
 
 // once makes the request. A transient answer comes with an answerError.
@@ -189,8 +180,12 @@ type answerError struct {
 }
 
 func (e *answerError) Error() string {
-	return fmt.Sprintf("the registry answers %d %s and asks to wait %s, which is longer than a request may take: "+
-		"try again after that, or raise Limits.RequestTime and Limits.CallTime", e.status, http.StatusText(e.status), e.wait)
+	text := fmt.Sprintf("the registry answers %d %s", e.status, http.StatusText(e.status))
+	if !e.tooLong {
+		return text
+	}
+	return text + fmt.Sprintf(" and asks to wait %s, which is longer than a request may take: "+
+		"try again after that, or raise Limits.RequestTime and Limits.CallTime", e.wait)
 }
 
 // Unwrap tells package backoff how long to wait.
@@ -226,12 +221,6 @@ func transient(err error) bool { return answered(err) || broken(err) }
 func answered(err error) bool {
 	var answer *answerError
 	return errors.As(err, &answer) && !answer.tooLong
-}
-
-// refused reports whether the registry has said to ask again, and that it has not looked at the request.
-func refused(err error) bool {
-	var answer *answerError
-	return answered(err) && errors.As(err, &answer) && answer.status == http.StatusTooManyRequests
 }
 
 func transientStatus(status int) bool {

@@ -122,7 +122,7 @@ func (p *publication) tryAtt(ctx context.Context, l listing) (bool, error) {
 	}
 	p.opts.Logger.Debug("rebuilding view",
 		zap.String("tag", viewTag(p.image)), zap.Int("before", before), zap.Int("after", len(m.Layers)))
-	return true, p.push(ctx, viewTag(p.image), m.MediaType, b, layer(config, types.OCIConfigJSON))
+	return true, p.push(ctx, viewTag(p.image), m.MediaType, b, config)
 }
 
 // show adds to a view what it can show of entries, and names the others. An error says that there are too many, and

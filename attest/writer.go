@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 
@@ -297,8 +296,8 @@ func (w *Writer) add(ctx context.Context, repo *repository, d draft, tagged bool
 	if tagged {
 		at = recordTag(d.image, record.Digest)
 	}
-	config := layer([]byte(emptyConfig), emptyConfigType)
-	pushed := repo.push(ctx, at, types.OCIManifestSchema1, b, layer(stored, form.mediaType()), config)
+	config := []byte(emptyConfig)
+	pushed := repo.push(ctx, at, types.OCIManifestSchema1, b, stored, config)
 	// What can be read back is stored, even if the answer that said so was lost and the tag cannot be written twice.
 	if err := repo.readBack(ctx, at, record, describe(stored, "")); err != nil {
 		return Record{}, cmp.Or(pushed, err)
@@ -334,46 +333,6 @@ func (w *Writer) wrap(ctx context.Context, form Form, payload []byte) ([]byte, e
 		return w.signer.(BundleSigner).SignBundle(ctx, PayloadType, payload)
 	}
 	return w.signer.Sign(ctx, PayloadType, payload)
-}
-
-// push uploads blobs and then the manifest that needs them. Registries lose blobs that several clients upload at once,
-// and say so with the manifest, so both are tried again.
-func (r *repository) push(
-	ctx context.Context, identifier string, media types.MediaType, manifest []byte, blobs ...v1.Layer,
-) error {
-	_, err := retry(ctx, r.opts, lostBlob, func() (struct{}, error) {
-		if err := r.upload(ctx, blobs...); err != nil {
-			return struct{}{}, &uploadError{err}
-		}
-		return struct{}{}, r.put(ctx, identifier, media, manifest)
-	})
-	var failed *uploadError
-	if errors.As(err, &failed) {
-		return failed.error
-	}
-	return unfinished(ctx, "write manifest", r.ref(identifier), err)
-}
-
-// An uploadError reports a blob that was not stored, however often that was tried.
-type uploadError struct{ error }
-
-// lostBlob reports whether a registry says with a manifest that a blob of it is not there.
-func lostBlob(err error) bool {
-	var answer *transport.Error
-	return errors.As(err, &answer) && slices.ContainsFunc(answer.Errors, func(d transport.Diagnostic) bool {
-		switch d.Code {
-		case transport.DigestInvalidErrorCode, transport.ManifestBlobUnknownErrorCode, transport.BlobUnknownErrorCode,
-			transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode:
-			return true
-		}
-		return false
-	})
-}
-
-// lostUpload reports whether an upload failed in a way that a fresh one can cure.
-func lostUpload(err error) bool {
-	var answer *transport.Error
-	return lostBlob(err) || broken(err) || errors.As(err, &answer) && (answer.Temporary() || transientStatus(answer.StatusCode))
 }
 
 // readBack makes sure that what was written can be found and read.

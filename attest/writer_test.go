@@ -149,7 +149,7 @@ func TestViewKeepsWhatOthersWrote(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.repo().push(ctx, viewTag(w.image), m.MediaType, b, layer(foreign, EnvelopeType), layer([]byte("{}"), m.Config.MediaType)); err != nil {
+		if err := w.repo().push(ctx, viewTag(w.image), m.MediaType, b, foreign, []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
 		w.write(k, "scan", outcome(Passed, 0))
@@ -693,9 +693,9 @@ func TestTransientAnswersAreAskedAgain(t *testing.T) {
 			w.answers(status, func(r *http.Request) bool {
 				mu.Lock()
 				defer mu.Unlock()
-				at := r.Method + r.URL.Path
+				at, _, _ := strings.Cut(r.Method+r.URL.Path, "/uploads/") // each upload has another name
 				tries[at]++
-				return r.Method != http.MethodPatch && tries[at]%3 != 0 // a blob's own bytes cannot be sent again by the transport
+				return tries[at]%3 != 0
 			})
 			k := newKey(t, "k")
 			w.write(k, fmt.Sprint("scan", status), outcome(Passed, 0))
