@@ -296,6 +296,14 @@ var memoryAttacks = []attack{
 	overwritten("an image of something else", types.OCIManifestSchema1, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
 		"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
 		"annotations":{"predicateType":"https://spdx.dev/Document"}}]}`, "no layer holds a statement: Writer.Repair with Options.ReplaceViews replaces it"),
+	{
+		name: "the fallback index overwritten with a page of text",
+		do: func(w *world, ours, _ *key) {
+			passedBefore(w, ours)
+			w.rubbish(tagBase(w.image), types.OCIImageIndex, "<html>404</html>")
+		},
+		answer: "looking for beginning of value: Writer.Repair with Options.ReplaceViews replaces it",
+	},
 	shortened("that cuts values after 3 bytes", "scan", cutAfter(3)),
 	shortened("that cuts values after 32 bytes", "scan", cutAfter(32)),
 	shortened("that cuts values after 64 bytes", longTest, cutAfter(64)),

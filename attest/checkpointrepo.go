@@ -131,7 +131,10 @@ func (r *repository) pushSubject(ctx context.Context, subject name.Digest, b []b
 	if doc, err := r.manifest(ctx, tag); err == nil && doc.digest.String() == subject.DigestStr() {
 		return nil
 	}
-	pushed := r.push(ctx, tag, types.OCIManifestSchema1, b, []byte(emptyConfig))
+	if err := r.storeConfig(ctx); err != nil {
+		return err
+	}
+	pushed := r.putStored(ctx, tag, types.OCIManifestSchema1, b, []byte(emptyConfig))
 	if pushed == nil {
 		return nil
 	}
@@ -237,14 +240,16 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	}
 	record := newRecord(c.name, b)
 	// The tag of its own makes it found in a registry without the referrers API, and keeps it from being collected.
-	err = repo.push(ctx, recordTag(subject, record.Digest), types.OCIManifestSchema1, b,
-		blob, []byte(emptyConfig))
+	if err := repo.upload(ctx, blob); err != nil {
+		return err
+	}
+	err = repo.putStored(ctx, recordTag(subject, record.Digest), types.OCIManifestSchema1, b, blob, []byte(emptyConfig))
 	if err != nil {
 		return err
 	}
 	p := repo.publication(subject, memory{}, false)
 	p.record, p.tagged[record.Digest] = record, true
-	l, err := p.run(ctx, listing{})
+	l, err := p.run(ctx, listing{referrers: true}) // if it has the API: the first look tells
 	if err != nil {
 		// A higher mark of another process may have taken its place, and pruned it. Marks may be pruned during this look too.
 		if seen, seenErr := c.Seen(ctx, image, test); seenErr == nil && m.Merge(seen).equal(seen) {

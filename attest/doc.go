@@ -39,7 +39,8 @@
 //
 // What many writers share is only derived from the records: the fallback index, and cosign's tag sha256-<image>.att, which
 // cosign verify-attestation reads. Records are authoritative. Each Write adds to the shared tags every record that they
-// lack, its own or not, and looks again until nothing is missing; [Writer.Repair] does only that. cosign's tag can show
+// lack, its own or not. Then it lists the records again, until there is none that the shared tags lack, so of writers that
+// undo each other the last one sees it. [Writer.Repair] does only that. cosign's tag can show
 // signed envelopes alone, so it names the other records in an annotation, [AnnotationNotShown]. If there is nothing to
 // show yet it has no layers, which cosign reads as no attestation, just as if there was no tag.
 //

@@ -3,6 +3,7 @@ package attest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,14 +18,15 @@ import (
 
 // A listing says which manifests may be in the record of an image.
 type listing struct {
-	referrers bool      // the registry has the referrers API
-	listed    []pointer // by that
-	index     bool      // the tag of the fallback index is free, or is one
-	indexed   []pointer // in the fallback index, nil if there is none; with hints that only a Writer may use
-	view      shownView // cosign's tag
-	tags      []string  // of single records
-	tagsRead  bool      // no tag of a record is missing in tags
-	pointers  []pointer // the union of all, by ref, each once
+	referrers bool            // the registry has the referrers API
+	listed    []pointer       // by that
+	index     bool            // the tag of the fallback index is free, or is one
+	indexed   []pointer       // in the fallback index, nil if there is none; with hints that only a Writer may use
+	rubbish   *CandidateError // why what is under the tag of the index could not be read
+	view      shownView       // cosign's tag
+	tags      []string        // of single records
+	tagsRead  bool            // no tag of a record is missing in tags
+	pointers  []pointer       // the union of all, by ref, each once
 }
 
 // A pointer is what a list says of one manifest.
@@ -40,12 +42,6 @@ func refs(pointers []pointer) []string {
 		out[i] = p.ref
 	}
 	return out
-}
-
-// with returns a listing that also holds a manifest.
-func (l listing) with(manifest v1.Hash) listing {
-	l.pointers = unionOfPointers(l.pointers, []pointer{{ref: manifest.String()}})
-	return l
 }
 
 // hinted returns the pointers with the hints of the fallback index, where the referrers API gives none. A Writer may use
@@ -83,7 +79,7 @@ func (l listing) sources() Sources {
 	}
 	return Sources{
 		Referrers: answered(l.referrers),
-		Index:     answered(l.indexed != nil),
+		Index:     answered(l.indexed != nil || l.rubbish != nil),
 		View:      answered(l.view.exists()),
 		Tags:      answered(l.tagsRead),
 	}
@@ -121,64 +117,80 @@ func readHints(annotations map[string]string) hints {
 	return h
 }
 
+// Lists are places that lead to records of an image.
+type lists struct{ referrers, index, view, tags bool }
+
 // list reads the record of image from all places: the referrers API, the fallback index, cosign's tag, and the tags of
 // single records.
 func (r *repository) list(ctx context.Context, image name.Digest) (listing, error) {
-	var l listing
-	var view shownView
-	var found sought
-	err := parallel(ctx, 3, 3, func(ctx context.Context, i int) (err error) {
-		switch i {
-		case 0:
-			l, err = r.attached(ctx, image)
-		case 1:
-			view, err = r.view(ctx, image)
-		case 2:
-			found, err = r.seek(ctx, image)
-		}
-		return err
-	})
-	if err != nil {
-		return listing{}, err
-	}
-	l.view = view
-	if err := r.readTags(ctx, image, &l, found); err != nil {
-		return listing{}, err
-	}
-	l.pointers = unionOfPointers(l.listed, slices.Concat(unhinted(l.indexed), view.named))
-	for _, tag := range unlisted(slices.Clone(l.tags), l.pointers) {
-		l.pointers = append(l.pointers, pointer{ref: tag})
-	}
-	return l, r.tooMany(len(l.pointers))
+	return r.read(ctx, image, listing{}, lists{referrers: true, index: true, view: true, tags: true})
 }
 
-// attached asks the referrers API and reads the fallback index.
-func (r *repository) attached(ctx context.Context, image name.Digest) (l listing, err error) {
-	err = parallel(ctx, 2, 2, func(ctx context.Context, i int) (err error) {
-		if i == 0 {
+// read reads some of the lists. The others stay as l has them.
+func (r *repository) read(ctx context.Context, image name.Digest, l listing, which lists) (listing, error) {
+	var found sought
+	var reads []func(context.Context) error
+	for _, each := range []struct {
+		wanted bool
+		read   func(context.Context) error
+	}{
+		{which.referrers, func(ctx context.Context) (err error) {
 			l.listed, err = r.referrers(ctx, image)
 			l.referrers = err == nil
 			return unless(err, errNoList)
+		}},
+		{which.index, func(ctx context.Context) error { return l.setIndex(r.fallback(ctx, image)) }},
+		{which.view, func(ctx context.Context) (err error) {
+			l.view, err = r.view(ctx, image)
+			return err
+		}},
+		{which.tags, func(ctx context.Context) (err error) {
+			found, err = r.seek(ctx, image)
+			return err
+		}},
+	} {
+		if each.wanted {
+			reads = append(reads, each.read)
 		}
-		l.indexed, err = r.fallback(ctx, image)
-		l.index = err == nil
-		return unless(err, errNotIndex)
-	})
-	return l, err
+	}
+	err := parallel(ctx, len(reads), len(reads), func(ctx context.Context, i int) error { return reads[i](ctx) })
+	if err != nil {
+		return listing{}, err
+	}
+	if which.tags {
+		if err := r.readTags(ctx, image, &l, found); err != nil {
+			return listing{}, err
+		}
+	}
+	l.pointers = l.union(l.view.named)
+	return l, r.tooMany(len(l.pointers))
+}
+
+// setIndex notes what is under the tag of the fallback index. That it is no index is no error, and neither is rubbish.
+func (l *listing) setIndex(indexed []pointer, err error) error {
+	l.indexed, l.index, l.rubbish = indexed, err == nil, nil
+	if errors.As(err, &l.rubbish) {
+		return nil
+	}
+	return unless(err, errNotIndex)
+}
+
+// union returns what is in any of the lists, and named, each once.
+func (l listing) union(named []pointer) []pointer {
+	all := unionOfPointers(l.listed, slices.Concat(unhinted(l.indexed), named))
+	for _, tag := range unlisted(slices.Clone(l.tags), all) {
+		all = append(all, pointer{ref: tag})
+	}
+	return all
 }
 
 // pointersTo lists what refers to a manifest that is no image: nothing has a tag of its own there.
 func (r *repository) pointersTo(ctx context.Context, subject name.Digest, referrers bool) ([]pointer, error) {
-	if !referrers {
-		indexed, err := r.fallback(ctx, subject)
-		return unhinted(indexed), unless(err, errNotIndex)
+	l, err := r.read(ctx, subject, listing{}, lists{referrers: referrers, index: true})
+	if err == nil && l.rubbish != nil {
+		err = l.rubbish
 	}
-	l, err := r.attached(ctx, subject)
-	if err != nil {
-		return nil, err
-	}
-	all := unionOfPointers(l.listed, unhinted(l.indexed))
-	return all, r.tooMany(len(all))
+	return l.pointers, err
 }
 
 // unless returns err if it is not about to be expected.
@@ -249,28 +261,55 @@ func lacksReferrers(err error) bool {
 	return false
 }
 
-// fallback reads the index that clients keep where there is no referrers API, nil if there is none. Some registries
-// answer with the image itself.
+// fallback reads the index that clients keep where there is no referrers API, nil if there is none.
 func (r *repository) fallback(ctx context.Context, image name.Digest) ([]pointer, error) {
+	indexed, _, err := r.readIndex(ctx, image)
+	return indexed, err
+}
+
+// errIsImage is what readIndex returns if the tag leads to the image itself: cosign copy puts it there, and some registries
+// answer so.
+var errIsImage = fmt.Errorf("%w: it is the image itself", errNotIndex)
+
+// readIndex reads the fallback index. A *CandidateError says that the tag holds neither an index nor an image.
+func (r *repository) readIndex(ctx context.Context, image name.Digest) ([]pointer, document, error) {
 	doc, err := r.manifest(ctx, tagBase(image))
 	if isNotFound(err) {
-		return nil, nil
+		return nil, document{}, nil
 	}
-	if err != nil {
-		return nil, err
+	if grave(err) != nil {
+		return nil, document{}, err
 	}
 	if doc.digest.String() == image.DigestStr() {
-		return nil, errNotIndex
+		return nil, doc, errIsImage
 	}
-	m, err := parseManifest(doc.bytes, r.opts.Limits)
+	var listed []pointer
+	if err == nil {
+		listed, err = parseIndex(doc.bytes, r.opts.Limits)
+	}
+	if err != nil && !errors.Is(err, errNotIndex) {
+		err = fmt.Errorf("tag %s: %w: %s", tagBase(image), err, howToReplace)
+		return nil, doc, &CandidateError{Manifest: doc.digest, Err: err}
+	}
+	return listed, doc, err
+}
+
+// howToReplace is what to do about rubbish under a tag that writers share.
+const howToReplace = "Writer.Repair with Options.ReplaceViews replaces it"
+
+func parseIndex(b []byte, limits Limits) ([]pointer, error) {
+	m, err := parseManifest(b, limits)
 	if err != nil {
-		return nil, registryError("read manifest", r.ref(tagBase(image)), err)
+		return nil, err
 	}
 	if m.Manifests == nil {
 		return nil, errNotIndex
 	}
 	listed := []pointer{}
 	for _, d := range m.Manifests {
+		if _, err := v1.NewHash(d.Digest); err != nil {
+			return nil, &FieldError{"manifests", err.Error()}
+		}
 		listed = append(listed, pointer{d.Digest, readHints(d.Annotations)})
 	}
 	return listed, nil

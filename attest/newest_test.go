@@ -461,7 +461,7 @@ func (w *world) index() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.repo().publication(w.image, memory{}, true).rebuildIndex(context.Background(), l); err != nil {
+	if _, err := w.repo().publication(w.image, memory{}, true).rebuildIndex(context.Background(), &l); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -48,11 +48,12 @@ type Options struct {
 	// cosign's tag: stock tools do not see the statement, and a copy of that tag alone does not tell that it lacks it.
 	WithoutViews bool
 
-	// ReplaceViews lets [Writer.Repair] replace cosign's .att tag if that holds something else: no manifest, an index, an
-	// image of something else. Layers that hold no statement are taken out of it. Without it Repair and Write leave such a
-	// tag alone and return a *ViewError, and a Resolver finds no test of the image certain. Write never replaces. Beware:
-	// a statement that only the tag led to, before something else was put there, is then gone for good; a Checkpoint that
-	// has seen it, or the Expect of its run, notices.
+	// ReplaceViews lets [Writer.Repair] replace what is under the tags that all writers share if that is something else: no
+	// manifest, under cosign's .att tag an index, an image of something else. It takes layers that hold no statement out of
+	// cosign's tag, and leaves the image itself under the tag of the fallback index. Without ReplaceViews, Repair and Write
+	// leave rubbish alone and return a *ViewError, and a Resolver finds no test of the image certain. Write never replaces.
+	// Beware: a statement that only the tag led to, before something else was put there, is then gone for good; a Checkpoint
+	// that has seen it, or the Expect of its run, notices.
 	ReplaceViews bool
 
 	// Form is how a Writer stores statements. Default FormEnvelope.

@@ -19,22 +19,40 @@ const maxRounds = 32
 // A publication enters the record of an image into its lists, and into what other tools read.
 //
 // A view is one object that every writer rewrites, and no registry knows conditional writes, so any write can undo
-// another. But the record loses nothing, and every write of a view is followed by a look at record and view. The last
-// writer sees what it has undone.
+// another. But no record is lost from a view, however many writers there are:
+//
+//   - A record is first put where no other writer writes: by its digest, or under a tag of its own. What lists those, the
+//     referrers API and the tags, are the record lists.
+//   - Then its writer reads the view, adds what that lacks, puts it, and looks at the record lists. If they name a record
+//     that the view lacked as the writer last put or read it, the writer begins again with a view as it is by then.
+//
+// Take the last put of a view. Its writer looks at the record lists after that and finds nothing that it has not put. Any
+// other record was put into the view, or seen in it, by its own writer before that last put, and was in a record list
+// before that. So the last writer sees it in the list, and has put it. The writer need not read the view again for this:
+// another writer that undoes what it put looks at the record lists too.
+//
+// The proof needs that a record is in a list before its writer reads the views. If a registry lists it late, the writer
+// gives it a tag of its own and begins anew with all views, see missed. Tools that rewrite a view without a look at the
+// record lists can undo a write at any time. The next write repairs that.
 type publication struct {
 	*repository
 	image  name.Digest
 	known  memory
 	views  bool
 	record Record           // it must be in two lists in the end; zero if there is none
+	stored []byte           // blob that holds the statement, if this call has uploaded it
 	tagged map[v1.Hash]bool // records that this call gave a tag of their own
+
+	viewRead   bool // cosign's tag was just read, and need not be read again before it is rebuilt
+	viewStale  bool // cosign's tag must be read again, since the record was not listed when it was written
+	configured bool // the config of the record is stored
 
 	attErr, indexErr *ViewError // why a view cannot be written; it is not tried again
 	full             *ViewError // cosign's tag is written, and cannot show all that it could if there were fewer
 }
 
 func (r *repository) publication(image name.Digest, known memory, views bool) *publication {
-	return &publication{repository: r, image: image, known: known, views: views, tagged: map[v1.Hash]bool{}}
+	return &publication{repository: r, image: image, known: known, views: views, tagged: map[v1.Hash]bool{}, viewRead: true}
 }
 
 // run publishes what l lists, and p.record, until nothing is missing. It returns the last list.
@@ -43,26 +61,26 @@ func (p *publication) run(ctx context.Context, l listing) (listing, error) {
 	if p.record.Bytes != nil {
 		own := parseEntry(document{p.record.Bytes, types.OCIManifestSchema1, p.record.Digest}, p.opts.Limits)
 		p.known[p.record.Digest.String()], p.known[recordTag(p.image, p.record.Digest)] = own, own
-		l = l.with(p.record.Digest)
 	}
+	p.unite(&l)
 	rounds := 0
 	l, err := retry(ctx, p.opts.oneMore(), isUnlisted, func() (listing, error) {
 		for ; rounds < maxRounds; rounds++ {
-			changed, err := p.rebuild(ctx, l)
+			changed, err := p.rebuild(ctx, &l)
 			if err != nil {
 				return l, err // without a ViewError, which would say that all is well
 			}
 			if held && !changed {
 				return l, p.viewErrors()
 			}
-			if l, err = p.list(ctx, p.image); err != nil && held {
+			if l, err = p.look(ctx, l); err != nil && held {
 				err = &ViewError{Tag: viewTag(p.image), Err: err}
 			}
 			if err != nil {
 				return listing{}, err
 			}
 			if held = held || p.holds(l); !held {
-				return listing{}, p.missed(ctx, &l)
+				return listing{}, p.missed(ctx)
 			}
 		}
 		return l, &ViewError{Tag: viewTag(p.image), Err: fmt.Errorf("others rewrote it %d times", maxRounds)}
@@ -73,18 +91,35 @@ func (p *publication) run(ctx context.Context, l listing) (listing, error) {
 	return l, unfinished(ctx, "list records", p.name.Name(), err)
 }
 
+// look reads the record lists. A registry that has said that it has no referrers API is not asked for it again.
+func (p *publication) look(ctx context.Context, l listing) (listing, error) {
+	again := p.viewStale && p.views
+	l, err := p.read(ctx, p.image, l, lists{referrers: l.referrers, tags: true, view: again})
+	p.viewRead, p.viewStale = again, false
+	p.unite(&l)
+	return l, err
+}
+
+// unite puts all lists together, and the record, which none may name yet.
+func (p *publication) unite(l *listing) {
+	l.pointers = l.union(l.view.named)
+	if p.record.Bytes != nil {
+		l.pointers = unionOfPointers(l.pointers, []pointer{{ref: p.record.Digest.String()}})
+	}
+}
+
 // errUnlisted says that the registry does not list a record that it has stored.
 var errUnlisted = errors.New("the record is stored, but the registry does not list it")
 
 func isUnlisted(err error) bool { return err == errUnlisted }
 
 // missed gives the record a tag of its own. There are registries, and proxies before them, that answer for referrers and
-// list none, or list them late.
-func (p *publication) missed(ctx context.Context, l *listing) error {
+// list none, or list them late. Views that were written before count for nothing: see publication.
+func (p *publication) missed(ctx context.Context) error {
 	if !p.tagged[p.record.Digest] {
 		_ = p.tagOwn(ctx) // a failure shows in the next list
 	}
-	*l = l.with(p.record.Digest)
+	p.viewStale = true
 	return errUnlisted
 }
 
@@ -121,25 +156,25 @@ func (p *publication) viewErrors() error {
 
 // rebuild adds to each list what it lacks. That one view cannot be written does not keep it from the other. An error says
 // that the record is in one list only.
-func (p *publication) rebuild(ctx context.Context, l listing) (changed bool, err error) {
+func (p *publication) rebuild(ctx context.Context, l *listing) (changed bool, err error) {
 	if !p.views {
-		return false, p.secondList(ctx, l)
+		return false, p.secondList(ctx, *l)
+	}
+	if p.indexErr == nil {
+		changed, p.indexErr = p.rebuildIndex(ctx, l)
 	}
 	if p.attErr == nil {
-		changed, p.attErr = p.rebuildAtt(ctx, l)
-	}
-	if l.index && p.indexErr == nil {
 		var also bool
-		also, p.indexErr = p.rebuildIndex(ctx, l)
+		also, p.attErr = p.rebuildAtt(ctx, l)
 		changed = changed || also
 	}
 	if l.index && p.indexErr == nil {
 		return changed, nil
 	}
-	if err := p.tagOthers(ctx, l); p.indexErr == nil {
+	if err := p.tagOthers(ctx, *l); p.indexErr == nil {
 		p.indexErr = err
 	}
-	return changed, p.secondList(ctx, l)
+	return changed, p.secondList(ctx, *l)
 }
 
 // secondList gives the record a tag of its own, in place of an entry in the fallback index.

@@ -36,8 +36,6 @@ var rubbish = []struct {
 	{"more than a manifest may have", types.OCIManifestSchema1, `{"layers":[],"annotations":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`, "manifest bytes"},
 }
 
-const howToReplace = "Writer.Repair with Options.ReplaceViews replaces it"
-
 // Anything under cosign's tag blocks, since it may hide what was there before, and is replaced on request alone.
 func TestRubbishUnderTheTagOfCosign(t *testing.T) {
 	for _, tt := range rubbish {
@@ -48,7 +46,7 @@ func TestRubbishUnderTheTagOfCosign(t *testing.T) {
 				passedBefore(w, k)
 				w.write(k, "scan", outcome(Failed, 0))
 				want := w.attLayers()
-				w.rubbish(tt.media, tt.bytes)
+				w.rubbish(viewTag(w.image), tt.media, tt.bytes)
 
 				_, err := w.newest(k, testResultOf("scan"))
 				c := wantAs[*CandidateError](t, err)
@@ -60,13 +58,13 @@ func TestRubbishUnderTheTagOfCosign(t *testing.T) {
 				if got, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0)); got.Digest == (v1.Hash{}) {
 					t.Error("not even recorded")
 				} else {
-					w.refused(err, tt.problem)
+					w.refused(viewTag(w.image), err, tt.problem)
 				}
-				w.refused(NewWriter(k, w.opts).Repair(t.Context(), w.image), tt.problem)
+				w.refused(viewTag(w.image), NewWriter(k, w.opts).Repair(t.Context(), w.image), tt.problem)
 
 				w.opts.ReplaceViews = true
 				_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
-				w.refused(err, tt.problem)
+				w.refused(viewTag(w.image), err, tt.problem)
 				if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
 					t.Fatal(err)
 				}
@@ -81,12 +79,110 @@ func TestRubbishUnderTheTagOfCosign(t *testing.T) {
 	}
 }
 
-// rubbish puts anything under cosign's tag. The registry of these tests refuses some of it, so it is served from outside
+// rubbishIndex is what may be found under the tag of the fallback index, and is neither an index nor an image.
+var rubbishIndex = []struct{ name, bytes, problem string }{
+	{"no manifest", "\x89PNG\r\n\x1a\n", "not valid UTF-8"},
+	{"nothing", "", "unexpected EOF"},
+	{"a list", `[]`, "cannot unmarshal"},
+	{"an object of something else", `{"kind":"Pod"}`, "there must be manifests or layers"},
+	{"an index that is an image too", `{"manifests":[],"layers":[]}`, "there must be manifests or layers"},
+	{"a key given twice", `{"manifests":[],"manifests":[]}`, "given twice"},
+	{"an entry without a digest", `{"manifests":[{"size":1}]}`, "cannot parse hash"},
+	{"an entry with half a digest", `{"manifests":[{"digest":"sha256:12","size":1}]}`, "wrong number of hex digits"},
+	{"more than a manifest may have", `{"manifests":[],"annotations":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`, "manifest bytes"},
+}
+
+// The same of the fallback index: the record gets a tag of its own meanwhile.
+func TestRubbishUnderTheTagOfTheIndex(t *testing.T) {
+	for _, tt := range rubbishIndex {
+		t.Run(tt.name, func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				w.opts.Limits.ManifestBytes = 1 << 20
+				k, tag := newKey(t, "k"), tagBase(w.image)
+				passedBefore(w, k)
+				w.rubbish(tag, types.OCIImageIndex, tt.bytes)
+
+				r, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+				w.refused(tag, err, tt.problem)
+				if got := w.tags(func(tag string) bool { return tag == recordTag(w.image, r.Digest) }); len(got) != 1 {
+					t.Errorf("the record has %d tags of its own", len(got))
+				}
+				_, err = w.newest(k, testResultOf("scan"))
+				c := wantAs[*CandidateError](t, err)
+				for _, part := range []string{"tag " + tag, tt.problem, howToReplace} {
+					if !strings.Contains(c.Error(), part) {
+						t.Errorf("%q is not in %v", part, c)
+					}
+				}
+				w.refused(tag, NewWriter(k, w.opts).Repair(t.Context(), w.image), tt.problem)
+
+				w.opts.ReplaceViews = true
+				_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+				w.refused(tag, err, tt.problem)
+				if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+					t.Fatal(err)
+				}
+				w.shows(2)
+				if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Failed {
+					t.Errorf("afterwards: %s", answerOf(e, nil))
+				}
+			})
+		})
+	}
+}
+
+// An image under the tag of the index blocks nothing, since cosign copy puts the image itself there, and stays there. Another
+// image is replaced on request.
+func TestImageUnderTheTagOfTheIndex(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		other := w.push(w.image.Context(), "other")
+		for _, image := range []string{w.image.DigestStr(), other.DigestStr()} {
+			doc := w.get(image)
+			w.retag(tagBase(w.image), doc.media, doc.bytes)
+			w.opts.ReplaceViews = false
+			w.write(k, "scan", outcome(Passed, 0))
+			if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.get(tagBase(w.image)); got.digest != doc.digest {
+				t.Errorf("the tag now is %s", got.digest)
+			}
+			w.opts.ReplaceViews = true
+			if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.get(tagBase(w.image)); (got.digest == doc.digest) != (image == w.image.DigestStr()) {
+				t.Errorf("%s: the tag now is %s", image, got.digest)
+			}
+		}
+		w.shows(1)
+	})
+}
+
+// Rubbish is replaced once, by an index of nothing if there is no record.
+func TestRubbishIsReplacedByAnEmptyIndex(t *testing.T) {
+	w := newWorld(t, true)
+	w.rubbish(tagBase(w.image), types.OCIImageIndex, `{}`)
+	before := w.count("PUT", "/manifests/")
+	w.opts.ReplaceViews = true
+	for range 2 {
+		if err := NewWriter(newKey(t, "k"), w.opts).Repair(t.Context(), w.image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.count("PUT", "/manifests/") - before; got != 1 {
+		t.Errorf("wrote %d manifests", got)
+	}
+	w.shows(0)
+}
+
+// rubbish puts anything under a tag. The registry of these tests refuses some of it, so it is served from outside
 // until something else is written.
-func (w *world) rubbish(media types.MediaType, body string) {
+func (w *world) rubbish(tag string, media types.MediaType, body string) {
 	there := true
 	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
-		if !there || !strings.HasSuffix(r.URL.Path, "/manifests/"+viewTag(w.image)) {
+		if !there || !strings.HasSuffix(r.URL.Path, "/manifests/"+tag) {
 			return false
 		}
 		if r.Method == http.MethodPut {
@@ -99,12 +195,12 @@ func (w *world) rubbish(media types.MediaType, body string) {
 	})
 }
 
-// refused wants that a writer left the tag alone, and said what to do.
-func (w *world) refused(err error, problem string) {
+// refused wants that a writer left a tag alone, and said what to do.
+func (w *world) refused(tag string, err error, problem string) {
 	w.t.Helper()
 	t := w.t.(*testing.T)
 	v := wantAs[*ViewError](t, err)
-	if v.Tag != viewTag(w.image) || !strings.Contains(v.Error(), problem) || !strings.Contains(v.Error(), howToReplace) {
+	if v.Tag != tag || !strings.Contains(v.Error(), problem) || !strings.Contains(v.Error(), howToReplace) {
 		t.Errorf("got %v", v)
 	}
 }
@@ -162,7 +258,7 @@ func TestRubbishInTheAnnotation(t *testing.T) {
 		if _, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), howToReplace) {
 			t.Errorf("got %v", err)
 		}
-		w.refused(NewWriter(k, w.opts).Repair(t.Context(), w.image), "annotations."+AnnotationNotShown)
+		w.refused(viewTag(w.image), NewWriter(k, w.opts).Repair(t.Context(), w.image), "annotations."+AnnotationNotShown)
 		w.opts.ReplaceViews = true
 		if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
 			t.Fatal(err)
@@ -181,7 +277,7 @@ func TestRubbishIsReplacedByAnEmptyView(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	w.unsigned("scan", outcome(Passed, 0))
-	w.rubbish(types.OCIManifestSchema1, `{}`)
+	w.rubbish(viewTag(w.image), types.OCIManifestSchema1, `{}`)
 	before := w.count("PUT", ".att")
 	w.opts.ReplaceViews = true
 	for range 2 {
@@ -221,7 +317,7 @@ func TestReplacedTagIsRemembered(t *testing.T) {
 		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
 			t.Fatal(answerOf(e, nil))
 		}
-		w.rubbish(types.OCIManifestSchema1, `{}`)
+		w.rubbish(viewTag(w.image), types.OCIManifestSchema1, `{}`)
 		if err := NewWriter(k, w.opts).Repair(context.Background(), w.image); err != nil {
 			t.Fatal(err)
 		}

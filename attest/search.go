@@ -100,8 +100,10 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 	}
 	layers = slices.DeleteFunc(layers, func(l lead) bool { return !s.first(l.layer.Digest) })
 	shown, err := gather(ctx, layers, s.opts.Parallel, s.statement)
-	if view.broken != nil {
-		shown = append(shown, s.unreadable(view.broken))
+	for _, broken := range []*CandidateError{view.broken, l.rubbish} {
+		if broken != nil {
+			shown = append(shown, s.unreadable(broken))
+		}
 	}
 	return append(found, shown...), err
 }
@@ -129,10 +131,11 @@ func gather[T any](
 
 // A shownView is what cosign's tag holds.
 type shownView struct {
-	digest v1.Hash
-	layers []v1.Descriptor
-	named  []pointer       // records that it names because it cannot show them
-	broken *CandidateError // why it could not be read
+	digest   v1.Hash
+	manifest v1.Manifest // empty if there is none; of a broken one, what can be told
+	layers   []v1.Descriptor
+	named    []pointer       // records that it names because it cannot show them
+	broken   *CandidateError // why it could not be read
 }
 
 // exists reports whether there is anything under the tag.
@@ -156,10 +159,9 @@ func (r *repository) view(ctx context.Context, image name.Digest) (shownView, er
 	if err != nil {
 		broken := asCandidate(digest, err)
 		err = fmt.Errorf("tag %s: %w", viewTag(image), broken.Err)
-		return shownView{broken: &CandidateError{Manifest: broken.Manifest, Err: err}}, nil
+		return shownView{manifest: m, broken: &CandidateError{Manifest: broken.Manifest, Err: err}}, nil
 	}
-	named, _ := namedIn(m) // it has been read, with m
-	return shownView{digest: digest, layers: m.Layers, named: named}, nil
+	return viewOf(m, digest), nil
 }
 
 func asCandidate(manifest v1.Hash, err error) *CandidateError {

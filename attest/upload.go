@@ -33,6 +33,17 @@ func (r *repository) push(
 	return unfinished(ctx, "write manifest", r.ref(identifier), err)
 }
 
+// putStored writes a manifest whose blobs are stored already. If the registry lacks one, blobs are uploaded again.
+func (r *repository) putStored(
+	ctx context.Context, identifier string, media types.MediaType, manifest []byte, blobs ...[]byte,
+) error {
+	err := r.put(ctx, identifier, media, manifest)
+	if lostBlob(err) {
+		return r.push(ctx, identifier, media, manifest, blobs...)
+	}
+	return err
+}
+
 // An uploadError reports a blob that was not stored, however often that was tried.
 type uploadError struct{ error }
 

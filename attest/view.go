@@ -31,7 +31,7 @@ func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v
 		m, err = parseView(doc.bytes, r.opts.Limits)
 	}
 	if err != nil {
-		err = fmt.Errorf("%w: Writer.Repair with Options.ReplaceViews replaces it", err)
+		err = fmt.Errorf("%w: %s", err, howToReplace)
 		return m, v1.Hash{}, &CandidateError{Manifest: doc.digest, Err: err}
 	}
 	return m, doc.digest, nil
@@ -57,39 +57,49 @@ func parseView(b []byte, limits Limits) (v1.Manifest, error) {
 	if len(m.Layers) > 0 && !slices.ContainsFunc(m.Layers, holdsStatement) {
 		return v1.Manifest{}, errors.New("an image of something else: no layer holds a statement")
 	}
-	if _, err := namedIn(m); err != nil {
-		delete(m.Annotations, AnnotationNotShown)
-		return m, err
-	}
-	return m, nil
+	_, err := namedIn(m)
+	return m, err
 }
 
 func holdsStatement(l v1.Descriptor) bool { return formOf(string(l.MediaType)) != "" }
 
-// viewToRebuild reads cosign's tag. If it may be replaced, what is no statement is left out, and replaced says so.
-func (r *repository) viewToRebuild(ctx context.Context, image name.Digest) (m v1.Manifest, replaced bool, err error) {
-	m, _, err = r.att(ctx, image)
-	if !r.replaceViews || grave(err) != nil {
-		return m, false, err
-	}
-	if err != nil && m.Layers == nil {
+func viewOf(m v1.Manifest, digest v1.Hash) shownView {
+	named, _ := namedIn(m) // it has been read, with m
+	return shownView{digest: digest, manifest: m, layers: m.Layers, named: named}
+}
+
+// byWriter reports whether a Writer has written the tag.
+func (v shownView) byWriter() bool {
+	return len(v.named) > 0 || slices.ContainsFunc(v.layers, func(l v1.Descriptor) bool { return l.Annotations[AnnotationTest] != "" })
+}
+
+// toRebuild returns the manifest to which statements are added. If the view may be replaced, what is no statement is left
+// out, and replaced says so.
+func (v shownView) toRebuild(replace bool) (m v1.Manifest, replaced bool, err error) {
+	m = v.manifest
+	switch {
+	case !replace && v.broken != nil:
+		return m, false, v.broken
+	case !replace:
+		return m, false, nil
+	case v.broken != nil && m.Layers == nil:
 		return emptyView(), true, nil
 	}
 	before := len(m.Layers)
-	m.Layers = slices.DeleteFunc(m.Layers, func(l v1.Descriptor) bool { return !holdsStatement(l) })
-	return m, err != nil || len(m.Layers) < before, nil
+	m.Layers = slices.DeleteFunc(slices.Clone(m.Layers), func(l v1.Descriptor) bool { return !holdsStatement(l) })
+	return withoutBadNames(m), v.broken != nil || len(m.Layers) < before, nil
 }
 
 // maxViewLayers is how many statements cosign reads from its tag. With one more it reads none.
 const maxViewLayers = 1000
 
 // rebuildAtt adds to cosign's tag the statements that it lacks, and the names of the records that it cannot show.
-func (p *publication) rebuildAtt(ctx context.Context, l listing) (bool, *ViewError) {
+func (p *publication) rebuildAtt(ctx context.Context, l *listing) (bool, *ViewError) {
 	changed, err := p.tryAtt(ctx, l)
 	return changed, viewError(viewTag(p.image), l.view.exists(), err)
 }
 
-func (p *publication) tryAtt(ctx context.Context, l listing) (bool, error) {
+func (p *publication) tryAtt(ctx context.Context, l *listing) (bool, error) {
 	if l.view.broken != nil && !p.replaceViews {
 		return false, l.view.broken
 	}
@@ -97,11 +107,14 @@ func (p *publication) tryAtt(ctx context.Context, l listing) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	listed := v1.Manifest{Layers: l.view.layers, Annotations: map[string]string{AnnotationNotShown: l.view.names()}}
+	listed := l.view.manifest
 	if changed, err := p.show(&listed, entries); !changed && !p.replaceViews {
 		return false, err
 	}
-	m, replaced, err := p.viewToRebuild(ctx, p.image) // as it is by now
+	if l.view, err = p.viewByNow(ctx, l.view); err != nil {
+		return false, err
+	}
+	m, replaced, err := l.view.toRebuild(p.replaceViews)
 	if err != nil {
 		return false, err
 	}
@@ -111,38 +124,56 @@ func (p *publication) tryAtt(ctx context.Context, l listing) (bool, error) {
 		return false, full
 	}
 	p.full = viewError(viewTag(p.image), true, full)
+	p.opts.Logger.Debug("rebuilding view",
+		zap.String("tag", viewTag(p.image)), zap.Int("before", before), zap.Int("after", len(m.Layers)))
+	return true, p.putAtt(ctx, l, m)
+}
+
+// viewByNow reads cosign's tag, unless it was just read.
+func (p *publication) viewByNow(ctx context.Context, read shownView) (shownView, error) {
+	if p.viewRead {
+		p.viewRead = false
+		return read, nil
+	}
+	return p.view(ctx, p.image)
+}
+
+// putAtt writes cosign's tag. The blobs of its layers are there, the one of the record since a moment ago.
+func (p *publication) putAtt(ctx context.Context, l *listing, m v1.Manifest) error {
 	config, err := attConfig(m.Layers)
 	if err != nil {
-		return false, err
+		return err
 	}
 	m.Config = describe(config, types.OCIConfigJSON)
 	b, err := json.Marshal(m)
 	if err != nil {
-		return false, err
+		return err
 	}
-	p.opts.Logger.Debug("rebuilding view",
-		zap.String("tag", viewTag(p.image)), zap.Int("before", before), zap.Int("after", len(m.Layers)))
-	return true, p.push(ctx, viewTag(p.image), m.MediaType, b, config)
+	if err := p.upload(ctx, config); err != nil {
+		return err
+	}
+	blobs := [][]byte{config}
+	if p.stored != nil {
+		blobs = append(blobs, p.stored)
+	}
+	if err := p.putStored(ctx, viewTag(p.image), m.MediaType, b, blobs...); err != nil {
+		return err
+	}
+	l.view = viewOf(m, describe(b, "").Digest)
+	return nil
 }
 
 // show adds to a view what it can show of entries, and names the others. An error says that there are too many, and
 // does not keep the view from being written.
 func (r *repository) show(m *v1.Manifest, entries []entry) (changed bool, err error) {
 	before := len(m.Layers)
-	m.Layers = union(m.Layers, r.envelopes(entries))
+	m.Layers = union(slices.Clone(m.Layers), r.envelopes(entries))
 	if all := len(m.Layers); all > maxViewLayers {
 		err = &LimitError{What: "view layers", Limit: maxViewLayers, Got: int64(all)}
 		m.Layers = m.Layers[:max(before, maxViewLayers)]
 	}
-	names := m.Annotations[AnnotationNotShown]
-	if all := withNames(names, missingIn(m.Layers, entries)); all != names {
-		m.Annotations = maps.Clone(m.Annotations)
-		if m.Annotations == nil {
-			m.Annotations = map[string]string{}
-		}
-		m.Annotations[AnnotationNotShown] = all
-		changed = true
-	}
+	named, _ := namedIn(*m)
+	changed = setNames(m, withNames(refs(named), missingIn(m.Layers, entries)))
 	return changed || len(m.Layers) > before, err
 }
 
@@ -162,34 +193,75 @@ func missingIn(layers []v1.Descriptor, entries []entry) []string {
 	return missing
 }
 
-// withNames adds digests to the value of AnnotationNotShown.
-func withNames(names string, more []string) string {
-	all := more
-	if names != "" {
-		all = slices.Concat(strings.Split(names, ","), more)
-	}
+// withNames makes the value of AnnotationNotShown.
+func withNames(names, more []string) string {
+	all := slices.Concat(names, more)
 	slices.Sort(all)
 	return strings.Join(slices.Compact(all), ",")
 }
 
+// setNames writes names into the annotations of a view.
+func setNames(m *v1.Manifest, names string) (changed bool) {
+	if names == "" {
+		return false
+	}
+	m.Annotations, changed = withAnnotation(m.Annotations, names)
+	return changed
+}
+
+func withAnnotation(annotations map[string]string, names string) (map[string]string, bool) {
+	if annotations[AnnotationNotShown] == names {
+		return annotations, false
+	}
+	out := map[string]string{AnnotationNotShown: names}
+	for k, v := range annotations {
+		if k != AnnotationNotShown {
+			out[k] = v
+		}
+	}
+	return out, true
+}
+
 // namedIn returns the records that a view names because it cannot show them.
 func namedIn(m v1.Manifest) ([]pointer, error) {
-	names := m.Annotations[AnnotationNotShown]
+	digests, err := namesIn("annotations", m.Annotations)
+	slices.Sort(digests)
+	var named []pointer
+	for _, digest := range slices.Compact(digests) {
+		named = append(named, pointer{ref: digest})
+	}
+	return named, err
+}
+
+// namesIn returns the digests that annotations name. One of them that is none is an error, and then none counts.
+func namesIn(field string, annotations map[string]string) ([]string, error) {
+	names := annotations[AnnotationNotShown]
 	if names == "" {
 		return nil, nil
 	}
-	var named []pointer
-	for _, digest := range strings.Split(names, ",") {
+	digests := strings.Split(names, ",")
+	for _, digest := range digests {
 		if _, err := v1.NewHash(digest); err != nil {
-			return nil, &FieldError{"annotations." + AnnotationNotShown, err.Error()}
+			return nil, &FieldError{field + "." + AnnotationNotShown, err.Error()}
 		}
-		named = append(named, pointer{ref: digest})
 	}
-	return named, nil
+	return digests, nil
 }
 
-// names is the value of AnnotationNotShown.
-func (v shownView) names() string { return strings.Join(refs(v.named), ",") }
+// withoutBadNames returns a view without the annotations that should name records and do not.
+func withoutBadNames(m v1.Manifest) v1.Manifest {
+	m.Annotations = goodNames(m.Annotations)
+	return m
+}
+
+func goodNames(annotations map[string]string) map[string]string {
+	if _, err := namesIn("", annotations); err == nil {
+		return annotations
+	}
+	out := maps.Clone(annotations)
+	delete(out, AnnotationNotShown)
+	return out
+}
 
 // lacks returns the manifests whose statement the view may neither show nor name. No others need to be read.
 func (v shownView) lacks(pointers []pointer) []string {
@@ -264,12 +336,19 @@ func attConfig(layers []v1.Descriptor) ([]byte, error) {
 }
 
 // rebuildIndex adds to the fallback index the records that it lacks.
-func (p *publication) rebuildIndex(ctx context.Context, l listing) (bool, *ViewError) {
+func (p *publication) rebuildIndex(ctx context.Context, l *listing) (bool, *ViewError) {
 	changed, err := p.tryIndex(ctx, l)
 	return changed, viewError(tagBase(p.image), l.indexed != nil, err)
 }
 
-func (p *publication) tryIndex(ctx context.Context, l listing) (bool, error) {
+func (p *publication) tryIndex(ctx context.Context, l *listing) (bool, error) {
+	index, replaced, err := p.indexToRebuild(ctx, l)
+	if err := p.ensureConfig(ctx, *l); err != nil {
+		return false, err
+	}
+	if err != nil || index == nil {
+		return false, err
+	}
 	entries, err := p.entries(ctx, l.notIndexed(), p.known)
 	if err != nil {
 		return false, err
@@ -281,31 +360,55 @@ func (p *publication) tryIndex(ctx context.Context, l listing) (bool, error) {
 			record = append(record, d)
 		}
 	}
-	if len(record) == 0 {
-		return false, nil
-	}
-	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
-	doc, err := p.manifest(ctx, tagBase(p.image)) // as it is by now
-	if err == nil {
-		err = decode(doc.bytes, &index, p.opts.Limits.json())
-	}
-	if err == nil && index.Manifests == nil {
-		err = errNotIndex
-	}
-	if err != nil && !isNotFound(err) {
-		return false, err
-	}
 	before := len(index.Manifests)
 	index.MediaType = cmp.Or(index.MediaType, types.OCIImageIndex)
 	index.Manifests = union(index.Manifests, record)
-	if len(index.Manifests) == before {
+	if len(index.Manifests) == before && !replaced {
 		return false, nil
 	}
 	b, err := json.Marshal(index)
 	if err != nil {
 		return false, err
 	}
-	return true, p.push(ctx, tagBase(p.image), index.MediaType, b)
+	if err := p.put(ctx, tagBase(p.image), index.MediaType, b); err != nil {
+		return true, err
+	}
+	return true, l.setIndex(parseIndex(b, p.opts.Limits))
+}
+
+// indexToRebuild reads the fallback index as it is by now. It is nil if the tag leads to an image, which stays there. If the
+// index may be replaced, it is empty in place of rubbish, and of any image but the one that it is about.
+func (p *publication) indexToRebuild(ctx context.Context, l *listing) (index *v1.IndexManifest, replaced bool, err error) {
+	indexed, doc, taken := p.readIndex(ctx, p.image)
+	if err := l.setIndex(indexed, taken); err != nil {
+		return nil, false, err
+	}
+	p.unite(l)
+	index = &v1.IndexManifest{SchemaVersion: 2, Manifests: []v1.Descriptor{}}
+	if indexed != nil {
+		err = decode(doc.bytes, index, p.opts.Limits.json())
+	} else if l.rubbish != nil {
+		err = l.rubbish
+	}
+	switch {
+	case taken == nil && err == nil:
+		return index, false, nil
+	case p.replaceViews && !errors.Is(taken, errIsImage):
+		l.index = true
+		return &v1.IndexManifest{SchemaVersion: 2, Manifests: []v1.Descriptor{}}, true, nil
+	}
+	return nil, false, err
+}
+
+// ensureConfig makes sure that the config of the record is there. Each Writer does before it writes the index, so one that
+// names a record shows that it is.
+func (p *publication) ensureConfig(ctx context.Context, l listing) error {
+	byWriter := func(indexed pointer) bool { return indexed.hints.payload != "" }
+	if p.configured || p.record.Bytes == nil || slices.ContainsFunc(l.indexed, byWriter) {
+		return nil
+	}
+	p.configured = true
+	return p.storeConfig(ctx)
 }
 
 // union returns have with those of more that it lacks.

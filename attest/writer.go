@@ -38,8 +38,9 @@ func NewWriter(s Signer, opts Options) *Writer {
 // has been read back, it is in two lists (see Writing in the package's documentation for the exceptions), and cosign's
 // tag shows or names it. The name of the test is written into the predicate, see [Test].
 //
-// Writing the same statement again leaves one, if the Signer can tell its own signature (see [Signer]) or signs alike
-// each time, or nobody signs.
+// Writing the same statement again leaves one record, if the first Write has returned no error, the Options are equal, and
+// the Signer can tell its own signature (see [Signer]) or signs alike each time, or nobody signs. Otherwise there may be two
+// records of it, which count as one. It is signed again all the same, before the registry is asked for it.
 //
 // Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [*FutureError], since no [Resolver]
 // would believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A Record that is not zero is
@@ -126,23 +127,33 @@ func (w *Writer) check() error {
 	return errors.Join(c...)
 }
 
-// record gives p the record of a statement, written before or now. It returns what was listed before.
+// record gives p the record of a statement, written before or now. It returns what was listed just before. The statement
+// is signed and uploaded first, so that little time is between a look at a view and its rebuilding.
 func (w *Writer) record(ctx context.Context, p *publication, d draft) (l listing, err error) {
 	if d.subject, err = p.subject(ctx, d.image); err != nil {
 		return listing{}, err
 	}
-	if l, err = p.list(ctx, d.image); err != nil {
+	if d.stored, err = w.sign(ctx, p.opts.Form, d.payload); err != nil {
+		return listing{}, err
+	}
+	manifest, err := buildRecord(d, p.opts, d.stored)
+	if err != nil {
+		return listing{}, err
+	}
+	if err := p.upload(ctx, d.stored); err != nil {
+		return listing{}, err
+	}
+	// The index is read when it is rebuilt, and tags are when they are looked at; before that find needs them alone.
+	which := lists{referrers: true, view: true, index: !p.views || p.opts.Form == FormBundle, tags: !p.views}
+	if l, err = p.read(ctx, d.image, listing{}, which); err != nil {
 		return listing{}, err
 	}
 	var found bool
 	if p.record, found, err = w.find(ctx, p.repository, d, l, p.known); err != nil || found {
+		p.configured = true
 		return l, err
 	}
-	tagged := !l.referrers || !l.index || !p.views
-	if p.record, err = w.add(ctx, p.repository, d, tagged); err == nil {
-		p.tagged[p.record.Digest] = tagged
-	}
-	return l, err
+	return l, p.add(ctx, d, l, newRecord(p.name, manifest))
 }
 
 // checkImage refuses a digest that no statement here is about.
@@ -231,78 +242,104 @@ type draft struct {
 	test    Test
 	created time.Time
 	payload []byte
+	stored  []byte // the payload in the form that is stored
 }
 
 // find returns the record that already holds the statement, if the signer vouches for it and the record is just as it
 // would be written. That somebody has put the statement there is not enough: without a good signature it would count for
-// nothing, and a manifest may hold more than it says.
+// nothing, and a manifest may hold more than it says. Of a form without signatures equal statements are equal records.
 func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing, known memory) (Record, bool, error) {
 	form := w.registry.opts.Form
 	v, ok := w.signer.(Verifier)
-	if !ok && form != FormStatement {
+	if !ok || form == FormStatement {
 		return Record{}, false, nil
 	}
-	hint := describe(d.payload, PayloadType).Digest.String()
-	var perhaps []string
-	for _, p := range l.hinted() {
-		if p.hints.payload == hint || p.hints.payload == "" && (p.hints.predicateType == "" || p.hints.predicateType == d.test.PredicateType) {
-			perhaps = append(perhaps, p.ref)
-		}
-	}
-	entries, err := repo.entries(ctx, perhaps, known)
+	layers, err := repo.mayHold(ctx, d, l, known)
 	if err != nil {
 		return Record{}, false, err
 	}
-	for _, e := range entries {
-		if e.err != nil || e.descriptor.Annotations[AnnotationPayload] != hint || len(e.statements) != 1 {
-			continue
-		}
-		stored, err := repo.content(ctx, e.statements[0])
+	for _, layer := range layers {
+		stored, err := repo.content(ctx, layer)
 		if err != nil {
 			continue
 		}
 		own, err := buildRecord(d, w.registry.opts, stored)
-		if err != nil || !bytes.Equal(own, e.bytes) {
+		if err != nil {
 			continue
 		}
-		c := Candidate{Image: d.image, Manifest: e.descriptor.Digest, MediaType: string(form.mediaType()), Bytes: stored}
-		if form == FormStatement && !bytes.Equal(stored, d.payload) {
+		record := newRecord(repo.name, own)
+		c := Candidate{Image: d.image, Manifest: record.Digest, MediaType: string(form.mediaType()), Bytes: stored}
+		if _, err := verify(ctx, v, c, d.payload); err != nil {
 			continue
 		}
-		if form != FormStatement {
-			if _, err := verify(ctx, v, c, d.payload); err != nil {
-				continue
-			}
+		entries, err := repo.entries(ctx, []string{record.Digest.String()}, known)
+		if err != nil {
+			return Record{}, false, err
 		}
-		w.log.Debug("statement is already recorded", zap.Stringer("manifest", e.descriptor.Digest))
-		return newRecord(repo.name, e.bytes), true, nil
+		if len(entries) == 1 && entries[0].err == nil {
+			w.log.Debug("statement is already recorded", zap.Stringer("manifest", record.Digest))
+			return record, true, nil
+		}
 	}
 	return Record{}, false, nil
 }
 
-// add signs the statement and stores it, under a tag of its own or by its digest alone.
-func (w *Writer) add(ctx context.Context, repo *repository, d draft, tagged bool) (Record, error) {
-	form := w.registry.opts.Form
-	stored, err := w.sign(ctx, form, d.payload)
-	if err != nil {
-		return Record{}, err
+// mayHold returns the layers that may hold the statement, told by annotations: those of records, and those in cosign's tag.
+// A record of which no list says anything is read only if that tag would not show it.
+func (r *repository) mayHold(ctx context.Context, d draft, l listing, known memory) ([]v1.Descriptor, error) {
+	hint := describe(d.payload, PayloadType).Digest.String()
+	shows := l.view.exists() && r.opts.Form == FormEnvelope && !r.opts.WithoutViews
+	var perhaps []string
+	l.pointers = l.union(nil)
+	for _, p := range l.hinted() {
+		silent := p.hints.payload == "" && (p.hints.predicateType == "" || p.hints.predicateType == d.test.PredicateType)
+		if p.hints.payload == hint || silent && !shows {
+			perhaps = append(perhaps, p.ref)
+		}
 	}
-	b, err := buildRecord(d, w.registry.opts, stored)
+	entries, err := r.entries(ctx, perhaps, known)
 	if err != nil {
-		return Record{}, err
+		return nil, err
 	}
-	record := newRecord(repo.name, b)
-	at := record.Digest.String()
+	var layers []v1.Descriptor
+	for _, e := range entries {
+		if e.err == nil && e.descriptor.Annotations[AnnotationPayload] == hint {
+			layers = union(layers, e.statements)
+		}
+	}
+	for _, layer := range l.view.layers {
+		h := readHints(layer.Annotations)
+		if string(layer.MediaType) == string(r.opts.Form.mediaType()) && h.predicateType == d.test.PredicateType &&
+			h.test == d.test.Name && h.created.Equal(d.created) {
+			layers = union(layers, []v1.Descriptor{layer})
+		}
+	}
+	return layers, nil
+}
+
+// add stores the record, under a tag of its own or by its digest alone. cosign's tag shows whether there were records
+// before, and so the config that they share. If that deceives, as after a copy of the tag alone, the registry refuses the
+// record, and what it needs is uploaded.
+func (p *publication) add(ctx context.Context, d draft, l listing, record Record) error {
+	at, tagged := record.Digest.String(), !l.referrers || !p.views
 	if tagged {
 		at = recordTag(d.image, record.Digest)
 	}
-	config := []byte(emptyConfig)
-	pushed := repo.push(ctx, at, types.OCIManifestSchema1, b, stored, config)
-	// What can be read back is stored, even if the answer that said so was lost and the tag cannot be written twice.
-	if err := repo.readBack(ctx, at, record, describe(stored, "")); err != nil {
-		return Record{}, cmp.Or(pushed, err)
+	if p.configured = !p.views || !l.view.byWriter(); p.configured {
+		if err := p.storeConfig(ctx); err != nil {
+			return err
+		}
 	}
-	return record, nil
+	put := p.put(ctx, at, types.OCIManifestSchema1, record.Bytes)
+	if put != nil && !p.configured || lostBlob(put) {
+		put = p.push(ctx, at, types.OCIManifestSchema1, record.Bytes, d.stored, []byte(emptyConfig))
+	}
+	// What can be read back is stored, even if the answer that said so was lost and the tag cannot be written twice.
+	if err := p.readBack(ctx, at, record); err != nil {
+		return cmp.Or(put, err)
+	}
+	p.record, p.stored, p.tagged[record.Digest] = record, d.stored, tagged
+	return nil
 }
 
 // sign returns the statement in a form that a reader will accept, whatever the signer makes.
@@ -336,13 +373,13 @@ func (w *Writer) wrap(ctx context.Context, form Form, payload []byte) ([]byte, e
 }
 
 // readBack makes sure that what was written can be found and read.
-func (r *repository) readBack(ctx context.Context, identifier string, want Record, envelope v1.Descriptor) error {
+func (r *repository) readBack(ctx context.Context, identifier string, want Record) error {
 	doc, err := r.manifest(ctx, identifier)
 	if err == nil && !bytes.Equal(doc.bytes, want.Bytes) {
 		err = fmt.Errorf("the registry returns manifest %s", doc.digest)
 	}
 	if err == nil {
-		_, err = r.blob(ctx, envelope)
+		_, err = r.content(ctx, parseEntry(doc, r.opts.Limits).statements[0])
 	}
 	if err != nil {
 		return registryError("read back", r.ref(identifier), err)

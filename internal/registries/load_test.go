@@ -33,7 +33,7 @@ import (
 
 // The most requests that a call may make, however many tags the repository has, if they are listed in order or at once.
 const (
-	writeMost  = 26       // 15 was the aim; the upload of a blob takes four
+	writeMost  = 15
 	newestMost = 25       // of ten tests
 	bytesMost  = 32 << 10 // of tags, if the registry lists them in order
 )
