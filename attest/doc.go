@@ -131,9 +131,15 @@
 // if no evidence needs a provenance. Run the same command for each copy, and treat its error as a failure: a copy of the
 // image alone leaves older evidence at the target as it is, and no reader sees that.
 //
-// cosign's tag alone can deceive in three cases, because it names less than there is: if a record was written with
-// Options.WithoutViews, if tags are immutable, and after cosign attest --replace, which drops the annotation whatever
-// it replaces. The next Write, or [Writer.Repair], enters it again. cosign attest without that flag keeps it.
+// cosign's tag alone can deceive if it names less than there is. That happens in three cases:
+//
+//   - A record was written with Options.WithoutViews.
+//   - Tags are immutable.
+//   - cosign attest --replace has replaced every layer of the tag. It drops the layers of one predicate type, and the
+//     annotations of the manifest. The names are also in a layer of each other type, so they are lost only if there is none,
+//     and then older evidence of that type is gone from the tag too: a copy of the tag has the new attestation alone.
+//
+// The next Write, or [Writer.Repair], enters the names again. cosign attest without that flag keeps them.
 //
 // # What stays
 //

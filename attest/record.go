@@ -23,7 +23,9 @@ const (
 
 // AnnotationNotShown is an annotation of cosign's .att manifest. It names the records that cosign's tag cannot show: bundles,
 // unsigned statements, and what is too large or one too many. Its value are the digests of their manifests, in ascending
-// order, with a comma between two. A [Resolver] reads each of them, so a copy of the tag without the records blocks.
+// order, with a comma between two. One layer of each predicate type carries it too, since cosign attest --replace drops
+// the annotations of the manifest and keeps those of the layers that it does not replace. A [Resolver] reads each record
+// that any of the annotations names, so a copy of the tag without the records blocks.
 const AnnotationNotShown = "io.github.testdag.notshown"
 
 // annotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is

@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -131,6 +132,113 @@ func TestViewNamesWhatItCannotShow(t *testing.T) {
 			t.Errorf("repaired: %d layers, %s", len(w.attLayers()), diff)
 		}
 	})
+}
+
+// cosign attest --replace drops the annotations of cosign's tag, and its layers of one type of predicate. The names of what
+// the tag does not show are still in it if there is a layer of another type, and a copy of the tag blocks. The next write
+// completes the names.
+func TestNamesSurviveReplace(t *testing.T) {
+	const stockType = "https://example.com/review/v1"
+	for _, tt := range []struct {
+		replaced string
+		with     bool // there is a layer of another type
+		kept     bool
+	}{
+		{TestResultType, true, true}, {VulnsType, true, true}, {stockType, true, true},
+		{TestResultType, false, false}, {stockType, false, true},
+	} {
+		t.Run(fmt.Sprintf("%s, with others %t", tt.replaced, tt.with), func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				k := bundler{newKey(t, "k")}
+				passedBefore(w, k.key)
+				if tt.with {
+					w.write(k, "scan", vulns(-time.Hour))
+					w.write(k, "other", outcome(Passed, -time.Hour))
+				}
+				w.opts.Form = FormBundle
+				failed := w.write(k, "scan", outcome(Failed, 0)).Digest.String()
+				w.replace(tt.replaced, w.sign(k.key, w.statementOf(tt.replaced, `{}`)))
+				if got := w.named(); slices.Contains(got, failed) != tt.kept {
+					t.Errorf("it names %q", got)
+				}
+				later := w.write(k, "later", outcome(Passed, 0)).Digest.String()
+				want := []string{failed, later}
+				slices.Sort(want)
+				if diff := cmp.Diff(want, w.named()); diff != "" {
+					t.Error(diff)
+				}
+				w.replace(stockType, w.sign(k.key, w.statementOf(stockType, `{"again":1}`)))
+				if diff := cmp.Diff(want, w.named()); diff != "" {
+					t.Errorf("after another: %s", diff)
+				}
+				byTag(w)
+				if e, err := w.newest(k, testResultOf("scan")); err == nil && e.Problem == nil || !strings.Contains(fmt.Sprint(err, e.Problem), notWhole) {
+					t.Errorf("a copy: %s", answerOf(e, err))
+				}
+			})
+		})
+	}
+}
+
+// replace does what cosign attest --replace does with cosign's tag.
+func (w *world) replace(predicateType string, envelope []byte) {
+	w.t.Helper()
+	m, _, err := w.repo().att(context.Background(), w.image)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l := describe(envelope, EnvelopeType)
+	l.Annotations = map[string]string{annotationSignature: "", AnnotationPredicateType: predicateType}
+	m.Annotations = nil
+	m.Layers = append([]v1.Descriptor{l}, slices.DeleteFunc(m.Layers, func(l v1.Descriptor) bool {
+		return l.Annotations[AnnotationPredicateType] == predicateType
+	})...)
+	b, err := json.Marshal(m)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.repo().push(context.Background(), viewTag(w.image), m.MediaType, b, envelope); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// named returns what cosign's tag names.
+func (w *world) named() []string {
+	w.t.Helper()
+	view, err := w.repo().view(context.Background(), w.image)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return refs(view.named)
+}
+
+// Any annotation that names no records blocks, and Repair drops it alone.
+func TestRubbishInTheAnnotationOfALayer(t *testing.T) {
+	w := newWorld(t, true)
+	k := bundler{newKey(t, "k")}
+	passedBefore(w, k.key)
+	w.write(k, "scan", vulns(-time.Hour))
+	w.opts.Form = FormBundle
+	failed := w.write(k, "scan", outcome(Failed, 0)).Digest.String()
+	m, _, err := w.repo().att(t.Context(), w.image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(m.Annotations, AnnotationNotShown)
+	m.Layers[0].Annotations[AnnotationNotShown] = "rubbish"
+	b, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.retag(viewTag(w.image), m.MediaType, b)
+	_, err = w.newest(k, testResultOf("scan"))
+	wantField(t, wantAs[*CandidateError](t, err), "layers[0].annotations."+AnnotationNotShown)
+	w.opts.ReplaceViews = true
+	w.answers(http.StatusNotFound, func(r *http.Request) bool { return strings.Contains(r.URL.Path, failed) }) // only a name is left
+	_ = NewWriter(k, w.opts).Repair(t.Context(), w.image)
+	if diff := cmp.Diff([]string{failed}, w.named()); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // cosign appends to an empty view, for which it needs a config of no layers, and layers that are there.

@@ -200,12 +200,24 @@ func withNames(names, more []string) string {
 	return strings.Join(slices.Compact(all), ",")
 }
 
-// setNames writes names into the annotations of a view.
+// setNames writes names into the annotations of a view, and of one layer of each predicate type in it. cosign attest
+// --replace drops the annotations of the manifest and the layers of one type, and keeps other layers as they are.
 func setNames(m *v1.Manifest, names string) (changed bool) {
 	if names == "" {
 		return false
 	}
 	m.Annotations, changed = withAnnotation(m.Annotations, names)
+	done := map[string]bool{}
+	for i, l := range m.Layers {
+		predicateType := l.Annotations[AnnotationPredicateType]
+		if done[predicateType] || !holdsStatement(l) {
+			continue
+		}
+		done[predicateType] = true
+		var also bool
+		m.Layers[i].Annotations, also = withAnnotation(l.Annotations, names)
+		changed = changed || also
+	}
 	return changed
 }
 
@@ -222,15 +234,21 @@ func withAnnotation(annotations map[string]string, names string) (map[string]str
 	return out, true
 }
 
-// namedIn returns the records that a view names because it cannot show them.
+// namedIn returns the records that a view names because it cannot show them, all that any annotation names. An error says
+// that an annotation is none of names.
 func namedIn(m v1.Manifest) ([]pointer, error) {
 	digests, err := namesIn("annotations", m.Annotations)
+	errs := []error{err}
+	for i, l := range m.Layers {
+		more, err := namesIn(fmt.Sprintf("layers[%d].annotations", i), l.Annotations)
+		digests, errs = append(digests, more...), append(errs, err)
+	}
 	slices.Sort(digests)
 	var named []pointer
 	for _, digest := range slices.Compact(digests) {
 		named = append(named, pointer{ref: digest})
 	}
-	return named, err
+	return named, errors.Join(errs...)
 }
 
 // namesIn returns the digests that annotations name. One of them that is none is an error, and then none counts.
@@ -251,6 +269,9 @@ func namesIn(field string, annotations map[string]string) ([]string, error) {
 // withoutBadNames returns a view without the annotations that should name records and do not.
 func withoutBadNames(m v1.Manifest) v1.Manifest {
 	m.Annotations = goodNames(m.Annotations)
+	for i, l := range m.Layers {
+		m.Layers[i].Annotations = goodNames(l.Annotations)
+	}
 	return m
 }
 
