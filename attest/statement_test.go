@@ -57,7 +57,7 @@ func TestParseStatement(t *testing.T) {
 
 func TestVulnsAsWritten(t *testing.T) {
 	v := vulns(1500*time.Millisecond, "CVE-2026-1")
-	v.Test = "trivy"
+	v.Test, v.Unscanned, v.Incomplete = "trivy", []string{"the OS"}, []string{"a file was skipped"}
 	v.Scanner.Result[0].Annotations = []map[string]any{{"fixed": "1.2"}, {"package": "zlib"}}
 	v.Metadata.FinishedOn = v.Metadata.FinishedOn.In(time.FixedZone("", 2*3600))
 	got, err := json.Marshal(v)
@@ -72,7 +72,9 @@ func TestVulnsAsWritten(t *testing.T) {
 			"db": {"uri": "https://example.com/db", "lastUpdate": "2026-03-01T11:00:00Z"},
 			"result": [{"id": "CVE-2026-1", "severity": [{"method": "nvd", "score": "high"}], "annotations": [{"fixed": "1.2"}, {"package": "zlib"}]}]
 		},
-		"metadata": {"scanStartedOn": "2026-03-01T11:59:01.5Z", "scanFinishedOn": "2026-03-01T12:00:01.5Z"}
+		"metadata": {"scanStartedOn": "2026-03-01T11:59:01.5Z", "scanFinishedOn": "2026-03-01T12:00:01.5Z"},
+		"https://github.com/testdag/testdag/unscanned": ["the OS"],
+		"https://github.com/testdag/testdag/incomplete": ["a file was skipped"]
 	}`)
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
@@ -121,8 +123,10 @@ func TestValidateReportsEveryMistake(t *testing.T) {
 	v.Scanner.Result[0].Severity = nil
 	v.Scanner.Result[1].Severity = []Severity{{"", ""}, {"nvd", "high"}}
 	v.Metadata.FinishedOn = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	v.Unscanned, v.Incomplete = []string{"", "the OS"}, []string{"a file was skipped", ""}
 	wantField(t, v.Validate(), "scanner.result[0].id", "scanner.result[0].severity",
-		"scanner.result[1].severity[0].method", "scanner.result[1].severity[0].score", "metadata.scanFinishedOn")
+		"scanner.result[1].severity[0].method", "scanner.result[1].severity[0].score", "metadata.scanFinishedOn",
+		UnscannedField+"[0]", IncompleteField+"[1]")
 
 	wantField(t, TestResult{}.Validate(), "result", "configuration", "timestamp")
 	wantField(t, TestResult{Result: "GREAT", Configuration: []ResourceDescriptor{{}, {Digest: map[string]string{"sha256": "AB"}}}, Timestamp: noon, Successes: -1, Failures: -1, Warnings: -1}.Validate(),
@@ -167,6 +171,10 @@ func TestVulnsRoundTrip(t *testing.T) {
 		if v.Metadata.FinishedOn.Before(v.Metadata.StartedOn) {
 			v.Metadata.StartedOn, v.Metadata.FinishedOn = v.Metadata.FinishedOn, v.Metadata.StartedOn
 		}
+		for range rapid.IntRange(0, 2).Draw(t, "gaps") {
+			v.Unscanned = append(v.Unscanned, text.Draw(t, "unscanned"))
+			v.Incomplete = append(v.Incomplete, text.Draw(t, "incomplete"))
+		}
 		for range rapid.IntRange(0, 3).Draw(t, "findings") {
 			v.Scanner.Result = append(v.Scanner.Result, Finding{
 				ID:          text.Draw(t, "id"),
@@ -210,6 +218,10 @@ func TestReadVulns(t *testing.T) {
 		{"annotations must be a list", `"result":[]`, `"result":[{"id":"a","severity":[],"annotations":{"a":1}}]`, "pkg:x", noon, "cannot unmarshal object"},
 		{"a severity must be a list", `"result":[]`, `"result":[{"id":"a","severity":{"method":"nvd","score":"high"}}]`, "pkg:x", noon, "cannot unmarshal object"},
 		{"a score must be text", `"result":[]`, `"result":[{"id":"a","severity":[{"method":"cvss","score":5.2}]}]`, "pkg:x", noon, "cannot unmarshal number"},
+		{"not all was scanned", `"metadata"`, `"https://github.com/testdag/testdag/unscanned":["a"],"https://github.com/testdag/testdag/incomplete":["b"],"metadata"`, "pkg:x", noon, ""},
+		{"what was not scanned must be a list", `"metadata"`, `"https://github.com/testdag/testdag/unscanned":"all","metadata"`, "pkg:x", noon, "cannot unmarshal string"},
+		{"a reason must be text", `"metadata"`, `"https://github.com/testdag/testdag/incomplete":[{}],"metadata"`, "pkg:x", noon, "cannot unmarshal object"},
+		{"a reason must say something", `"metadata"`, `"https://github.com/testdag/testdag/incomplete":[""],"metadata"`, "pkg:x", noon, IncompleteField + "[0]: required"},
 		{"no severity", `"result":[]`, `"result":[{"id":"a"}]`, "pkg:x", noon, "scanner.result[0].severity: required"},
 		{"fraction", `T12:00:00Z"`, `T12:00:00.5Z"`, "pkg:x", noon.Add(time.Second / 2), ""},
 		{"offset", `T12:00:00Z"`, `T14:00:00+02:00"`, "pkg:x", noon, ""},

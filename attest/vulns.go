@@ -16,6 +16,10 @@ const (
 	// TestField is the extension field that names the test in a [Vulns] predicate, which has no field for it. The
 	// parsing rules of in-toto let a producer add fields that are named by a TypeURI; other consumers ignore it.
 	TestField = "https://github.com/testdag/testdag/test"
+
+	// UnscannedField and IncompleteField are the extension fields of [Vulns] that hold its Unscanned and its Incomplete.
+	UnscannedField  = "https://github.com/testdag/testdag/unscanned"
+	IncompleteField = "https://github.com/testdag/testdag/incomplete"
 )
 
 // Vulns is what a scanner found in the image. Format: in-toto attestation framework, predicate Vulnerabilities v0.2. It
@@ -24,6 +28,16 @@ type Vulns struct {
 	Test     string       `json:"https://github.com/testdag/testdag/test,omitempty"` // see TestField; Writer.Write sets it
 	Scanner  Scanner      `json:"scanner"`
 	Metadata ScanMetadata `json:"metadata"`
+
+	// Unscanned is what was there to be scanned and was not, at all: "the packages of the OS fedora 41: no result is of class
+	// os-pkgs". Each is one line for people. That nothing was found there says nothing, so a policy should deny it. The
+	// specification has no field for it, so it is in the extension field UnscannedField. Empty: the report tells of none.
+	Unscanned []string `json:"https://github.com/testdag/testdag/unscanned,omitempty"`
+
+	// Incomplete is why the scanner may have missed something in what it did scan: "the OS alpine 3.4.0 is out of support",
+	// "a file was skipped". Each is one line for people. It is in the extension field IncompleteField. Empty: the report tells
+	// of none.
+	Incomplete []string `json:"https://github.com/testdag/testdag/incomplete,omitempty"`
 }
 
 // A Scanner says what looked for vulnerabilities, with which knowledge, and what it found.
@@ -105,6 +119,12 @@ func (v Vulns) check() error {
 	}
 	c.writable("metadata.scanStartedOn", v.Metadata.StartedOn)
 	c.writable("metadata.scanFinishedOn", v.Metadata.FinishedOn)
+	for i, reason := range v.Unscanned {
+		c.require(fmt.Sprintf("%s[%d]", UnscannedField, i), reason != "")
+	}
+	for i, reason := range v.Incomplete {
+		c.require(fmt.Sprintf("%s[%d]", IncompleteField, i), reason != "")
+	}
 	return errors.Join(c...)
 }
 
