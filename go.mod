@@ -5,10 +5,12 @@ go 1.25.0
 require (
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/cockroachdb/datadriven v1.0.2
+	github.com/go-json-experiment/json v0.0.0-20251027170946-4849db3c2f7e // the newest that needs no later Go
 	github.com/go-logr/logr v1.4.3
 	github.com/google/certificate-transparency-go v1.3.2
 	github.com/google/go-cmp v0.7.0
 	github.com/google/go-containerregistry v0.22.1
+	github.com/pandatix/go-cvss v0.6.4
 	github.com/secure-systems-lab/go-securesystemslib v0.9.1
 	github.com/sigstore/cosign/v2 v2.6.5
 	github.com/sigstore/protobuf-specs v0.5.0

@@ -13,10 +13,11 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // A KeyError reports a key that can be read in two ways.
@@ -50,11 +51,12 @@ func Decode(data []byte, v any, limits Limits) error {
 	if !utf8.Valid(data) {
 		return errors.New("not valid UTF-8")
 	}
-	s := scanner{data: data, limits: limits}
+	// UTF-8 is known to be valid. What is allowed is half a surrogate pair in an escape, as encoding/json has it.
+	s := scanner{tokens: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowInvalidUTF8(true)), limits: limits}
 	if err := s.value(reflect.TypeOf(v), 0); err != nil {
 		return within("$", err)
 	}
-	if s.space(); s.at < len(data) {
+	if _, err := s.tokens.ReadToken(); err != io.EOF {
 		return errors.New("more than one JSON value")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -63,186 +65,76 @@ func Decode(data []byte, v any, limits Limits) error {
 }
 
 // A scanner walks over a document and, beside it, over the Go type that it will be decoded into. A nil type means free
-// form. It takes no offence at bad syntax as long as it finds its way, since encoding/json reads the document after it.
+// form.
 type scanner struct {
-	data   []byte
-	at     int // index of the next byte
+	tokens *jsontext.Decoder
 	limits Limits
-	values int      // seen so far
-	keys   []string // of the objects that it is in, outermost first
+	values int // seen so far
 }
-
-var errSyntax = errors.New("malformed JSON")
 
 func (s *scanner) value(t reflect.Type, depth int) error {
 	if s.values++; s.values > s.limits.Values {
 		return &LimitError{What: "values", Limit: s.limits.Values}
 	}
-	s.space()
-	switch c := s.peek(); c {
-	case 0:
-		return io.ErrUnexpectedEOF
-	case '{', '[':
-		if depth >= s.limits.Depth {
-			return &LimitError{What: "depth", Limit: s.limits.Depth}
-		}
-		s.at++
-		if c == '[' {
-			return s.list(elem(t), depth+1)
-		}
-		return s.object(t, depth+1)
-	case '"':
-		_, err := s.text()
+	kind := s.tokens.PeekKind()
+	if (kind == '{' || kind == '[') && depth >= s.limits.Depth {
+		return &LimitError{What: "depth", Limit: s.limits.Depth}
+	}
+	if _, err := s.token(); err != nil {
 		return err
 	}
-	return s.word()
-}
-
-func (s *scanner) list(t reflect.Type, depth int) error {
-	if s.took(']') {
-		return nil
-	}
-	for i := 0; ; i++ {
-		if err := s.value(t, depth); err != nil {
-			return within(fmt.Sprintf("[%d]", i), err)
-		}
-		if s.took(']') {
-			return nil
-		}
-		if !s.took(',') {
-			return s.unexpected()
-		}
-	}
-}
-
-func (s *scanner) object(t reflect.Type, depth int) error {
-	if s.took('}') {
-		return nil
-	}
-	known, each := children(t)
-	first := len(s.keys)
-	var many map[string]bool // the keys, once a look at each other one would take long
-	for {
-		key, err := s.key()
-		if err != nil {
-			return err
-		}
-		if many == nil && len(s.keys)-first >= 16 {
-			many = map[string]bool{}
-			for _, k := range s.keys[first:] {
-				many[k] = true
-			}
-		}
-		if many[key] || many == nil && slices.Contains(s.keys[first:], key) {
-			return &KeyError{Key: key, Problem: "given twice"}
-		}
-		if s.keys = append(s.keys, key); many != nil {
-			many[key] = true
-		}
-		next, err := child(known, each, key)
-		if err != nil {
-			return err
-		}
-		if err := s.value(next, depth); err != nil {
-			return within("."+key, err)
-		}
-		if s.took('}') {
-			s.keys = s.keys[:first]
-			return nil
-		}
-		if !s.took(',') {
-			return s.unexpected()
-		}
-	}
-}
-
-// child returns what the value of a key is decoded into.
-func child(known map[string]reflect.Type, each reflect.Type, key string) (reflect.Type, error) {
-	if known == nil {
-		return each, nil
-	}
-	if name, ok := variant(known, key); ok {
-		return nil, &KeyError{Key: key, Problem: fmt.Sprintf("differs from %q in case only", name)}
-	}
-	return known[key], nil
-}
-
-// key reads a key and the colon behind it.
-func (s *scanner) key() (string, error) {
-	s.space()
-	if s.peek() != '"' {
-		return "", s.unexpected()
-	}
-	raw, err := s.text()
-	if err != nil {
-		return "", err
-	}
-	if !s.took(':') {
-		return "", s.unexpected()
-	}
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]), nil
-	}
-	var key string
-	return key, json.Unmarshal(raw, &key)
-}
-
-// text passes over a string and returns it with its quotes.
-func (s *scanner) text() ([]byte, error) {
-	for i := s.at + 1; i < len(s.data); i++ {
-		switch s.data[i] {
-		case '\\':
-			i++
-		case '"':
-			raw := s.data[s.at : i+1]
-			s.at = i + 1
-			return raw, nil
-		}
-	}
-	return nil, io.ErrUnexpectedEOF
-}
-
-// word passes over a number, true, false or null.
-func (s *scanner) word() error {
-	begin := s.at
-	for s.at < len(s.data) && strings.IndexByte(" \t\r\n,]}:[{\"", s.data[s.at]) < 0 {
-		s.at++
-	}
-	if s.at == begin {
-		return errSyntax
+	switch kind {
+	case '[':
+		return s.list(elem(t), depth+1)
+	case '{':
+		return s.object(t, depth+1)
 	}
 	return nil
 }
 
-func (s *scanner) space() {
-	for s.at < len(s.data) && strings.IndexByte(" \t\r\n", s.data[s.at]) >= 0 {
-		s.at++
+func (s *scanner) list(t reflect.Type, depth int) error {
+	for i := 0; s.tokens.PeekKind() != ']'; i++ {
+		if err := s.value(t, depth); err != nil {
+			return within(fmt.Sprintf("[%d]", i), err)
+		}
 	}
+	_, err := s.token()
+	return err
 }
 
-// peek returns the next byte, 0 at the end.
-func (s *scanner) peek() byte {
-	if s.at >= len(s.data) {
-		return 0
+func (s *scanner) object(t reflect.Type, depth int) error {
+	known, each := children(t)
+	for s.tokens.PeekKind() != '}' {
+		token, err := s.token()
+		if err != nil {
+			return err
+		}
+		key := token.String()
+		if known != nil {
+			if name, ok := variant(known, key); ok {
+				return &KeyError{Key: key, Problem: fmt.Sprintf("differs from %q in case only", name)}
+			}
+			each = known[key]
+		}
+		if err := s.value(each, depth); err != nil {
+			return within("."+key, err)
+		}
 	}
-	return s.data[s.at]
+	_, err := s.token()
+	return err
 }
 
-// took passes over c, with space before it, if c is next.
-func (s *scanner) took(c byte) bool {
-	s.space()
-	if s.peek() != c {
-		return false
+// token reads a token.
+func (s *scanner) token() (jsontext.Token, error) {
+	token, err := s.tokens.ReadToken()
+	var syntax *jsontext.SyntacticError
+	switch {
+	case err == io.EOF:
+		return token, io.ErrUnexpectedEOF
+	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
+		return token, &KeyError{Key: syntax.JSONPointer.LastToken(), Problem: "given twice"}
 	}
-	s.at++
-	return true
-}
-
-func (s *scanner) unexpected() error {
-	if s.at >= len(s.data) {
-		return io.ErrUnexpectedEOF
-	}
-	return errSyntax
+	return token, err
 }
 
 // within says one step more about where err happened.
