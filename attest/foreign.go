@@ -11,11 +11,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-
-	"github.com/testdag/testdag/internal/jsonstream"
 )
 
 // evidential reports whether statements of that predicate type are evidence of a test, or of a version of such a type.
@@ -177,60 +174,38 @@ func (t *tap) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// outerLimits bound what is held of a statement, an envelope or a bundle. The values in them are passed over.
-var outerLimits = jsonstream.Limits{ValueBytes: 64 << 10, NameBytes: 64 << 10, Names: 64 << 10, Depth: 4}
-
 // outerType reads the predicate type of a statement in any form. It calls known once it knows the type, and then goes
 // on to the end of the statement, since a key that is given twice makes it another statement to another reader.
 func outerType(in io.Reader, form string, known func(string)) (predicateType string, err error) {
-	w := jsonstream.New(in, outerLimits)
+	o := newOuter(in)
 	switch {
 	case form == PayloadType:
-		predicateType, err = typeInStatement(w, known)
+		predicateType, err = typeInStatement(o, known)
 	case form == EnvelopeType:
-		predicateType, err = typeInEnvelope(w, known)
+		predicateType, err = typeInEnvelope(o, known)
 	case isBundle(form):
-		predicateType, err = typeInBundle(w, known)
+		predicateType, err = typeInBundle(o, known)
 	default:
 		return "", fmt.Errorf("attest: media type %q is not that of a statement", form)
 	}
 	if err == nil {
-		err = w.End()
+		err = o.end()
 	}
 	return predicateType, err
 }
 
-// members calls member for each member of an object, and refuses a name that another reader could take for one of
-// known.
-func members(w *jsonstream.Walker, known []string, member func(name string) error) error {
-	return w.Object(func(b []byte) error {
-		name := string(b)
-		for _, k := range known {
-			if name != k && strings.EqualFold(name, k) {
-				return &FieldError{name, fmt.Sprintf("differs from %q in case only", k)}
-			}
-		}
-		return member(name)
-	})
-}
-
-func text(w *jsonstream.Walker) (string, error) {
-	b, err := w.Text()
-	return string(b), err
-}
-
-func typeInStatement(w *jsonstream.Walker, known func(string)) (predicateType string, err error) {
+func typeInStatement(o *outer, known func(string)) (predicateType string, err error) {
 	var s Statement
-	err = members(w, []string{"_type", "subject", "predicateType", "predicate"}, func(name string) (err error) {
+	err = o.object([]string{"_type", "subject", "predicateType", "predicate"}, func(name string) (err error) {
 		switch name {
 		case "_type":
-			s.Type, err = text(w)
+			s.Type, err = o.text()
 		case "predicateType":
-			if s.PredicateType, err = text(w); err == nil {
+			if s.PredicateType, err = o.text(); err == nil {
 				known(s.PredicateType)
 			}
 		default:
-			err = w.Pass()
+			err = o.pass()
 		}
 		return err
 	})
@@ -240,21 +215,20 @@ func typeInStatement(w *jsonstream.Walker, known func(string)) (predicateType st
 	return s.PredicateType, errors.Join(s.wrongTypes()...)
 }
 
-func typeInEnvelope(w *jsonstream.Walker, known func(string)) (predicateType string, err error) {
+func typeInEnvelope(o *outer, known func(string)) (predicateType string, err error) {
 	var payloadType string
 	payload := error(&FieldError{"payload", "required"})
-	err = members(w, []string{"payloadType", "payload", "signatures"}, func(name string) (err error) {
+	err = o.object([]string{"payloadType", "payload", "signatures"}, func(name string) (err error) {
 		switch name {
 		case "payloadType":
-			payloadType, err = text(w)
+			payloadType, err = o.text()
 		case "payload":
-			err = w.Stream(func(in io.Reader) error {
+			err = o.stream(func(in io.Reader) {
 				in = base64.NewDecoder(base64.StdEncoding.Strict(), unbroken{in})
-				predicateType, payload = outerType(in, PayloadType, known)
-				return nil // the payload may be no statement
+				predicateType, payload = outerType(in, PayloadType, known) // it may be no statement
 			})
 		default:
-			err = w.Pass()
+			err = o.pass()
 		}
 		return err
 	})
@@ -267,16 +241,16 @@ func typeInEnvelope(w *jsonstream.Walker, known func(string)) (predicateType str
 	return predicateType, err
 }
 
-func typeInBundle(w *jsonstream.Walker, known func(string)) (predicateType string, err error) {
+func typeInBundle(o *outer, known func(string)) (predicateType string, err error) {
 	envelope := error(&FieldError{"dsseEnvelope", "required"})
 	message := false
-	err = members(w, []string{"dsseEnvelope", "messageSignature"}, func(name string) error {
+	err = o.object([]string{"dsseEnvelope", "messageSignature"}, func(name string) error {
 		if name == "dsseEnvelope" {
-			predicateType, envelope = typeInEnvelope(w, known)
+			predicateType, envelope = typeInEnvelope(o, known)
 			return envelope
 		}
 		message = message || name == "messageSignature"
-		return w.Pass()
+		return o.pass()
 	})
 	if err == nil && message && predicateType == "" {
 		envelope = fmt.Errorf("%w: the bundle signs a message", errNoStatement)
