@@ -150,7 +150,7 @@ func TestRefused(t *testing.T) {
 		{"Trivy: number as text", edit("trivy.json", `"zlib@1.3",
           "PkgName": "zlib"`, `"zlib@1.3", "PkgName": 7`), `format trivy: Results[0].Vulnerabilities[0].PkgName: a number, want text`},
 		{"Trivy: text as number", edit("trivy.json", `8.8`, `"8.8"`), `format trivy: Results[0].Vulnerabilities[0].CVSS.nvd.V3Score: text, want a number`},
-		{"Trivy: too large a number", edit("trivy.json", `8.8`, `8e999`), `format trivy: Results[0].Vulnerabilities[0].CVSS.nvd.V3Score: strconv.ParseFloat`},
+		{"Trivy: too large a number", edit("trivy.json", `8.8`, `8e999`), `format trivy: Results[0].Vulnerabilities[0].CVSS.nvd.V3Score: 8e999 is too large a number`},
 		{"Trivy: half a line", edit("trivy.json", `"StartLine": 3`, `"StartLine": 3.5`), `format trivy: Results[3].Secrets[0].StartLine: 3.5, want a whole number`},
 		{"Trivy: object as list", `{"SchemaVersion":2,"Results":{}}`, `format trivy: Results: an object, want a list`},
 		{"Trivy: twice the same name", `{"SchemaVersion":2,"Results":[{"Target":"a","Target":"b"}]}`, `format trivy: Results[0]`},

@@ -27,6 +27,13 @@ func TestLimits(t *testing.T) {
 		}
 		return strings.TrimSuffix(b.String(), ",")
 	}
+	fixes := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,{"fixed":"1.%d"}`, i)
+		}
+		return b.String()
+	}
 	osv := func(vulnerability string) []byte {
 		return []byte(`{"results":[{"packages":[{"package":{"name":"a"},"vulnerabilities":[{"id":"x",` + vulnerability + `}]}]}]}`)
 	}
@@ -39,25 +46,29 @@ func TestLimits(t *testing.T) {
 		{"report", generated(scan.Trivy, 100), scan.Limits{ReportBytes: 100 << 10}, "limit report bytes 102400"},
 		{"report by a byte", trivy(""), scan.Limits{ReportBytes: int64(len(trivy(""))) - 1}, "limit report bytes 45"},
 		{"report in full", trivy(""), scan.Limits{ReportBytes: int64(len(trivy("")))}, "converted"},
-		{"long text", trivy(`"CreatedAt":"` + strings.Repeat("x", 20000) + `",`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
-		{"long text that fits", trivy(`"CreatedAt":"` + strings.Repeat("x", 20000) + `",`), scan.Limits{ValueBytes: 20001}, "converted"},
-		{"long text that nobody keeps", trivy(`"Metadata":{"a":"` + strings.Repeat("x", 20000) + `"},`), scan.Limits{ValueBytes: 10000}, "converted"},
-		{"long number that nobody keeps", trivy(`"Metadata":{"a":` + strings.Repeat("1", 20000) + `},`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
-		{"long list", trivy(`"Metadata":[` + strings.Repeat("1,", 20000) + `1],`), scan.Limits{ValueBytes: 10000}, "converted"},
-		{"much white space", trivy(strings.Repeat(" ", 20000)), scan.Limits{ValueBytes: 10000}, "converted"},
-		{"many aliases", osv(`"aliases":["` + strings.Repeat(`CVE-2026-0001","`, 1000) + `"]`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
-		{"many empty aliases", osv(`"aliases":[""` + strings.Repeat(`,""`, 1000) + `]`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
-		{"many fixes", osv(`"affected":[{"ranges":[{"events":[{"fixed":"1"}` + strings.Repeat(`,{"fixed":"1234567890"}`, 1000) + `]}]}]`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
-		{"many scores", []byte(`{"matches":[{"vulnerability":{"id":"x","cvss":[{}` + strings.Repeat(`,{}`, 1000) + `]}}]}`), scan.Limits{ValueBytes: 10000}, "limit value bytes 10000"},
-		{"many names", trivy(`"Metadata":{` + names(2001) + `},`), scan.Limits{Findings: 2000}, "limit object names 2000"},
-		{"as many names", trivy(`"Metadata":{` + names(2000) + `},`), scan.Limits{Findings: 2000}, "converted"},
+		{"long text", trivy(`"CreatedAt":"` + strings.Repeat("x", 20000) + `",`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
+		{"long text that fits", trivy(`"CreatedAt":"` + strings.Repeat("x", 20000) + `",`), scan.Limits{ValueBytes: 1300}, "converted"},
+		{"long text that is kept", []byte(`{"SchemaVersion":2,"Results":[{"Target":"a","Vulnerabilities":[{"VulnerabilityID":"` + strings.Repeat("x", 1001) + `"}]}]}`), scan.Limits{ValueBytes: 1000}, "limit value bytes 1000"},
+		{"long text that nobody keeps", trivy(`"x":{"a":"` + strings.Repeat("x", 20000) + `"},`), scan.Limits{ValueBytes: 10000}, "converted"},
+		{"longer text that nobody keeps", trivy(`"x":{"a":"` + strings.Repeat("x", 20000) + `"},`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
+		{"long number that nobody keeps", trivy(`"x":{"a":` + strings.Repeat("1", 20000) + `},`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
+		{"long element", trivy(`"Metadata":{"a":[` + strings.Repeat(`"x",`, 20000) + `1]},`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
+		{"long list", trivy(`"x":[` + strings.Repeat("1,", 20000) + `1],`), scan.Limits{ValueBytes: 1000}, "converted"},
+		{"white space", trivy(strings.Repeat(" ", 15000)), scan.Limits{ValueBytes: 1000}, "converted"},
+		{"much white space", trivy(strings.Repeat(" ", 20000)), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
+		{"many aliases", osv(`"aliases":["` + strings.Repeat(`CVE-2026-0001","`, 2000) + `"]`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
+		{"many empty aliases", osv(`"aliases":[""` + strings.Repeat(`,""`, 10000) + `]`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
+		{"many fixes", osv(`"affected":[{"package":{"name":"a"},"ranges":[{"events":[{"fixed":"1"}` + fixes(1000) + `]}]}]`), scan.Limits{ValueBytes: 3000}, "limit value bytes 3000"},
+		{"many scores", []byte(`{"matches":[{"vulnerability":{"id":"x","cvss":[{}` + strings.Repeat(`,{}`, 10000) + `]}}]}`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
+		{"many names", trivy(`"x":{` + names(2001) + `},`), scan.Limits{Findings: 2000}, "limit object names 2000"},
+		{"as many names", trivy(`"x":{` + names(2000) + `},`), scan.Limits{Findings: 2000}, "converted"},
 		{"many packages of Clair", []byte(`{"manifest_hash":"a","packages":{` + strings.ReplaceAll(names(1001), "[]", "{}") + `}}`), scan.Limits{Findings: 1}, "limit object names 1000"},
 		{"a long name", trivy(`"` + strings.Repeat("x", 5000) + `":1,`), scan.Limits{}, "limit value bytes 4096"},
-		{"a long name in what is skipped", trivy(`"Metadata":{"` + strings.Repeat("x", 5000) + `":1},`), scan.Limits{}, "limit value bytes 4096"},
+		{"a long name in what is skipped", trivy(`"x":{"` + strings.Repeat("x", 5000) + `":1},`), scan.Limits{}, "limit value bytes 4096"},
 		{"rules", []byte(`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"a","rules":[{"id":"1"},{"id":"2"},{"id":"3"}]}}}]}`), scan.Limits{Findings: 2}, "limit findings 2"},
 		{"deep", trivy(`"Metadata":` + strings.Repeat(`[`, 20000) + strings.Repeat(`]`, 20000) + `,`), scan.Limits{}, "format trivy: Metadata[0][0]"},
-		{"not as deep", trivy(`"Metadata":` + strings.Repeat(`[`, 999) + strings.Repeat(`]`, 999) + `,`), scan.Limits{}, "converted"},
-		{"too deep", trivy(`"Metadata":` + strings.Repeat(`[`, 1000) + strings.Repeat(`]`, 1000) + `,`), scan.Limits{}, "format trivy: Metadata[0][0]"},
+		{"not as deep", trivy(`"Metadata":` + strings.Repeat(`[`, 9999) + strings.Repeat(`]`, 9999) + `,`), scan.Limits{}, "converted"},
+		{"too deep", trivy(`"Metadata":` + strings.Repeat(`[`, 10000) + strings.Repeat(`]`, 10000) + `,`), scan.Limits{}, "format trivy: Metadata[0][0]"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			opts := told

@@ -5,27 +5,39 @@ import (
 	"fmt"
 
 	"github.com/testdag/testdag/attest"
-	"github.com/testdag/testdag/internal/jsonstream"
 )
 
-// quay reads the form of Quay's security API, /api/v1/repository/{repository}/manifest/{ref}/security?vulnerabilities=true.
+// A quayVulnerability is one in the form of Quay's security API,
+// /api/v1/repository/{repository}/manifest/{ref}/security?vulnerabilities=true.
+type quayVulnerability struct {
+	Name, Severity, FixedBy, Description, Link string
+	Metadata                                   struct {
+		NVD struct{ CVSSv2, CVSSv3 quayScore }
+	}
+}
+
+// A quayScore has "" for a score that it does not have.
+type quayScore struct {
+	Score   maybe[*float64]
+	Vectors maybe[string]
+}
+
 func quay(r *report) error {
 	var status string
-	var layer, features bool
-	err := r.whole(func(name []byte) error {
-		switch string(name) {
-		case "status":
-			return r.text(&status)
-		case "data":
-			return r.object(func(name []byte) error {
-				if string(name) != "Layer" {
-					return r.skip()
-				}
-				layer = !r.null()
-				return r.object(func(name []byte) error { return r.quayLayer(name, &features) })
-			})
-		}
-		return r.skip()
+	layer, features := false, false
+	err := r.object(fields{
+		"status": r.into(&status),
+		"data": func() error {
+			return r.object(fields{"Layer": func() error {
+				layer = true
+				return r.object(fields{"Features": func() error {
+					return r.list(func() error {
+						features = true
+						return r.quayFeature()
+					})
+				}})
+			}})
+		},
 	})
 	switch {
 	case err != nil:
@@ -40,32 +52,15 @@ func quay(r *report) error {
 	return nil
 }
 
-func (r *report) quayLayer(name []byte, features *bool) error {
-	if string(name) != "Features" {
-		return r.skip()
-	}
-	return r.list(func() error {
-		*features = true
-		return r.quayFeature()
-	})
-}
-
 // quayFeature reads a package, which may be named after its vulnerabilities.
 func (r *report) quayFeature() error {
 	var name, version, layer string
 	first := len(r.scanner.Result)
-	err := r.element(func(member []byte) error {
-		switch string(member) {
-		case "Name":
-			return r.text(&name)
-		case "Version":
-			return r.text(&version)
-		case "AddedBy":
-			return r.text(&layer)
-		case "Vulnerabilities":
-			return r.list(r.quayVulnerability)
-		}
-		return r.skip()
+	err := r.object(fields{
+		"Name":            r.into(&name),
+		"Version":         r.into(&version),
+		"AddedBy":         r.into(&layer),
+		"Vulnerabilities": each(r.reader, r.quayVulnerability),
 	})
 	if err != nil {
 		return err
@@ -73,72 +68,23 @@ func (r *report) quayFeature() error {
 	if name == "" {
 		return r.fail(errors.New("a feature without a name"))
 	}
-	for _, entry := range r.scanner.Result[first:] {
-		f := r.again(entry)
-		f.note(attest.FindingPackage, name)
-		f.note(attest.FindingVersion, version)
-		f.note(attest.FindingLocation, layer)
+	for i := first; i < len(r.scanner.Result); i++ {
+		r.complete(i, attest.FindingPackage, name)
+		r.complete(i, attest.FindingVersion, version)
+		r.complete(i, attest.FindingLocation, layer)
 	}
 	return nil
 }
 
-func (r *report) quayVulnerability() error {
-	f := r.finding(12)
-	var fix string
-	err := r.element(func(name []byte) error {
-		switch string(name) {
-		case "Name":
-			return r.text(&f.id)
-		case "Severity":
-			var word string
-			err := r.text(&word)
-			f.say(string(Quay), word)
-			return err
-		case "FixedBy":
-			return r.text(&fix)
-		case "Description":
-			return r.notedTitle(&f)
-		case "Link":
-			var link string
-			err := r.clairLink(&link)
-			f.note(attest.FindingSource, link)
-			return err
-		case "Metadata":
-			return r.object(func(name []byte) error { return r.quayMetadata(name, &f) })
-		}
-		return r.skip()
-	})
-	if err != nil {
-		return err
-	}
-	f.notes[attest.FindingFix] = clairFix(fix)
-	f.clairAliases()
-	return r.add(f)
-}
-
-// quayMetadata reads the scores of NVD.
-func (r *report) quayMetadata(name []byte, f *finding) error {
-	if string(name) != "NVD" {
-		return r.skip()
-	}
+func (r *report) quayVulnerability(v *quayVulnerability) error {
+	id, aliases := clairID(v.Name)
+	about := make(notes, 8)
+	about[attest.FindingFix] = clairFix(v.FixedBy)
+	about.put(attest.FindingTitle, line(v.Description))
+	about.put(attest.FindingSource, firstLink(v.Link))
+	about.alias(id, aliases...)
 	var c cvss
-	base := func(to *score) error {
-		return r.object(func(name []byte) error {
-			if string(name) != "Score" || r.walk.Peek() != jsonstream.Number { // Quay writes "" where it has none
-				return r.skip()
-			}
-			return r.number(to)
-		})
-	}
-	err := r.object(func(name []byte) error {
-		switch string(name) {
-		case "CVSSv2":
-			return base(&c.v2)
-		case "CVSSv3":
-			return base(&c.v3)
-		}
-		return r.skip()
-	})
-	f.rateBy("nvd", c)
-	return err
+	c.set("2", v.Metadata.NVD.CVSSv2.Score.is, v.Metadata.NVD.CVSSv2.Vectors.is)
+	c.set("3", v.Metadata.NVD.CVSSv3.Score.is, v.Metadata.NVD.CVSSv3.Vectors.is)
+	return r.add(id, c.rate(said(string(Quay), v.Severity), "nvd"), about)
 }

@@ -1,17 +1,19 @@
 package scan
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"strconv"
-	"time"
-	"unicode/utf8"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/testdag/testdag/attest"
-	"github.com/testdag/testdag/internal/jsonstream"
 )
 
 // What a LimitError of this package counts.
@@ -22,14 +24,14 @@ const (
 	whatFindings = "findings"
 )
 
-// maxName bounds one name in an object. Nobody uses long ones, and all are read as a whole, wherever they are.
+// maxName bounds a name in an object that is not decoded as a whole. The tokenizer keeps all names of an open object.
 const maxName = 4 << 10
 
-// maxDepth bounds objects and lists within each other.
-const maxDepth = 1000
-
-// fewNames are allowed in one object however low the limit on findings is: one finding has tens of them.
+// fewNames are allowed in one object however low the limit on findings is.
 const fewNames = 1000
+
+// rough is how many times Limits.ValueBytes one piece may have as the report writes it. Most of it is not kept.
+const rough = 16
 
 // A meter counts what is read of a report.
 type meter struct {
@@ -46,231 +48,308 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A reader walks through JSON from its begin to its end. What nobody asks for is passed over. Its methods read the one value
-// that comes next; all but element take null for a value that is not there.
+// A pieces reader is what the tokenizer reads from. The tokenizer holds a token as a whole, and a decoded element is held as
+// a whole too, so reading fails where one of them does not end.
+type pieces struct {
+	in    io.Reader
+	dec   *jsontext.Decoder
+	limit int64
+	read  int64
+	whole bool  // an element is being decoded
+	begin int64 // where it begins
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	begin := p.dec.InputOffset()
+	if p.whole {
+		begin = p.begin
+	}
+	left := p.limit - (p.read - begin)
+	if left < 0 {
+		return 0, &attest.LimitError{What: whatValue, Limit: p.limit, Got: p.read - begin}
+	}
+	n, err := p.in.Read(b[:min(int64(len(b)), left+1)])
+	p.read += int64(n)
+	return n, err
+}
+
+// A reader reads a report from its begin to its end: what is large value by value, findings as a struct each.
 type reader struct {
 	format Format
 	limits Limits
-	walk   *jsonstream.Walker
-	recent *recent
-	made   []byte // text that is put together
-	kept   int64  // bytes of text since the last call of element
+	in     *pieces
+	dec    *jsontext.Decoder
 }
 
 func newReader(format Format, in io.Reader, limits Limits) *reader {
-	return &reader{format: format, limits: limits, recent: newRecent(), walk: jsonstream.New(in, jsonstream.Limits{
-		ValueBytes: int(min(limits.ValueBytes, math.MaxInt)),
-		NameBytes:  maxName,
-		Names:      max(limits.Findings, fewNames),
-		Depth:      maxDepth,
-	})}
+	p := &pieces{in: in, limit: min(limits.ValueBytes, math.MaxInt64/(2*rough)) * rough}
+	p.dec = jsontext.NewDecoder(p)
+	return &reader{format: format, limits: limits, in: p, dec: p.dec}
 }
 
-// whole reads an object that is all of the report.
-func (r *reader) whole(member func(name []byte) error) error {
-	if err := r.element(member); err != nil {
+// fields are the members of an object that are read, by name, and how. One that is null is as if it were not there.
+type fields map[string]func() error
+
+// end says whether the report ends here.
+func (r *reader) end() error {
+	switch _, err := r.dec.ReadToken(); err {
+	case io.EOF:
+		return nil
+	case nil:
+		return &FormatError{r.format, "", errors.New("something follows it")}
+	default:
+		return r.mistake(err)
+	}
+}
+
+// object reads an object. What is not known is passed over.
+func (r *reader) object(known fields) error {
+	return r.entries(func(name string) error {
+		if read := known[name]; read != nil && r.dec.PeekKind() != 'n' {
+			return read()
+		}
+		return r.skip()
+	})
+}
+
+// entries calls each, which reads the value, with each name of an object.
+func (r *reader) entries(each func(name string) error) error {
+	if err := r.open('{'); err != nil {
 		return err
 	}
-	return r.mistake(r.walk.End())
-}
-
-// element reads an object that must be there. Texts of one element are counted together.
-func (r *reader) element(member func(name []byte) error) error {
-	r.kept = 0
-	if r.null() {
-		return r.fail(errors.New("null, want an object"))
+	for r.dec.PeekKind() != '}' {
+		name, err := r.name()
+		if err != nil {
+			return err
+		}
+		if err := each(name.String()); err != nil {
+			return err
+		}
 	}
-	return r.object(member)
-}
-
-// object calls member for each member of an object. The name is good until member returns.
-func (r *reader) object(member func(name []byte) error) error {
-	if r.null() {
-		return r.skip()
-	}
-	return r.mistake(r.walk.Object(member))
+	_, err := r.dec.ReadToken()
+	return r.mistake(err)
 }
 
 // list calls each for each element of a list.
 func (r *reader) list(each func() error) error {
-	if r.null() {
-		return r.skip()
+	if err := r.open('['); err != nil {
+		return err
 	}
-	return r.mistake(r.walk.List(each))
+	for r.dec.PeekKind() != ']' {
+		if err := each(); err != nil {
+			return err
+		}
+	}
+	_, err := r.dec.ReadToken()
+	return r.mistake(err)
+}
+
+func (r *reader) open(want jsontext.Kind) error {
+	token, err := r.dec.ReadToken()
+	if err != nil {
+		return r.mistake(err)
+	}
+	if got := token.Kind(); got != want {
+		return r.fail(fmt.Errorf("%s, want %s", kinds[got], kinds[want]))
+	}
+	return nil
 }
 
 // skip passes over a value.
-func (r *reader) skip() error { return r.mistake(r.walk.Skip()) }
-
-// null says whether the next value is null.
-func (r *reader) null() bool { return r.walk.Peek() == jsonstream.Null }
-
-// text reads text.
-func (r *reader) text(to *string) error {
-	if r.null() {
-		return r.skip()
-	}
-	text, err := r.walk.Text()
-	if err != nil {
-		return r.mistake(err)
-	}
-	*to = r.recent.text(text)
-	return r.keep(len(text))
-}
-
-// keep counts text that outlives the next read.
-func (r *reader) keep(n int) error {
-	if r.kept += int64(n); r.kept > r.limits.ValueBytes {
-		return &attest.LimitError{What: whatValue, Limit: r.limits.ValueBytes, Got: r.kept}
-	}
-	return nil
-}
-
-// texts reads a list of text.
-func (r *reader) texts(to *[]string) error {
-	return r.list(func() error {
-		var s string
-		if err := r.text(&s); err != nil {
+func (r *reader) skip() error {
+	for depth := r.dec.StackDepth(); ; {
+		_, err := r.name()
+		if err != nil || r.dec.StackDepth() == depth {
 			return err
 		}
-		*to = append(*to, s)
-		return r.keep(16) // a list of empty texts is not free
-	})
+	}
 }
 
-// title reads text for people, of which only the first line counts.
-func (r *reader) title(to *string) error {
-	if r.null() {
-		return r.skip()
-	}
-	text, err := r.walk.Begin(400) // more than r.line keeps, even where white space is first
+// name reads a token and, if it is a name, keeps the limits on names.
+func (r *reader) name() (jsontext.Token, error) {
+	begin := r.dec.InputOffset()
+	token, err := r.dec.ReadToken()
 	if err != nil {
-		return r.mistake(err)
+		return token, r.mistake(err)
 	}
-	*to = r.line(text)
-	return r.keep(len(*to))
+	in, n := r.dec.StackIndex(r.dec.StackDepth())
+	if in != '{' || n%2 == 0 {
+		return token, nil
+	}
+	if got := r.dec.InputOffset() - begin; got > maxName && len(token.String()) > maxName {
+		return token, &attest.LimitError{What: whatValue, Limit: maxName, Got: got}
+	}
+	if most := int64(max(r.limits.Findings, fewNames)); n/2 >= most {
+		return token, &attest.LimitError{What: whatNames, Limit: most, Got: n/2 + 1}
+	}
+	return token, nil
 }
 
-// line returns the first line of s, or what fits of it.
-func (r *reader) line(s []byte) string {
-	const most = 256
-	s, _, _ = bytes.Cut(bytes.TrimSpace(s), []byte("\n"))
-	s = bytes.TrimSpace(s)
-	if len(s) > most {
-		end := most
-		for !utf8.RuneStart(s[end]) {
-			end--
-		}
-		r.made = append(append(r.made[:0], s[:end]...), "…"...)
-		s = r.made
+// element decodes a value. An object must be there.
+func (r *reader) element(to any) error {
+	if r.dec.PeekKind() == 'n' && reflect.TypeOf(to).Elem().Kind() == reflect.Struct {
+		return r.open('{')
 	}
-	return r.recent.text(s)
+	r.in.whole, r.in.begin = true, r.dec.InputOffset()
+	err := json.UnmarshalDecode(r.dec, to)
+	r.in.whole = false
+	return r.mistake(err)
 }
 
-// scalar reads text or a number as text: versions of a schema were both.
-func (r *reader) scalar(to *string) error {
-	if r.walk.Peek() != jsonstream.Number {
-		return r.text(to)
+// into returns a function that decodes a member of an object.
+func (r *reader) into(to any) func() error { return func() error { return r.element(to) } }
+
+// each returns a function that reads a list and calls visit with each element, which is good until visit returns.
+func each[T any](r *reader, visit func(*T) error) func() error {
+	var one T
+	return func() error {
+		return r.list(func() error {
+			one = *new(T)
+			if err := r.element(&one); err != nil {
+				return err
+			}
+			return visit(&one)
+		})
 	}
-	raw, err := r.walk.Number()
-	if err != nil {
-		return r.mistake(err)
-	}
-	*to = r.recent.text(raw)
-	return r.keep(len(raw))
 }
 
-// A score is a number, if there is one.
-type score struct {
-	value float64
-	given bool
+// eachNamed returns a function that reads an object as a map and calls visit with each entry, which is good until visit
+// returns.
+func eachNamed[T any](r *reader, visit func(name string, one *T) error) func() error {
+	var one T
+	return func() error {
+		return r.entries(func(name string) error {
+			one = *new(T)
+			if err := r.element(&one); err != nil {
+				return err
+			}
+			return visit(name, &one)
+		})
+	}
 }
 
-// number reads a number.
-func (r *reader) number(to *score) error {
-	if r.null() {
-		return r.skip()
+// room says whether so many findings, or things that findings are made of, are allowed.
+func (r *reader) room(n int) error {
+	if n > r.limits.Findings {
+		return &attest.LimitError{What: whatFindings, Limit: int64(r.limits.Findings), Got: int64(n)}
 	}
-	raw, err := r.walk.Number()
-	if err != nil {
-		return r.mistake(err)
-	}
-	f, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil {
-		return r.fail(err)
-	}
-	*to = score{f, true}
 	return nil
 }
 
-// integer reads a number that has no fraction.
-func (r *reader) integer(to *int) error {
-	var n score
-	if err := r.number(&n); err != nil || !n.given {
+// A scalar is text, or a number as text: versions of a schema were both.
+type scalar string
+
+// UnmarshalJSONFrom reads either.
+func (s *scalar) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	token, err := dec.ReadToken()
+	if err != nil {
 		return err
 	}
-	if n.value != float64(int32(n.value)) {
-		return r.fail(fmt.Errorf("%v, want a whole number", n.value))
+	switch token.Kind() {
+	case '"', '0':
+		*s = scalar(token.String())
+	case 'n':
+	default:
+		return fmt.Errorf("%s, want text or a number", kinds[token.Kind()])
 	}
-	*to = int(n.value)
 	return nil
 }
 
-// truth reads true or false.
-func (r *reader) truth(to *bool) error {
-	if r.null() {
-		return r.skip()
+// A maybe is a value that is of another kind in some reports, and then says nothing.
+type maybe[T any] struct{ is T }
+
+// UnmarshalJSONFrom reads or passes over the value.
+func (m *maybe[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	want := jsontext.Kind('{')
+	switch any(m.is).(type) {
+	case string:
+		want = '"'
+	case *float64:
+		want = '0'
 	}
-	is, err := r.walk.Bool()
-	if err != nil {
-		return r.mistake(err)
+	if dec.PeekKind() != want {
+		return dec.SkipValue()
 	}
-	*to = is
-	return nil
+	return json.UnmarshalDecode(dec, &m.is)
 }
 
-// time reads a time. What is no time, or the zero time that Go writes for none, is as if it were not there: it will be
-// asked for.
-func (r *reader) time(to *time.Time) error {
-	var s string
-	err := r.text(&s)
-	*to = parseTime(s)
-	return err
-}
-
-func parseTime(s string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if y := t.UTC().Year(); err != nil || y < 1 || y > 9999 {
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-// fail returns err as a mistake in the value where the walk is.
+// fail returns err as a mistake in the value that was read last.
 func (r *reader) fail(err error) error {
-	return &FormatError{Format: r.format, Where: r.walk.Path(), Err: err}
+	return &FormatError{Format: r.format, Where: path(r.dec.StackPointer()), Err: err}
 }
 
-// mistake returns an error of the walk as one of this package. Others, which a caller of this package made or whoever
-// gives the report, stay what they are.
+// mistake returns an error of the tokenizer as one of this package. That of the report's own reader stays what it is.
 func (r *reader) mistake(err error) error {
-	switch e := err.(type) {
-	case *jsonstream.SyntaxError:
-		return &FormatError{Format: r.format, Where: e.Path, Err: fmt.Errorf("%s at byte %d", e.Problem, e.Offset)}
-	case *jsonstream.KindError:
-		return &FormatError{Format: r.format, Where: e.Path, Err: fmt.Errorf("%s, want %s", e.Got, e.Want)}
-	case *jsonstream.LimitError:
-		return r.over(e)
+	var syntax *jsontext.SyntacticError
+	var kind *json.SemanticError
+	switch {
+	case err == nil:
+		return nil
+	case err == io.EOF:
+		err = &jsontext.SyntacticError{ByteOffset: r.dec.InputOffset(), Err: io.ErrUnexpectedEOF}
+		return r.mistake(err)
+	case errors.As(err, &syntax):
+		why := syntax.Err
+		if errors.Is(why, io.ErrUnexpectedEOF) {
+			why = errors.New("it ends too early")
+		}
+		return &FormatError{r.format, path(syntax.JSONPointer), fmt.Errorf("%w at byte %d", why, syntax.ByteOffset)}
+	case errors.As(err, &kind):
+		return &FormatError{r.format, path(kind.JSONPointer), wanted(kind)}
+	case strings.HasPrefix(err.Error(), "jsontext: ") && errors.Unwrap(err) != nil:
+		return errors.Unwrap(err)
 	}
 	return err
 }
 
-func (r *reader) over(e *jsonstream.LimitError) error {
-	switch e.What {
-	case jsonstream.Names:
-		return &attest.LimitError{What: whatNames, Limit: e.Limit, Got: e.Got}
-	case jsonstream.Depth:
-		return &FormatError{Format: r.format, Where: e.Path, Err: fmt.Errorf("more than %d objects and lists within each other", e.Limit)}
+// kinds and types are how errors name what is in a report, and what is wanted there.
+var (
+	kinds = map[jsontext.Kind]string{
+		'{': "an object", '[': "a list", '"': "text", '0': "a number", 't': "true", 'f': "false", 'n': "null",
 	}
-	return &attest.LimitError{What: whatValue, Limit: e.Limit, Got: e.Got}
+	types = map[reflect.Kind]string{
+		reflect.Struct: "an object", reflect.Map: "an object", reflect.Slice: "a list", reflect.String: "text",
+		reflect.Float64: "a number", reflect.Int: "a whole number", reflect.Bool: "true or false",
+	}
+)
+
+// wanted says what is wrong with a value.
+func wanted(e *json.SemanticError) error {
+	want, known := types[e.GoType.Kind()]
+	switch {
+	case errors.Is(e.Err, strconv.ErrRange):
+		return fmt.Errorf("%.40s is too large a number", e.JSONValue)
+	case e.JSONKind == '0' && errors.Is(e.Err, strconv.ErrSyntax):
+		return fmt.Errorf("%.40s, want a whole number", e.JSONValue)
+	case e.Err != nil || !known:
+		return e.Err
+	}
+	return fmt.Errorf("%s, want %s", cmp.Or(kinds[e.JSONKind], "another value"), want)
+}
+
+// path returns where a pointer leads: Results[0].Vulnerabilities[2] is the third element of a list in the first of another.
+// Names that do not look like one are quoted. It does not get long.
+func path(pointer jsontext.Pointer) string {
+	const most, mostName = 200, 80
+	var b strings.Builder
+	for name := range pointer.Tokens() {
+		_, index := strconv.ParseUint(name, 10, 64)
+		switch {
+		case b.Len() > most:
+			return b.String() + "…"
+		case index == nil:
+			b.WriteString("[" + name + "]")
+		case name == "" || len(name) > mostName || strings.ContainsFunc(name, strange):
+			fmt.Fprintf(&b, "[%.40q]", name)
+		case b.Len() == 0:
+			b.WriteString(name)
+		default:
+			b.WriteString("." + name)
+		}
+	}
+	return b.String()
+}
+
+func strange(r rune) bool {
+	return r <= ' ' || strings.ContainsRune(".[]/\"", r) || !strconv.IsPrint(r)
 }

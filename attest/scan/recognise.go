@@ -5,8 +5,6 @@ import (
 	"encoding/xml"
 	"io"
 	"slices"
-
-	"github.com/testdag/testdag/internal/jsonstream"
 )
 
 // window is how much of a report is looked at to recognise it.
@@ -68,11 +66,11 @@ func recogniseJSON(text []byte) Format {
 
 // members returns the names at the top of an object that may be cut off.
 func members(text []byte) []string {
-	w := jsonstream.New(bytes.NewReader(text), jsonstream.Limits{ValueBytes: window, NameBytes: window, Names: window, Depth: maxDepth})
 	var names []string
-	_ = w.Object(func(name []byte) error { // it may end anywhere
-		names = append(names, string(name))
-		return w.Skip()
+	r := newReader("", bytes.NewReader(text), Limits{ValueBytes: window, Findings: window})
+	_ = r.entries(func(name string) error { // it may end anywhere
+		names = append(names, name)
+		return r.skip()
 	})
 	return names
 }

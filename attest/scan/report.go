@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/testdag/testdag/attest"
 )
@@ -16,11 +17,12 @@ import (
 type report struct {
 	*reader
 	opts     Options
-	spare    spare
 	scanner  attest.Scanner // as the report has it; URI without a version if it is a package URL
 	images   []string       // digests that it names the image by
 	started  time.Time
 	finished time.Time
+
+	unscanned, incomplete []string
 }
 
 // vulnerabilities returns a converter for reports of vulnerabilities, with what reads their insides. The source is that of
@@ -30,30 +32,11 @@ func vulnerabilities(format Format, source string, read func(*report) error) con
 		r := &report{reader: newReader(format, in, opts.Limits), opts: opts}
 		r.scanner.URI = source
 		r.scanner.Result = []attest.Finding{}
-		if err := read(r); err != nil {
+		if err := cmp.Or(read(r), r.end()); err != nil {
 			return nil, err
 		}
 		return r.predicate()
 	}
-}
-
-// spare is room for the short lists of findings to come.
-type spare struct {
-	severities  []attest.Severity
-	annotations []map[string]any
-}
-
-// add adds a finding that was just read.
-func (r *report) add(f finding) error {
-	if f.id == "" {
-		return r.fail(errors.New("a finding without an id"))
-	}
-	got := len(r.scanner.Result) + 1
-	if got > r.limits.Findings {
-		return &attest.LimitError{What: whatFindings, Limit: int64(r.limits.Findings), Got: int64(got)}
-	}
-	r.scanner.Result = append(r.scanner.Result, f.entry(&r.spare))
-	return nil
 }
 
 // predicate returns what was read, filled up with what the options say.
@@ -68,7 +51,7 @@ func (r *report) predicate() (attest.Predicate, error) {
 	s.DB.URI = cmp.Or(s.DB.URI, told.DB.URI)
 	s.DB.Version = cmp.Or(s.DB.Version, told.DB.Version)
 	s.DB.LastUpdate = cmp.Or(s.DB.LastUpdate, told.DB.LastUpdate)
-	v := attest.Vulns{Scanner: s, Metadata: attest.ScanMetadata{
+	v := attest.Vulns{Scanner: s, Unscanned: r.unscanned, Incomplete: r.incomplete, Metadata: attest.ScanMetadata{
 		StartedOn:  cmp.Or(r.started, r.opts.Started),
 		FinishedOn: cmp.Or(r.finished, r.opts.Finished),
 	}}
@@ -119,23 +102,71 @@ func released(uri, version string) string {
 // mostImages bounds the digests of one image. It has one in each repository that it was pulled from.
 const mostImages = 100
 
-// image reads how the report names the image. A reference without a digest says nothing: tags move.
-func (r *report) image() error {
-	var ref string
-	err := r.text(&ref)
-	r.named(ref)
-	return err
-}
-
-func (r *report) named(ref string) {
-	digest := ref[strings.LastIndexByte(ref, '@')+1:]
-	if hex, ok := strings.CutPrefix(digest, "sha256:"); ok && len(hex) == 64 && len(r.images) < mostImages {
-		r.images = append(r.images, digest)
+// named notes how the report names the image. A reference without a digest says nothing: tags move.
+func (r *report) named(refs ...string) {
+	for _, ref := range refs {
+		digest := ref[strings.LastIndexByte(ref, '@')+1:]
+		if hex, ok := strings.CutPrefix(digest, "sha256:"); ok && len(hex) == 64 && len(r.images) < mostImages {
+			r.images = append(r.images, digest)
+		}
 	}
 }
 
 // notRun returns the error for a report that says that the scan did not run.
 func (r *report) notRun(reason string) error { return &NotRunError{r.format, reason} }
+
+// mostReasons bounds each list of what was not scanned.
+const mostReasons = 20
+
+// tell adds a reason to one of the lists of what was not scanned, each once.
+func tell(list *[]string, reason string) {
+	switch reason = line(reason); {
+	case reason == "" || slices.Contains(*list, reason) || len(*list) > mostReasons:
+	case len(*list) == mostReasons:
+		*list = append(*list, "and more")
+	default:
+		*list = append(*list, reason)
+	}
+}
+
+// add adds a finding. One that is malware has no severity of its own, and none is worse.
+func (r *report) add(id string, severity []attest.Severity, about notes) error {
+	if id == "" {
+		return r.fail(errors.New("a finding without an id"))
+	}
+	if err := r.room(len(r.scanner.Result) + 1); err != nil {
+		return err
+	}
+	if got := about.size() + int64(len(id)); got > r.limits.ValueBytes {
+		return &attest.LimitError{What: whatValue, Limit: r.limits.ValueBytes, Got: got}
+	}
+	if isMalware(id) || slices.ContainsFunc(about.aliases(), isMalware) {
+		severity = append([]attest.Severity{{Method: "malware", Score: "critical"}}, severity...)
+	}
+	f := attest.Finding{ID: id, Severity: severity}
+	if len(about) > 0 {
+		f.Annotations = []map[string]any{about}
+	}
+	r.scanner.Result = append(r.scanner.Result, f)
+	return nil
+}
+
+// complete notes what is said of a finding after it was added, unless that is known.
+func (r *report) complete(finding int, key, value string) {
+	f := &r.scanner.Result[finding]
+	if value == "" {
+		return
+	}
+	if f.Annotations == nil {
+		f.Annotations = []map[string]any{{}}
+	}
+	if _, there := f.Annotations[0][key]; !there {
+		f.Annotations[0][key] = value
+	}
+}
+
+// isMalware says whether an id is of the OSV database of malicious packages, which scanners have from there.
+func isMalware(id any) bool { return strings.HasPrefix(id.(string), "MAL-") }
 
 // Keys of annotations that are not among those of attest.
 const (
@@ -145,150 +176,97 @@ const (
 	findingExploited = "knownExploited" // true if it is in a list of those that are
 )
 
-// A finding gathers what a report says of one finding.
-type finding struct {
-	id     string
-	word   attest.Severity // the scanner's own; none if its score is empty
-	cvss   []attest.Severity
-	notes  map[string]any
-	recent *recent
-}
+// notes are the annotation of a finding.
+type notes map[string]any
 
-// finding returns one with room for so many notes.
-func (r *reader) finding(notes int) finding {
-	return finding{notes: make(map[string]any, notes), recent: r.recent}
-}
-
-// again returns one that is in the predicate already, to note more.
-func (r *reader) again(entry attest.Finding) finding {
-	return finding{id: entry.ID, notes: entry.Annotations[0], recent: r.recent}
-}
-
-// entry returns it as the predicate has it.
-func (f finding) entry(room *spare) attest.Finding {
-	severity := cut(&room.severities, 1+len(f.cvss))
-	if f.word.Score != "" {
-		severity = append(severity, f.word)
-	}
-	entry := attest.Finding{ID: f.id, Severity: append(severity, f.cvss...)}
-	if len(f.notes) > 0 {
-		entry.Annotations = append(cut(&room.annotations, 1), f.notes)
-	}
-	return entry
-}
-
-// say sets the scanner's own word.
-func (f *finding) say(method, word string) {
-	f.word = attest.Severity{Method: method, Score: f.recent.lower(word)}
-}
-
-// note keeps what is not empty.
-func (f *finding) note(key, value string) {
+// put keeps what is not empty.
+func (n notes) put(key, value string) {
 	if value != "" {
-		f.notes[key] = f.recent.boxed(value)
+		n[key] = value
 	}
 }
 
-// noted reads text that is kept as it is.
-func (r *reader) noted(f *finding, key string) error {
-	var s string
-	err := r.text(&s)
-	f.note(key, s)
-	return err
-}
-
-// notedTitle reads the title.
-func (r *reader) notedTitle(f *finding) error {
-	var s string
-	err := r.title(&s)
-	f.note(attest.FindingTitle, s)
-	return err
-}
-
-// notedTime reads a time.
-func (r *reader) notedTime(f *finding, key string) error {
-	var s string
-	err := r.text(&s)
-	f.noteTime(key, s)
-	return err
-}
-
-// noteTime keeps a time that is one.
-func (f *finding) noteTime(key, value string) {
+// date keeps a time that is one.
+func (n notes) date(key, value string) {
 	if t := parseTime(value); !t.IsZero() {
-		var text [len(time.RFC3339Nano)]byte
-		f.note(key, f.recent.text(t.AppendFormat(text[:0], time.RFC3339Nano)))
+		n[key] = t.Format(time.RFC3339Nano)
 	}
-}
-
-// noteFix keeps the versions that fix it. None are told from not known.
-func (f *finding) noteFix(versions []string) {
-	f.notes[attest.FindingFix] = f.recent.boxed(strings.Join(versions, ", "))
 }
 
 // mostAliases bounds the other ids of one finding. Vulnerabilities have about five.
 const mostAliases = 50
 
-// noteAliases keeps the other ids, each once.
-func (f *finding) noteAliases(ids ...string) {
-	old, _ := f.notes[attest.FindingAliases].([]any)
-	for _, id := range ids {
-		if len(old) == mostAliases {
+// alias keeps other ids of a finding, each once.
+func (n notes) alias(id string, others ...string) {
+	all := n.aliases()
+	for _, other := range others {
+		if len(all) == mostAliases {
 			break // with fewer an exception covers less
 		}
-		if id != "" && id != f.id && !slices.Contains(old, any(id)) {
-			old = append(old, f.recent.boxed(id))
+		if other != "" && other != id && !slices.Contains(all, any(other)) {
+			all = append(all, other)
 		}
 	}
-	if len(old) > 0 {
-		f.notes[attest.FindingAliases] = old
+	if len(all) > 0 {
+		n[attest.FindingAliases] = all
 	}
 }
 
-// rate adds a base score of a version of CVSS, "cvss_v3:", unless the same is there.
-func (f *finding) rate(version, source string, score float64) {
-	var text [40]byte
-	s := attest.Severity{
-		Method: f.recent.text(append(append(text[:0], version...), source...)),
-		Score:  f.recent.text(strconv.AppendFloat(text[:0], score, 'f', -1, 64)),
-	}
-	if !slices.Contains(f.cvss, s) {
-		f.cvss = append(f.cvss, s)
-	}
+func (n notes) aliases() []any {
+	all, _ := n[attest.FindingAliases].([]any)
+	return all
 }
 
-// A cvss is the base scores that one source gives, by the major version of CVSS.
-type cvss struct{ v2, v3, v4 score }
-
-// rateBy adds the scores of a source. Version 2 counts only where there is no later one: it is what scores were before.
-func (f *finding) rateBy(source string, c cvss) {
-	if c.v4.given {
-		f.rate("cvss_v4:", source, c.v4.value)
+// size is how much text the notes are.
+func (n notes) size() (size int64) {
+	for _, value := range n {
+		text, _ := value.(string)
+		size += int64(len(text))
 	}
-	if c.v3.given {
-		f.rate("cvss_v3:", source, c.v3.value)
+	for _, alias := range n.aliases() {
+		size += int64(len(alias.(string)))
 	}
-	if c.v2.given && !c.v3.given && !c.v4.given {
-		f.rate("cvss_v2:", source, c.v2.value)
-	}
+	return size
 }
 
-// set takes a score of a version, "3.1".
-func (c *cvss) set(version string, s score) {
-	switch major, _, _ := strings.Cut(version, "."); major {
-	case "2":
-		c.v2 = higher(c.v2, s)
-	case "3":
-		c.v3 = higher(c.v3, s)
-	case "4":
-		c.v4 = higher(c.v4, s)
+// line returns the first line of text for people, or what fits of it.
+func line(s string) string {
+	const most = 256
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	if s = strings.TrimSpace(s); len(s) <= most {
+		return s
 	}
+	end := most
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
 }
 
-// higher returns the higher of two scores, either of which may be missing.
-func higher(a, b score) score {
-	if !a.given || b.given && b.value > a.value {
-		return b
+// parseTime returns a time. What is no time, or the zero time that Go writes for none, is as if it were not there: it will be
+// asked for.
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if y := t.UTC().Year(); err != nil || y < 1 || y > 9999 {
+		return time.Time{}
 	}
-	return a
+	return t.UTC()
+}
+
+// said begins the severities of a finding with the scanner's own word, in lower case.
+func said(method, word string) []attest.Severity {
+	list := make([]attest.Severity, 0, 4)
+	if word != "" {
+		list = append(list, attest.Severity{Method: method, Score: strings.ToLower(word)})
+	}
+	return list
+}
+
+// rated adds a base score of a version of CVSS, "cvss_v3", unless the same is there.
+func rated(list []attest.Severity, version, source string, score float64) []attest.Severity {
+	s := attest.Severity{Method: version + ":" + source, Score: strconv.FormatFloat(score, 'f', -1, 64)}
+	if len(list) < 100 && slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
 }

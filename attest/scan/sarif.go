@@ -5,65 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/testdag/testdag/attest"
 )
 
-// sarif reads SARIF 2.1.0, the OASIS standard; numbers below are its sections. Tools put what they like into it. Kept is
-// what the standard names, and the property "security-severity", a CVSS score, that several share.
-func sarif(r *report) error {
-	var version string
-	var external bool
-	var tool *sarifTool
-	var runs int
-	err := r.whole(func(name []byte) error {
-		switch string(name) {
-		case "version":
-			return r.text(&version)
-		case "inlineExternalProperties":
-			external = !r.null()
-			return r.skip()
-		case "runs":
-			return r.list(func() error {
-				run := sarifRun{where: fmt.Sprintf("runs[%d]", runs)}
-				runs++
-				return r.sarifRun(&run, &tool)
-			})
-		}
-		return r.skip()
-	})
-	switch {
-	case err != nil:
-		return err
-	case version != "2.1.0":
-		return &FormatError{r.format, "version", fmt.Errorf("%.20q, want 2.1.0", version)}
-	case external: // 3.13.5: results, rules or invocations may be among them
-		return &FormatError{r.format, "inlineExternalProperties", errors.New("parts of the runs are apart from them; have the tool write them into the runs")}
-	case runs == 0:
-		return r.notRun("it has no runs")
-	}
-	return r.sarifTool(tool)
-}
+// SARIF 2.1.0 is an OASIS standard; numbers below are its sections. Tools put what they like into it. Kept is what the
+// standard names, and the property "security-severity", a CVSS score, that several share.
 
 // mostExtensions bounds the extensions of a tool, since each result may be of any of them. Tools have about ten.
 const mostExtensions = 100
 
 // A sarifRun is one run of a tool (3.14). Its results may come before the rules they name.
 type sarifRun struct {
-	where      string
-	driver     sarifTool
-	extensions []sarifTool
-	results    []sarifResult
-	complete   bool // it has a list of results, if an empty one
-	elsewhere  bool // parts of it are in other files
-	rules      int
+	where       string
+	driver      sarifTool
+	extensions  []sarifTool
+	results     []sarifResult
+	complete    bool // it has a list of results, if an empty one
+	invocations []sarifInvocation
+	overrides   map[sarifOverride]string
+	rules       int
 }
 
-// A sarifTool is a toolComponent (3.19).
+// A sarifTool is a toolComponent (3.19), without its rules.
 type sarifTool struct {
 	name, version, semantic, uri string
 	rules                        []sarifRule
@@ -72,399 +43,337 @@ type sarifTool struct {
 
 // A sarifRule is a reportingDescriptor (3.49).
 type sarifRule struct {
-	id, title, help, level string
-	danger                 score
+	ID            string             `json:"id"`
+	Title         sarifMessage       `json:"shortDescription"`
+	Help          string             `json:"helpUri"`
+	Configuration sarifConfiguration `json:"defaultConfiguration"`
+	Properties    sarifProperties    `json:"properties"`
+}
+
+// A sarifMessage is a message (3.11), of which the first line is kept.
+type sarifMessage struct {
+	Text string `json:"text"`
+}
+
+// A sarifConfiguration is a reportingConfiguration (3.50).
+type sarifConfiguration struct {
+	Level string `json:"level"`
 }
 
 // A sarifResult is a result (3.27).
 type sarifResult struct {
-	ruleID       string
-	rule         sarifReference
-	level, kind  string
-	message      string
-	place        string
-	baseline     string
-	suppressions []string
-	danger       score
+	RuleID    string         `json:"ruleId"`
+	RuleIndex *int           `json:"ruleIndex"`
+	Rule      sarifReference `json:"rule"`
+	Level     string         `json:"level"`
+	Kind      string         `json:"kind"`
+	Message   sarifMessage   `json:"message"`
+	Locations []struct {
+		Physical struct {
+			Artifact struct {
+				URI string `json:"uri"`
+			} `json:"artifactLocation"`
+			Region struct {
+				StartLine int `json:"startLine"`
+			} `json:"region"`
+		} `json:"physicalLocation"`
+	} `json:"locations"`
+	Baseline     string             `json:"baselineState"`
+	Suppressions []sarifSuppression `json:"suppressions"`
+	Properties   sarifProperties    `json:"properties"`
+	Provenance   struct {
+		Invocation *int `json:"invocationIndex"`
+	} `json:"provenance"`
+
+	place string // file and line of the first location that has any
 }
 
 // A sarifReference is a reportingDescriptorReference (3.52).
 type sarifReference struct {
-	id         string
-	index      int
-	components bool   // it says which component
-	component  string // name of it
-	extension  int
+	ID        string          `json:"id"`
+	Index     *int            `json:"index"`
+	Component *sarifComponent `json:"toolComponent"`
 }
 
-// sarifRun reads a run and adds its findings. All runs must be of one tool, since a predicate names one.
-func (r *report) sarifRun(run *sarifRun, tool **sarifTool) error {
-	err := r.element(func(name []byte) error {
-		switch string(name) {
-		case "tool":
-			return r.object(func(name []byte) error { return r.sarifTools(name, run) })
-		case "invocations":
-			return r.list(r.sarifInvocation)
-		case "results":
-			run.complete = !r.null()
-			return r.list(func() error { return r.sarifResult(run) })
-		case "externalPropertyFileReferences":
-			run.elsewhere = !r.null()
-		}
-		return r.skip()
+// A sarifComponent is a toolComponentReference (3.54).
+type sarifComponent struct {
+	Name  string `json:"name"`
+	Index *int   `json:"index"`
+}
+
+// A sarifSuppression is a suppression (3.35): without a status it is accepted.
+type sarifSuppression struct {
+	Status string `json:"status"`
+}
+
+// A sarifInvocation says when the tool ran and how it ended (3.20).
+type sarifInvocation struct {
+	Start         string              `json:"startTimeUtc"`
+	End           string              `json:"endTimeUtc"`
+	Success       *bool               `json:"executionSuccessful"`
+	ExitCode      *float64            `json:"exitCode"`
+	ExitWhy       string              `json:"exitCodeDescription"`
+	StartFailure  string              `json:"processStartFailureMessage"`
+	Execution     []sarifNotification `json:"toolExecutionNotifications"`
+	Configuration []sarifNotification `json:"toolConfigurationNotifications"`
+	Overrides     []struct {
+		Rule          sarifReference     `json:"descriptor"`
+		Configuration sarifConfiguration `json:"configuration"`
+	} `json:"ruleConfigurationOverrides"`
+}
+
+// A sarifNotification is a notification (3.58).
+type sarifNotification struct {
+	Level      string         `json:"level"`
+	Message    sarifMessage   `json:"message"`
+	Descriptor sarifReference `json:"descriptor"`
+}
+
+// sarifProperties are what a property bag says of the severity: a CVSS score, and vectors under names of many kinds.
+type sarifProperties struct {
+	Score  scalar                    `json:"security-severity"`
+	Others map[string]jsontext.Value `json:",unknown"`
+}
+
+// UnmarshalJSONFrom refuses null: what stands for no suppression must not suppress.
+func (s *sarifSuppression) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() == 'n' {
+		return errors.New("null, want an object")
+	}
+	type plain sarifSuppression
+	return json.UnmarshalDecode(dec, (*plain)(s))
+}
+
+func sarif(r *report) error {
+	var version string
+	var tool *sarifTool
+	runs := 0
+	err := r.object(fields{
+		"version":                  r.into(&version),
+		"inlineExternalProperties": func() error { return r.list(r.sarifApart) },
+		"runs": func() error {
+			return r.list(func() error {
+				run := sarifRun{where: fmt.Sprintf("runs[%d]", runs)}
+				runs++
+				return r.sarifRun(&run, &tool)
+			})
+		},
 	})
 	switch {
 	case err != nil:
 		return err
-	case run.driver.name == "":
+	case version != "2.1.0":
+		return &FormatError{r.format, "version", fmt.Errorf("%.20q, want 2.1.0", version)}
+	case runs == 0:
+		return r.notRun("it has no runs")
+	}
+	r.scanner.Version = cmp.Or(tool.semantic, tool.version)
+	if u, err := url.Parse(tool.uri); err == nil && u.IsAbs() {
+		r.scanner.URI = tool.uri
+	}
+	return nil
+}
+
+// sarifApart reads what of a run is elsewhere (3.14.2, 4.3). Without the properties of a scan, or taxonomies, nothing is lost.
+func (r *report) sarifApart() error {
+	return r.entries(func(name string) error {
+		switch name {
+		case "results", "invocations", "driver", "extensions":
+		default:
+			return r.skip()
+		}
+		refuse := func() error {
+			return r.fail(fmt.Errorf("%s apart from the run; have the tool write one file, all in its runs", name))
+		}
+		switch r.dec.PeekKind() {
+		case 'n':
+			return r.skip()
+		case '[':
+			return r.list(refuse)
+		}
+		return refuse()
+	})
+}
+
+// sarifRun reads a run and adds its findings. All runs must be of one tool, since a predicate names one.
+func (r *report) sarifRun(run *sarifRun, tool **sarifTool) error {
+	err := r.object(fields{
+		"tool": func() error {
+			return r.object(fields{
+				"driver": func() error { return r.sarifTool(&run.driver, run) },
+				"extensions": func() error {
+					return r.list(func() error {
+						if len(run.extensions) == mostExtensions {
+							return &attest.LimitError{What: "tool extensions", Limit: mostExtensions, Got: mostExtensions + 1}
+						}
+						run.extensions = append(run.extensions, sarifTool{})
+						return r.sarifTool(&run.extensions[len(run.extensions)-1], run)
+					})
+				},
+			})
+		},
+		"invocations": each(r.reader, func(i *sarifInvocation) error { return r.sarifInvocation(run, i) }),
+		"results": func() error {
+			run.complete = true
+			return each(r.reader, func(s *sarifResult) error { return r.sarifResult(run, s) })()
+		},
+		"externalPropertyFileReferences": r.sarifApart,
+	})
+	d := &run.driver
+	switch {
+	case err != nil:
+		return err
+	case d.name == "":
 		return &FormatError{r.format, run.where + ".tool.driver.name", errors.New("missing")}
-	case run.elsewhere: // 3.14.2: results, rules or invocations may be among them
-		return &FormatError{r.format, run.where + ".externalPropertyFileReferences", errors.New("parts of the run are in other files; have the tool write one file")}
 	case !run.complete: // 3.14.23
 		return r.notRun(run.where + " has no results, not even an empty list: the tool failed to start, or did not look")
 	case *tool == nil:
-		*tool = &run.driver
-	case (*tool).name != run.driver.name || (*tool).version != run.driver.version || (*tool).semantic != run.driver.semantic:
-		return &FormatError{r.format, run.where + ".tool.driver", fmt.Errorf("%.40q in version %.40q is not the tool of the first run", run.driver.name, run.driver.version)}
+		*tool = d
+	case (*tool).name != d.name || (*tool).version != d.version || (*tool).semantic != d.semantic:
+		return &FormatError{r.format, run.where + ".tool.driver", fmt.Errorf("%.40q in version %.40q is not the tool of the first run", d.name, d.version)}
 	}
 	return r.sarifFindings(run)
 }
 
-// sarifTool says which scanner it was.
-func (r *report) sarifTool(t *sarifTool) error {
-	r.scanner.Version = cmp.Or(t.semantic, t.version)
-	if u, err := url.Parse(t.uri); err == nil && u.IsAbs() {
-		r.scanner.URI = t.uri
-	}
-	return nil
-}
-
-func (r *report) sarifTools(name []byte, run *sarifRun) error {
-	switch string(name) {
-	case "driver":
-		return r.sarifComponent(&run.driver, run)
-	case "extensions":
-		return r.list(func() error {
-			if len(run.extensions) == mostExtensions {
-				return &attest.LimitError{What: "tool extensions", Limit: mostExtensions, Got: mostExtensions + 1}
+func (r *report) sarifTool(t *sarifTool, run *sarifRun) error {
+	t.byID = map[string]int{}
+	return r.object(fields{
+		"name":            r.into(&t.name),
+		"version":         r.into(&t.version),
+		"semanticVersion": r.into(&t.semantic),
+		"informationUri":  r.into(&t.uri),
+		"rules": each(r.reader, func(rule *sarifRule) error {
+			if _, there := t.byID[rule.ID]; !there {
+				t.byID[rule.ID] = len(t.rules)
 			}
-			var t sarifTool
-			err := r.sarifComponent(&t, run)
-			run.extensions = append(run.extensions, t)
-			return err
-		})
-	}
-	return r.skip()
-}
-
-func (r *report) sarifComponent(t *sarifTool, run *sarifRun) error {
-	return r.element(func(name []byte) error {
-		switch string(name) {
-		case "name":
-			return r.text(&t.name)
-		case "version":
-			return r.text(&t.version)
-		case "semanticVersion":
-			return r.text(&t.semantic)
-		case "informationUri":
-			return r.text(&t.uri)
-		case "rules":
-			return r.list(func() error { return r.sarifRule(t, run) })
-		}
-		return r.skip()
+			rule.Title.Text = line(rule.Title.Text)
+			t.rules = append(t.rules, *rule)
+			run.rules++
+			return r.room(run.rules)
+		}),
 	})
 }
 
-func (r *report) sarifRule(t *sarifTool, run *sarifRun) error {
-	var rule sarifRule
-	err := r.element(func(name []byte) error {
-		switch string(name) {
-		case "id":
-			return r.text(&rule.id)
-		case "shortDescription":
-			return r.sarifMessage(&rule.title)
-		case "helpUri":
-			return r.text(&rule.help)
-		case "defaultConfiguration":
-			return r.object(func(name []byte) error {
-				if string(name) == "level" {
-					return r.text(&rule.level)
-				}
-				return r.skip()
-			})
-		case "properties":
-			return r.sarifDanger(&rule.danger)
+// skipped is how tools warn of a file that they did not look at.
+var skipped = regexp.MustCompile(`(?i)\b(skip(s|ped|ping)?|ignor(ed|ing)|(un|not )(scanned|analy[sz]ed|parsed|supported)|could ?n[o']t|can ?n?[o']t|unable|failed|timed? ?out)\b`)
+
+// sarifInvocation notes when the tool ran, whether it ran to its end, and what it did not look at.
+func (r *report) sarifInvocation(run *sarifRun, i *sarifInvocation) error {
+	if i.Success == nil || !*i.Success {
+		return r.notRun(i.unsuccessful())
+	}
+	if t := parseTime(i.Start); !t.IsZero() && (r.started.IsZero() || t.Before(r.started)) {
+		r.started = t
+	}
+	if t := parseTime(i.End); t.After(r.finished) {
+		r.finished = t
+	}
+	for _, n := range slices.Concat(i.Execution, i.Configuration) {
+		text := cmp.Or(line(n.Message.Text), n.Descriptor.ID)
+		if n.Level == "error" || n.Level != "note" && n.Level != "none" && skipped.MatchString(n.Descriptor.ID+" "+text) {
+			tell(&r.incomplete, "the tool says: "+cmp.Or(text, "an error, without a message"))
 		}
-		return r.skip()
-	})
-	if err != nil {
-		return err
 	}
-	if run.rules++; run.rules > r.limits.Findings {
-		return &attest.LimitError{What: whatFindings, Limit: int64(r.limits.Findings), Got: int64(run.rules)}
-	}
-	if t.byID == nil {
-		t.byID = map[string]int{}
-	}
-	if _, there := t.byID[rule.id]; !there {
-		t.byID[rule.id] = len(t.rules)
-	}
-	t.rules = append(t.rules, rule)
-	return nil
+	i.Execution, i.Configuration = nil, nil
+	run.invocations = append(run.invocations, *i)
+	return r.room(len(run.invocations))
 }
 
-// sarifMessage reads the first line of a message (3.11).
-func (r *report) sarifMessage(to *string) error {
-	return r.object(func(name []byte) error {
-		if string(name) == "text" {
-			return r.title(to)
-		}
-		return r.skip()
-	})
-}
-
-// sarifDanger reads the property security-severity, a number as text. What is no number says nothing.
-func (r *report) sarifDanger(to *score) error {
-	return r.object(func(name []byte) error {
-		if string(name) != "security-severity" {
-			return r.skip()
-		}
-		var s string
-		err := r.scalar(&s)
-		if f, bad := strconv.ParseFloat(s, 64); bad == nil && f >= 0 && f <= 10 {
-			*to = score{f, true}
-		}
-		return err
-	})
-}
-
-// sarifInvocation reads when the tool ran and whether it ran to its end (3.20).
-func (r *report) sarifInvocation() error {
-	var started, finished time.Time
-	var code score
-	var why string
-	var success, said bool
-	err := r.element(func(name []byte) error {
-		switch string(name) {
-		case "startTimeUtc":
-			return r.time(&started)
-		case "endTimeUtc":
-			return r.time(&finished)
-		case "executionSuccessful":
-			said = !r.null()
-			return r.truth(&success)
-		case "exitCode":
-			return r.number(&code)
-		case "exitCodeDescription", "processStartFailureMessage":
-			return r.title(&why)
-		}
-		return r.skip()
-	})
-	if err != nil {
-		return err
-	}
-	if !success {
-		return r.notRun(unsuccessful(said, code, why))
-	}
-	if !started.IsZero() && (r.started.IsZero() || started.Before(r.started)) {
-		r.started = started
-	}
-	if finished.After(r.finished) {
-		r.finished = finished
-	}
-	return nil
-}
-
-func unsuccessful(said bool, code score, why string) string {
+func (i *sarifInvocation) unsuccessful() string {
 	reason := "executionSuccessful is false"
-	if !said { // it is required
+	if i.Success == nil { // it is required
 		reason = "an invocation does not say executionSuccessful"
 	}
-	if code.given {
-		reason += fmt.Sprintf(", exit code %v", code.value)
+	if i.ExitCode != nil {
+		reason += fmt.Sprintf(", exit code %v", *i.ExitCode)
 	}
-	if why != "" {
+	if why := line(cmp.Or(i.ExitWhy, i.StartFailure)); why != "" {
 		reason += ": " + why
 	}
 	return reason
 }
 
-func (r *report) sarifResult(run *sarifRun) error {
-	s := sarifResult{kind: "fail", rule: sarifReference{index: -1, extension: -1}}
-	err := r.element(func(name []byte) error {
-		switch string(name) {
-		case "ruleId":
-			return r.text(&s.ruleID)
-		case "ruleIndex":
-			return r.integer(&s.rule.index)
-		case "rule":
-			return r.object(func(name []byte) error { return r.sarifReference(name, &s.rule) })
-		case "level":
-			return r.text(&s.level)
-		case "kind":
-			return r.text(&s.kind)
-		case "message":
-			return r.sarifMessage(&s.message)
-		case "locations":
-			return r.list(func() error { return r.sarifLocation(&s.place) })
-		case "baselineState":
-			return r.text(&s.baseline)
-		case "suppressions":
-			return r.list(func() error { return r.sarifSuppression(&s) })
-		case "properties":
-			return r.sarifDanger(&s.danger)
+// sarifResult keeps a result until the rules are known. Nothing is known yet of what is open, or waits for somebody to look
+// at it, so these are findings.
+func (r *report) sarifResult(run *sarifRun, s *sarifResult) error {
+	for _, l := range s.Locations {
+		if file := l.Physical.Artifact.URI; s.place == "" && file != "" {
+			s.place = file + place(l.Physical.Region.StartLine)
 		}
-		return r.skip()
-	})
-	if err != nil {
-		return err
 	}
-	if got := len(r.scanner.Result) + len(run.results) + 1; got > r.limits.Findings {
-		return &attest.LimitError{What: whatFindings, Limit: int64(r.limits.Findings), Got: int64(got)}
-	}
-	run.results = append(run.results, s)
-	return nil
+	s.Message.Text, s.Locations = line(s.Message.Text), nil
+	run.results = append(run.results, *s)
+	return r.room(len(r.scanner.Result) + len(run.results))
 }
 
-func (r *report) sarifReference(name []byte, to *sarifReference) error {
-	switch string(name) {
-	case "id":
-		return r.text(&to.id)
-	case "index":
-		return r.integer(&to.index)
-	case "toolComponent":
-		to.components = !r.null()
-		return r.object(func(name []byte) error {
-			switch string(name) {
-			case "name":
-				return r.text(&to.component)
-			case "index":
-				return r.integer(&to.extension)
-			}
-			return r.skip()
-		})
-	}
-	return r.skip()
-}
-
-// sarifLocation keeps file and line of the first location that has any.
-func (r *report) sarifLocation(to *string) error {
-	var file string
-	var line int
-	err := r.object(func(name []byte) error {
-		if string(name) != "physicalLocation" {
-			return r.skip()
-		}
-		return r.object(func(name []byte) error {
-			switch string(name) {
-			case "artifactLocation":
-				return r.object(func(name []byte) error {
-					if string(name) == "uri" {
-						return r.text(&file)
-					}
-					return r.skip()
-				})
-			case "region":
-				return r.object(func(name []byte) error {
-					if string(name) == "startLine" {
-						return r.integer(&line)
-					}
-					return r.skip()
-				})
-			}
-			return r.skip()
-		})
-	})
-	switch {
-	case *to != "" || file == "":
-	case line > 0:
-		*to = file + ":" + strconv.Itoa(line)
-	default:
-		*to = file
-	}
-	return err
-}
-
-// sarifSuppression reads the state of a suppression (3.35): without one it is accepted.
-func (r *report) sarifSuppression(s *sarifResult) error {
-	status := "accepted"
-	if r.null() {
-		return r.fail(errors.New("null, want an object"))
-	}
-	err := r.object(func(name []byte) error {
-		if string(name) == "status" {
-			return r.text(&status)
-		}
-		return r.skip()
-	})
-	if err != nil {
-		return err
-	}
-	s.suppressions = append(s.suppressions, status)
-	return r.keep(16)
-}
-
-// counts says whether a result is a finding. Nothing is known yet of what is open, or waits for somebody to look at it, so
-// these are.
-func (s sarifResult) counts() bool {
-	switch s.kind { // 3.27.9
+// counts says whether a result is a finding.
+func (s *sarifResult) counts() bool {
+	switch s.Kind { // 3.27.9
 	case "pass", "informational", "notApplicable":
 		return false
 	}
-	suppressed := len(s.suppressions) > 0 && // 3.27.23
-		!slices.ContainsFunc(s.suppressions, func(status string) bool { return status != "accepted" })
-	return s.baseline != "absent" && !suppressed
+	accepted := func(one sarifSuppression) bool { return one.Status == "" || one.Status == "accepted" }
+	suppressed := len(s.Suppressions) > 0 && // 3.27.23
+		!slices.ContainsFunc(s.Suppressions, func(one sarifSuppression) bool { return !accepted(one) })
+	return s.Baseline != "absent" && !suppressed
 }
 
 func (r *report) sarifFindings(run *sarifRun) error {
-	for i, s := range run.results {
+	if err := r.sarifOverrides(run); err != nil {
+		return err
+	}
+	for i := range run.results {
+		s := &run.results[i]
 		if !s.counts() {
 			continue
 		}
-		rule := run.rule(s)
-		f := r.sarifFinding(s, rule, strings.ToLower(run.driver.name))
-		if f.id == "" {
+		s.Rule.ID, s.Rule.Index = cmp.Or(s.RuleID, s.Rule.ID), cmp.Or(s.RuleIndex, s.Rule.Index)
+		rule := run.rule(s.Rule)
+		id := cmp.Or(s.Rule.ID, rule.ID)
+		if id == "" {
 			return &FormatError{r.format, fmt.Sprintf("%s.results[%d]", run.where, i), errors.New("neither ruleId nor a rule names what was found")}
 		}
-		if err := r.add(f); err != nil {
+		about := make(notes, 4)
+		about.put(attest.FindingTitle, cmp.Or(rule.Title.Text, s.Message.Text))
+		about.put(attest.FindingSource, rule.Help)
+		about.put(attest.FindingLocation, s.place)
+		if err := r.add(id, run.severity(s, rule), about); err != nil {
 			return err
 		}
 	}
-	run.results = nil
 	return nil
 }
 
-// rule returns the rule of a result: that of its index, unless it has another id; otherwise that of its id. Rules can be
-// left out of a report.
-func (run *sarifRun) rule(s sarifResult) sarifRule {
-	id := cmp.Or(s.ruleID, s.rule.id)
-	t := run.component(s.rule)
-	if i := s.rule.index; t != nil && i >= 0 && i < len(t.rules) && isUnder(id, t.rules[i].id) {
-		return t.rules[i]
+// rule returns the rule that a reference names: that of its index, unless it has another id; otherwise that of its id. Rules
+// can be left out of a report.
+func (run *sarifRun) rule(ref sarifReference) *sarifRule {
+	t := run.component(ref.Component)
+	if i := ref.Index; t != nil && i != nil && *i >= 0 && *i < len(t.rules) && isUnder(ref.ID, t.rules[*i].ID) {
+		return &t.rules[*i]
 	}
 	if t != nil {
-		if rule, there := t.named(id); there {
+		if rule := t.named(ref.ID); rule != nil {
 			return rule
 		}
 	}
 	for i := range run.extensions {
-		if rule, there := run.extensions[i].named(id); there {
+		if rule := run.extensions[i].named(ref.ID); rule != nil {
 			return rule
 		}
 	}
-	return sarifRule{}
+	return &sarifRule{}
 }
 
-// component returns the part of the tool that the rule is of: the driver, if it does not say.
-func (run *sarifRun) component(ref sarifReference) *sarifTool {
+// component returns the part of the tool that a rule is of: the driver, if it does not say.
+func (run *sarifRun) component(ref *sarifComponent) *sarifTool {
 	switch {
-	case !ref.components || ref.extension < 0 && (ref.component == "" || ref.component == run.driver.name):
+	case ref == nil || (ref.Index == nil || *ref.Index < 0) && (ref.Name == "" || ref.Name == run.driver.name):
 		return &run.driver
-	case ref.extension >= 0 && ref.extension < len(run.extensions):
-		return &run.extensions[ref.extension]
+	case ref.Index != nil && *ref.Index >= 0 && *ref.Index < len(run.extensions):
+		return &run.extensions[*ref.Index]
 	}
 	for i := range run.extensions {
-		if run.extensions[i].name == ref.component {
+		if run.extensions[i].name == ref.Name {
 			return &run.extensions[i]
 		}
 	}
@@ -472,14 +381,14 @@ func (run *sarifRun) component(ref sarifReference) *sarifTool {
 }
 
 // named returns the rule of an id. An id may be that of a rule and then, after a slash, say more (3.27.5).
-func (t *sarifTool) named(id string) (sarifRule, bool) {
+func (t *sarifTool) named(id string) *sarifRule {
 	for id != "" {
 		if i, there := t.byID[id]; there {
-			return t.rules[i], true
+			return &t.rules[i]
 		}
 		id = id[:max(0, strings.LastIndexByte(id, '/'))]
 	}
-	return sarifRule{}, false
+	return nil
 }
 
 // isUnder says whether id is that of a rule, or begins with it. No id is under all.
@@ -487,24 +396,87 @@ func isUnder(id, rule string) bool {
 	return id == "" || id == rule || strings.HasPrefix(id, rule+"/")
 }
 
-func (r *report) sarifFinding(s sarifResult, rule sarifRule, tool string) finding {
-	f := r.finding(4)
-	f.id = cmp.Or(s.ruleID, s.rule.id, rule.id)
-	if danger := cmp.Or(s.danger, rule.danger); danger.given {
-		f.rate("cvss:", tool, danger.value)
-	} else {
-		f.say(tool, s.word(rule))
+// levels are the levels of SARIF, and the CVSS score from which on one of them says nothing worse.
+var levels = map[string]float64{"none": 0, "note": 0.1, "warning": 4, "error": 7}
+
+// byScore are tools whose level says something else where there is a score: that of CodeQL is of quality, as GitHub's
+// documentation of properties.problem.severity has it.
+var byScore = map[string]bool{"codeql": true}
+
+// severity returns how bad the tool says a result is: by score, by level, or by both if the level is worse. A score of 0 is
+// how Trivy and Grype write that it is not known.
+func (run *sarifRun) severity(s *sarifResult, rule *sarifRule) []attest.Severity {
+	tool := strings.ToLower(run.driver.name)
+	level := cmp.Or(s.Level, run.configured(s, rule))
+	word := cmp.Or(level, "warning")
+	if cmp.Or(s.Kind, "fail") != "fail" && (s.Level == "" || s.Level == "none") {
+		word = "unknown" // what is not decided has no level (3.27.10), and that must not look harmless
 	}
-	f.note(attest.FindingTitle, cmp.Or(rule.title, s.message))
-	f.note(attest.FindingSource, rule.help)
-	f.note(attest.FindingLocation, s.place)
-	return f
+	score, list, given := s.Properties.score(tool)
+	if !given {
+		score, list, given = rule.Properties.score(tool)
+	}
+	switch {
+	case !given:
+		return said(tool, word)
+	case level != "" && levels[word] > score && levels[word] >= levels["warning"] && !byScore[tool]:
+		return append(said(tool, word), list...)
+	case score == 0:
+		return said(tool, "unknown")
+	}
+	return list
 }
 
-// word returns how bad the tool says it is (3.27.10). What is not decided has no level, and that must not look harmless.
-func (s sarifResult) word(rule sarifRule) string {
-	if s.kind != "fail" && (s.level == "" || s.level == "none") {
-		return "unknown"
+// score returns the score in a property bag, if there is one, and as severities: none if it is 0.
+func (p *sarifProperties) score(tool string) (score float64, list []attest.Severity, given bool) {
+	var c cvss
+	for _, raw := range p.Others {
+		c.set("", nil, strings.Trim(string(raw), `"`))
 	}
-	return cmp.Or(s.level, rule.level, "warning")
+	f, err := strconv.ParseFloat(string(p.Score), 64)
+	switch score := higher(higher(c.v2, c.v3), c.v4); {
+	case err == nil && f > 0 && f <= 10:
+		return f, rated(nil, "cvss", tool, f), true
+	case score != nil:
+		return *score, c.rate(nil, tool), true
+	}
+	return 0, nil, err == nil && f == 0
+}
+
+// A sarifOverride is of a rule, and of an invocation of the run; -1 stands for the worst of all.
+type sarifOverride struct {
+	rule       string
+	invocation int
+}
+
+// sarifOverrides notes which levels the invocations give to rules (3.20.5).
+func (r *report) sarifOverrides(run *sarifRun) error {
+	run.overrides = map[sarifOverride]string{}
+	for i, invocation := range run.invocations {
+		for _, o := range invocation.Overrides {
+			id := cmp.Or(run.rule(o.Rule).ID, o.Rule.ID)
+			run.overrides[sarifOverride{id, i}] = o.Configuration.Level
+			if worst := (sarifOverride{id, -1}); levels[o.Configuration.Level] > levels[run.overrides[worst]] {
+				run.overrides[worst] = o.Configuration.Level
+			}
+			if err := r.room(len(run.overrides) / 2); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// configured returns the level of a rule as the run configured it (3.27.10). An override of an invocation that the result
+// does not name counts if it is worse.
+func (run *sarifRun) configured(s *sarifResult, rule *sarifRule) string {
+	id := cmp.Or(rule.ID, s.Rule.ID)
+	if i := s.Provenance.Invocation; i != nil && run.overrides[sarifOverride{id, *i}] != "" {
+		return run.overrides[sarifOverride{id, *i}]
+	}
+	level := rule.Configuration.Level
+	if worst := run.overrides[sarifOverride{id, -1}]; levels[worst] > levels[cmp.Or(level, "warning")] {
+		return worst
+	}
+	return level
 }

@@ -4,316 +4,220 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/testdag/testdag/attest"
-	"github.com/testdag/testdag/internal/jsonstream"
 )
 
-// trivy reads what trivy --format json writes, schema 2: types.Report of github.com/aquasecurity/trivy/pkg/types.
+// A trivyReport is what trivy --format json writes, schema 2, without its results: types.Report of
+// github.com/aquasecurity/trivy/pkg/types.
+type trivyReport struct {
+	schema   scalar
+	tool     struct{ Version string }
+	created  string
+	name     string
+	kind     string // "container_image", "filesystem"
+	metadata maybe[struct {
+		OS struct {
+			Family, Name string
+			EOSL         bool
+		}
+		RepoDigests []string
+	}]
+	results int
+
+	packages, system bool // were looked at; those of the OS were
+}
+
+// A trivyResult is what was found in one target, without its findings.
+type trivyResult struct{ target, class, kind string }
+
+type trivyVulnerability struct {
+	VulnerabilityID, PkgName, InstalledVersion, FixedVersion, PkgPath, Status string
+	SeveritySource, Severity, PrimaryURL, Title                               string
+	PublishedDate, LastModifiedDate                                           string
+	PkgIdentifier                                                             struct{ PURL string }
+	VendorSeverity                                                            map[string]int
+	CVSS                                                                      map[string]struct {
+		V2Score, V3Score, V40Score    *float64
+		V2Vector, V3Vector, V40Vector string
+	}
+}
+
+type trivyMisconfiguration struct {
+	ID, Title, Severity, Status, PrimaryURL string
+	CauseMetadata                           struct{ StartLine int }
+}
+
+// A trivySecret lacks what matched: it may be the secret.
+type trivySecret struct {
+	RuleID, Title, Severity string
+	StartLine               int
+}
+
+type trivyLicense struct{ Name, Severity, Category, PkgName, FilePath, Link string }
+
 func trivy(r *report) error {
-	var schema string
-	var results int
-	var packages bool // were looked at
-	err := r.whole(func(name []byte) error {
-		switch string(name) {
-		case "SchemaVersion":
-			return r.scalar(&schema)
-		case "Trivy":
-			return r.object(r.trivyTool)
-		case "CreatedAt":
-			return r.time(&r.finished)
-		case "ArtifactName":
-			return r.image()
-		case "Metadata":
-			if r.walk.Peek() != jsonstream.Object { // nothing else of it matters
-				return r.skip()
-			}
-			return r.object(func(name []byte) error {
-				if string(name) == "RepoDigests" {
-					return r.list(r.image)
-				}
-				return r.skip()
-			})
-		case "Results":
-			return r.list(func() error {
-				results++
-				return r.trivyResult(&packages)
-			})
-		}
-		return r.skip()
-	})
-	switch {
-	case err != nil:
-		return err
-	case schema != "2":
-		return &FormatError{r.format, "SchemaVersion", fmt.Errorf("%q, want 2", schema)}
-	case results == 0:
-		return r.notRun("it has no Results, not even empty ones of what was looked at")
-	case !packages && len(r.scanner.Result) == 0:
-		return r.notRun("no Results are of class os-pkgs or lang-pkgs: nobody looked for vulnerabilities of packages, and nothing else was found")
-	}
-	return nil
-}
-
-func (r *report) trivyTool(name []byte) error {
-	if string(name) == "Version" {
-		return r.text(&r.scanner.Version)
-	}
-	return r.skip()
-}
-
-// trivyResult reads what was found in one target, which may be named after the findings.
-func (r *report) trivyResult(packages *bool) error {
-	var target, class, kind string
-	var vulnerabilities bool
-	first := len(r.scanner.Result)
-	var places []string // where in the target each finding is
-	found := func(read func() (finding, string, bool, error)) func() error {
-		return func() error {
-			f, place, counts, err := read()
-			if err != nil || !counts {
-				return err
-			}
-			places = append(places, place)
-			return r.add(f)
-		}
-	}
-	err := r.element(func(name []byte) error {
-		switch string(name) {
-		case "Target":
-			return r.text(&target)
-		case "Class":
-			return r.text(&class)
-		case "Type":
-			return r.text(&kind)
-		case "Vulnerabilities":
-			vulnerabilities = !r.null()
-			return r.list(found(r.trivyVulnerability))
-		case "Misconfigurations":
-			return r.list(found(r.trivyMisconfiguration))
-		case "Secrets":
-			return r.list(found(r.trivySecret))
-		case "Licenses":
-			return r.list(found(r.trivyLicense))
-		}
-		return r.skip()
+	var t trivyReport
+	err := r.object(fields{
+		"SchemaVersion": r.into(&t.schema),
+		"Trivy":         r.into(&t.tool),
+		"CreatedAt":     r.into(&t.created),
+		"ArtifactName":  r.into(&t.name),
+		"ArtifactType":  r.into(&t.kind),
+		"Metadata":      r.into(&t.metadata),
+		"Results":       func() error { return r.list(func() error { return r.trivyResult(&t) }) },
 	})
 	if err != nil {
 		return err
 	}
-	if target == "" && class == "" && kind == "" {
+	r.scanner.Version = t.tool.Version
+	r.finished = parseTime(t.created)
+	r.named(t.name)
+	r.named(t.metadata.is.RepoDigests...)
+	if t.schema != "2" {
+		return &FormatError{r.format, "SchemaVersion", fmt.Errorf("%q, want 2", t.schema)}
+	}
+	return r.trivyLooked(&t)
+}
+
+// trivyLooked says what was looked at. A report of files can be of their configuration alone.
+func (r *report) trivyLooked(t *trivyReport) error {
+	os := t.metadata.is.OS
+	name := strings.TrimSpace(os.Family + " " + os.Name)
+	files := t.kind == "filesystem" || t.kind == "repository"
+	switch {
+	case t.results == 0 && !files:
+		return r.notRun("it has no Results, not even empty ones of what was looked at")
+	case t.results == 0:
+		tell(&r.unscanned, "all of it: the report has no Results, not even empty ones of what was looked at")
+	case !t.packages && len(r.scanner.Result) == 0 && !files:
+		return r.notRun("no Results are of class os-pkgs or lang-pkgs: nobody looked for vulnerabilities of packages, and nothing else was found")
+	}
+	if name != "" && !t.system {
+		tell(&r.unscanned, "the packages of the OS "+name+": no Results are of class os-pkgs")
+	}
+	if os.EOSL {
+		tell(&r.incomplete, "the OS "+cmp.Or(name, "of the image")+" is out of support, so vulnerabilities of its packages are not known")
+	}
+	return nil
+}
+
+// trivyResult reads what was found in one target, which may be named after the findings.
+func (r *report) trivyResult(t *trivyReport) error {
+	var in trivyResult
+	var vulnerabilities bool
+	first := len(r.scanner.Result)
+	var places []string // where in the target each finding is
+	add := func(id, severity string, line int, about notes) error {
+		places = append(places, place(line))
+		return r.add(id, said(string(Trivy), severity), about)
+	}
+	t.results++
+	err := r.object(fields{
+		"Target": r.into(&in.target),
+		"Class":  r.into(&in.class),
+		"Type":   r.into(&in.kind),
+		"Vulnerabilities": func() error {
+			vulnerabilities = true
+			return each(r.reader, func(v *trivyVulnerability) error {
+				places = append(places, "")
+				return r.add(v.VulnerabilityID, v.severity(), v.notes())
+			})()
+		},
+		"Misconfigurations": each(r.reader, func(m *trivyMisconfiguration) error {
+			if m.Status == "PASS" || m.Status == "EXCEPTION" {
+				return nil
+			}
+			about := notes{attest.FindingClass: "misconfiguration"}
+			about.put(attest.FindingTitle, line(m.Title))
+			about.put(attest.FindingSource, m.PrimaryURL)
+			return add(m.ID, m.Severity, m.CauseMetadata.StartLine, about)
+		}),
+		"Secrets": each(r.reader, func(s *trivySecret) error {
+			about := notes{attest.FindingClass: "secret"}
+			about.put(attest.FindingTitle, line(s.Title))
+			return add(s.RuleID, s.Severity, s.StartLine, about)
+		}),
+		"Licenses": each(r.reader, func(l *trivyLicense) error {
+			about := notes{attest.FindingClass: "license"}
+			about.put(attest.FindingTitle, line(l.Category))
+			about.put(attest.FindingPackage, l.PkgName)
+			about.put(attest.FindingLocation, l.FilePath)
+			about.put(attest.FindingSource, l.Link)
+			return add(l.Name, l.Severity, 0, about)
+		}),
+	})
+	if err != nil {
+		return err
+	}
+	if in == (trivyResult{}) {
 		return r.fail(errors.New("a result of nothing: it has no Target, Class or Type"))
 	}
-	*packages = *packages || class == "os-pkgs" || class == "lang-pkgs" || class == "" || vulnerabilities // old versions know no class
+	t.system = t.system || in.class == "os-pkgs" || in.class == "" // old versions know no class
+	t.packages = t.packages || t.system || in.class == "lang-pkgs" || vulnerabilities
 	for i, place := range places {
-		f := &r.scanner.Result[first+i]
-		if f.Annotations == nil {
-			f.Annotations = []map[string]any{{}}
-		}
-		if _, there := f.Annotations[0][attest.FindingLocation]; !there && target != "" {
-			f.Annotations[0][attest.FindingLocation] = target + place
+		if in.target != "" {
+			r.complete(first+i, attest.FindingLocation, in.target+place)
 		}
 	}
 	return nil
 }
 
-// trivyVulnerability reads a types.DetectedVulnerability.
-func (r *report) trivyVulnerability() (f finding, place string, counts bool, err error) {
-	var severity, source, fixed, vendors string
-	f = r.finding(12)
-	err = r.element(func(name []byte) error {
-		switch string(name) {
-		case "VulnerabilityID":
-			return r.text(&f.id)
-		case "PkgName":
-			return r.noted(&f, attest.FindingPackage)
-		case "InstalledVersion":
-			return r.noted(&f, attest.FindingVersion)
-		case "FixedVersion":
-			return r.text(&fixed)
-		case "PkgIdentifier":
-			return r.object(func(name []byte) error {
-				if string(name) == "PURL" {
-					return r.noted(&f, attest.FindingPURL)
-				}
-				return r.skip()
-			})
-		case "PkgPath":
-			return r.noted(&f, attest.FindingLocation)
-		case "Status":
-			return r.noted(&f, findingStatus)
-		case "SeveritySource":
-			return r.text(&source)
-		case "Severity":
-			return r.text(&severity)
-		case "VendorSeverity":
-			return r.trivyVendors(&vendors)
-		case "CVSS":
-			return r.trivyCVSS(&f)
-		case "PrimaryURL":
-			return r.noted(&f, attest.FindingSource)
-		case "Title":
-			return r.notedTitle(&f)
-		case "PublishedDate":
-			return r.notedTime(&f, attest.FindingPublished)
-		case "LastModifiedDate":
-			return r.notedTime(&f, attest.FindingModified)
-		}
-		return r.skip()
-	})
-	switch status := f.notes[findingStatus]; { // others do not say that there is no fix
-	case fixed != "", status == "affected", status == "will_not_fix", status == "fix_deferred", status == "end_of_life":
-		f.notes[attest.FindingFix] = f.recent.boxed(fixed)
+// place is the end of a place: ":3" is the third line.
+func place(line int) string {
+	if line <= 0 {
+		return ""
 	}
-	f.note(findingVendor, vendors)
-	f.say(cmp.Or(source, string(Trivy)), severity)
-	return f, "", true, err
+	return ":" + strconv.Itoa(line)
 }
 
-// trivyVendors reads which severity each source gives, as Trivy numbers them, and returns them as one text.
-func (r *report) trivyVendors(to *string) error {
+func (v *trivyVulnerability) severity() []attest.Severity {
+	list := said(cmp.Or(v.SeveritySource, string(Trivy)), v.Severity)
+	for _, source := range slices.Sorted(maps.Keys(v.CVSS)) {
+		var c cvss
+		by := v.CVSS[source]
+		c.set("2", by.V2Score, by.V2Vector)
+		c.set("3", by.V3Score, by.V3Vector)
+		c.set("4", by.V40Score, by.V40Vector)
+		list = c.rate(list, source)
+	}
+	return list
+}
+
+func (v *trivyVulnerability) notes() notes {
+	about := make(notes, 12)
+	about.put(attest.FindingPackage, v.PkgName)
+	about.put(attest.FindingVersion, v.InstalledVersion)
+	about.put(attest.FindingPURL, v.PkgIdentifier.PURL)
+	about.put(attest.FindingLocation, v.PkgPath)
+	about.put(attest.FindingSource, v.PrimaryURL)
+	about.put(attest.FindingTitle, line(v.Title))
+	about.put(findingStatus, v.Status)
+	about.put(findingVendor, v.vendors())
+	about.date(attest.FindingPublished, v.PublishedDate)
+	about.date(attest.FindingModified, v.LastModifiedDate)
+	switch v.Status { // others do not say that there is no fix
+	case "affected", "will_not_fix", "fix_deferred", "end_of_life":
+		about[attest.FindingFix] = v.FixedVersion
+	default:
+		about.put(attest.FindingFix, v.FixedVersion)
+	}
+	return about
+}
+
+// vendors returns which severity each source gives, as Trivy numbers them, in one text.
+func (v *trivyVulnerability) vendors() string {
 	words := [...]string{"unknown", "low", "medium", "high", "critical"}
-	vendors := make([]string, 0, 8)
-	err := r.object(func(name []byte) error {
-		n := -1
-		if err := r.integer(&n); err != nil {
-			return err
-		}
+	vendors := make([]string, 0, len(v.VendorSeverity))
+	for source, n := range v.VendorSeverity {
 		if n >= 0 && n < len(words) {
-			r.made = append(append(append(r.made[:0], name...), '='), words[n]...)
-			vendors = append(vendors, r.recent.text(r.made))
+			vendors = append(vendors, source+"="+words[n])
 		}
-		return r.keep(len(name))
-	})
+	}
 	slices.Sort(vendors)
-	r.made = r.made[:0]
-	for i, vendor := range vendors {
-		if i > 0 {
-			r.made = append(r.made, ' ')
-		}
-		r.made = append(r.made, vendor...)
-	}
-	*to = r.recent.text(r.made)
-	return err
-}
-
-// trivyCVSS reads the CVSS of each source.
-func (r *report) trivyCVSS(f *finding) error {
-	type scored struct {
-		source string
-		cvss
-	}
-	scores := make([]scored, 0, 4)
-	err := r.object(func(name []byte) error {
-		c := scored{source: r.recent.text(name)}
-		err := r.object(func(name []byte) error {
-			switch string(name) {
-			case "V2Score":
-				return r.number(&c.v2)
-			case "V3Score":
-				return r.number(&c.v3)
-			case "V40Score":
-				return r.number(&c.v4)
-			}
-			return r.skip()
-		})
-		if err != nil {
-			return err
-		}
-		scores = append(scores, c)
-		return r.keep(len(c.source))
-	})
-	slices.SortFunc(scores, func(a, b scored) int { return strings.Compare(a.source, b.source) })
-	for _, c := range scores {
-		f.rateBy(c.source, c.cvss)
-	}
-	return err
-}
-
-// trivyMisconfiguration reads a types.DetectedMisconfiguration. What passed is none.
-func (r *report) trivyMisconfiguration() (f finding, place string, counts bool, err error) {
-	var severity, status string
-	f = r.finding(6)
-	f.notes[attest.FindingClass] = "misconfiguration"
-	err = r.element(func(name []byte) error {
-		switch string(name) {
-		case "ID":
-			return r.text(&f.id)
-		case "Title":
-			return r.notedTitle(&f)
-		case "Severity":
-			return r.text(&severity)
-		case "Status":
-			return r.text(&status)
-		case "PrimaryURL":
-			return r.noted(&f, attest.FindingSource)
-		case "CauseMetadata":
-			return r.object(func(name []byte) error { return r.startLine(name, &place) })
-		}
-		return r.skip()
-	})
-	f.say(string(Trivy), severity)
-	return f, place, status != "PASS" && status != "EXCEPTION", err
-}
-
-// startLine reads a line number of Trivy as the end of a place: ":3".
-func (r *report) startLine(name []byte, place *string) error {
-	if string(name) != "StartLine" {
-		return r.skip()
-	}
-	var n int
-	err := r.integer(&n)
-	if n > 0 {
-		*place = ":" + strconv.Itoa(n)
-	}
-	return err
-}
-
-// trivySecret reads a types.DetectedSecret. What matched is not kept: it may be the secret.
-func (r *report) trivySecret() (f finding, place string, counts bool, err error) {
-	var severity string
-	f = r.finding(6)
-	f.notes[attest.FindingClass] = "secret"
-	err = r.element(func(name []byte) error {
-		switch string(name) {
-		case "RuleID":
-			return r.text(&f.id)
-		case "Title":
-			return r.notedTitle(&f)
-		case "Severity":
-			return r.text(&severity)
-		}
-		return r.startLine(name, &place)
-	})
-	f.say(string(Trivy), severity)
-	return f, place, true, err
-}
-
-// trivyLicense reads a types.DetectedLicense.
-func (r *report) trivyLicense() (f finding, place string, counts bool, err error) {
-	var severity string
-	f = r.finding(6)
-	f.notes[attest.FindingClass] = "license"
-	err = r.element(func(name []byte) error {
-		switch string(name) {
-		case "Name":
-			return r.text(&f.id)
-		case "Severity":
-			return r.text(&severity)
-		case "Category":
-			return r.notedTitle(&f)
-		case "PkgName":
-			return r.noted(&f, attest.FindingPackage)
-		case "FilePath":
-			return r.noted(&f, attest.FindingLocation)
-		case "Link":
-			return r.noted(&f, attest.FindingSource)
-		}
-		return r.skip()
-	})
-	f.say(string(Trivy), severity)
-	return f, "", true, err
+	return strings.Join(vendors, " ")
 }
