@@ -96,6 +96,25 @@ func FuzzEnvelope(f *testing.F) {
 	})
 }
 
+// FuzzOuterType reads bytes as a statement in each form. What is passed over is evidence to no strict reader.
+func FuzzOuterType(f *testing.F) {
+	seed(f)
+	f.Add([]byte(`{"payloadType":"application\/vnd.in-toto+json","payload":"e3\u0030=","x":[{"\\\"":"]"},-1e9,true , null]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, form := range []string{PayloadType, EnvelopeType, BundleType} {
+			got, gotErr := outerType(bytes.NewReader(b), form, func(string) {})
+			payload, err := Candidate{MediaType: form, Bytes: b}.Payload()
+			if err != nil {
+				continue
+			}
+			s, err := ParseStatement(payload)
+			if err == nil && (gotErr != nil || got != s.PredicateType) {
+				t.Errorf("%s: got %q, %v, want %q", b, got, gotErr, s.PredicateType)
+			}
+		}
+	})
+}
+
 // FuzzManifest reads bytes as what registries list and serve.
 func FuzzManifest(f *testing.F) {
 	seed(f)

@@ -17,8 +17,10 @@ const (
 	// parsing rules of in-toto let a producer add fields that are named by a TypeURI; other consumers ignore it.
 	TestField = "https://github.com/testdag/testdag/test"
 
-	// UnscannedField and IncompleteField are the extension fields of [Vulns] that hold its Unscanned and its Incomplete.
-	UnscannedField  = "https://github.com/testdag/testdag/unscanned"
+	// UnscannedField is the extension field that holds Unscanned of a [Vulns] predicate.
+	UnscannedField = "https://github.com/testdag/testdag/unscanned"
+
+	// IncompleteField is the extension field that holds Incomplete of a [Vulns] predicate.
 	IncompleteField = "https://github.com/testdag/testdag/incomplete"
 )
 

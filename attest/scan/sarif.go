@@ -255,7 +255,7 @@ func (r *report) sarifTool(t *sarifTool, run *sarifRun) error {
 }
 
 // skipped is how tools warn of a file that they did not look at.
-var skipped = regexp.MustCompile(`(?i)\b(skip(s|ped|ping)?|ignor(ed|ing)|(un|not )(scanned|analy[sz]ed|parsed|supported)|could ?n[o']t|can ?n?[o']t|unable|failed|timed? ?out)\b`)
+var skipped = regexp.MustCompile(`(?i)\bskip|\bignor|\bfail|\bunable|time[ds]? ?out|(could|can) ?not|(could|ca)n't|(not|un)[ -]?(scanned|parsed|supported|analy[sz]ed)`)
 
 // sarifInvocation notes when the tool ran, whether it ran to its end, and what it did not look at.
 func (r *report) sarifInvocation(run *sarifRun, i *sarifInvocation) error {
