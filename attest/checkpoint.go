@@ -65,8 +65,9 @@ func (m Mark) equal(other Mark) bool {
 
 func compareHash(a, b v1.Hash) int { return cmp.Compare(a.String(), b.String()) }
 
-// remember holds the newest evidence of a test against the checkpoint, and moves that on. An error is the checkpoint's.
-func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
+// remember holds the newest evidence of a test against the checkpoint, and moves that on to the evidence that decides. An
+// error is the checkpoint's.
+func (r *Resolver) remember(ctx context.Context, e *Evidence, deciding Evidence) error {
 	if r.opts.Checkpoint == nil || testname.Problem(e.Test.Name) != "" || e.Test.PredicateType == "" {
 		return nil
 	}
@@ -76,14 +77,14 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence) error {
 	}
 	lost := seen.lostReferrers(*e) // of what is ignored too: it was seen in that list
 	seen = seen.without(r.opts.UnsafeIgnoreStatements)
-	if err := errors.Join(seen.rolledBack(*e), lost); err != nil {
+	if err := errors.Join(seen.rolledBack(deciding), lost); err != nil {
 		e.blame(err)
 		return nil
 	}
 	if e.Completeness == Unproven && !seen.IsZero() {
 		e.Completeness = Remembered
 	}
-	next := seen.Merge(e.mark())
+	next := seen.Merge(deciding.mark())
 	if next.equal(seen) {
 		return nil
 	}

@@ -321,6 +321,33 @@ func (e *MissingError) Error() string {
 		"let its results name the record, or run the test again", run)
 }
 
+// A NewerError reports vulns that do not count, since a test-result of the same test is not older and is no pass: the scan
+// ran again and could not tell, or failed. Newer vulns answer it.
+type NewerError struct {
+	Manifest v1.Hash   // that holds the test-result
+	Time     time.Time // of the test-result, zero if it cannot be told
+	Result   Result    // of the test-result, as it says; Unknown if it cannot be told
+	Err      error     // why the test-result does not count either, nil if it does
+}
+
+func (e *NewerError) Error() string {
+	text := "attest: a test-result"
+	if !e.Time.IsZero() {
+		text += " of " + stamp(e.Time)
+	}
+	why, digest := "says "+string(e.Result)+": the scan has to run again", e.Manifest.String()
+	if e.Err != nil {
+		why = "does not count: " + cause(e.Err)
+	}
+	if !strings.Contains(why, digest) {
+		text += " in manifest " + digest
+	}
+	return text + " is not older and " + why
+}
+
+// Unwrap returns why the test-result does not count either.
+func (e *NewerError) Unwrap() error { return e.Err }
+
 // A RollbackError reports that the newest evidence of a test was seen before and is gone.
 type RollbackError struct {
 	Seen   time.Time // of what was seen, by the Checkpoint

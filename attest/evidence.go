@@ -74,7 +74,7 @@ type Evidence struct {
 	// Problem is why the evidence must not be believed, several joined, so use errors.As to look for one: a
 	// *CandidateError if it could not be read, a *FieldError for each mistake in it, a *FutureError or *ClockError for its
 	// time, a *NameError if it was asked for by its Declared name, a *VerifyError if it is not vouched for, an *AgeError,
-	// a *MissingError, a *RollbackError, a *SourceError.
+	// a *MissingError, a *NewerError, a *RollbackError, a *SourceError.
 	Problem error
 
 	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. Two vulns
@@ -103,13 +103,18 @@ func (e Evidence) Err() error {
 
 // compareAge orders evidence newest first. What has no time may be the newest, so it comes before all.
 func compareAge(a, b Evidence) int {
+	return cmp.Or(compareTime(a, b), compareWorst(a, b))
+}
+
+// compareTime is compareAge by time alone.
+func compareTime(a, b Evidence) int {
 	if a.Time.IsZero() != b.Time.IsZero() {
 		if a.Time.IsZero() {
 			return -1
 		}
 		return 1
 	}
-	return cmp.Or(b.Time.Compare(a.Time), compareWorst(a, b))
+	return b.Time.Compare(a.Time)
 }
 
 // compareWorst orders evidence worst first: what has a problem, then by verdict, then by how much was found. The last

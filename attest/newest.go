@@ -19,6 +19,10 @@ import (
 // for it, it is returned as it is, with its Problem. So look at both: errors.Join(err, e.Err()), see [Evidence.Err].
 // Evidence whose time cannot be told counts as newest, and of several made at the same instant the worst counts.
 //
+// Vulns have no word for a scan that could not tell, so its evidence is a [TestResult]. Vulns therefore do not count, and
+// their Problem holds a [*NewerError], if a test-result of the same name is as new or newer and is no pass. A test-result
+// that is a pass changes nothing: it does not say what was found.
+//
 // Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another
 // version of the predicate, which is of any test if no name can be read from it; and one whose name is not allowed (see
 // [Test]) and becomes the test's without case, compatibility characters, blanks and invisible characters. The time of
@@ -115,9 +119,8 @@ func (r *Resolver) testsIn(all []Evidence) []Test {
 // answer returns the newest evidence of the test that e is of, among all sorted by age. An error is about the call.
 func (r *Resolver) answer(ctx context.Context, e Evidence, all []Evidence) (Evidence, error) {
 	test := e.Test
-	of, unreadable := r.group(all, test)
-	if unreadable != nil {
-		e.Problem = unreadable
+	of, nameless := group(all, test)
+	if e.Problem = r.unreadable(nameless, of); e.Problem != nil {
 		return e, nil
 	}
 	if len(of) > 0 {
@@ -135,11 +138,37 @@ func (r *Resolver) answer(ctx context.Context, e Evidence, all []Evidence) (Evid
 		return e, nil
 	}
 	r.expected(&e, all)
-	err := r.remember(ctx, &e)
+	deciding := r.overrule(ctx, &e, all)
+	err := errors.Join(r.remember(ctx, &e, deciding), ctx.Err())
 	if e.Problem != nil {
 		e.Result = Unknown
 	}
 	return e, err
+}
+
+// overrule adds a problem to vulns if a test-result of the same test is not older and is no pass. It returns the evidence
+// that decides, which is what a Checkpoint remembers: if the test-result is deleted, the vulns must not count again.
+func (r *Resolver) overrule(ctx context.Context, e *Evidence, all []Evidence) Evidence {
+	if e.Test.PredicateType != VulnsType || e.Statement == nil {
+		return *e
+	}
+	of, nameless := group(all, Test{e.Test.Name, TestResultType})
+	if err := r.unreadable(nameless, append(of, *e)); err != nil {
+		e.blame(err)
+		return *e
+	}
+	of = slices.DeleteFunc(of, func(o Evidence) bool { return compareTime(o, *e) > 0 })
+	if len(of) == 0 {
+		return *e
+	}
+	newer := r.newest(ctx, of)
+	isPass := newer.Problem == nil && (newer.Result == Passed || newer.Result == Warned)
+	if isPass || r.opts.UnsafeIgnoreUnverified && r.ignored(newer) {
+		return *e
+	}
+	result, _ := newer.outcome()
+	e.blame(&NewerError{Manifest: newer.Manifest, Time: newer.Time, Result: result, Err: newer.Problem})
+	return newer
 }
 
 // alike returns the names of evidence that differ from that of the test only by letters of another script.
@@ -166,10 +195,9 @@ func notFound(image name.Digest, test Test) error {
 
 // group returns the evidence of test, sorted by age. What only says that it is of the test is there too, with a
 // problem: otherwise a provenance that is made for the newest failure could turn it into one of another test. So is
-// what has a name that no test may have and looks like the test's. What may be of the test and cannot be read is an
-// error.
-func (r *Resolver) group(all []Evidence, test Test) ([]Evidence, error) {
-	var of, nameless []Evidence
+// what has a name that no test may have and looks like the test's. Nameless is what may be of the test and cannot be
+// read.
+func group(all []Evidence, test Test) (of, nameless []Evidence) {
 	fold := testname.Fold(test.Name)
 	if testname.Problem(test.Name) != "" {
 		fold = "" // names like this one were found too, and each is asked for
@@ -187,16 +215,21 @@ func (r *Resolver) group(all []Evidence, test Test) ([]Evidence, error) {
 			of = append(of, e)
 		}
 	}
+	return of, nameless
+}
+
+// unreadable returns the problems of what cannot be read and may be newer than evidence that can.
+func (r *Resolver) unreadable(nameless, of []Evidence) error {
+	if r.opts.UnsafeIgnoreUnverified {
+		return nil
+	}
 	var errs []error
 	for _, e := range nameless {
 		if !e.isOlder(of) {
 			errs = append(errs, e.Problem)
 		}
 	}
-	if r.opts.UnsafeIgnoreUnverified {
-		return of, nil
-	}
-	return of, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // isOlder reports whether a trusted provenance says that evidence is older than the newest that is understood. Its own
@@ -329,9 +362,18 @@ func (q question) wants(h hints, newest map[Test]time.Time) bool {
 		return q.everyAge || !h.complete() || !h.created.Before(newest[Test{h.test, h.predicateType}])
 	}
 	if !h.complete() {
-		return slices.ContainsFunc(q.tests, func(t Test) bool { return t.PredicateType == h.predicateType })
+		return slices.ContainsFunc(q.tests, func(t Test) bool {
+			return t.PredicateType == h.predicateType || overrules(h.predicateType, t)
+		})
 	}
 	t := Test{h.test, h.predicateType}
-	asked := func(test Test) bool { return test == t || testname.Alike(test.Name, t.Name) }
-	return slices.ContainsFunc(q.tests, asked) && (q.everyAge || !h.created.Before(newest[t]))
+	recent := func(than Test) bool { return q.everyAge || !h.created.Before(newest[than]) }
+	return recent(t) && slices.ContainsFunc(q.tests, func(test Test) bool {
+		return test == t || testname.Alike(test.Name, t.Name) || test.Name == t.Name && overrules(t.PredicateType, test) && recent(test)
+	})
+}
+
+// overrules reports whether evidence of that predicate type can overrule the newest of the test, see Resolver.overrule.
+func overrules(predicateType string, test Test) bool {
+	return predicateType == TestResultType && test.PredicateType == VulnsType
 }

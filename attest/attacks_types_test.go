@@ -1,0 +1,135 @@
+package attest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// typed makes an attack that asks for the vulns of "scan". A clean scan of an hour ago is there in any case.
+func typed(name, answer string, do func(w *world, ours, theirs *key)) attack {
+	return attack{name: "vulns: " + name, vulns: true, answer: answer, do: func(w *world, ours, theirs *key) {
+		w.write(ours, "scan", vulns(-time.Hour))
+		do(w, ours, theirs)
+	}}
+}
+
+// left makes an attack in which a test-result is left after the clean scan, or before it if d is less than an hour ago.
+func left(r Result, d time.Duration, answer string) attack {
+	return typed(fmt.Sprintf("%s at %s", r, noon.Add(d).Format("15:04")), answer, func(w *world, ours, _ *key) {
+		w.write(ours, "scan", outcome(r, d))
+	})
+}
+
+const cleanScan = "at 2026-03-01T11:00:00Z by predicate"
+
+// typeAttacks let an older scan without findings stand beside a test-result that says that the scan could not tell.
+var typeAttacks = []attack{
+	left(Errored, 0, "is not older and says ERROR: the scan has to run again"),
+	left(Failed, 0, "a test-result of 2026-03-01T12:00:00Z in manifest sha256:"),
+	left(Skipped, 0, "is not older and says SKIPPED"),
+	left(Errored, -time.Hour, "a test-result of 2026-03-01T11:00:00Z in manifest"),
+	left(Errored, -61*time.Minute, cleanScan),
+	left(Passed, 0, cleanScan),
+	left(Warned, 0, cleanScan),
+	typed("an error and a pass of the same instant", "is not older and says ERROR", func(w *world, ours, _ *key) {
+		w.write(ours, "scan", outcome(Passed, 0))
+		w.write(ours, "scan", outcome(Errored, 0))
+	}),
+	typed("an error and then a pass", cleanScan, func(w *world, ours, _ *key) {
+		w.write(ours, "scan", outcome(Errored, -time.Minute))
+		w.write(ours, "scan", outcome(Passed, 0))
+	}),
+	typed("newer vulns answer an error", "at 2026-03-01T12:00:00Z by predicate", func(w *world, ours, _ *key) {
+		w.write(ours, "scan", outcome(Errored, -time.Minute))
+		w.write(ours, "scan", vulns(0))
+	}),
+	typed("an error of another test", cleanScan, func(w *world, ours, _ *key) {
+		w.write(ours, "scan2", outcome(Errored, 0))
+	}),
+	typed("an error that nobody vouches for", "does not count: nobody vouches for the statement", func(w *world, _, theirs *key) {
+		w.write(theirs, "scan", outcome(Errored, 0))
+	}),
+	typed("a pass that nobody vouches for", "does not count: nobody vouches for the statement", func(w *world, _, theirs *key) {
+		w.write(theirs, "scan", outcome(Passed, 0))
+	}),
+	typed("unverified ones ignored, an error of theirs", cleanScan, func(w *world, _, theirs *key) {
+		w.opts.UnsafeIgnoreUnverified = true
+		w.write(theirs, "scan", outcome(Errored, 0))
+	}),
+	typed("unverified ones ignored, an error of ours below", "is not older and says ERROR", func(w *world, ours, theirs *key) {
+		w.opts.UnsafeIgnoreUnverified = true
+		w.write(ours, "scan", outcome(Errored, -time.Minute))
+		w.write(theirs, "scan", outcome(Passed, 0))
+	}),
+	typed("a test-result without a time", "does not count", func(w *world, ours, _ *key) {
+		w.attach(w.sign(ours, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}]}`)), nil)
+	}),
+	typed("a test-result of another version", "does not count", func(w *world, ours, _ *key) {
+		w.attach(w.sign(ours, w.statementOf(strings.Replace(TestResultType, "v0.1", "v0.9", 1),
+			`{"result":"ERROR","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)), nil)
+	}),
+	typed("a test-result without a name", "configuration: required", func(w *world, ours, _ *key) {
+		w.attach(w.sign(ours, w.statementOf(TestResultType, `{"result":"ERROR","timestamp":"2026-03-01T12:00:00Z"}`)), nil)
+	}),
+	typed("an error whose annotations name no test", "is not older and says ERROR", func(w *world, ours, _ *key) {
+		w.attach(w.sign(ours, w.statementOf(TestResultType, `{"result":"ERROR","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)),
+			func(m *v1.Manifest) { m.Annotations = map[string]string{AnnotationPredicateType: TestResultType} })
+	}),
+	typed("an error that was seen is deleted", "evidence of 2026-03-01T12:00:00Z was seen before and is gone", func(w *world, ours, _ *key) {
+		w.opts.Checkpoint = inDir(w)
+		record := w.write(ours, "scan", outcome(Errored, 0))
+		wantNewer(w, ours, record, Errored)
+		w.remove(record)
+	}),
+	typed("an error that was seen is still there", "is not older and says ERROR", func(w *world, ours, _ *key) {
+		w.opts.Checkpoint = inDir(w)
+		wantNewer(w, ours, w.write(ours, "scan", outcome(Errored, 0)), Errored)
+	}),
+}
+
+// wantNewer wants the vulns of "scan" to be overruled by a record, as data.
+func wantNewer(w *world, k *key, record Record, result Result) {
+	w.t.Helper()
+	e, err := w.newest(k, Test{"scan", VulnsType})
+	var newer *NewerError
+	if !errors.As(errors.Join(err, e.Err()), &newer) {
+		w.t.Fatalf("got %+v, %v", e, err)
+	}
+	if newer.Manifest != record.Digest || newer.Result != result || !newer.Time.Equal(noon) || newer.Err != nil {
+		w.t.Errorf("got %+v, want that of %s", newer, record.Digest)
+	}
+	if _, ok := e.Predicate.(Vulns); !ok || !e.Time.Equal(noon.Add(-time.Hour)) {
+		w.t.Errorf("it is not the vulns that are answered: %+v", e)
+	}
+}
+
+// A test-result is read for the vulns only if it may overrule them.
+func TestVulnsReadNoMoreThanTheyMust(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "scan", vulns(-time.Hour))
+	w.write(k, "scan", outcome(Errored, -2*time.Hour))
+	w.write(k, "other", outcome(Errored, 0))
+	r := NewResolver(k, w.opts)
+	count := func(tests ...Test) int {
+		w.gets()
+		if _, err := r.Newests(t.Context(), w.image, tests...); err != nil {
+			t.Fatal(err)
+		}
+		manifests, _ := w.gets()
+		return manifests
+	}
+	scan, both := []Test{{"scan", VulnsType}}, []Test{{"scan", VulnsType}, {"scan", TestResultType}}
+	got := []int{count(scan...), count(both...)}
+	w.write(k, "scan", outcome(Errored, 0))
+	got = append(got, count(scan...), count(both...))
+	if want := []int{1, 2, 2, 2}; !slices.Equal(got, want) {
+		t.Errorf("read %v manifests, want %v", got, want)
+	}
+}
