@@ -103,7 +103,7 @@ func TestBadNamesAreShown(t *testing.T) {
 	})
 }
 
-// A statement whose test cannot be read blocks every test of its type, and no test of another.
+// A statement whose test cannot be read blocks every test of its type. A test-result blocks vulns too, which it may overrule.
 func TestVersionWithoutATest(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
@@ -115,12 +115,21 @@ func TestVersionWithoutATest(t *testing.T) {
 		_, err := w.newest(k, testResultOf(test))
 		wantAs[*CandidateError](t, err)
 	}
-	if e := w.mustNewest(k, Test{"scan", VulnsType}); e.Problem != nil {
-		t.Error(e.Problem)
-	}
+	wantAs[*CandidateError](t, w.mustNewest(k, Test{"scan", VulnsType}).Problem)
 	w.attach(w.sign(k, w.statementOf("https://in-toto.io/attestation/vulns/v1", `{"scanner":[]}`)), nil)
 	_, err := w.newest(k, Test{"scan", VulnsType})
 	wantAs[*CandidateError](t, err)
+}
+
+// Vulns whose test cannot be read block no test-result.
+func TestVulnsVersionWithoutATest(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	passedBefore(w, k)
+	w.attach(w.sign(k, w.statementOf("https://in-toto.io/attestation/vulns/v1", `{"scanner":[]}`)), nil)
+	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
+		t.Error(e.Problem)
+	}
 }
 
 // Evidence of a version that is not understood says which, and nothing else of its predicate.

@@ -13,7 +13,7 @@ import (
 const TestResultType = "https://in-toto.io/attestation/test-result/v0.1"
 
 // TestResult is how a test ended. Format: in-toto attestation framework, predicate Test Result v0.1, with the fields
-// that Konflux adds to it: a timestamp, without which nobody could say which result is the newest, and counts.
+// that Konflux adds to it: a timestamp, without which nobody could say which result is the newest, counts, and a note.
 //
 // A run that was skipped or could not tell must leave one too, or an older pass stays the newest. The specification has no
 // word for that; the two that Konflux uses are written, and in-toto's own types read them, since there a result is any text.
@@ -29,6 +29,7 @@ type TestResult struct {
 	Successes int       `json:"successes"`
 	Failures  int       `json:"failures"` // more than 0 contradicts Passed and Warned
 	Warnings  int       `json:"warnings"`
+	Note      string    `json:"note,omitempty"` // for people: why the result is what it is
 }
 
 // PredicateType returns [TestResultType].

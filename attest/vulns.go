@@ -28,6 +28,7 @@ const (
 // has no verdict, so Evidence.Result is always [Unknown] for it; a policy judges it.
 type Vulns struct {
 	Test     string       `json:"https://github.com/testdag/testdag/test,omitempty"` // see TestField; Writer.Write sets it
+	Note     string       `json:"https://github.com/testdag/testdag/note,omitempty"` // for people; an extension field too
 	Scanner  Scanner      `json:"scanner"`
 	Metadata ScanMetadata `json:"metadata"`
 

@@ -16,7 +16,8 @@ import (
 // logs may follow each other, as where each architecture of an image was scanned by itself; all count.
 //
 // Successes are the files without a virus, failures those with one, and a scan with errors could not tell, since it has
-// not looked into every file. The summary gives the time of the end without a zone, so the time is asked for. clamdscan
+// not looked into every file. A file of which only signatures Heuristics.* are found is a warning, as Konflux' own task has
+// it: they say what a file looks like, or that a limit ended the scan of it. The summary gives the time of the end without a zone, so the time is asked for. clamdscan
 // does not say how many files it looked at: of its log the lines are counted, so it must not be told to leave out those
 // of clean files.
 //
@@ -25,7 +26,7 @@ import (
 //
 // Source: clamscan/clamscan.c, clamscan/manager.c and clamdscan/clamdscan.c of Cisco-Talos/clamav, 0.96 to 1.4.
 func clamAV(in io.Reader, opts Options) (attest.Predicate, error) {
-	l := clamLog{tally: tally{limits: opts.Limits}, paths: map[string]bool{}}
+	l := clamLog{tally: tally{limits: opts.Limits}, viruses: map[string]bool{}}
 	if err := eachLine(in, opts.Limits, l.line); err != nil {
 		return nil, err
 	}
@@ -41,10 +42,11 @@ type clamLog struct {
 	part    clamPart
 	summary map[string]int
 
-	clean    int             // lines of clean files in this log
-	found    int             // lines of infected files in all logs
-	paths    map[string]bool // in those lines
-	infected int             // by all summaries
+	clean     int             // lines of clean files in this log
+	found     int             // lines of infected files in all logs
+	heuristic int             // those of them with a signature Heuristics.*
+	viruses   map[string]bool // the files in those lines, and whether another signature was found there
+	infected  int             // by all summaries
 }
 
 // A clamPart is where in a log a line is.
@@ -101,6 +103,9 @@ func (l *clamLog) count(n int, line string) error {
 		return nil
 	}
 	number, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		err = fmt.Errorf("%.40q is no count", text)
+	}
 	if _, twice := l.summary[key]; twice {
 		err = errors.New("given twice")
 	}
@@ -129,8 +134,13 @@ func (l *clamLog) file(line string) error {
 
 func (l *clamLog) virus(path, signature string) error {
 	l.found++
-	l.paths[path] = true
-	return l.name(&l.result.FailedTests, path+": "+signature)
+	list, heuristic := &l.result.FailedTests, strings.HasPrefix(signature, "Heuristics.")
+	if heuristic {
+		l.heuristic++
+		list = &l.result.WarnedTests
+	}
+	l.viruses[path] = l.viruses[path] || !heuristic
+	return l.name(list, path+": "+signature)
 }
 
 // close ends a log with its summary.
@@ -167,8 +177,22 @@ func (l *clamLog) end() error {
 	if l.part != clamAfter {
 		return l.cut()
 	}
-	if l.found > 0 && l.found != l.infected && len(l.paths) != l.infected {
-		return &FormatError{Format: ClamAV, Err: fmt.Errorf("lines name %d infected files, the summary counts %d", len(l.paths), l.infected)}
+	warned := 0
+	for _, virus := range l.viruses {
+		if !virus {
+			warned++
+		}
 	}
+	switch l.infected {
+	case len(l.viruses):
+	case l.found:
+		warned = l.heuristic
+	default:
+		if l.found > 0 {
+			return &FormatError{Format: ClamAV, Err: fmt.Errorf("lines name %d infected files, the summary counts %d", len(l.viruses), l.infected)}
+		}
+	}
+	l.result.Warnings += warned
+	l.result.Failures -= warned
 	return nil
 }

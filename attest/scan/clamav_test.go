@@ -44,6 +44,28 @@ func TestClamAV(t *testing.T) {
 		{"one file twice", "a: V FOUND\na: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), attest.TestResult{
 			Result: attest.Failed, Successes: 1, Failures: 2, FailedTests: []string{"a: V", "a: V"},
 		}},
+		{"heuristics", "a: Heuristics.Broken.Executable FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
+			Result: attest.Warned, Successes: 2, Warnings: 1, WarnedTests: []string{"a: Heuristics.Broken.Executable"},
+		}},
+		{"heuristics and a virus", "a: Heuristics.Encrypted.Zip FOUND\nb: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, Warnings: 1, FailedTests: []string{"b: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
+		}},
+		{"heuristics and a virus in one file", "a: Heuristics.Encrypted.Zip FOUND\na: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
+			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
+		}},
+		{"heuristics in one architecture, a virus in the other", "a: Heuristics.Encrypted.Zip FOUND\n" + summary("Infected files: 0", "Infected files: 1") +
+			"a: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
+			Result: attest.Failed, Successes: 4, Failures: 1, Warnings: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
+		}},
+		{"heuristics with an error", "a: Heuristics.Limits.Exceeded.MaxFileSize FOUND\nb: Can't open file ERROR\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
+			Result: attest.Errored, Successes: 2, Warnings: 1, WarnedTests: []string{"a: Heuristics.Limits.Exceeded.MaxFileSize"},
+		}},
+		{"a file that is called heuristics", "a: Heuristics.X FOUND: V FOUND\nHeuristics.b: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 2, FailedTests: []string{"a: Heuristics.X FOUND: V", "Heuristics.b: V"},
+		}},
+		{"a signature that only contains the word", "a: Win.Heuristics.X FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
+			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: Win.Heuristics.X"},
+		}},
 		{"an error without a count", "a: Can't open file ERROR\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 3}},
 		{"an error of no file", "ERROR: Can't access file a\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 3}},
 		{"an error is of its log", "a: Can't open file ERROR\n" + summary() + "b: OK\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 6}},
@@ -87,10 +109,12 @@ func TestNoClamAV(t *testing.T) {
 	wantRefused[*FormatError](t, ClamAV, []refusal{
 		{"fewer lines than infected", "a: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), "lines name 1 infected files, the summary counts 2"},
 		{"more lines than infected", "a: V FOUND\nb: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), "lines name 2"},
+		{"heuristics in a name with a line end", "p\nfake: Heuristics.X FOUND\nq: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), "lines name 2 infected files"},
+		{"heuristics and none infected", "a: Heuristics.X FOUND\n" + summary(), "lines name 1 infected files"},
 		{"a virus and none infected", "a: V FOUND\n" + summary(), "lines name 1 infected files, the summary counts 0"},
 		{"more infected than scanned", summary("Infected files: 0", "Infected files: 4"), "summary: 4 infected of 3 files"},
 		{"no count of infected", summary("Infected", "Other"), "summary: it does not say"},
-		{"no number", summary("Infected files: 0", "Infected files: none"), "line 4: Infected files: "},
+		{"no number", summary("Infected files: 0", "Infected files: none"), `line 4: Infected files: "none" is no count`},
 		{"negative", summary("Scanned files: 3", "Scanned files: -3"), "line 3: Scanned files: "},
 		{"a count twice", summary("Time", "Infected files: 0\nTime"), "line 5: Infected files: given twice"},
 	})

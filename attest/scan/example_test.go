@@ -37,8 +37,8 @@ func ExampleConvert() {
 	}
 	// Output:
 	// true
-	// scan: the trivy report does not say scanner.db.lastUpdate; give Options.Scanner.DB.LastUpdate
-	// scan: the trivy report does not say metadata.scanStartedOn; give Options.Started
+	// scan: the trivy report does not say when the vulnerability database was last updated; give Options.Scanner.DB.LastUpdate
+	// scan: the trivy report does not say when the scan began; give Options.Started
 	// pkg:github/aquasecurity/trivy@v0.69.0 2026-11-24T12:00:00Z
 	// CVE-2026-1 [{trivy high}] openssl 3.0.2
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/testdag/testdag/attest"
@@ -16,8 +17,9 @@ import (
 // goTest reads what go test -json prints. Each test counts, subtests too, under the name "package.Test".
 //
 // A package that failed although none of its tests did, since it was not built or exited, is a failure by its own name,
-// and so is a build that failed for no package. A test that did not end has failed with its package; in a package that
-// passed it is a benchmark, which has no end of its own. Lines that are no JSON come from go itself, on its standard
+// and so is a build that failed for no package. A test that did not end has failed with its package. In a package that
+// passed it could not tell, unless it is a benchmark, which has no end of its own. A package that did not end could not
+// tell either, and so could its tests: the log was cut off. Lines that are no JSON come from go itself, on its standard
 // error, and only what they say of failed packages counts.
 //
 // The time is that of the last event. The log has no end of its own: a cut between two packages cannot be seen, one
@@ -37,7 +39,7 @@ func goTest(in io.Reader, opts Options) (attest.Predicate, error) {
 
 // A goEvent is a TestEvent of test2json or a BuildEvent of go build.
 type goEvent struct {
-	Time        time.Time
+	Time        string
 	Action      string
 	Package     string
 	Test        string
@@ -66,11 +68,16 @@ func (l *goLog) line(n int, line string) error {
 		return l.text(line)
 	}
 	var e goEvent
-	if err := strictjson.Decode([]byte(line), &e, strictjson.Limits{Depth: 8, Values: 100}); err != nil {
-		return &FormatError{Format: GoTest, Where: fmt.Sprintf("line %d", n), Err: err}
+	err := strictjson.Decode([]byte(line), &e, strictjson.Limits{Depth: 8, Values: 100})
+	at := parseTime(e.Time)
+	if err == nil && e.Time != "" && at.IsZero() {
+		err = fmt.Errorf("the time %.40q is not RFC 3339", e.Time)
 	}
-	if e.Time.After(l.last) {
-		l.last = e.Time
+	if err != nil {
+		return &FormatError{Format: GoTest, Where: fmt.Sprintf("line %d", n), Err: plain(err)}
+	}
+	if at.After(l.last) {
+		l.last = at
 	}
 	switch {
 	case e.Action == "build-fail":
@@ -126,7 +133,12 @@ func (l *goLog) ofPackage(e goEvent) error {
 		p.over, p.failed = false, false
 	case "pass", "skip":
 		p.over = true
-		return l.leave(e.Package, p, l.pass)
+		return l.leave(e.Package, p, func(test string) error {
+			if strings.HasPrefix(test, e.Package+".Benchmark") {
+				return l.pass(test)
+			}
+			return l.error(test)
+		})
 	case "fail":
 		p.over = true
 		return l.failed(e, p)
@@ -189,8 +201,12 @@ func (l *goLog) ofTest(e goEvent) error {
 // end checks what only all lines together say.
 func (l *goLog) end() error {
 	for _, path := range slices.Sorted(maps.Keys(l.packages)) {
-		if !l.packages[path].over {
-			return &NotRunError{Format: GoTest, Reason: fmt.Sprintf("package %s has no end, so it was cut off", path)}
+		p := l.packages[path]
+		if p.over {
+			continue
+		}
+		if err := errors.Join(l.leave(path, p, l.error), l.error(path)); err != nil {
+			return err
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.builds)) {

@@ -57,6 +57,30 @@ func TestGoTest(t *testing.T) {
 		{"panic", events(`run p B`, `run p A`, `output p A`, `fail p`), attest.TestResult{
 			Result: attest.Failed, Failures: 2, FailedTests: []string{"p.A", "p.B"}, Timestamp: second(3),
 		}},
+		{"no end of a test in a package that passed", events(`run p A`, `run p B`, `pass p B`, `pass p`), attest.TestResult{
+			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.B"}, FailedTests: []string{"p.A"}, Timestamp: second(3),
+		}},
+		{"no end of a subtest", events(`run p A`, `run p A/x`, `pass p A`, `pass p`), attest.TestResult{
+			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"p.A/x"}, Timestamp: second(3),
+		}},
+		{"no end of an example or a fuzz test", events(`run p ExampleA`, `run p FuzzBenchmark`, `skip p`), attest.TestResult{
+			Result: attest.Errored, Failures: 2, FailedTests: []string{"p.ExampleA", "p.FuzzBenchmark"}, Timestamp: second(2),
+		}},
+		{"no end of a package", events(`pass p A`, `pass p`, `start q`, `pass q A`), attest.TestResult{
+			Result: attest.Errored, Successes: 2, Failures: 1, PassedTests: []string{"p.A", "q.A"}, FailedTests: []string{"q"}, Timestamp: second(3),
+		}},
+		{"cut off within a test", events(`run p A`, `fail p A`, `run p B`), attest.TestResult{
+			Result: attest.Errored, Failures: 3, FailedTests: []string{"p.A", "p.B", "p"}, Timestamp: second(2),
+		}},
+		{"cut off when run again", events(`pass p A`, `pass p`, `start p`), attest.TestResult{
+			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"p"}, Timestamp: second(2),
+		}},
+		{"cut off when run again without a start", events(`pass p A`, `pass p`, `run p A`), attest.TestResult{
+			Result: attest.Errored, Successes: 1, Failures: 2, PassedTests: []string{"p.A"}, FailedTests: []string{"p.A", "p"}, Timestamp: second(2),
+		}},
+		{"cut off before its first test", events(`pass p A`, `pass p`, `start q`), attest.TestResult{
+			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"q"}, Timestamp: second(2),
+		}},
 		{"exit between tests", events(`pass p A`, `fail p`), attest.TestResult{
 			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"p"}, Timestamp: second(1),
 		}},
@@ -103,10 +127,6 @@ func TestGoTestDidNotRun(t *testing.T) {
 		{"empty", "", "no test ran"},
 		{"no test files", sample(t, "gotest/empty.json"), "no test ran"},
 		{"no tests", events(`start p`, `pass p`), "no test ran"},
-		{"no end of a package", events(`pass p A`, `pass p`, `start q`, `pass q A`), "package q has no end"},
-		{"cut off when run again", events(`pass p A`, `pass p`, `start p`), "package p has no end"},
-		{"cut off when run again without a start", events(`pass p A`, `pass p`, `run p A`), "package p has no end"},
-		{"cut off before its first test", events(`pass p A`, `pass p`, `start q`), "package q has no end"},
 		{"only words", "go: go.mod file not found\n", "no test ran"},
 	})
 }
@@ -115,7 +135,9 @@ func TestNoGoTest(t *testing.T) {
 	wantRefused[*FormatError](t, GoTest, []refusal{
 		{"half an event", events(`pass p A`) + `{"Action":"pa`, "line 2: "},
 		{"a key twice", `{"Action":"pass","Action":"fail"}`, "line 1: "},
-		{"a time that is none", `{"Time":"now","Action":"pass"}`, "line 1: "},
+		{"a time that is none", `{"Time":"now","Action":"pass"}`, `line 1: the time "now" is not RFC 3339`},
+		{"an action that is no text", `{"Action":1}`, "line 1: Action: a number, want text"},
+		{"no JSON", `{"Action":}`, "line 1: "},
 		{"deep", `{"x":` + strings.Repeat("[", 10), "line 1: depth"},
 	})
 }

@@ -23,9 +23,17 @@ const maxXMLDepth = 64
 // again, which is a warning. A rerunFailure or rerunError is a further run that failed. An error or failure that
 // belongs to a suite itself counts like one of a testcase. Names are "classname.name".
 //
-// The testcases count, not what the attributes of a suite sum up. But where those count more failures and errors than
-// its testcases show, something is missing in the report, and what is missing counts as failed too: to refuse the
-// report would leave nothing but an older result.
+// Elements decide, and the attributes of a suite are held against them. A suite that counts more failures and errors than
+// its elements explain has failed, and one that counts more tests has an error: something is missing in the report, and to
+// refuse it would leave nothing but an older result. Fewer by the attributes is no matter. Producers count differently, so
+// what an element explains depends on them:
+//
+//   - Maven Surefire and cargo-nextest: attributes may count each run of a test that ran again. So each flakyFailure,
+//     flakyError, rerunFailure and rerunError explains one test, and one failure or error.
+//   - Any: each failure and error of a testcase explains one, whichever of the two the attributes call it. pytest writes
+//     one for each subtest that failed.
+//   - pytest, by the names that it gives its suites: the attribute tests counts subtests that passed, which have no
+//     testcase. Catch2, by its hostname "tbd": it counts assertions. So more tests than testcases say nothing there.
 //
 // The end of the latest suite is its timestamp plus its time. A timestamp without a zone, which many tools write, says
 // no instant, and if only one is so the time is asked for.
@@ -34,7 +42,7 @@ const maxXMLDepth = 64
 // have room for it. Only UTF-8 is read. A document type is refused, and with it all entities but the five of XML.
 //
 // Source: surefire-test-report.xsd of Apache Maven Surefire with its page on tests that are run again; junit-10.xsd of
-// the Jenkins xUnit plugin; what pytest and GoogleTest print.
+// the Jenkins xUnit plugin; _pytest/junitxml.py; JunitReporter of Catch2; what pytest and GoogleTest print.
 func jUnit(in io.Reader, opts Options) (attest.Predicate, error) {
 	r := jUnitReport{tally: tally{limits: opts.Limits}}
 	if err := r.read(in); err != nil {
@@ -59,14 +67,31 @@ type jUnitReport struct {
 
 // A jUnitElement is one that has begun and not ended.
 type jUnitElement struct {
-	kind string // "testsuites", "testsuite", "testcase", or anything else
-	name string
+	kind, name string      // kind is "testsuites", "testsuite", "testcase", or anything else
+	has        jUnitCounts // of a suite, those within counted in
+	claims     jUnitCounts // of a suite, by its attributes
+	countsMore bool        // of a suite, its producer counts tests that have no testcase
+	skipped    bool        // of a testcase
+}
 
-	// Of a suite, those within counted in; of a testcase, what it holds.
-	failures, errors         int
-	claimed, claimedOfErrors int // failures and errors, and errors alone, by the attributes
-	claimedTests, tests      int // by the attribute, and as they are there
-	skipped, flaky           bool
+// jUnitCounts are what elements show, or attributes say. Flaky are runs that failed before one that passed.
+type jUnitCounts struct{ tests, failures, errors, flaky int }
+
+func (c *jUnitCounts) add(o jUnitCounts) {
+	c.tests, c.failures, c.errors, c.flaky = c.tests+o.tests, c.failures+o.failures, c.errors+o.errors, c.flaky+o.flaky
+}
+
+// jUnitMarks are the elements within a testcase that say how a run of it ended.
+var jUnitMarks = map[string]jUnitCounts{
+	"error": {errors: 1}, "rerunError": {errors: 1, tests: 1}, "flakyError": {flaky: 1, tests: 1},
+	"failure": {failures: 1}, "rerunFailure": {failures: 1, tests: 1}, "flakyFailure": {flaky: 1, tests: 1},
+}
+
+// jUnitCountsMore are attributes of suites whose producer counts tests that have no testcase.
+var jUnitCountsMore = []struct{ kind, attribute, value string }{
+	{"testsuites", "name", "pytest tests"},
+	{"testsuite", "name", "pytest"},
+	{"testsuite", "hostname", "tbd"}, // Catch2
 }
 
 func (e *jUnitElement) isSuite() bool { return e.kind == "testsuite" || e.kind == "testsuites" }
@@ -103,10 +128,8 @@ func (r *jUnitReport) explain(err, reading error, line int) error {
 		return reading
 	case errors.As(err, &limit):
 		return err
-	case errors.Is(err, io.EOF):
-		err = io.ErrUnexpectedEOF
 	}
-	return &FormatError{Format: JUnit, Where: fmt.Sprintf("line %d", line), Err: err}
+	return &FormatError{Format: JUnit, Where: fmt.Sprintf("line %d", line), Err: plain(err)}
 }
 
 // A tokenReader ends the reading of a token that is longer than left.
@@ -150,70 +173,61 @@ func (r *jUnitReport) token(token xml.Token) error {
 }
 
 func (r *jUnitReport) start(t xml.StartElement) error {
-	e := &jUnitElement{kind: t.Name.Local}
 	if len(r.open) >= maxXMLDepth {
 		return &attest.LimitError{What: "XML depth", Limit: maxXMLDepth, Got: maxXMLDepth + 1}
 	}
-	var in *jUnitElement
+	attributes := map[string]string{}
+	seen := map[xml.Name]bool{}
+	for _, a := range t.Attr {
+		if seen[a.Name] {
+			return fmt.Errorf("attribute %.40q is given twice", a.Name.Local) // the decoder lets it pass
+		}
+		if seen[a.Name] = true; a.Name.Space == "" {
+			attributes[a.Name.Local] = a.Value
+		}
+	}
+	e := &jUnitElement{kind: t.Name.Local, name: attributes["name"]}
+	in := &jUnitElement{}
 	if len(r.open) > 0 {
 		in = r.open[len(r.open)-1]
 	}
 	r.open = append(r.open, e)
-	if name := twice(t.Attr); name != "" {
-		return fmt.Errorf("attribute %.40q is given twice", name)
-	}
 	switch {
-	case in == nil && (r.seen || !e.isSuite()):
+	case len(r.open) == 1 && (r.seen || !e.isSuite()):
 		return fmt.Errorf("%.40q where testsuites or testsuite is expected", e.kind)
 	case e.isSuite():
-		return r.suite(e, t.Attr)
+		return r.suite(e, in, attributes)
+	case e.kind == "testcase" && !in.isSuite():
+		return fmt.Errorf("a testcase in %.40q", in.kind)
 	case e.kind == "testcase":
-		return e.testcase(in, t.Attr)
+		e.testcase(attributes)
+	case in.kind == "testcase":
+		in.has.add(jUnitMarks[e.kind])
+		in.skipped = in.skipped || e.kind == "skipped"
+	case in.isSuite() && e.kind == "error":
+		in.has.errors++
+		return r.error(in.name)
+	case in.isSuite() && e.kind == "failure":
+		in.has.failures++
+		return r.fail(in.name)
 	}
-	return r.mark(in, e.kind)
-}
-
-// attribute returns the value of an attribute, empty if it is not there.
-func attribute(all []xml.Attr, name string) string {
-	for _, a := range all {
-		if a.Name.Space == "" && a.Name.Local == name {
-			return a.Value
-		}
-	}
-	return ""
-}
-
-// twice returns an attribute that is given twice, which the decoder lets pass.
-func twice(all []xml.Attr) string {
-	seen := map[xml.Name]bool{}
-	for _, a := range all {
-		if seen[a.Name] {
-			return a.Name.Local
-		}
-		seen[a.Name] = true
-	}
-	return ""
+	return nil
 }
 
 // suite reads what a suite says of itself.
-func (r *jUnitReport) suite(e *jUnitElement, all []xml.Attr) error {
-	e.name = attribute(all, "name")
-	count := func(name string) (int, error) {
-		text := attribute(all, name)
-		if text == "" {
-			return 0, nil
-		}
-		n, err := strconv.ParseUint(text, 10, 31)
-		if err != nil {
-			err = fmt.Errorf("%s of suite %.40q: %w", name, e.name, err)
-		}
-		return int(n), err
+func (r *jUnitReport) suite(e, in *jUnitElement, attributes map[string]string) error {
+	e.countsMore = in.countsMore
+	for _, p := range jUnitCountsMore {
+		e.countsMore = e.countsMore || e.kind == p.kind && attributes[p.attribute] == p.value
 	}
-	failures, err1 := count("failures")
-	errs, err2 := count("errors")
-	tests, err3 := count("tests")
-	e.claimed, e.claimedOfErrors, e.claimedTests = failures+errs, errs, tests
-	return errors.Join(err1, err2, err3, r.times(attribute(all, "timestamp"), attribute(all, "time")))
+	for name, to := range map[string]*int{"tests": &e.claims.tests, "failures": &e.claims.failures, "errors": &e.claims.errors} {
+		n, err := strconv.ParseUint(cmp.Or(attributes[name], "0"), 10, 31)
+		if err != nil {
+			return fmt.Errorf("%s of suite %.40q: %.40q is no count", name, e.name, attributes[name])
+		}
+		*to = int(n)
+	}
+	return r.times(attributes["timestamp"], attributes["time"])
 }
 
 // times remembers the end of a suite.
@@ -236,55 +250,25 @@ func (r *jUnitReport) times(timestamp, took string) error {
 	return nil
 }
 
-func (e *jUnitElement) testcase(in *jUnitElement, all []xml.Attr) error {
-	if !in.isSuite() {
-		return fmt.Errorf("a testcase in %.40q", in.kind)
-	}
-	e.name = attribute(all, "name")
-	if class := attribute(all, "classname"); class != "" {
+func (e *jUnitElement) testcase(attributes map[string]string) {
+	if class := attributes["classname"]; class != "" {
 		e.name = class + "." + e.name
 	}
-	status := attribute(all, "status")
-	e.skipped = status == "notrun" || status == "disabled"
-	return nil
-}
-
-// mark reads an element that says how the one around it ended.
-func (r *jUnitReport) mark(in *jUnitElement, kind string) error {
-	switch {
-	case in.kind == "testcase":
-		in.mark(kind)
-	case in.isSuite() && kind == "error":
-		in.errors++
-		return r.error(in.name)
-	case in.isSuite() && kind == "failure":
-		in.failures++
-		return r.fail(in.name)
-	}
-	return nil
-}
-
-func (e *jUnitElement) mark(kind string) {
-	switch kind {
-	case "error", "rerunError":
-		e.errors++
-	case "failure", "rerunFailure":
-		e.failures++
-	case "skipped":
-		e.skipped = true
-	case "flakyError", "flakyFailure":
-		e.flaky = true
-	}
+	e.has.tests = 1
+	e.skipped = attributes["status"] == "notrun" || attributes["status"] == "disabled"
 }
 
 func (r *jUnitReport) end() error {
 	e := r.open[len(r.open)-1]
 	r.open = r.open[:len(r.open)-1]
 	r.seen = len(r.open) == 0
-	switch {
-	case e.isSuite():
+	if e.isSuite() {
 		r.closeSuite(e)
-	case e.kind == "testcase":
+	}
+	if len(r.open) > 0 && (e.isSuite() || e.kind == "testcase") {
+		r.open[len(r.open)-1].has.add(e.has)
+	}
+	if e.kind == "testcase" {
 		return r.closeCase(e)
 	}
 	return nil
@@ -292,43 +276,34 @@ func (r *jUnitReport) end() error {
 
 // closeCase counts a testcase, once and as the worst that it says.
 func (r *jUnitReport) closeCase(e *jUnitElement) error {
-	suite := r.open[len(r.open)-1]
-	suite.tests++
 	switch {
-	case e.errors > 0:
-		suite.errors++
+	case e.has.errors > 0:
 		return r.error(e.name)
-	case e.failures > 0:
-		suite.failures++
+	case e.has.failures > 0:
 		return r.fail(e.name)
 	case e.skipped:
 		r.skipped++
 		return nil
-	case e.flaky:
+	case e.has.flaky > 0:
 		return r.warn(e.name)
 	}
 	return r.pass(e.name)
 }
 
-// closeSuite counts what a suite claims and does not show, and hands its counts on to the suite around it.
+// closeSuite counts what a suite claims and its elements do not explain.
 func (r *jUnitReport) closeSuite(e *jUnitElement) {
-	if missing := e.claimed - e.failures - e.errors; missing > 0 {
-		r.result.Failures += missing
-		if e.claimedOfErrors > e.errors {
-			e.errors += missing
-			r.tally.errors += missing
-		} else {
-			e.failures += missing
-		}
-	}
-	if missing := e.claimedTests - e.tests; missing > 0 && e.claimed <= e.failures+e.errors { // of those nothing is known
+	claims, has := e.claims, &e.has
+	missing := claims.failures + claims.errors - has.failures - has.errors - has.flaky
+	switch {
+	case missing > 0 && claims.errors > has.errors+has.flaky:
+		has.errors += missing
 		r.tally.errors += missing
-		e.tests += missing
+		r.result.Failures += missing
+	case missing > 0:
+		has.failures += missing
+		r.result.Failures += missing
+	case claims.tests > has.tests && !e.countsMore: // nothing is known of those
+		r.tally.errors += claims.tests - has.tests
 	}
-	if len(r.open) > 0 {
-		around := r.open[len(r.open)-1]
-		around.tests += e.tests
-		around.failures += e.failures
-		around.errors += e.errors
-	}
+	has.tests = max(has.tests, claims.tests)
 }

@@ -61,6 +61,48 @@ func TestJUnit(t *testing.T) {
 		{"a suite counts fewer", `<testsuite failures="0" errors=""><testcase name="a"><failure/></testcase></testsuite>`, attest.TestResult{
 			Result: attest.Failed, Failures: 1, FailedTests: []string{"a"}, Timestamp: noon,
 		}},
+		{"pytest with subtests", `<testsuites><testsuite name="pytest" tests="3" failures="0" errors="0"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"pytest with subtests, its suite of another name", `<testsuites name="pytest tests"><testsuite name="unit" tests="3"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"pytest with subtests that failed", `<testsuite name="pytest" tests="3" failures="2"><testcase name="a"><failure/><failure/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Failures: 1, FailedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"pytest counts a failure that nothing shows", `<testsuite name="pytest" tests="3" failures="1"><testcase name="a"/></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"pytest counts an error that nothing shows", `<testsuite name="pytest" tests="3" errors="1"><testcase name="a"/></testsuite>`, attest.TestResult{
+			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"not pytest, and tests are missing", `<testsuite name="pytests" tests="3"><testcase name="a"/></testsuite>`, attest.TestResult{
+			Result: attest.Errored, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"assertions of Catch2", `<testsuites><testsuite name="x" errors="0" failures="0" tests="40" hostname="tbd"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"another suite beside that of Catch2", `<testsuites><testsuite tests="40" hostname="tbd"><testcase name="a"/></testsuite><testsuite tests="2"><testcase name="b"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Errored, Successes: 2, PassedTests: []string{"a", "b"}, Timestamp: noon,
+		}},
+		{"Surefire counts each run", `<testsuite tests="3" failures="1"><testcase name="a"/><testcase name="b"><flakyFailure/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Warned, Successes: 1, Warnings: 1, PassedTests: []string{"a"}, WarnedTests: []string{"b"}, Timestamp: noon,
+		}},
+		{"Surefire counts two errors of a flaky test", `<testsuites tests="3" errors="2"><testsuite tests="3" errors="2"><testcase name="b"><flakyError/><flakyError/></testcase></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Warned, Warnings: 1, WarnedTests: []string{"b"}, Timestamp: noon,
+		}},
+		{"Surefire counts each run of a test that failed", `<testsuite tests="3" failures="3"><testcase name="b"><failure/><rerunFailure/><rerunFailure/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Failures: 1, FailedTests: []string{"b"}, Timestamp: noon,
+		}},
+		{"a flaky test, and a failure that no run explains", `<testsuite tests="3" failures="2"><testcase name="a"/><testcase name="b"><flakyFailure/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, Warnings: 1, PassedTests: []string{"a"}, WarnedTests: []string{"b"}, Timestamp: noon,
+		}},
+		{"a flaky test, and a test that no run explains", `<testsuite tests="4" failures="1"><testcase name="a"/><testcase name="b"><flakyFailure/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Errored, Successes: 1, Warnings: 1, PassedTests: []string{"a"}, WarnedTests: []string{"b"}, Timestamp: noon,
+		}},
+		{"a failure and a test are missing, in a suite and around it", `<testsuites tests="3" failures="1"><testsuite tests="3" failures="1"><testcase name="a"/><testcase name="b"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Failed, Successes: 2, Failures: 1, PassedTests: []string{"a", "b"}, Timestamp: noon,
+		}},
 		{"a time without a zone", `<testsuites><testsuite timestamp="2026-03-01T11:00:00Z"><testcase name="a"/></testsuite><testsuite timestamp="2026-03-01T11:00:00"/></testsuites>`, attest.TestResult{
 			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
 		}},
@@ -95,7 +137,7 @@ func TestJUnitDidNotRun(t *testing.T) {
 
 func TestNoJUnit(t *testing.T) {
 	wantRefused[*FormatError](t, JUnit, []refusal{
-		{"empty", "", "unexpected EOF"},
+		{"empty", "", "it ends too early"},
 		{"cut off", "<testsuite>\n<testcase/>", "line 2: "},
 		{"another root", `<html/>`, `"html" where testsuites or testsuite is expected`},
 		{"a testcase alone", `<testcase/>`, `"testcase" where`},
@@ -107,7 +149,7 @@ func TestNoJUnit(t *testing.T) {
 		{"entity", `<testsuite><testcase name="&e;"/></testsuite>`, "invalid character entity"},
 		{"another charset", `<?xml version="1.0" encoding="ISO-8859-1"?><testsuite/>`, `it is in "ISO-8859-1", and only UTF-8 is read`},
 		{"not UTF-8", "<testsuite name='\xff'/>", "invalid UTF-8"},
-		{"failures are no number", `<testsuite name="s" failures="some"/>`, `failures of suite "s"`},
+		{"failures are no number", `<testsuite name="s" failures="some"/>`, `failures of suite "s": "some" is no count`},
 		{"errors are no number", `<testsuite name="s" errors="-1"/>`, `errors of suite "s"`},
 		{"a time that is no number", `<testsuite timestamp="2026-03-01T11:00:00Z" time="long"/>`, `"long" is no time`},
 		{"a time that is negative", `<testsuite timestamp="2026-03-01T11:00:00Z" time="-1"/>`, `"-1" is no time`},

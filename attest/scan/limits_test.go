@@ -158,7 +158,7 @@ func TestLargeReport(t *testing.T) {
 		tail: []byte(`],"Vulnerabilities":[{"VulnerabilityID":"CVE-2026-0001"}],"Target":"a"}]}`),
 	}
 	before := heap()
-	got := mustConvertFrom(t, r)
+	got := mustConvertFrom(t, r, told)
 	if len(got.Scanner.Result) != 1 {
 		t.Errorf("got %d findings, want 1", len(got.Scanner.Result))
 	}

@@ -55,7 +55,13 @@ func (r *report) predicate() (attest.Predicate, error) {
 		StartedOn:  cmp.Or(r.started, r.opts.Started),
 		FinishedOn: cmp.Or(r.finished, r.opts.Finished),
 	}}
+	if len(r.images) == 0 {
+		v.Note = noDigest
+	}
 	if err := r.lacks(v); err != nil {
+		return nil, err
+	}
+	if err := contradiction(r.format, r.started, r.finished, v.Metadata); err != nil {
 		return nil, err
 	}
 	if err := mistakes(v); err != nil {

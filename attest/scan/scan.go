@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/testdag/testdag/attest"
@@ -42,8 +44,15 @@ type Options struct {
 	// must be this one; Trivy, Grype and Clair do. Empty: of any image.
 	Image string
 
+	// RequireDigest refuses a report that names no image by its digest. Otherwise it is taken to be of the image, and the
+	// note of the predicate says so.
+	RequireDigest bool
+
 	// Started and Finished are when the scan or the test ran, where the report does not say.
 	Started, Finished time.Time
+
+	// Now is the time of an ERROR of [Evidence] without Finished. Default: time.Now.
+	Now func() time.Time
 
 	// Limits bound what is read.
 	Limits Limits
@@ -85,13 +94,17 @@ var converters = map[Format]converter{
 // byteOrderMark is what some tools put before UTF-8.
 const byteOrderMark = "\ufeff"
 
+// noDigest is the note of what may be of another image.
+const noDigest = "the report names no image by its digest: it is taken to be of this one"
+
 // Convert reads a report and returns what it says: an [attest.Vulns] or an [attest.TestResult], which [attest.Writer]
 // can write under the name of the test.
 //
 // Errors: [*UnknownFormatError] if opts.Format is empty and the content is no report that is known, or if there is no such
 // format; [*FormatError] for what is not a whole report of its format; [*NotRunError] if the report says that the scan did
-// not run to its end, or looked at nothing; [*ImageError] if it is of another image than opts say; [*LackError] for each field that has to be given in opts, joined;
-// [*attest.FieldError] if opts has a result, or report and opts together a scan that ended before it began;
+// not run to its end, or looked at nothing; [*ImageError] if it is of another image than opts say, or of none;
+// [*LackError] for each field that has to be given in opts, joined; [*TimeError] if report and opts together have a scan
+// that ended before it began; [*attest.FieldError] if opts has a result, or times that cannot be written;
 // [*attest.LimitError]; and those of r.
 func Convert(r io.Reader, opts Options) (attest.Predicate, error) {
 	if opts.Scanner.Result != nil {
@@ -107,10 +120,37 @@ func Convert(r io.Reader, opts Options) (attest.Predicate, error) {
 		begin = begin[len(byteOrderMark):]
 		_, _ = in.Discard(len(byteOrderMark)) // of what was peeked at
 	}
-	convert, there := converters[cmp.Or(opts.Format, recognise(begin))]
+	seen := recognise(begin)
+	format := cmp.Or(opts.Format, seen.format)
+	convert, there := converters[format]
 	if !there {
 		begin = bytes.TrimSpace(begin)
-		return nil, &UnknownFormatError{Format: opts.Format, Begin: string(begin[:min(len(begin), 40)])}
+		return nil, &UnknownFormatError{Format: opts.Format, Begin: string(begin[:min(len(begin), 40)]), Seen: seen.what, Help: seen.help}
 	}
-	return convert(in, opts)
+	p, err := convert(in, opts)
+	if err != nil {
+		return nil, mistaken(err, format, seen)
+	}
+	result, isTest := p.(attest.TestResult)
+	vulns, _ := p.(attest.Vulns)
+	if isTest {
+		result.Note = noDigest // no format of tests has one
+		p = result
+	}
+	if opts.RequireDigest && (isTest || vulns.Note == noDigest) {
+		return nil, &ImageError{Format: format, Image: opts.Image}
+	}
+	return p, nil
+}
+
+// mistaken returns err, and in its place what the report is if it is of another format than it is said to be.
+func mistaken(err error, format Format, seen sign) error {
+	switch {
+	case !isA[*FormatError](err) && !isA[*NotRunError](err):
+	case seen.format != "" && seen.format != format:
+		return &FormatError{Format: format, Err: fmt.Errorf("it looks like a report of the format %s", seen.format)}
+	case seen.format == "" && !strings.HasPrefix(seen.what, unknown):
+		return &FormatError{Format: format, Err: fmt.Errorf("it is %s: %s", seen.what, seen.help)}
+	}
+	return err
 }

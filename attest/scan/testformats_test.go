@@ -76,13 +76,13 @@ var samples = map[Format][]string{
 	GoTest:     {"gotest/passed.json", "gotest/failed.json", "gotest/skipped.json", "gotest/benchmark.json", "gotest/empty.json"},
 }
 
-// badness of results, a report that is refused last.
+// badness of results. A report that is refused is as bad as an error, see Evidence.
 var badness = map[attest.Result]int{attest.Passed: 0, attest.Warned: 1, attest.Skipped: 2, attest.Failed: 3, attest.Errored: 4}
 
 func badnessOf(read readFunc, text string) int {
 	p, err := read(strings.NewReader(text), asked)
 	if err != nil {
-		return len(badness)
+		return badness[attest.Errored]
 	}
 	return badness[p.(attest.TestResult).Result]
 }

@@ -40,7 +40,7 @@ func testOutput(in io.Reader, opts Options) (attest.Predicate, error) {
 	}
 	var o konfluxOutput
 	if err := strictjson.Decode(text, &o, strictjson.Limits{Depth: 16, Values: 1000}); err != nil {
-		return nil, &FormatError{Format: TestOutput, Err: err}
+		return nil, &FormatError{Format: TestOutput, Err: plain(err)}
 	}
 	reported, err := o.time()
 	if err := errors.Join(o.check(), err); err != nil {
@@ -99,7 +99,7 @@ func (o konfluxOutput) time() (time.Time, error) {
 	text := string(o.Timestamp)
 	if text != "" && text[0] == '"' {
 		if err := json.Unmarshal(o.Timestamp, &text); err != nil {
-			return time.Time{}, &FormatError{Format: TestOutput, Where: "timestamp", Err: err}
+			return time.Time{}, &FormatError{Format: TestOutput, Where: "timestamp", Err: plain(err)}
 		}
 	}
 	var t time.Time

@@ -52,9 +52,9 @@ func TestTestOutput(t *testing.T) {
 
 func TestNoTestOutput(t *testing.T) {
 	wantRefused[*FormatError](t, TestOutput, []refusal{
-		{"empty", "", "EOF"},
-		{"no JSON", "SUCCESS", "invalid character"},
-		{"a list", "[]", "cannot unmarshal"},
+		{"empty", "", "it ends too early"},
+		{"no JSON", "SUCCESS", "no JSON at byte 1"},
+		{"a list", "[]", "at its top: a list, want an object"},
 		{"a key twice", `{"result":"FAILURE","result":"SUCCESS",` + noCounts + `}`, "given twice"},
 		{"a key in another case", `{"result":"SUCCESS","Failures":1,` + noCounts + `}`, "differs from"},
 		{"two values", outputOf(`"SUCCESS"`, `0`, noCounts) + "{}", "more than one"},
@@ -62,7 +62,7 @@ func TestNoTestOutput(t *testing.T) {
 		{"no result", `{` + noCounts + `}`, `result: "" is not one of`},
 		{"our own word alone", outputOf(`"SCANNED"`, `0`, noCounts), "result"},
 		{"no counts", outputOf(`"SUCCESS"`, `0`, `"x":0`), "successes: required"},
-		{"half a failure", outputOf(`"SUCCESS"`, `0`, `"successes":0,"failures":0.5,"warnings":0`), "cannot unmarshal"},
+		{"half a failure", outputOf(`"SUCCESS"`, `0`, `"successes":0,"failures":0.5,"warnings":0`), "failures: a number, want a whole number"},
 		{"negative", outputOf(`"SUCCESS"`, `0`, `"successes":0,"failures":-1,"warnings":0`), "failures: negative"},
 		{"time in words", outputOf(`"SUCCESS"`, `"yesterday"`, noCounts), `timestamp: "yesterday" is neither`},
 		{"time without a zone", outputOf(`"SUCCESS"`, `"2026-03-01T11:58:51"`, noCounts), "timestamp: "},
