@@ -9,21 +9,38 @@
 // it writes down date -u +%Y-%m-%dT%H:%M:%SZ right after the scanner.
 //
 // Each flag has an environment variable, ATTEST_IMAGE for -image and ATTEST_DB_UPDATED for -db-updated; a flag goes
-// before its variable. Credentials for the registry come from where docker and podman log in to, and in Tekton from the
-// service account. task.yaml shows it as a task of Tekton.
+// before its variable. A flag that is given twice is an error, since one of the two values would be lost. Credentials for
+// the registry come from where docker and podman log in to, and in Tekton from the service account. task.yaml shows it as
+// a task of Tekton.
 //
-// # A scan that did not run
+// # No report
 //
-// If the report says that the scan did not run to its end, or looked at nothing, or if it is empty or cut off, a
-// test-result with the verdict ERROR is written under the name of the test, since otherwise an older pass would stay the
-// newest evidence. It says the time of -finished, or else that of the clock: of this it is the program itself that found
-// out. Evidence is newest among its own predicate type, so who judges a scan of vulnerabilities asks for the test-result of
-// that name too, as package attest/policy does. A report file that is not there is a mistake in the arguments.
+// Whatever stands where a report should stand becomes evidence: a test-result with the verdict ERROR under the name of the
+// test, with the reason as its note. Otherwise an older pass would stay the newest. So it is if the file is missing, a
+// folder, empty or cut off, if it is an HTML page, a log or a report that is not read, and if the report itself says that
+// the scan did not run or looked at nothing. A step that knows that its scanner failed says so with -failed REASON; then no
+// report is read. An empty reason counts too, as in -failed "$(cat log)". The ERROR is of the time of -finished, or else of
+// now: that is when it was found out. A reader who asks for the newest vulns of that name is told of it, see
+// attest.NewerError.
+//
+// Only a mistake that the caller can mend leaves nothing: flags that are wrong or missing, no key, a report of another image,
+// and a registry that cannot be reached.
+//
+// # Which image
+//
+// If the report names its image by digest, it must be that of -image, unless -any-image is given. Many reports name none.
+// They are taken to be of the image, which is told on standard error and in the note of the statement; -require-digest
+// refuses them.
+//
+// # What decides
+//
+// After it has written, the program looks for newer evidence of the test, and tells its digest and time: then what was
+// written does not decide.
 //
 // # Exit code
 //
 //	0  the evidence is on the image
-//	1  the scan did not run, or could not tell; evidence that says so, with the verdict ERROR, is on the image
+//	1  there is no report, or the test could not tell; evidence that says so, with the verdict ERROR, is on the image
 //	2  it did not work: nothing was written, unless the message says what was
 //
 // 0 stands for nothing else: with -h, too, the code is 2. With -dry-run the same codes tell what would be.
@@ -40,9 +57,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/testdag/testdag/attest"
-	"github.com/testdag/testdag/attest/scan"
 )
 
 const (
@@ -110,44 +124,21 @@ func (p program) say(format string, args ...any) {
 	fmt.Fprintf(p.errOut, "attest-report: "+format+"\n", args...)
 }
 
-// attest does the work. notRun says why the evidence is that nobody can tell, and is nil if it is another.
+// attest does the work. notRun says why the evidence is an ERROR, and is nil if it is none.
 func (p program) attest(ctx context.Context, s *settings) (notRun, err error) {
 	signer, err := s.signer(ctx, p.env)
 	if err != nil {
 		return nil, err
 	}
-	predicate, err := p.convert(ctx, s)
-	if tellsOfNoScan(err) {
-		predicate, notRun, err = p.couldNotTell(s), err, nil
+	predicate, notRun := p.convert(ctx, s)
+	if predicate == nil {
+		return nil, explain(notRun)
 	}
-	if err != nil {
-		return nil, explain(err)
-	}
-	if r, ok := predicate.(attest.TestResult); ok && r.Result == attest.Errored && notRun == nil {
-		notRun = errors.New("the report says ERROR: the test could not tell")
+	if note := noteOf(predicate); notRun == nil && note != "" {
+		p.say("%s", note)
 	}
 	if s.dryRun {
 		return notRun, p.show(s, predicate)
 	}
 	return notRun, p.write(ctx, s, signer, predicate)
-}
-
-// tellsOfNoScan reports whether a report is that of a scan that did not run, or is broken: what is empty, was cut off or is
-// too large was not written by a scan that went well. Text of a format that nobody knows says nothing of the scan.
-func tellsOfNoScan(err error) bool {
-	var notRun *scan.NotRunError
-	var format *scan.FormatError
-	var unknown *scan.UnknownFormatError
-	var limit *attest.LimitError
-	return errors.As(err, &notRun) || errors.As(err, &format) || errors.As(err, &limit) ||
-		errors.As(err, &unknown) && unknown.Begin == ""
-}
-
-// couldNotTell is the evidence of a scan that did not run.
-func (p program) couldNotTell(s *settings) attest.Predicate {
-	at := s.options.Finished
-	if at.IsZero() {
-		at = p.now()
-	}
-	return attest.TestResult{Result: attest.Errored, Timestamp: at}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,12 +55,15 @@ const (
 var (
 	noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+	// noDigest is told of a report that may be of another image.
+	noDigest = "the report names no image by its digest: it is taken to be of this one"
+
 	// told are the flags that a report of Trivy needs.
 	told = []string{"-started", "2026-03-01T11:00:00Z", "-finished", "2026-03-01T11:01:00Z", "-db-updated", "2026-03-01T06:00:00Z"}
 
 	// vulns is what the report of Trivy says with them.
 	vulns = attest.Vulns{
-		Test: "scan",
+		Test: "scan", Note: noDigest,
 		Scanner: attest.Scanner{
 			URI: "pkg:github/aquasecurity/trivy@v0.69.0", Version: "0.69.0", DB: attest.ScannerDB{LastUpdate: noon.Add(-6 * time.Hour)},
 			Result: []attest.Finding{{
@@ -160,9 +165,20 @@ func (s *stage) runIn(ctx context.Context, want int, args ...string) {
 	}
 }
 
-// args are the usual arguments for a report, and more.
+// args are the usual arguments for a report, and more, which go in the place of the usual ones.
 func (s *stage) args(report string, more ...string) []string {
-	return append([]string{"-image", s.image.String(), "-report", s.path(report), "-name", "scan", "-key", s.path("cosign.key")}, more...)
+	var args []string
+	for i, given := 0, slices.Concat([]string{"-image", s.image.String(), "-report", s.path(report), "-name", "scan", "-key", s.path("cosign.key")}, more); i < len(given); i++ {
+		flag := given[i : i+1]
+		if i+1 < len(given) && !strings.HasPrefix(given[i+1], "-") || slices.Contains([]string{"-report", "-key"}, given[i]) {
+			i, flag = i+1, given[i:i+2]
+		}
+		if at := slices.Index(args, flag[0]); at >= 0 {
+			args = slices.Delete(args, at, at+len(flag))
+		}
+		args = append(args, flag...)
+	}
+	return args
 }
 
 // newest is what a reader finds.
@@ -210,8 +226,11 @@ func TestEvidenceIsOnTheImage(t *testing.T) {
 			t.Error(diff)
 		}
 		want := fmt.Sprintf("scan: vulns, findings: 1, in %s@%s\n", s.image.Context(), e.Manifest)
-		if diff := cmp.Diff(want, s.out.String()); diff != "" || s.err.Len() > 0 {
-			t.Error(diff, &s.err)
+		if diff := cmp.Diff(want, s.out.String()); diff != "" {
+			t.Error(diff)
+		}
+		if got := s.err.String(); got != "attest-report: "+noDigest+"\n" || e.Predicate.(attest.Vulns).Note != noDigest {
+			t.Errorf("it is not told that the report may be of another image: %s", got)
 		}
 	})
 }
@@ -251,18 +270,18 @@ func TestFlagsGiveWhatTheReportLacks(t *testing.T) {
 func TestWhatIsLackingIsNamed(t *testing.T) {
 	s := newStage(t, true)
 	s.run(exitFailed, s.args("trivy.json")...)
-	want := `attest-report: -db-updated (or ATTEST_DB_UPDATED): required, since the trivy report does not say scanner.db.lastUpdate
-attest-report: -started (or ATTEST_STARTED): required, since the trivy report does not say metadata.scanStartedOn
-attest-report: -finished (or ATTEST_FINISHED): required, since the trivy report does not say metadata.scanFinishedOn
+	want := `attest-report: -db-updated (or ATTEST_DB_UPDATED): required, since the trivy report does not say when the vulnerability database was last updated
+attest-report: -started (or ATTEST_STARTED): required, since the trivy report does not say when the scan began
+attest-report: -finished (or ATTEST_FINISHED): required, since the trivy report does not say when it ended
 `
 	if diff := cmp.Diff(want, s.err.String()); diff != "" {
 		t.Error(diff)
 	}
 	s.file("sarif.json", `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x"}},"results":[],"invocations":[{"executionSuccessful":true}]}]}`)
 	s.run(exitFailed, s.args("sarif.json", told...)...)
-	s.said("-scanner (or ATTEST_SCANNER): required, since the sarif report does not say scanner.uri")
+	s.said("-scanner (or ATTEST_SCANNER): required, since the sarif report does not say which scanner wrote it")
 	s.run(exitFailed, s.args("junit.xml")...)
-	s.said("-finished (or ATTEST_FINISHED): required, since the junit report does not say timestamp")
+	s.said("-finished (or ATTEST_FINISHED): required, since the junit report does not say when it ended")
 	s.nothing()
 }
 
@@ -291,7 +310,7 @@ func TestEnvironment(t *testing.T) {
 func TestHelp(t *testing.T) {
 	s := newStage(t, true)
 	s.run(exitFailed, "-h")
-	for _, want := range []string{"usage: attest-report -image", "1  the scan did not run", "-db-updated TIME", "-dry-run", "ATTEST_DB_UPDATED"} {
+	for _, want := range []string{"usage: attest-report -image", "1  there is no report", "-failed REASON", "-require-digest", "-db-updated TIME", "-dry-run", "ATTEST_DB_UPDATED"} {
 		if !strings.Contains(s.out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, &s.out)
 		}
@@ -335,7 +354,7 @@ func TestForms(t *testing.T) {
 		s.run(exitFailed, args...)
 		s.said("-key (or ATTEST_KEY): nobody signs with -form statement; leave it out")
 		s.nothing()
-		s.run(exitWritten, append(args, "-key", "")...)
+		s.run(exitWritten, s.args("failed.json", "-form", "statement", "-key", "")...)
 		var found int
 		for e, err := range attest.NewResolver(s.verifier, attest.Options{}).All(t.Context(), s.image) {
 			s.must(err)
@@ -381,7 +400,12 @@ func TestScanDidNotRun(t *testing.T) {
 		s.run(exitNotRun, s.args("empty.json", "-results", s.path("results"))...)
 		s.said("the trivy report is of a scan that did not run")
 		e := s.newest(attest.TestResultType)
-		want := attest.TestResult{Result: attest.Errored, Configuration: []attest.ResourceDescriptor{{Name: "scan"}}, Timestamp: noon}
+		want := attest.TestResult{
+			Result: attest.Errored, Configuration: []attest.ResourceDescriptor{{Name: "scan"}}, Timestamp: noon,
+		}
+		if want.Note = e.Predicate.(attest.TestResult).Note; !strings.HasPrefix(want.Note, "the trivy report is of a scan that did not run: it has no Results") {
+			t.Errorf("the note is %q", want.Note)
+		}
 		if diff := cmp.Diff(attest.Predicate(want), e.Predicate); diff != "" {
 			t.Error(diff)
 		}
@@ -396,9 +420,11 @@ func TestScanDidNotRun(t *testing.T) {
 		s.file("cut.json", trivyReport[:200])
 		s.file("nothing", "")
 		s.file("blank", "\n \r\n")
+		s.file("text", "what")
 		s.file("error.json", `{"result":"ERROR","timestamp":"2026-03-01T11:58:51Z","successes":0,"failures":0,"warnings":0}`)
 		for report, why := range map[string]string{
 			"cut.json": "not a trivy report", "nothing": "the report is empty", "blank": "the report is empty", "error.json": "the report says ERROR",
+			"none.json": "there is no report: open ", "results": "is a directory", "text": "of no tool that is known",
 		} {
 			s.run(exitNotRun, s.args(report, told...)...)
 			s.said(why)
@@ -423,8 +449,8 @@ func TestReportOfAnotherPlace(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	s := newStage(t, true)
-	s.file("text", "what")
 	s.file("other.json", otherReport)
+	s.file("dated.json", strings.Replace(trivyReport, `"SchemaVersion":2,`, `"SchemaVersion":2,"CreatedAt":"2026-03-01T12:00:00Z",`, 1))
 	s.file("plain.key", "no key")
 	tests := []struct {
 		name string
@@ -439,9 +465,14 @@ func TestMistakes(t *testing.T) {
 		}},
 		{"unknown flag", []string{"-nope"}, []string{"-nope"}},
 		{"timeout that is none", s.args("trivy.json", "-timeout", "long"), []string{`-timeout (or ATTEST_TIMEOUT): "long"`}},
-		{"no report", s.args("none.json"), []string{"-report (or ATTEST_REPORT): open "}},
+		{"a flag twice", append(s.args("failed.json"), "-name", "other", "-report", s.path("trivy.json"), "-dry-run", "-dry-run=false"), []string{
+			`-name (or ATTEST_NAME): given twice, as "scan" and as "other"`, `-report (or ATTEST_REPORT): given twice, as "`, `-dry-run (or ATTEST_DRY_RUN): given twice, as "true" and as "false"`,
+		}},
+		{"the same twice", append(s.args("failed.json"), "-image", s.image.String()), []string{"-image (or ATTEST_IMAGE): given twice"}},
+		{"a reason twice", append(s.args("failed.json"), "-failed", "", "-failed", "x"), []string{`-failed (or ATTEST_FAILED): given twice, as "" and as "x"`}},
+		{"no image in the report", s.args("trivy.json", append(told, "-require-digest")...), []string{"-require-digest (or ATTEST_REQUIRE_DIGEST): scan: the trivy report names no image by its digest"}},
+		{"no image in a test", s.args("failed.json", "-require-digest"), []string{"-require-digest (or ATTEST_REQUIRE_DIGEST): scan: the test-output report names no image"}},
 		{"report of another image", s.args("other.json", told...), []string{"-report (or ATTEST_REPORT): scan: the trivy report is not of the image " + s.image.DigestStr() + ": it names sha256:1111"}},
-		{"unknown report", s.args("text"), []string{"-format (or ATTEST_FORMAT): scan: no report"}},
 		{"no key", s.args("trivy.json", "-key", s.path("none")), []string{"-key (or ATTEST_KEY): open "}},
 		{"a key in place of its file", s.args("trivy.json", "-key", "-----BEGIN PRIVATE KEY-----\nsecret\n"), []string{"-key (or ATTEST_KEY): it is a key itself"}},
 		{"not a key", s.args("trivy.json", "-key", s.path("plain.key")), []string{"-key (or ATTEST_KEY): ", "plain.key", "COSIGN_PASSWORD"}},
@@ -451,7 +482,12 @@ func TestMistakes(t *testing.T) {
 		{"name", s.args("failed.json", "-name", " scan"), []string{"attest: test: "}},
 		{"name in a dry run", s.args("failed.json", "-name", " scan", "-dry-run"), []string{"attest: test: "}},
 		{"no image", s.args("failed.json", "-image", s.image.Context().Digest("sha256:"+strings.Repeat("0", 64)).String()), []string{"no such image"}},
-		{"ends before it began", s.args("trivy.json", append(told, "-finished", "2026-03-01T10:00:00Z")...), []string{"scanFinishedOn"}},
+		{"ends before it began", s.args("trivy.json", append(told, "-finished", "2026-03-01T10:00:00Z")...), []string{
+			"-started (or ATTEST_STARTED): the scan ended before it began: -finished is 2026-03-01T10:00:00Z, and -started is 2026-03-01T11:00:00Z",
+		}},
+		{"ends before it began, by the report", s.args("dated.json", append(told, "-started", "2026-03-01T12:30:00Z")...), []string{
+			"-started (or ATTEST_STARTED): the scan ended before it began: the trivy report says CreatedAt 2026-03-01T12:00:00Z, and -started is 2026-03-01T12:30:00Z",
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -519,4 +555,100 @@ func TestLongTextIsRead(t *testing.T) {
 	if e := s.newest(attest.TestResultType); e.Result != attest.Passed {
 		t.Errorf("%s", e.Result)
 	}
+}
+
+// A step that knows that its scanner failed says so, whatever report is there.
+func TestFailed(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, s *stage) {
+		s.run(exitWritten, s.args("trivy.json", told...)...)
+		for _, tt := range []struct {
+			args []string
+			env  string
+			note string
+		}{
+			{s.args("trivy.json", "-failed", "trivy ended with exit code 1"), "", "there is no report: trivy ended with exit code 1"},
+			{s.args("none.json", "-failed", " "), "", "there is no report: the step says that it failed, and gives no reason"},
+			{s.args("trivy.json", told...), "no memory", "there is no report: no memory"},
+			{[]string{"-image", s.image.String(), "-name", "scan", "-key", s.path("cosign.key"), "-failed", "no\nreport"}, "", "there is no report: no report"},
+		} {
+			s.env["ATTEST_FAILED"] = tt.env
+			s.run(exitNotRun, append(tt.args, "-dry-run")...)
+			statement, err := attest.ParseStatement(s.out.Bytes())
+			s.must(err)
+			var got attest.TestResult
+			s.must(json.Unmarshal(statement.Predicate, &got))
+			if got.Result != attest.Errored || got.Note != tt.note || statement.PredicateType != attest.TestResultType {
+				t.Errorf("%v: got %+v, want %s", tt.args, got, tt.note)
+			}
+			s.env = map[string]string{}
+		}
+		s.run(exitNotRun, s.args("trivy.json", "-failed", "x")...)
+		if e := s.newest(attest.TestResultType); e.Result != attest.Errored || !e.Time.Equal(noon) {
+			t.Errorf("%s at %s", e.Result, e.Time)
+		}
+		s.run(exitFailed, "-failed", "x")
+		s.said("-image (or ATTEST_IMAGE): required", "-name (or ATTEST_NAME): required", "-key (or ATTEST_KEY): required")
+	})
+}
+
+// Evidence of a scan that crashed, of whichever kind, overrules the older scan without findings.
+func TestOlderPassDoesNotStand(t *testing.T) {
+	contents := map[string]string{
+		"text": "hello", "html": "<html/>", "null": "null", "object": "{}", "error": `{"error":"x"}`, "empty": "", "cut": trivyReport[:150],
+		"log": "2026-03-01T11:59:00Z\tFATAL\tno database\n", "sbom": `{"bomFormat":"CycloneDX"}`,
+	}
+	for name, content := range contents {
+		s := newStage(t, true)
+		s.run(exitWritten, s.args("trivy.json", told...)...)
+		s.file("report", content)
+		s.run(exitNotRun, s.args("report", told[:2]...)...)
+		e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(t.Context(), s.image, attest.Test{Name: "scan", PredicateType: attest.VulnsType})
+		var newer *attest.NewerError
+		if err != nil || !errors.As(e.Err(), &newer) || newer.Result != attest.Errored || newer.Manifest != s.newest(attest.TestResultType).Manifest {
+			t.Errorf("%s: got %+v, %v", name, e, err)
+		}
+	}
+}
+
+// What was written and does not decide is told, with the digest and the time of what does.
+func TestNewerEvidenceIsTold(t *testing.T) {
+	output := func(result, at string) string {
+		return `{"result":"` + result + `","timestamp":"` + at + `","successes":1,"failures":0,"warnings":0}`
+	}
+	vulnsAt := func(finished string) []string {
+		return append(slices.Clone(told), "-started", "2026-03-01T09:00:00Z", "-finished", finished)
+	}
+	eachRegistry(t, func(t *testing.T, s *stage) {
+		manifest := func(predicateType string) string {
+			t.Helper()
+			e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(t.Context(), s.image, attest.Test{Name: "scan", PredicateType: predicateType})
+			s.must(err)
+			return e.Manifest.String()
+		}
+		decides := func() {
+			t.Helper()
+			if strings.Contains(s.err.String(), "does not decide") {
+				t.Errorf("%s", &s.err)
+			}
+		}
+		s.file("ten", output("SUCCESS", "2026-03-01T10:00:00Z"))
+		s.file("eleven", output("SUCCESS", "2026-03-01T11:00:00Z"))
+		s.file("noon", output("ERROR", "2026-03-01T12:00:00Z"))
+		s.run(exitWritten, s.args("eleven")...)
+		decides()
+		s.run(exitWritten, s.args("ten")...)
+		s.said("what was written does not decide: newer evidence of it, of 2026-03-01T11:00:00Z, is in " + s.image.Context().Name() + "@" + manifest(attest.TestResultType))
+		s.run(exitWritten, s.args("trivy.json", vulnsAt("2026-03-01T10:30:00Z")...)...) // a newer pass does not say what was found
+		decides()
+		s.run(exitWritten, s.args("trivy.json", vulnsAt("2026-03-01T11:30:00Z")...)...)
+		decides()
+		s.run(exitWritten, s.args("eleven")...)
+		s.said("newer evidence of it, of 2026-03-01T11:30:00Z, is in " + s.image.Context().Name() + "@" + manifest(attest.VulnsType))
+		s.run(exitNotRun, s.args("noon")...)
+		decides()
+		s.run(exitWritten, s.args("trivy.json", vulnsAt("2026-03-01T11:45:00Z")...)...)
+		s.said("what was written does not decide: attest: a test-result of 2026-03-01T12:00:00Z in manifest " + manifest(attest.TestResultType) + " is not older and says ERROR")
+		s.run(exitWritten, s.args("ten", "-name", "another")...)
+		decides()
+	})
 }

@@ -27,6 +27,7 @@ type settings struct {
 	image   name.Digest
 	test    string
 	report  string // file, "-" for standard input
+	failed  string // why there is no report, empty if there should be one
 	options scan.Options
 	key     string
 	form    attest.Form
@@ -57,16 +58,42 @@ var formNames = map[string]attest.Form{"envelope": attest.FormEnvelope, "stateme
 // arguments are what was given, by flag, and what is wrong with it.
 type arguments struct {
 	texts    map[string]*string
+	given    map[string]bool // as flags
 	mistakes []error
+}
+
+// A text is the value of a flag, which may be given once.
+type text struct {
+	of     *arguments
+	name   string
+	isBool bool
+}
+
+func (t text) String() string {
+	if t.of == nil {
+		return ""
+	}
+	return *t.of.texts[t.name]
+}
+
+func (t text) IsBoolFlag() bool { return t.isBool }
+
+func (t text) Set(value string) error {
+	if before := *t.of.texts[t.name]; t.of.given[t.name] {
+		t.of.wrong(t.name, "given twice, as %q and as %q", before, value)
+	}
+	*t.of.texts[t.name], t.of.given[t.name] = value, true
+	return nil
 }
 
 // newFlags declares the flags. All are texts, so that every mistake is told and not only the first.
 func newFlags(a *arguments) *flag.FlagSet {
 	flags := flag.NewFlagSet("attest-report", flag.ContinueOnError)
-	a.texts = map[string]*string{}
+	a.texts, a.given = map[string]*string{}, map[string]bool{}
 	for _, f := range []struct{ name, value, usage string }{
 		{"image", "", "`REPOSITORY@DIGEST` of the image that was tested"},
 		{"report", "", "`FILE` with the report, - for standard input"},
+		{"failed", "", "`REASON` why there is no report; with it none is read, and the evidence is ERROR"},
 		{"name", "", "`NAME` of the test"},
 		{"format", "", "`FORMAT` of the report; without it the content tells: trivy, grype, clair, quay, osv-scanner, sarif, clamav, test-output, junit or go-test"},
 		{"key", "", "`FILE` with the private key of cosign, its password in COSIGN_PASSWORD, or URI of a key in a key management service"},
@@ -82,18 +109,17 @@ func newFlags(a *arguments) *flag.FlagSet {
 		{"db-version", "", "`VERSION` of the vulnerability database, if the report does not say"},
 		{"db-updated", "", "`TIME` of the last update of the vulnerability database, if the report does not say"},
 	} {
-		a.texts[f.name] = flags.String(f.name, f.value, f.usage)
+		a.texts[f.name] = &f.value
+		flags.Var(text{a, f.name, false}, f.name, f.usage)
 	}
-	a.texts["any-image"] = new(string)
-	flags.BoolFunc("any-image", "the report may name another image, as one of an index or of another registry does", func(text string) error {
-		*a.texts["any-image"] = text
-		return nil
-	})
-	a.texts["dry-run"] = new(string)
-	flags.BoolFunc("dry-run", "print the statement and write nothing; needs neither key nor registry", func(text string) error {
-		*a.texts["dry-run"] = text
-		return nil
-	})
+	for _, f := range []struct{ name, usage string }{
+		{"any-image", "the report may name another image, as one of an index or of another registry does"},
+		{"require-digest", "refuse a report that names no image by its digest"},
+		{"dry-run", "print the statement and write nothing; needs neither key nor registry"},
+	} {
+		a.texts[f.name] = new(string)
+		flags.Var(text{a, f.name, true}, f.name, f.usage)
+	}
 	return flags
 }
 
@@ -101,10 +127,10 @@ const usage = `usage: attest-report -image REPOSITORY@DIGEST -report FILE -name 
 
 Leaves the report of a scanner or a test on the image as evidence. Exit code:
   0  the evidence is on the image
-  1  the scan did not run, or could not tell; evidence that says so, with the verdict ERROR, is on the image
+  1  there is no report, or the test could not tell; evidence that says so, with the verdict ERROR, is on the image
   2  it did not work: nothing was written, unless the message says what was
 
-Each flag has an environment variable: ATTEST_DB_UPDATED for -db-updated. A flag goes before its variable.
+Each flag has an environment variable: ATTEST_DB_UPDATED for -db-updated. A flag goes before its variable, and is given once.
 
 `
 
@@ -124,10 +150,8 @@ func parse(args []string, env func(string) (string, bool), out io.Writer) (*sett
 	if flags.NArg() > 0 {
 		a.mistakes = append(a.mistakes, fmt.Errorf("unexpected argument %q", flags.Arg(0)))
 	}
-	given := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for flag, text := range a.texts {
-		if value, ok := env(variable(flag)); ok && value != "" && !given[flag] {
+		if value, ok := env(variable(flag)); ok && value != "" && !a.given[flag] {
 			*text = value
 		}
 	}
@@ -138,12 +162,13 @@ func parse(args []string, env func(string) (string, bool), out io.Writer) (*sett
 // settings checks what was given.
 func (a *arguments) settings() *settings {
 	s := &settings{
-		image: a.image(), test: a.required("name"), report: a.required("report"),
+		image: a.image(), test: a.required("name"), failed: a.failed(),
 		key: *a.texts["key"], form: a.form(), results: *a.texts["results"], prefix: *a.texts["prefix"],
 		dryRun: a.flag("dry-run"), timeout: a.duration("timeout"),
 		options: scan.Options{
-			Image:  a.scanned(),
-			Format: a.format(),
+			Image:         a.scanned(),
+			RequireDigest: a.flag("require-digest"),
+			Format:        a.format(),
 			Scanner: attest.Scanner{
 				URI: *a.texts["scanner"], Version: *a.texts["scanner-version"],
 				DB: attest.ScannerDB{URI: *a.texts["db-uri"], Version: *a.texts["db-version"], LastUpdate: a.time("db-updated")},
@@ -151,6 +176,9 @@ func (a *arguments) settings() *settings {
 			Started: a.time("started"), Finished: a.time("finished"),
 			Limits: scan.Limits{ValueBytes: valueBytes},
 		},
+	}
+	if s.failed == "" {
+		s.report = a.required("report")
 	}
 	switch {
 	case s.dryRun:
@@ -174,6 +202,16 @@ func (a *arguments) required(flag string) string {
 		a.wrong(flag, "required")
 	}
 	return *a.texts[flag]
+}
+
+// failed is why there is no report. An empty reason is one too if the flag is given: the words of a scanner that failed
+// without any.
+func (a *arguments) failed() string {
+	reason := *a.texts["failed"]
+	if a.given["failed"] && strings.TrimSpace(reason) == "" {
+		return "the step says that it failed, and gives no reason"
+	}
+	return reason
 }
 
 func (a *arguments) image() name.Digest {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -13,7 +15,7 @@ import (
 	"github.com/testdag/testdag/attest/scan"
 )
 
-// convert reads the report. Standard input may never end, so a signal does not wait for it.
+// convert reads the report, see [scan.Evidence]. Standard input may never end, so a signal does not wait for it.
 func (p program) convert(ctx context.Context, s *settings) (attest.Predicate, error) {
 	type answer struct {
 		predicate attest.Predicate
@@ -33,23 +35,35 @@ func (p program) convert(ctx context.Context, s *settings) (attest.Predicate, er
 }
 
 func (p program) read(s *settings) (attest.Predicate, error) {
-	if s.report == "-" {
-		return scan.Convert(p.in, s.options)
+	s.options.Now = p.now
+	switch {
+	case s.failed != "":
+		return scan.Evidence(nil, errors.New(s.failed), s.options)
+	case s.report == "-":
+		return scan.Evidence(p.in, nil, s.options)
 	}
 	f, err := os.Open(s.report)
 	if err != nil {
-		return nil, &mistake{"report", err.Error()}
+		return scan.Evidence(nil, err, s.options)
 	}
 	defer f.Close()
-	return scan.Convert(f, s.options)
+	return scan.Evidence(f, nil, s.options)
+}
+
+// noteOf returns the note of a predicate.
+func noteOf(predicate attest.Predicate) string {
+	switch p := predicate.(type) {
+	case attest.Vulns:
+		return p.Note
+	case attest.TestResult:
+		return p.Note
+	}
+	return ""
 }
 
 // flagOf says which flag gives what an option of package scan does.
 var flagOf = map[string]string{
 	"Scanner.URI":           "scanner",
-	"Scanner.Version":       "scanner-version",
-	"Scanner.DB.URI":        "db-uri",
-	"Scanner.DB.Version":    "db-version",
 	"Scanner.DB.LastUpdate": "db-updated",
 	"Started":               "started",
 	"Finished":              "finished",
@@ -57,13 +71,17 @@ var flagOf = map[string]string{
 
 // explain says in flags what package scan says in options.
 func explain(err error) error {
-	var unknown *scan.UnknownFormatError
-	if errors.As(err, &unknown) {
-		return &mistake{"format", err.Error()}
-	}
 	var other *scan.ImageError
-	if errors.As(err, &other) {
+	var times *scan.TimeError
+	switch {
+	case errors.As(err, &other) && len(other.Named) == 0:
+		return &mistake{"require-digest", err.Error()}
+	case errors.As(err, &other):
 		return &mistake{"report", err.Error() + "; give the report of this one, or -any-image if it is the same in another place or of an index"}
+	case errors.As(err, &times) && times.StartedBy != "":
+		return &mistake{"finished", times.Says("-started", "-finished")}
+	case times != nil:
+		return &mistake{"started", times.Says("-started", "-finished")}
 	}
 	lacks := lacksIn(err)
 	if len(lacks) == 0 {
@@ -71,7 +89,7 @@ func explain(err error) error {
 	}
 	var all []error
 	for _, l := range lacks {
-		all = append(all, &mistake{flagOf[l.Option], fmt.Sprintf("required, since the %s report does not say %s", l.Format, l.Field)})
+		all = append(all, &mistake{flagOf[l.Option], fmt.Sprintf("required, since the %s report does not say %s", l.Format, l.Lacks())})
 	}
 	return errors.Join(all...)
 }
@@ -124,7 +142,45 @@ func (p program) write(ctx context.Context, s *settings, signer attest.Signer, p
 		}
 	}
 	fmt.Fprintln(p.out, tell(s.test, predicate), at)
+	if newer, err := findNewer(ctx, s, predicate); err != nil {
+		p.say("it is not known whether newer evidence is there: %v", err)
+	} else if newer != "" {
+		p.say("what was written does not decide: %s", newer)
+	}
 	return nil
+}
+
+// An unverified reader takes every statement as it is. What is newer is told, and nothing is judged by it.
+type unverified struct{}
+
+func (unverified) Verify(_ context.Context, c attest.Candidate) ([]byte, attest.Voucher, error) {
+	payload, err := c.Payload()
+	return payload, attest.Voucher{Kind: "nobody"}, err
+}
+
+// findNewer says which evidence of the test decides in place of what was written, and nothing if that does.
+func findNewer(ctx context.Context, s *settings, written attest.Predicate) (string, error) {
+	vulns, isVulns := written.(attest.Vulns)
+	result, _ := written.(attest.TestResult)
+	at := cmp.Or(vulns.Metadata.FinishedOn, result.Timestamp)
+	newest, err := attest.NewResolver(unverified{}, attest.Options{}).Newests(ctx, s.image,
+		attest.Test{Name: s.test, PredicateType: attest.VulnsType}, attest.Test{Name: s.test, PredicateType: attest.TestResultType})
+	if err != nil {
+		return "", err
+	}
+	for _, e := range newest {
+		var overruled *attest.NewerError
+		switch {
+		case e.Statement == nil && errors.Is(e.Problem, attest.ErrNotFound):
+		case e.Statement == nil:
+			return e.Problem.Error(), nil
+		case (e.Time.IsZero() || e.Time.After(at)) && (!isVulns || e.Test.PredicateType == attest.VulnsType):
+			return fmt.Sprintf("newer evidence of it, of %s, is in %s", e.Time.UTC().Format(time.RFC3339Nano), s.image.Context().Digest(e.Manifest.String())), nil
+		case isVulns && errors.As(e.Problem, &overruled):
+			return overruled.Error(), nil
+		}
+	}
+	return "", nil
 }
 
 // tell says in a line what the evidence is.
