@@ -1,18 +1,23 @@
 // Package scan turns the reports of scanners and test tools into predicates, the statements that package attest signs
 // and keeps on images.
 //
-// [Convert] is all of it:
+// A step of a pipeline calls [Evidence], which has a predicate to write whatever has become of the report:
 //
-//	p, err := scan.Convert(report, scan.Options{Scanner: attest.Scanner{DB: attest.ScannerDB{LastUpdate: updated}}, Started: began})
-//	if err != nil {
-//		return err // not a report, or not a whole one; or it lacks what only the caller knows; or the scan did not run
+//	p, why := scan.Evidence(report, nil, scan.Options{Scanner: attest.Scanner{DB: attest.ScannerDB{LastUpdate: updated}}, Started: began})
+//	if p == nil {
+//		return why // the report lacks what only the caller knows, or is of another image
 //	}
-//	record, err := writer.Write(ctx, image, "clair-scan", p)
+//	record, err := writer.Write(ctx, image, "clair-scan", p) // with the verdict ERROR if there is no report
 //
-// Reports of vulnerabilities become [attest.Vulns], all others [attest.TestResult]:
+// Others call [Convert], which returns only what a report says. Reports of vulnerabilities become [attest.Vulns], all
+// others [attest.TestResult]:
 //
 //	Trivy, Grype, Clair, Quay, OSVScanner, SARIF      vulns/v0.2
 //	ClamAV, TestOutput, JUnit, GoTest                 test-result/v0.1
+//
+// A format is recognised by what no other tool writes. If a report has nothing of that, its format has to be given. What is
+// written by a tool that is known and not read, such as Snyk's own JSON or an SBOM, is refused with its name and with the
+// flag or the converter that helps.
 //
 // # What is kept
 //
@@ -26,6 +31,9 @@
 //
 // That nothing was found is a statement which lets images pass, so it must be what the report says. A scan that did not
 // run or was cut off is a [*NotRunError] or a [*FormatError], never an empty list. What a report lacks is asked for with a
-// [*LackError] for each field, and never made up. Reports are read as a stream: what is in memory at any time is the
-// findings and one value of the report, and [Limits] bound both.
+// [*LackError] for each field, and never made up. A report that names an image by its digest is of no other; of one that
+// names none the note of the predicate says so, and Options.RequireDigest refuses it.
+//
+// Reports are read as a stream: what is in memory at any time is the findings and one value of the report, and [Limits]
+// bound both.
 package scan

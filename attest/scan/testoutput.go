@@ -13,7 +13,7 @@ import (
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
-// konfluxOutput is the value of TEST_OUTPUT. Its namespace and note have no place in a predicate.
+// konfluxOutput is the value of TEST_OUTPUT. Its namespace and note are not kept.
 type konfluxOutput struct {
 	Result    attest.Result   `json:"result"`
 	Timestamp json.RawMessage `json:"timestamp"`
