@@ -53,6 +53,9 @@ func TestClamAV(t *testing.T) {
 		{"heuristics and a virus in one file", "a: Heuristics.Encrypted.Zip FOUND\na: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
 			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
 		}},
+		{"a virus and heuristics in one file", "a: V FOUND\na: Heuristics.Encrypted.Zip FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
+			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
+		}},
 		{"heuristics in one architecture, a virus in the other", "a: Heuristics.Encrypted.Zip FOUND\n" + summary("Infected files: 0", "Infected files: 1") +
 			"a: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
 			Result: attest.Failed, Successes: 4, Failures: 1, Warnings: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},

@@ -97,6 +97,9 @@ func TestJUnit(t *testing.T) {
 		{"a flaky test, and a failure that no run explains", `<testsuite tests="3" failures="2"><testcase name="a"/><testcase name="b"><flakyFailure/></testcase></testsuite>`, attest.TestResult{
 			Result: attest.Failed, Successes: 1, Failures: 1, Warnings: 1, PassedTests: []string{"a"}, WarnedTests: []string{"b"}, Timestamp: noon,
 		}},
+		{"a flaky error, and a failure that no run explains", `<testsuite tests="3" failures="1" errors="1"><testcase name="a"/><testcase name="b"><flakyError/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, Warnings: 1, PassedTests: []string{"a"}, WarnedTests: []string{"b"}, Timestamp: noon,
+		}},
 		{"a flaky test, and a test that no run explains", `<testsuite tests="4" failures="1"><testcase name="a"/><testcase name="b"><flakyFailure/></testcase></testsuite>`, attest.TestResult{
 			Result: attest.Errored, Successes: 1, Warnings: 1, PassedTests: []string{"a"}, WarnedTests: []string{"b"}, Timestamp: noon,
 		}},
@@ -141,6 +144,7 @@ func TestNoJUnit(t *testing.T) {
 		{"cut off", "<testsuite>\n<testcase/>", "line 2: "},
 		{"another root", `<html/>`, `"html" where testsuites or testsuite is expected`},
 		{"a testcase alone", `<testcase/>`, `"testcase" where`},
+		{"test cases of TestLink", `<testsuite name="s"><testcase internalid="5" name="a"><summary/></testcase></testsuite>`, "by TestLink, which has no results"},
 		{"two roots", `<testsuite><testcase/></testsuite><testsuite/>`, `"testsuite" where`},
 		{"text behind", `<testsuite><testcase/></testsuite>cut`, "text outside"},
 		{"a testcase in a testcase", `<testsuite><testcase><testcase/></testcase></testsuite>`, `a testcase in "testcase"`},

@@ -61,6 +61,7 @@ func TestRecognise(t *testing.T) {
 			`{"results":[]}`, `{"results":[{"packages":[]}]}`, `{"results":[{"source":{"path":"a"}}]}`, `{"experimental_config":{}}`,
 			// near go test
 			`{"Action":"created","Time":"2026-11-01T10:00:00Z","Package":"p"}`, `{"Time":"2026-11-01T10:00:00Z","Package":"p","Test":"T"}`, `{"Action":"pass","Test":"T"}`,
+			`{"Action":"start","Package":"nginx"}`, `{"Action":"fail","Package":"nginx","Time":"2026-11-01T10:00:00Z"}`,
 			"text\n" + `{"SchemaVersion":2,"ArtifactName":"a"}`,
 			// near TEST_OUTPUT
 			`{"result":"SUCCESS","timestamp":1772366331000}`, `{"result":"SUCCESS","note":"x","namespace":"y"}`, `{"successes":1,"failures":0,"warnings":0}`,
@@ -93,10 +94,12 @@ func TestForeign(t *testing.T) {
 	}{
 		{"Snyk's JSON", "--sarif", []string{
 			`{"vulnerabilities":[],"ok":true,"dependencyCount":41,"org":"o","policy":"","isPrivate":true}`,
-			`{"vulnerabilities":[{"id":"SNYK-1"}],"ok":false,"packageManager":"npm"}`, `[{"vulnerabilities":[],"ok":true,"dependencyCount":1},{}]`}},
+			`{"vulnerabilities":[{"id":"SNYK-1"}],"ok":false,"packageManager":"npm"}`, `[{"vulnerabilities":[],"ok":true,"dependencyCount":1},{}]`,
+			`{"vulnerabilities":[{"id":"SNYK-1","title":"x","semver":{"vulnerable":["<1"]},"description":` + big}},
 		{"roxctl's JSON", "--output sarif", []string{
 			`{"result":{"summary":{"CRITICAL":0},"vulnerabilities":[{"cveId":"CVE-1"}]}}`, `{"results":[{"metadata":{},"summary":{},"violatedPolicies":[]}],"summary":{}}`,
-			`{"id":"sha256:1","name":{},"scan":{"scannerVersion":"4","scanTime":"2026-01-01","components":[]}}`}},
+			`{"id":"sha256:1","name":{},"scan":{"scannerVersion":"4","scanTime":"2026-01-01","components":[]}}`,
+			`{"id":"sha256:1","name":{"registry":"quay.io","remote":"a/b","tag":"1"},"metadata":{"v1":` + big}},
 		{"an SBOM in CycloneDX", "trivy sbom", []string{
 			`{"bomFormat":"CycloneDX","specVersion":"1.6","components":[]}`, `{"$schema":"http://cyclonedx.org/schema/bom-1.5.schema.json","bomFormat":"CycloneDX"}`,
 			`<?xml version="1.0"?><bom xmlns="http://cyclonedx.org/schema/bom/1.5"/>`}},
@@ -108,11 +111,24 @@ func TestForeign(t *testing.T) {
 			`<?xml version="1.0" encoding="utf-8"?><TestRun id="1" xmlns="http://microsoft.com/schemas/VisualStudio/TeamTest/2010"/>`, "\ufeff<TestRun/>", `<TestRun><Times/>`}},
 		{"XML of xUnit.net", "--logger junit", []string{`<assemblies/>`, `<assemblies timestamp="x">`, `<assembly name="a"/>`}},
 		{"XML of NUnit", "--logger junit", []string{`<test-run id="2"/>`, `<test-results name="a"/>`, `<?xml version="1.0"?><test-run>`}},
-		{"an HTML page", "log in", []string{"<!DOCTYPE html><html><body>", "<html/>", "\n<!doctype HTML PUBLIC \"x\">", "<!-- x -->\n<html lang='en'>"}},
+		{"XML of TestNG", "JUnitReportReporter", []string{`<testng-results skipped="0"/>`, `<?xml version="1.0"?><testng-results>`, "\n<testng-results/>"}},
+		{"Jest's JSON", "jest-junit", []string{`{"numTotalTests":1,"testResults":[]}`, `{"success":true,"numTotalTests":0,"testResults":[]}`, `{"testResults":[],"numTotalTests":2}`}},
+		{"Mocha's JSON", "mocha-junit-reporter", []string{`{"stats":{},"tests":[],"passes":[],"failures":[]}`, `{"stats":{},"tests":[],"pending":[],"failures":[],"passes":[]}`, `{"failures":[],"passes":[],"stats":{},"tests":[]}`}},
+		{"Cucumber's JSON", "junit formatter", []string{`[{"keyword":"Feature","elements":[]}]`, `[{"uri":"a","elements":[{"steps":[]}]}]`, `[{"elements":[],"keyword":"Feature"}]`}},
+		{"Bandit's JSON", "-f sarif", []string{`{"errors":[],"generated_at":"x","metrics":{},"results":[]}`, `{"results":[{"test_id":"B1"}]}`, `{"metrics":{},"generated_at":"x"}`}},
+		{"gosec's JSON", "-fmt sarif", []string{`{"Stats":{},"Issues":[]}`, `{"Issues":[],"Stats":{}}`, `{"Golang errors":{},"Issues":[],"Stats":{}}`}},
+		{"golangci-lint's JSON", "--output.sarif.path", []string{`{"Issues":[],"Report":{}}`, `{"Issues":null,"Report":{"Linters":[]}}`, `{"Report":{},"Issues":[]}`}},
+		{"Checkov's JSON", "-o sarif", []string{`{"check_type":"dockerfile","results":{}}`, `[{"check_type":"a","results":{}},{}]`, `{"results":{},"check_type":"secrets"}`}},
+		{"JSON of Dependency-Check", "--format SARIF", []string{`{"reportSchema":"1.1","scanInfo":{}}`, `{"reportSchema":"1.1","scanInfo":{},"dependencies":[]}`, `{"scanInfo":{},"reportSchema":"1"}`}},
+		{"JSON of Gitleaks", "--report-format sarif", []string{`[{"RuleID":"a","Secret":"x"}]`, `[{"Description":"d","RuleID":"a","Secret":"x"},{}]`, `[{"Secret":"x","RuleID":"a"}]`}},
+		{"JSON of npm audit", "lock file", []string{`{"auditReportVersion":2,"vulnerabilities":{}}`, `{"auditReportVersion":2}`, `{"vulnerabilities":{},"auditReportVersion":2}`}},
+		{"TAP", "tap-xunit", []string{"TAP version 13\n1..2\n", "1..2\nok 1 - a\n", "1..1\nnot ok 1\n"}},
+		{"an HTML page", "log in", []string{"<head><title>x</title>", "<body/>", `<?xml version="1.0"?><!DOCTYPE html PUBLIC "x" "y"><html>`, "<!DOCTYPE html><html><body>", "<html/>", "\n<!doctype HTML PUBLIC \"x\">", "<!-- x -->\n<html lang='en'>"}},
 		{"a log with the line ", "before it wrote its report", []string{
 			"2026-11-01T10:00:00Z\tFATAL\tFatal error\tinit error: DB error\n", "[2026-11-01 10:00:00] could not connect\n", "time=\"2026-11-01\" level=fatal msg=x\n",
 			"Traceback (most recent call last):\n", "panic: runtime error\n", "trivy: command not found\n", "ERROR: no such image\n",
-			`{"level":"fatal","ts":1,"msg":"x"}`, "2026/11/01 10:00:00 x\n"}},
+			`{"level":"fatal","ts":1,"msg":"x"}`, "2026/11/01 10:00:00 x\n",
+			"FATA[0000] no database\n", "E1101 10:00:00.000000       1 main.go:1] x\n", "sh: 1: trivy: not found\n", "Killed\n", "[INFO] Scanning\n", "{\"severity\":\"ERROR\",\"message\":\"x\"}"}},
 		{"an answer that tells of an error with the line ", "no scan ran", []string{`{"error":"unauthorized"}`, `{"errors":[{"code":"DENIED","message":"x"}]}`, `[{"error":"x"}]`}},
 		{"the text of go test", "go test -json", []string{"=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\nok  \tp\t0.1s\n", "ok  \tp\t(cached)\n", "FAIL\tp [build failed]\n", "?   \tp\t[no test files]\n"}},
 		{"a template or table of Trivy", "--format json", []string{"\nalpine (alpine 3.20)\n====\nTotal: 3 (UNKNOWN: 0, LOW: 1)\n", "Total: 0 (UNKNOWN: 0, LOW: 0)\n", "\nReport Summary\n\n┌──┐\n"}},
