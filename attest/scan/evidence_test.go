@@ -1,6 +1,7 @@
 package scan_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -238,4 +239,46 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
+}
+
+// FuzzEvidence reads anything, as the format that it looks like and as each of them: there is always evidence that can be
+// written, or a mistake of the caller, and what is told is about the report and not about Go.
+func FuzzEvidence(f *testing.F) {
+	for name := range samples {
+		f.Add(sample(f, name))
+	}
+	for _, content := range []string{
+		passedOutput, suites, cleanTrivy(""), grypeAt("2026-11-01T10:05:00Z"), "null", "{}", `{"error":"x"}`, "<!DOCTYPE html>", "\xff\xfe{\x00",
+		`{"bomFormat":"CycloneDX"}`, "2026-11-01T10:00:00Z\tFATAL\tx\n", "/a: Heuristics.X FOUND\n----------- SCAN SUMMARY -----------\n",
+		`{"Time":"2026-11-01T10:00:00Z","Action":"run","Package":"p","Test":"T"}` + "\n" + `{"Action":"pass","Package":"p"}`,
+		`{"result":"ERROR","timestamp":1,"successes":"1","failures":2,"warnings":3}`, `<testsuite tests="3" failures="1"><testcase><flakyError/></testcase></testsuite>`,
+	} {
+		f.Add([]byte(content))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		for _, format := range []scan.Format{"", scan.Trivy, scan.Grype, scan.Clair, scan.Quay, scan.OSVScanner, scan.SARIF, scan.ClamAV, scan.TestOutput, scan.JUnit, scan.GoTest} {
+			opts := full
+			opts.Format, opts.Scanner.URI, opts.Limits = format, "https://scanner.example", scan.Limits{ValueBytes: 1000, Findings: 10}
+			p, err := scan.Evidence(bytes.NewReader(content), nil, opts)
+			if err != nil && strings.Contains(err.Error(), "Go struct") || err != nil && strings.Contains(err.Error(), "json: ") {
+				t.Errorf("%s: %v", format, err)
+			}
+			var times *scan.TimeError
+			switch p := p.(type) {
+			case nil:
+				if !errors.As(err, &times) {
+					t.Errorf("%s: no evidence, and %v", format, err)
+				}
+			case attest.TestResult:
+				p.Configuration = []attest.ResourceDescriptor{{Name: "scan"}}
+				if bad := p.Validate(); bad != nil || (err != nil) != (p.Result == attest.Errored) {
+					t.Errorf("%s: %+v with %v: %v", format, p, err, bad)
+				}
+			case attest.Vulns:
+				if bad := p.Validate(); bad != nil || err != nil {
+					t.Errorf("%s: %+v with %v: %v", format, p, err, bad)
+				}
+			}
+		}
+	})
 }

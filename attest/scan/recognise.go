@@ -24,7 +24,7 @@ type sign struct {
 	// it, "results[].packages", and "bomFormat=CycloneDX" has its value too. In XML it is that of the root, "<testsuite".
 	marks []string
 
-	text string // or a regular expression that the begin matches
+	text string // or a regular expression that the begin of text or XML matches
 
 	quote bool // a line of it may say why there is no report
 }
@@ -45,6 +45,7 @@ func (s sign) quoted(text []byte) sign {
 }
 
 const (
+	clamMark = "SCAN_SUMMARY" // for the title in the log of ClamAV, wherever it is
 	useJUnit = "write JUnit XML instead"
 	useSARIF = "write SARIF instead"
 	scanSBOM = "it lists packages and not what is wrong with them; scan it, as with trivy sbom --format json or grype sbom:FILE -o json"
@@ -67,7 +68,7 @@ var signs = []sign{
 	}},
 	{format: TestOutput, marks: []string{"result successes failures warnings"}},
 	{format: JUnit, marks: []string{"<testsuites", "<testsuite"}},
-	{format: ClamAV, text: `(?m)^-+ SCAN SUMMARY -+\r?$|\A(.*\n)?LibClamAV |\A(/.*: OK\r?\n){20}`},
+	{format: ClamAV, marks: []string{clamMark}, text: `\A(.*\n)?LibClamAV |\A(/.*: OK\r?\n){20}`},
 
 	{what: "Snyk's JSON", help: "run snyk with --sarif, or --sarif-file-output=FILE", marks: []string{
 		"vulnerabilities dependencyCount", "vulnerabilities packageManager", "vulnerabilities licensesPolicy",
@@ -122,10 +123,10 @@ func recognise(begin []byte) sign {
 	text := bytes.TrimLeft(begin, " \t\r\n")
 	isJSON := bytes.HasPrefix(text, []byte("{")) && !bytes.HasPrefix(text, []byte("{\x00"))
 	isText := !isJSON && !bytes.HasPrefix(text, []byte("<")) && !bytes.HasPrefix(text, []byte("["))
-	names := namesIn(text)
+	names, first := namesIn(text), text[:min(len(text), 4<<10)]
 	for i, s := range signs {
-		byName := (!isText || s.format == GoTest) && slices.ContainsFunc(s.marks, names.haveAll)
-		if byName || !isJSON && texts[i] != nil && texts[i].Match(text) {
+		byName := (!isText || s.format == GoTest || s.format == ClamAV) && slices.ContainsFunc(s.marks, names.haveAll)
+		if byName || !isJSON && texts[i] != nil && texts[i].Match(first) {
 			return s.quoted(text)
 		}
 	}
@@ -177,7 +178,12 @@ func namesIn(text []byte) names {
 		n.addRoot(text)
 		return n
 	}
-	if !bytes.HasPrefix(text, []byte("[")) {
+	if !bytes.HasPrefix(text, []byte("[")) && !bytes.HasPrefix(text, []byte("{")) {
+		for line := range bytes.Lines(text) {
+			if bytes.HasPrefix(line, []byte("-")) && clamTitle.Match(bytes.TrimRight(line, "\r\n")) {
+				n[clamMark] = false
+			}
+		}
 		if i := bytes.Index(append([]byte("\n"), text...), []byte("\n{")); i >= 0 {
 			text = text[i:]
 		}
