@@ -54,7 +54,7 @@ func TestNoReportIsAnError(t *testing.T) {
 		"a log":                {content: "2026-11-01T10:00:00Z\tFATAL\tFatal error\tinit error: DB error\n", note: "the report is a log"},
 		"another tool":         {content: `{"bomFormat":"CycloneDX"}`, note: "the report is an SBOM in CycloneDX"},
 		"ambiguous":            {content: `{"results":[]}`, note: `the report is of no tool that is known: it has the names "results"`},
-		"cut off":              {content: cleanTrivy("")[:80], note: "not a trivy report: CreatedAt: it ends too early"},
+		"cut off":              {content: cleanTrivy("")[:80], note: "not a trivy report: it ends too early"},
 		"cut off at once":      {content: cleanTrivy("")[:20], note: "the report is of no tool that is known"},
 		"cut off later":        {content: cleanTrivy("")[:110], note: "not a trivy report: Results[0]"},
 		"of another format":    {content: suites, opts: scan.Options{Format: scan.Grype}, note: "not a grype report: it looks like a report of the format junit"},

@@ -18,7 +18,7 @@ var generatedFormats = []scan.Format{scan.Trivy, scan.Grype, scan.Clair, scan.OS
 
 func TestLimits(t *testing.T) {
 	trivy := func(member string) []byte {
-		return []byte(`{"SchemaVersion":2,` + member + `"Results":[{"Target":"a"}]}`)
+		return []byte(`{"SchemaVersion":2,"ArtifactName":"a",` + member + `"Results":[{"Target":"a"}]}`)
 	}
 	names := func(n int) string {
 		var b strings.Builder
@@ -44,7 +44,7 @@ func TestLimits(t *testing.T) {
 		want    string
 	}{
 		{"report", generated(scan.Trivy, 100), scan.Limits{ReportBytes: 100 << 10}, "limit report bytes 102400"},
-		{"report by a byte", trivy(""), scan.Limits{ReportBytes: int64(len(trivy(""))) - 1}, "limit report bytes 45"},
+		{"report by a byte", trivy(""), scan.Limits{ReportBytes: int64(len(trivy(""))) - 1}, "limit report bytes 64"},
 		{"report in full", trivy(""), scan.Limits{ReportBytes: int64(len(trivy("")))}, "converted"},
 		{"long text", trivy(`"CreatedAt":"` + strings.Repeat("x", 20000) + `",`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
 		{"long text that fits", trivy(`"CreatedAt":"` + strings.Repeat("x", 20000) + `",`), scan.Limits{ValueBytes: 1300}, "converted"},
