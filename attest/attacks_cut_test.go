@@ -21,6 +21,8 @@ var otherSpellings = []string{
 	"https://user@in-toto.io/attestation/test-result/v0.1",
 	"https:////in-toto.io//attestation/./test-result/v0.1",
 	"in-toto.io/attestation/test-result/v0.1",
+	"https://in-toto.io/../attestation/test-result/v0.1",
+	"https://../in-toto.io/attestation/test-result/v0.1",
 }
 
 // spelled writes an older pass, and a failure whose manifest gives its type in an annotation.

@@ -351,6 +351,9 @@ func TestFamilyOf(t *testing.T) {
 		"https://in-toto.io/attestation/%s@v0.1", "https://in-toto.io/attestation/%s-v2", "https://in-toto.io/attestation/./%s",
 		"https:\\\\in-toto.io\\attestation\\%s", "https://in\u2010toto.io/attestation/%s", "https://in-toto\u3002io/attestation/%s", "https://in-toto.io/attestation/ｖ/../%s",
 		"https://user@in-toto.io/attestation/%s", "https://in-toto.io/attestation%%2F%s",
+		"https://in-toto.io/../attestation/%s", "https://in-toto.io/../../attestation/%s/v0.1", "in-toto.io/../attestation/%s",
+		"https://in-toto.io/x/../../attestation/%s", "https://in-toto.io/%%2e%%2E/attestation/%s", "//in-toto.io\\..\\attestation/%s",
+		"https://user@in-toto.io:443/../attestation/%s", "https://../in-toto.io/attestation/%s", "https://./../in-toto.io/attestation/%s",
 	} {
 		for name, want := range map[string]string{
 			"vulns": VulnsType, "vuln": VulnsType, "VULNS": VulnsType,
@@ -366,6 +369,9 @@ func TestFamilyOf(t *testing.T) {
 		"https://in-toto.io/attestation/release/v0.1", "https://in-toto.io/attestation/scai/v0.3", "https://in-toto.io/attestation/vulnerable", "https://in-toto.io/attestation/",
 		"https://in-toto.io/attestation/link/v0.3", "https://in-toto.io/attestation/test-result-summary/v0.1", "https://example.com/in-toto.io/attestation/vulns/v0.2",
 		"https://in-toto.io.example.com/attestation/vulns", "https://example.com/?in-toto.io/attestation/vulns", "ftp://in-toto.io/attestation/vulns/v0.2",
+		"https://example.com/../in-toto.io/attestation/vulns", "https://example.com/../../https:/in-toto.io/attestation/vulns",
+		"https://example.com/%2e%2e/in-toto.io/attestation/vulns", "example.com/../in-toto.io/attestation/vulns",
+		"https://in-toto.io/../in-toto.io/attestation/vulns", "https://in-toto.io/attestation/../vulns",
 	} {
 		if got := familyOf(other); got != "" {
 			t.Errorf("%q is of %q", other, got)

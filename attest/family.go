@@ -54,7 +54,8 @@ func mayBeginFamily(predicateType string) bool {
 }
 
 // plainURI returns a spelling that is common to URIs which differ only by case, compatibility characters, invisible
-// characters, blanks, escapes, dashes, or the number of slashes. It leaves out query and fragment.
+// characters, blanks, escapes, dashes, or the number of slashes. It leaves out query and fragment. Dots lead to a folder
+// above, and never above the host: https://in-toto.io/../x is https://in-toto.io/x.
 func plainURI(uri string) string {
 	if unescaped, err := url.PathUnescape(uri); err == nil {
 		uri = unescaped
@@ -73,5 +74,13 @@ func plainURI(uri string) string {
 	if end := strings.IndexAny(uri, "?#"); end >= 0 {
 		uri = uri[:end]
 	}
-	return path.Clean(uri)
+	scheme := schemeForm.FindString(uri)
+	host, rest, ended := strings.Cut(uri[len(scheme):], "/")
+	if scheme = strings.TrimRight(scheme, "./"); !ended {
+		return scheme + "/" + host
+	}
+	return scheme + "/" + host + path.Clean("/"+rest)
 }
+
+// schemeForm matches all that is before the host: slashes, and dots that lead nowhere.
+var schemeForm = regexp.MustCompile(`^(?:https?:)?(?:\.{0,2}/)*`)
