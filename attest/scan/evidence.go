@@ -39,6 +39,9 @@ func Evidence(r io.Reader, failed error, opts Options) (attest.Predicate, error)
 		}
 	}
 	if err != nil {
+		if !isA[*FormatError](err) && !isA[*NotRunError](err) && !isA[*UnknownFormatError](err) && !isA[*attest.LimitError](err) {
+			err = fmt.Errorf("scan: the report cannot be read: %w", err)
+		}
 		return couldNotTell(err, opts), err
 	}
 	if result, ok := p.(attest.TestResult); ok && result.Result == attest.Errored {
