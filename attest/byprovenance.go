@@ -80,7 +80,7 @@ func (v anyOf) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error)
 	if len(errs) == 0 {
 		errs = append(errs, errors.New("there is no verifier"))
 	}
-	return nil, Voucher{}, errors.Join(errs...)
+	return nil, Voucher{}, errors.Join(joinKeys(errs)...)
 }
 
 // wantProvenance returns the parts of a verifier that need to know what is attached to a record.

@@ -232,6 +232,58 @@ func named(digest v1.Hash) string {
 	return digest.String()
 }
 
+// A KeyError reports a signed statement that none of the trusted keys has signed. A verifier made by [AnyOf] returns one
+// KeyError for all of its keys.
+type KeyError struct {
+	// Claimed are the ids of keys that the signatures name. The signer chose them, so they prove nothing. Empty if the
+	// signatures name no key: cosign writes none, Tekton Chains does.
+	Claimed []string
+
+	// Trusted are the keys that were tried, as in [Voucher.Name].
+	Trusted []string
+}
+
+func (e *KeyError) Error() string {
+	by := "a key that the signature does not name"
+	if len(e.Claimed) > 0 {
+		by = "key " + strings.Join(quoted(e.Claimed), ", ")
+	}
+	not := "none of the trusted keys "
+	if len(e.Trusted) == 1 {
+		not = "not by the trusted key "
+	}
+	return fmt.Sprintf("attest: signed by %s, and %s%s", by, not, strings.Join(e.Trusted, ", "))
+}
+
+// quoted returns ids that others wrote, as they may stand in a message.
+func quoted(ids []string) []string {
+	var all []string
+	for _, id := range ids[:min(len(ids), 3)] {
+		all = append(all, fmt.Sprintf("%.100q", id))
+	}
+	return all
+}
+
+// joinKeys returns errors in which one [KeyError] stands for those of all keys that a verifier tried, since each of them
+// looked at the same signatures.
+func joinKeys(errs []error) []error {
+	var one *KeyError
+	var joined []error
+	for _, err := range errs {
+		key, ok := err.(*KeyError)
+		switch {
+		case !ok:
+			joined = append(joined, err)
+		case one == nil:
+			one = &KeyError{Claimed: key.Claimed, Trusted: slices.Clone(key.Trusted)}
+			joined = append(joined, one)
+		default:
+			one.Trusted = append(one.Trusted, key.Trusted...)
+		}
+	}
+	return joined
+}
+
 // A VerifyError reports that nobody whom the [Verifier] believes vouches for a statement.
 type VerifyError struct {
 	Manifest v1.Hash // manifest that holds the statement

@@ -10,12 +10,15 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/cosign/v2/pkg/oci"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
@@ -65,8 +68,13 @@ func newVerifier(public crypto.PublicKey) (*verifier, error) {
 		return nil, err
 	}
 	id := sha256.Sum256(der)
+	fingerprint, err := dsse.SHA256KeyID(public)
+	if err != nil {
+		fingerprint = "" // a kind of key that SSH does not have
+	}
 	return &verifier{
-		key: attest.Voucher{Kind: "key", Name: hex.EncodeToString(id[:])},
+		fingerprint: fingerprint,
+		key:         attest.Voucher{Kind: "key", Name: hex.EncodeToString(id[:])},
 		opts: cosign.CheckOpts{
 			SigVerifier:   check,
 			ClaimVerifier: cosign.IntotoSubjectClaimVerifier, // without it cosign accepts statements about other images
@@ -160,8 +168,9 @@ func (a anyOf) PublicKey(opts ...signature.PublicKeyOption) (crypto.PublicKey, e
 }
 
 type verifier struct {
-	key  attest.Voucher
-	opts cosign.CheckOpts
+	key         attest.Voucher
+	fingerprint string // of the key as SSH has it, which signers may write as its id; empty if there is none
+	opts        cosign.CheckOpts
 }
 
 // Verify has cosign check the signature and that the image is a subject.
@@ -187,12 +196,37 @@ func (v *verifier) Verify(ctx context.Context, c attest.Candidate) ([]byte, atte
 	opts := v.opts
 	good, _, err := cosign.VerifyImageAttestation(ctx, one{empty.Image, statement}, image, &opts)
 	if err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Voucher{}, v.named(err, envelope)
 	}
 	if len(good) != 1 {
 		return nil, attest.Voucher{}, errors.New("cosign returned no statement")
 	}
 	return payload, v.key, nil
+}
+
+// threshold is how the library below cosign says that no signature fits a key. It has no type for that.
+const threshold = "accepted signatures do not match threshold"
+
+// named says which keys the signatures are of, if none is of this one.
+func (v *verifier) named(err error, envelope []byte) error {
+	var e dsse.Envelope
+	if !strings.Contains(err.Error(), threshold) || json.Unmarshal(envelope, &e) != nil {
+		return err
+	}
+	wrong := &attest.KeyError{Trusted: []string{v.key.Name}}
+	for _, s := range e.Signatures {
+		switch s.KeyID {
+		case "":
+		case v.fingerprint:
+			return fmt.Errorf("attest: the signature names the trusted key %s and does not fit: the statement was changed after it was signed", v.key.Name)
+		default:
+			wrong.Claimed = append(wrong.Claimed, s.KeyID)
+		}
+	}
+	if len(wrong.Claimed) > 0 && v.fingerprint != "" {
+		wrong.Trusted = []string{fmt.Sprintf("%s (%s)", v.key.Name, v.fingerprint)}
+	}
+	return wrong
 }
 
 // one is a set of one statement, in the form in which cosign wants it.

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -17,8 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	sigstore "github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
@@ -113,6 +116,27 @@ func TestVerify(t *testing.T) {
 		}
 		return b
 	}
+	public, err := cryptoutils.UnmarshalPEMToPublicKey(ours().public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fingerprint, err := dsse.SHA256KeyID(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// claiming is signed by another key, whatever it says.
+	claiming := func(id string) []byte {
+		return edit(func(e map[string]any) {
+			other := sign(t, theirs().loaded, attest.PayloadType, statement(imageHex))
+			var o struct{ Signatures []map[string]any }
+			if err := json.Unmarshal(other, &o); err != nil {
+				t.Fatal(err)
+			}
+			o.Signatures[0]["keyid"] = id
+			e["signatures"] = o.Signatures
+		})
+	}
+	const unnamed = "signed by a key that the signature does not name, and not by the trusted key "
 	for _, tt := range []struct {
 		name  string
 		media string
@@ -121,13 +145,16 @@ func TestVerify(t *testing.T) {
 	}{
 		{"good", attest.EnvelopeType, good, ""},
 		{"good, in a bundle", bundleType, bundle(good), ""},
-		{"another key, in a bundle", bundleType, bundle(sign(t, theirs().loaded, attest.PayloadType, statement(imageHex))), "accepted signatures do not match threshold"},
+		{"another key, in a bundle", bundleType, bundle(sign(t, theirs().loaded, attest.PayloadType, statement(imageHex))), unnamed},
 		{"a bundle that signs an image", bundleType, []byte(`{"messageSignature":{}}`), "no statement"},
-		{"another key", attest.EnvelopeType, sign(t, theirs().loaded, attest.PayloadType, statement(imageHex)), "accepted signatures do not match threshold"},
+		{"another key", attest.EnvelopeType, sign(t, theirs().loaded, attest.PayloadType, statement(imageHex)), unnamed},
+		{"another key that names itself", attest.EnvelopeType, claiming("SHA256:theirs"), `signed by key "SHA256:theirs", and not by the trusted key `},
+		{"an id that holds more than an id", attest.EnvelopeType, claiming("\x1b[2J\n"), `signed by key "\x1b[2J\n", and not by the trusted key `},
+		{"a statement that was changed", attest.EnvelopeType, claiming(fingerprint), "does not fit: the statement was changed after it was signed"},
 		{"about another image", attest.EnvelopeType, sign(t, ours().loaded, attest.PayloadType, statement(strings.Repeat("00", 32))), "no matching subject digest"},
 		{"another payload under the signature", attest.EnvelopeType, edit(func(e map[string]any) {
 			e["payload"] = base64.StdEncoding.EncodeToString(append(statement(imageHex), ' '))
-		}), "accepted signatures do not match threshold"},
+		}), unnamed},
 		{"no signature", attest.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{} }), "no signature found"},
 		{"signature is no base64", attest.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{map[string]any{"sig": "?"}} }), "base64"},
 		{"another payload type", attest.EnvelopeType, sign(t, ours().loaded, "text/plain", statement(imageHex)), "payloadType"},
@@ -149,6 +176,38 @@ func TestVerify(t *testing.T) {
 				t.Errorf("got %q by %v, %v", payload, by, err)
 			}
 		})
+	}
+}
+
+// One error names all keys that were tried, instead of one error for each.
+func TestKeyErrorNamesAllKeys(t *testing.T) {
+	_, stranger, err := cosign.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third, err := cosign.LoadVerifier(stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failure := func(v attest.Verifier) (*attest.KeyError, error) {
+		signed := sign(t, theirs().loaded, attest.PayloadType, statement(imageHex))
+		_, _, err := v.Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: signed})
+		var wrong *attest.KeyError
+		if !errors.As(err, &wrong) || len(wrong.Claimed) > 0 {
+			t.Fatalf("got %v", err)
+		}
+		return wrong, err
+	}
+	one, _ := failure(ours().verifier(t))
+	other, _ := failure(third)
+	both, err := failure(attest.AnyOf(ours().verifier(t), third))
+	want := []string{one.Trusted[0], other.Trusted[0]}
+	if diff := cmp.Diff(want, both.Trusted); diff != "" || len(one.Trusted) != 1 || want[0] == want[1] {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	text := "attest: signed by a key that the signature does not name, and none of the trusted keys " + strings.Join(want, ", ")
+	if err.Error() != text {
+		t.Errorf("got %q, want %q", err, text)
 	}
 }
 
