@@ -5,7 +5,7 @@
 //	if err != nil {
 //		return err // every mistake, by line
 //	}
-//	report, err := p.Gate(ctx, resolver, image, time.Now())
+//	report, err := p.Gate(ctx, resolver, policy.Input{Image: image, Now: time.Now()})
 //	if err != nil {
 //		return err // nothing is known
 //	}

@@ -50,7 +50,7 @@ func TestGate(t *testing.T) {
 	}
 	for name, v := range map[string]attest.Verifier{"a key": believer{}, "provenance too": attest.AnyOf(believer{}, trusting)} {
 		r := attest.NewResolver(v, attest.Options{})
-		got, err := Policy{Required: entries([]string{"scan", "e2e"}), RequiredInBuild: entries([]string{"init"})}.Gate(t.Context(), r, image, noon)
+		got, err := Policy{Required: entries([]string{"scan", "e2e"}), RequiredInBuild: entries([]string{"init"})}.Gate(t.Context(), r, Input{Image: image, Now: noon})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestGate(t *testing.T) {
 	// this policy has not looked at.
 	marks := attest.CheckpointDir(t.TempDir())
 	asking := attest.NewResolver(believer{}, attest.Options{Checkpoint: marks, Now: func() time.Time { return noon }})
-	if _, err := inBuild("init").Gate(t.Context(), asking, image, noon); err != nil {
+	if _, err := inBuild("init").Gate(t.Context(), asking, Input{Image: image, Now: noon}); err != nil {
 		t.Fatal(err)
 	}
 	scan := attest.Test{Name: "scan", PredicateType: attest.TestResultType}
@@ -71,16 +71,16 @@ func TestGate(t *testing.T) {
 		t.Errorf("marked %v, %v", m, err)
 	}
 	r := attest.NewResolver(believer{}, attest.Options{})
-	_, err = Policy{}.Gate(t.Context(), r, image, noon)
+	_, err = Policy{}.Gate(t.Context(), r, Input{Image: image, Now: noon})
 	if diff := cmp.Diff([]string{"required"}, fields(t, err)); diff != "" {
 		t.Error(diff)
 	}
 	server.Close()
 	var down *attest.RegistryError
-	if _, err := requires("scan").Gate(t.Context(), r, image, noon); !errors.As(err, &down) {
+	if _, err := requires("scan").Gate(t.Context(), r, Input{Image: image, Now: noon}); !errors.As(err, &down) {
 		t.Errorf("without evidence: %v", err)
 	}
-	if _, err := inBuild("init").Gate(t.Context(), attest.NewResolver(trusting, attest.Options{}), image, noon); !errors.As(err, &down) {
+	if _, err := inBuild("init").Gate(t.Context(), attest.NewResolver(trusting, attest.Options{}), Input{Image: image, Now: noon}); !errors.As(err, &down) {
 		t.Errorf("without builds: %v", err)
 	}
 }

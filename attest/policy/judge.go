@@ -6,25 +6,24 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
 )
 
-// Gate asks the resolver for all that the policy asks about, and judges the image by it. Tasks of builds are found only if
-// the resolver's verifier has a part made by [attest.ByProvenance], with p.Trust or another.
+// Gate asks the resolver for all that the policy asks about in.Image, fills Evidence, Builds and Ignored of in with it, and
+// judges. Tasks of builds are found only if the resolver's verifier has a part made by [attest.ByProvenance], with p.Trust
+// or another.
 //
 // Errors: those of [Policy.Judge], [attest.Resolver.Newests] and [attest.Resolver.Builds]. An image that does not exist is
 // one without evidence.
-func (p Policy) Gate(ctx context.Context, r *attest.Resolver, image name.Digest, now time.Time) (Report, error) {
-	in := Input{Image: image, Now: now}
+func (p Policy) Gate(ctx context.Context, r *attest.Resolver, in Input) (Report, error) {
 	err := errors.Join(p.Validate(), in.validate())
 	if tests := p.Tests(); err == nil && len(tests) > 0 {
-		in.Evidence, err = r.Newests(ctx, image, tests...)
+		in.Evidence, err = r.Newests(ctx, in.Image, tests...)
 	}
 	if err == nil {
-		in.Builds, err = r.Builds(ctx, image)
+		in.Builds, err = r.Builds(ctx, in.Image)
 	}
 	if err != nil {
 		return Report{}, err
@@ -75,7 +74,7 @@ func (in Input) validate() error {
 
 // A verdict is the notes about one thing. It is met if there are no violations.
 type verdict struct {
-	violations, warnings, successes []Note
+	violations, warnings, waived, successes []Note
 }
 
 func (v verdict) met() bool { return len(v.violations) == 0 }
@@ -83,6 +82,7 @@ func (v verdict) met() bool { return len(v.violations) == 0 }
 func (v *verdict) add(w verdict) {
 	v.violations = append(v.violations, w.violations...)
 	v.warnings = append(v.warnings, w.warnings...)
+	v.waived = append(v.waived, w.waived...)
 	v.successes = append(v.successes, w.successes...)
 }
 
@@ -106,8 +106,8 @@ func (v verdict) report(p Policy, in Input) Report {
 		v.warn(Note{Msg: "no task is required yet", Metadata: Metadata{Code: CodeNothing}})
 	}
 	return Report{
-		Success: v.met(), Image: in.Image.String(), Time: in.Now.UTC(),
-		Violations: sorted(v.violations), Warnings: sorted(v.warnings), Successes: sorted(v.successes),
+		Success: v.met(), Image: in.Image.String(), Component: in.Component, Time: in.Now.UTC(),
+		Violations: sorted(v.violations), Warnings: sorted(v.warnings), Waived: sorted(v.waived), Successes: sorted(v.successes),
 	}
 }
 

@@ -730,6 +730,7 @@ func TestSources(t *testing.T) {
 				Time: at(-2 * time.Minute), Clock: attest.ClockPredicate, By: "key ours",
 			}},
 		}},
+		Waived: []Note{},
 		Successes: []Note{
 			{
 				Msg: "init passed in the build", Metadata: Metadata{Code: CodeFoundInBuild, Term: Term{"init"}},

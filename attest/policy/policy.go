@@ -24,7 +24,17 @@ type Policy struct {
 	// of alternatives each that ran. Otherwise the newest decides, and one alternative is enough.
 	Strict bool
 
+	// Skipped is what becomes of an image if a required test was skipped. Empty: Deny.
+	Skipped Effect
+
+	// Informative names tests whose failures only warn: however they end, and whatever their scans find. They must be there
+	// all the same if they are required, and their evidence must count.
+	Informative []string
+
 	Vulnerabilities Vulnerabilities
+
+	// Waivers let images pass although something speaks against them. Their order does not matter.
+	Waivers []Waiver
 
 	// Trust says who may build, and with which tasks. Judge does not look at it: it is for who makes the verifier, see
 	// [attest.ByProvenance].
@@ -62,6 +72,14 @@ type Vulnerabilities struct {
 
 	// LeewayDays is how many days after it was published a vulnerability of that level only warns.
 	LeewayDays map[Level]int
+
+	// MaxDBAge is how old the vulnerability database may be when a scan ends. Zero: of any age. How old the scan itself may
+	// be is for [attest.Options.MaxAge].
+	MaxDBAge time.Duration
+
+	// Incomplete is what becomes of an image if a scan could not look at everything: Deny or Warn. Empty: a scan that looked
+	// at nothing at all denies, and one that left something out warns.
+	Incomplete Effect
 
 	Exceptions []Exception
 }

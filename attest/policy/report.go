@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
 )
@@ -12,11 +13,13 @@ import (
 // A Report is what [Policy.Judge] says of an image. Its JSON has the field names of Conforma's reports, so that tools
 // which read those read this.
 type Report struct {
-	Success    bool      `json:"success"` // there are no violations
-	Image      string    `json:"image"`   // repository@digest
+	Success    bool      `json:"success"`             // there are no violations
+	Image      string    `json:"image"`               // repository@digest
+	Component  string    `json:"component,omitempty"` // name of the image, if the caller gave one
 	Time       time.Time `json:"effective-time"`
 	Violations []Note    `json:"violations"`
 	Warnings   []Note    `json:"warnings"`
+	Waived     []Note    `json:"waived"` // would be violations or warnings without the Waiver of each
 	Successes  []Note    `json:"successes"`
 }
 
@@ -25,6 +28,7 @@ type Note struct {
 	Msg      string   `json:"msg"` // for people; text of reports is quoted where it is not printable
 	Metadata Metadata `json:"metadata"`
 	Evidence []Source `json:"evidence,omitempty"` // what it was concluded from; none if something is missing
+	Waiver   *Waiver  `json:"waiver,omitempty"`   // of a note in Report.Waived: what waives it; of a warning about a waiver: that one
 }
 
 // Metadata is what programs read of a Note.
@@ -86,6 +90,14 @@ const (
 	CodeAged       Code = "evidence.aged"       // the newest is older than it may be
 	CodeInvalid    Code = "evidence.invalid"    // the newest breaks the rules of its format, or has no time
 
+	CodeOldDB      Code = "vulnerability.old_database" // the scanner's database was too old, or its age is not known
+	CodeIncomplete Code = "vulnerability.incomplete"   // a scan could not look at everything
+
+	CodeIgnored        Code = "evidence.ignored" // a statement that a waiver names, which was passed over
+	CodeWaiverExpiring Code = "waiver.expiring"  // it ends within 14 days
+	CodeWaiverExpired  Code = "waiver.expired"   // it has ended and is still in the policy
+	CodeWaiverUnused   Code = "waiver.unused"    // it is in force, is for the image, and meets nothing
+
 	CodeNotABuild Code = "build.passed_over" // something at the image is provenance, and not that of a trusted build
 )
 
@@ -113,12 +125,19 @@ type Source struct {
 type Input struct {
 	Image name.Digest
 
+	// Component is a name for the image, by which a Waiver may be for it: that of a component of a Snapshot. Optional.
+	Component string
+
 	// Evidence is what a Resolver found, in any order: Newests of [Policy.Tests], or All. What is about another image, or
 	// of a test that is not required, is not looked at.
 	Evidence []attest.Evidence
 
 	// Builds is what [attest.Resolver.Builds] found.
 	Builds []attest.Build
+
+	// Ignored are the statements that were at the image and that the Resolver passed over because a Waiver names them, by
+	// the digest of the statement. [Policy.Gate] fills it.
+	Ignored []v1.Hash
 
 	Now time.Time // tells which entries, exceptions and leeways are in force; required
 }

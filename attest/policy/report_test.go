@@ -102,6 +102,7 @@ func TestJSON(t *testing.T) {
 			}
 		}
 	],
+	"waived": [],
 	"successes": [
 		{
 			"msg": "init passed in the build",

@@ -47,7 +47,7 @@ func judge(ctx context.Context, o options) ([]judged, error) {
 	if err != nil {
 		return nil, err
 	}
-	report, err := g.policy.Gate(ctx, g.resolver.Expecting(g.expect...), o.image, g.now)
+	report, err := g.policy.Gate(ctx, g.resolver.Expecting(g.expect...), policy.Input{Image: o.image, Now: g.now})
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func judge(ctx context.Context, o options) ([]judged, error) {
 	}
 	images := []judged{{report: report}}
 	for _, p := range platforms {
-		report, err := g.policy.Gate(ctx, g.resolver, p.Image, g.now)
+		report, err := g.policy.Gate(ctx, g.resolver, policy.Input{Image: p.Image, Now: g.now})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Image, err)
 		}

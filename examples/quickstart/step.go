@@ -150,7 +150,7 @@ func judge(ctx context.Context, dir string, image name.Digest, runs scheduler.Sn
 	if err != nil {
 		return policy.Report{}, err
 	}
-	return rules.Gate(ctx, resolver.Expecting(attest.ExpectRuns(runs, image)...), image, time.Now())
+	return rules.Gate(ctx, resolver.Expecting(attest.ExpectRuns(runs, image)...), policy.Input{Image: image, Now: time.Now()})
 }
 
 // critical returns an error that names the critical findings.

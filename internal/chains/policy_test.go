@@ -44,7 +44,7 @@ func (b *bench) judged(p policy.Policy) []string {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	r, err := p.Gate(b.t.Context(), attest.NewResolver(verifier, attest.Options{}), b.image, time.Now())
+	r, err := p.Gate(b.t.Context(), attest.NewResolver(verifier, attest.Options{}), policy.Input{Image: b.image, Now: time.Now()})
 	if err != nil {
 		b.t.Fatal(err)
 	}
