@@ -24,32 +24,6 @@ func shortReport(t *testing.T) Report {
 	return judged(t, p, []attest.Evidence{scan}, built(-time.Hour, task("init", -2*time.Hour)))
 }
 
-func TestTable(t *testing.T) {
-	var table strings.Builder
-	if err := shortReport(t).WriteTable(&table); err != nil {
-		t.Fatal(err)
-	}
-	build, scan := hash("build-1h0m0s").String(), shortReport(t).Violations[1].Evidence[0].Manifest
-	want := image.String() + ` is denied at 2026-03-01T12:00:00Z: violations 2, warnings 1, successes 1
-✘ required.missing         nothing tells of any of the required tests lint or vet
-✘ vulnerability.denied     scan: CVE-1 in "x\n\x1b[31m": critical, fixed in 2.0
-                             integration, vulns/v0.2, 2026-03-01T11:59:00Z by the predicate, ` + scan + `, key ours, complete by checkpoint
-! required.missing         nothing tells of the required test e2e; this will be a violation from 2026-03-02T12:00:00Z on
-✔ required_in_build.found  init passed in the build
-                             build, 2026-03-01T10:00:00Z by the provenance, ` + build + `, key chains
-`
-	if diff := cmp.Diff(want, table.String()); diff != "" {
-		t.Error(diff)
-	}
-	if err := shortReport(t).WriteTable(brokenWriter{}); !errors.Is(err, errBroken) {
-		t.Errorf("got %v", err)
-	}
-}
-
-type brokenWriter struct{}
-
-func (brokenWriter) Write([]byte) (int, error) { return 0, errBroken }
-
 // The JSON is what other programs read: its names and codes outlive a release.
 func TestJSON(t *testing.T) {
 	r := shortReport(t)
@@ -180,16 +154,6 @@ func TestSourceString(t *testing.T) {
 		if got := s.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-	}
-}
-
-func TestTableOfWhatIsAllowed(t *testing.T) {
-	var table strings.Builder
-	if err := judged(t, requires("scan"), []attest.Evidence{tested("scan", attest.Passed, 0)}).WriteTable(&table); err != nil {
-		t.Fatal(err)
-	}
-	if want := image.String() + " is allowed at 2026-03-01T12:00:00Z: violations 0, warnings 0, successes 1\n"; !strings.HasPrefix(table.String(), want) {
-		t.Errorf("got %s", &table)
 	}
 }
 

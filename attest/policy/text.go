@@ -2,13 +2,9 @@ package policy
 
 import (
 	"cmp"
-	"fmt"
-	"io"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode/utf8"
 )
@@ -81,33 +77,6 @@ func (s Source) stamp() string {
 		return "no time"
 	}
 	return s.Time.Format(time.RFC3339Nano)
-}
-
-// WriteTable writes the report for people: what was decided, then a line for each note, worst first, and under it the
-// evidence that it was concluded from, once for all notes in a row that stand on the same.
-func (r Report) WriteTable(w io.Writer) error {
-	verdict := "denied"
-	if r.Success {
-		verdict = "allowed"
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s is %s at %s: violations %d, warnings %d, successes %d\n",
-		shown(r.Image), verdict, r.Time.Format(time.RFC3339), len(r.Violations), len(r.Warnings), len(r.Successes))
-	for _, part := range []struct {
-		mark  string
-		notes []Note
-	}{{"✘", r.Violations}, {"!", r.Warnings}, {"✔", r.Successes}} {
-		for i, n := range part.notes {
-			fmt.Fprintf(t, "%s %s\t%s\n", part.mark, n.Metadata.Code, n.Msg)
-			if next := i + 1; next < len(part.notes) && reflect.DeepEqual(n.Evidence, part.notes[next].Evidence) {
-				continue
-			}
-			for _, s := range n.Evidence {
-				fmt.Fprintf(t, "\t  %s\n", s)
-			}
-		}
-	}
-	return t.Flush()
 }
 
 // String tells the evidence in a line.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/testdag/testdag/attest/policy"
+	"github.com/testdag/testdag/attest/policy/report"
 )
 
 const someImage = "quay.io/team/app@sha256:0000000000000000000000000000000000000000000000000000000000000000"
@@ -29,7 +31,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		t.Fatal("no mistake")
 	}
 	for _, want := range []string{
-		"-image:", "-nonsense", `unexpected argument "extra"`, "want table, json, junit or sarif", "want more than nothing", "yesterday",
+		"-image:", "-nonsense", `unexpected argument "extra"`, "want one of color, json, junit, markdown, sarif, table", "want more than nothing", "yesterday",
 		`"perhaps"`, "-policy is required", "-identity, -issuer and -trusted-root", "bad flag syntax: ---", `-output-file: there is something`,
 		"-test-output: there is something", "needs an argument: -timeout",
 	} {
@@ -42,7 +44,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 func TestRequiredArguments(t *testing.T) {
 	_, err := parse([]string{"-output-file", "x", "-test-output", "x"}, nothing)
 	want := []string{
-		"-image is required, as REPOSITORY@DIGEST", "-policy is required",
+		"-image is required, as REPOSITORY@DIGEST, or -images", "-policy is required",
 		"-key is required, or -provenance-key, or -identity with -issuer and -trusted-root: who may vouch for evidence",
 		"-output-file and -test-output name the same file",
 	}
@@ -61,7 +63,7 @@ func TestEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := map[string]string{
-		"GATE_IMAGE": someImage, "GATE_POLICY": "p", "GATE_KEY": "a" + string(filepath.ListSeparator) + "b", "GATE_IDENTITY": "i", "GATE_PROVENANCE_KEY": "c" + string(filepath.ListSeparator) + "d",
+		"GATE_IMAGE": someImage, "GATE_IMAGES": "l" + string(filepath.ListSeparator) + "m", "GATE_POLICY": "p", "GATE_KEY": "a" + string(filepath.ListSeparator) + "b", "GATE_IDENTITY": "i", "GATE_PROVENANCE_KEY": "c" + string(filepath.ListSeparator) + "d",
 		"GATE_ISSUER": "s", "GATE_TRUSTED_ROOT": "r", "GATE_EXPECT": "e", "GATE_CHECKPOINT": "c", "GATE_MAX_AGE": "1h",
 		"GATE_NOW": "2026-03-02T00:00:00Z", "GATE_TIMEOUT": "2m", "GATE_OUTPUT": "json", "GATE_OUTPUT_FILE": "o",
 		"GATE_TEST_OUTPUT": "t", "GATE_PLATFORMS": "true",
@@ -72,7 +74,7 @@ func TestEnvironment(t *testing.T) {
 		}
 	})
 	want := options{
-		image: image, policy: "p", keys: []string{"a", "b"}, builderKeys: []string{"c", "d"}, identity: "i", issuer: "s", trustedRoot: "r", expect: "e", checkpoint: "c",
+		images: []name.Digest{image}, imageFiles: []string{"l", "m"}, colors: true, policy: "p", keys: []string{"a", "b"}, builderKeys: []string{"c", "d"}, identity: "i", issuer: "s", trustedRoot: "r", expect: "e", checkpoint: "c",
 		maxAge: time.Hour, now: now, timeout: 2 * time.Minute, output: "json", outputFile: "o", testOutput: "t", platforms: true,
 	}
 	check := func(args []string) {
@@ -102,9 +104,44 @@ func TestEmptyValues(t *testing.T) {
 	new(options).flags().VisitAll(func(f *flag.Flag) { args = append(args, "-"+f.Name+"=") })
 	args = append(args, "-image", someImage, "-policy", "p", "-key", "k")
 	got, err := parse(args, nothing)
-	if err != nil || got.output != "table" || got.timeout != defaultTimeout || got.maxAge != 0 || len(got.keys) != 1 {
+	if err != nil || got.output != report.Table || got.timeout != defaultTimeout || got.maxAge != 0 || len(got.keys) != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
+}
+
+// A second value would win in silence, so it is refused with both. Images and keys add up. An empty value is none.
+func TestGivenTwice(t *testing.T) {
+	values := map[string][2]string{
+		"image": {someImage, strings.Replace(someImage, "0", "1", 1)}, "platforms": {"true", "false"}, "max-age": {"1h", "2h"}, "timeout": {"1m", "2m"},
+		"now": {"2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"}, "output": {"json", "sarif"},
+	}
+	count := map[string]func(options) int{
+		"image": func(o options) int { return len(o.images) }, "images": func(o options) int { return len(o.imageFiles) },
+		"key": func(o options) int { return len(o.keys) }, "provenance-key": func(o options) int { return len(o.builderKeys) },
+	}
+	for name := range count {
+		if !repeated[name] {
+			t.Errorf("-%s does not add up", name)
+		}
+	}
+	new(options).flags().VisitAll(func(f *flag.Flag) {
+		v, ok := values[f.Name]
+		if !ok {
+			v = [2]string{"first", "second"}
+		}
+		for _, second := range []string{v[1], v[0], ""} {
+			o, err := parse([]string{"-" + f.Name + "=" + v[0], "-" + f.Name + "=" + second}, nothing)
+			told := err != nil && strings.Contains(err.Error(), fmt.Sprintf("given before, with the value %q", v[0])) &&
+				strings.Contains(err.Error(), fmt.Sprintf("invalid %svalue %q for", map[bool]string{true: "boolean "}[f.Name == "platforms"], second))
+			if n := count[f.Name]; n != nil {
+				if want := len(strings.Fields(v[0] + " " + second)); n(o) != want || told {
+					t.Errorf("-%s: %d values count, %v", f.Name, n(o), err)
+				}
+			} else if told != (second != "") {
+				t.Errorf("-%s %s and then %q: %v", f.Name, v[0], second, err)
+			}
+		}
+	})
 }
 
 func TestHelp(t *testing.T) {
@@ -118,7 +155,7 @@ func TestHelp(t *testing.T) {
 				t.Errorf("-%s is not in\n%s", f.Name, &out)
 			}
 		})
-		for _, want := range []string{"0  the image is allowed", "1  it is denied", "2  it could not be judged", "GATE_MAX_AGE"} {
+		for _, want := range []string{"0  every image is allowed", "1  at least one is denied", "2  at least one could not be judged", "GATE_MAX_AGE"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%q is not in\n%s", want, &out)
 			}
@@ -208,7 +245,7 @@ func TestTaskYAML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.testOutput != filepath.Join(dir, "TEST_OUTPUT") || o.output != "sarif" || o.platforms || len(o.keys) != 1 || len(o.builderKeys) != 0 {
+	if o.testOutput != filepath.Join(dir, "TEST_OUTPUT") || o.output != report.SARIF || o.platforms || len(o.keys) != 1 || len(o.builderKeys) != 0 {
 		t.Errorf("%+v", o)
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
 	"github.com/testdag/testdag/attest/policy"
@@ -21,48 +19,21 @@ import (
 // mostBytes is how large a file may be that is read whole.
 const mostBytes = 64 << 20
 
-// judged is an image with what was decided about it.
-type judged struct {
-	platform string // of an image that an index lists, "linux/arm64"
-	report   policy.Report
-	unjudged int // how many images it lists, if they were not asked for
-}
-
 // A gate has read everything but the registry.
 type gate struct {
 	policy   policy.Policy
 	resolver *attest.Resolver
-	expect   []attest.Expect // of the image that was named
+	images   []policy.Image
 	now      time.Time
 }
 
-// judge judges the image, and if asked each one that it lists.
-func judge(ctx context.Context, o options) ([]judged, error) {
+// judge judges the images.
+func judge(ctx context.Context, o options) (policy.Release, error) {
 	g, err := open(o)
 	if err != nil {
-		return nil, err
+		return policy.Release{}, err
 	}
-	// This also tells an image that does not exist from one without evidence.
-	platforms, err := g.resolver.Platforms(ctx, o.image)
-	if err != nil {
-		return nil, err
-	}
-	report, err := g.policy.Gate(ctx, g.resolver.Expecting(g.expect...), policy.Input{Image: o.image, Now: g.now})
-	if err != nil {
-		return nil, err
-	}
-	if !o.platforms {
-		return []judged{{report: report, unjudged: len(platforms)}}, nil
-	}
-	images := []judged{{report: report}}
-	for _, p := range platforms {
-		report, err := g.policy.Gate(ctx, g.resolver, policy.Input{Image: p.Image, Now: g.now})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Image, err)
-		}
-		images = append(images, judged{platform: p.Name, report: report})
-	}
-	return images, nil
+	return g.policy.GateAll(ctx, g.resolver, g.images, g.now)
 }
 
 // trusts reports whether the policy says whose provenance is believed.
@@ -72,14 +43,14 @@ func trusts(p policy.Policy) bool { return len(p.Trust.Builders)+len(p.Trust.Tas
 func open(o options) (gate, error) {
 	p, policyErr := readPolicy(o.policy)
 	verifier, verifierErr := o.verifier(p)
-	expect, expectErr := readExpect(o.expect, o.image)
-	if err := errors.Join(policyErr, verifierErr, expectErr); err != nil {
+	images, imagesErr := o.readImages()
+	if err := errors.Join(policyErr, verifierErr, imagesErr); err != nil {
 		return gate{}, err
 	}
 	if len(o.builderKeys) > 0 && !trusts(p) {
 		return gate{}, fmt.Errorf("-provenance-key is of no use: %s has no trust, which says whose provenance counts", o.policy)
 	}
-	g := gate{policy: p, expect: expect, now: o.now}
+	g := gate{policy: p, images: images, now: o.now}
 	opts := attest.Options{MaxAge: o.maxAge}
 	if o.now.IsZero() {
 		g.now = time.Now()
@@ -151,8 +122,43 @@ func (o options) identityVerifier() (attest.Verifier, error) {
 	return cosign.LoadIdentityVerifier(root, cosign.Identity{Subject: o.identity, Issuer: o.issuer})
 }
 
-// readExpect reads which runs are over.
-func readExpect(path string, image name.Digest) ([]attest.Expect, error) {
+// readImages returns the images of the arguments and of the files that these name, with what is asked about each.
+func (o options) readImages() ([]policy.Image, error) {
+	var images []policy.Image
+	for _, image := range o.images {
+		images = append(images, policy.Image{Digest: image})
+	}
+	var errs []error
+	for _, path := range o.imageFiles {
+		some, err := readImageFile(path)
+		images, errs = append(images, some...), append(errs, err)
+	}
+	runs, err := readRuns(o.expect)
+	if err == nil && o.expect != "" && len(images) > 1 {
+		err = fmt.Errorf("-expect %s: the runs are about one image, and there are %d; judge that one alone", o.expect, len(images))
+	}
+	for i := range images {
+		images[i].Platforms = o.platforms
+		images[i].Expect = attest.ExpectRuns(runs, images[i].Digest)
+	}
+	return images, errors.Join(append(errs, err)...)
+}
+
+func readImageFile(path string) ([]policy.Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("-images: %w", err)
+	}
+	defer f.Close()
+	images, err := policy.ParseImages(f)
+	if err != nil {
+		return nil, fmt.Errorf("-images %s: %w", path, err)
+	}
+	return images, nil
+}
+
+// readRuns reads which runs are over.
+func readRuns(path string) (runs scheduler.Snapshot, err error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -160,11 +166,10 @@ func readExpect(path string, image name.Digest) ([]attest.Expect, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-expect: %w", err)
 	}
-	var s scheduler.Snapshot
-	if err := json.Unmarshal(text, &s); err != nil {
+	if err := json.Unmarshal(text, &runs); err != nil {
 		return nil, fmt.Errorf("-expect %s: %w", path, err)
 	}
-	return attest.ExpectRuns(s, image), nil
+	return runs, nil
 }
 
 func readFile(path string) ([]byte, error) {

@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -159,12 +160,23 @@ func finding(id, severity, pkg string) attest.Finding {
 	}
 }
 
-// args are those that every call needs.
+// args are those that every call needs. Of a flag that may be given once, the value in more counts.
 func (w *world) args(more ...string) []string {
-	return append([]string{
-		"-image", w.image.String(), "-policy", filepath.Join(w.dir, "policy.yaml"), "-key", filepath.Join(w.dir, "cosign.pub"),
+	args := w.argsOf(w.image.String())
+	for _, name := range []string{"-policy", "-now"} {
+		if at := slices.Index(args, name); slices.Contains(more, name) {
+			args = slices.Delete(args, at, at+2)
+		}
+	}
+	return append(args, more...)
+}
+
+// argsOf are the same for another image.
+func (w *world) argsOf(image string) []string {
+	return []string{
+		"-image", image, "-policy", filepath.Join(w.dir, "policy.yaml"), "-key", filepath.Join(w.dir, "cosign.pub"),
 		"-now", now.Format(time.RFC3339),
-	}, more...)
+	}
 }
 
 // A call is what gate did.
@@ -182,7 +194,7 @@ func (w *world) gate(args ...string) call {
 	return call{code, out.String(), err.String()}
 }
 
-// wants checks a call. What could not be judged prints no report, and what was judged no error.
+// wants checks a call. If no image could be judged it prints no report, and if all could be it prints no error.
 func (w *world) wants(c call, code int, texts ...string) {
 	w.Helper()
 	if c.code != code {
@@ -263,14 +275,14 @@ func TestNotKnown(t *testing.T) {
 		want []string
 	}{
 		{"a registry that is down", func(w *world) []string {
-			return w.args("-image", strings.TrimPrefix(stopped.URL, "http://")+"/shop/app"+nobody)
+			return w.argsOf(strings.TrimPrefix(stopped.URL, "http://") + "/shop/app" + nobody)
 		}, []string{"connection refused"}},
 		{"a registry that wants credentials", func(w *world) []string {
-			return w.args("-image", strings.TrimPrefix(forbids.URL, "http://")+"/shop/app"+nobody)
+			return w.argsOf(strings.TrimPrefix(forbids.URL, "http://") + "/shop/app" + nobody)
 		}, []string{"This is about authentication", "docker login"}},
-		{"no such image", func(w *world) []string { return w.args("-image", w.image.Context().Name()+nobody) }, []string{"no such image"}},
+		{"no such image", func(w *world) []string { return w.argsOf(w.image.Context().Name() + nobody) }, []string{"no such image"}},
 		{"no such repository", func(w *world) []string {
-			return w.args("-image", w.image.Context().Registry.Name()+"/nobody"+nobody)
+			return w.argsOf(w.image.Context().Registry.Name() + "/nobody" + nobody)
 		}, []string{"no such image"}},
 		{"no policy", func(w *world) []string { return w.args("-policy", filepath.Join(w.dir, "missing.yaml")) }, []string{"-policy: ", "missing.yaml"}},
 		{"a policy that requires nothing", func(w *world) []string {
@@ -301,7 +313,7 @@ func TestEnds(t *testing.T) {
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer silent.Close()
 	w := newWorld(t)
-	args := w.args("-image", strings.TrimPrefix(silent.URL, "http://")+"/shop/app@sha256:"+strings.Repeat("0", 64), "-timeout", "50ms")
+	args := append(w.argsOf(strings.TrimPrefix(silent.URL, "http://")+"/shop/app@sha256:"+strings.Repeat("0", 64)), "-timeout", "50ms")
 	w.wants(w.gate(args...), exitNotKnown, "not done within 50ms, see -timeout")
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -416,11 +428,12 @@ func TestPlatforms(t *testing.T) {
 	w.wants(w.gate(w.args()...), exitAllowed, "is an index, and is judged alone", "the 2 images")
 
 	for format, want := range map[string]string{
-		"table": "\nlinux/amd64:\n", "junit": ` (linux/amd64)" tests="1" failures="0"`, "sarif": `(linux/amd64)"`, "json": "[\n  {\n",
+		"table": " (linux/amd64) is allowed at", "junit": ` (linux/amd64)" tests="1" failures="0"`, "sarif": `(linux/amd64)"`,
+		"json": `"platform": "linux/amd64"`, "markdown": " (linux/amd64)` is allowed",
 	} {
 		w.wants(w.gate(w.args("-platforms", "-output", format)...), exitDenied, "required.missing", want)
 	}
-	w.wants(w.gate(w.args("-platforms")...), exitDenied, "\nof no named platform:\n")
+	w.wants(w.gate(w.args("-platforms")...), exitDenied, " (of no named platform) is denied at")
 
 	w.leaveAt(repo.Digest(w.do(arm64.Digest()).String()), "unit-tests", ended(attest.Warned, noon))
 	out := filepath.Join(w.dir, "output")
@@ -428,11 +441,94 @@ func TestPlatforms(t *testing.T) {
 	w.holds(out, `{"result":"SUCCESS","timestamp":"2026-03-02T00:00:00Z","successes":2,"failures":0,"warnings":1}`)
 }
 
-// An image that is no index has a list of one report too, so that who reads it need not know.
-func TestPlatformsOfAnImage(t *testing.T) {
+// push puts an image beside the one that is there already.
+func (w *world) push(text string) name.Digest {
+	w.Helper()
+	img := labeled(text)
+	if err := remote.Write(w.image.Context().Tag(text), img); err != nil {
+		w.Fatal(err)
+	}
+	return w.image.Context().Digest(w.do(img.Digest()).String())
+}
+
+// A release goes on if every image may. What could not be judged does not keep the others from being judged and shown.
+func TestRelease(t *testing.T) {
 	w := newWorld(t)
+	api, web, bad := w.image, w.push("web"), w.push("bad")
+	nobody := w.image.Context().Digest("sha256:" + strings.Repeat("0", 64))
+	other := w.image.Context().Digest("sha256:" + strings.Repeat("1", 64))
 	w.leave("unit-tests", ended(attest.Passed, noon))
-	w.wants(w.gate(w.args("-platforms", "-output", "json")...), exitAllowed, "[\n  {\n")
+	w.leaveAt(web, "unit-tests", ended(attest.Passed, noon))
+	w.leaveAt(bad, "unit-tests", ended(attest.Failed, noon))
+	const allowed, denied, notKnown = "is allowed at", "is denied at", "could not be judged at"
+	for _, tt := range []struct {
+		name   string
+		images []name.Digest
+		code   int
+		order  []string // verdicts, as the table has them
+		result string   // of TEST_OUTPUT
+		errs   []string
+	}{
+		{"all allowed", []name.Digest{api, web}, exitAllowed, []string{"release is allowed", allowed, allowed}, "SUCCESS", nil},
+		{"one denied", []name.Digest{api, bad, web}, exitDenied, []string{"release is denied", allowed, denied, allowed}, "FAILURE", nil},
+		{"one not known", []name.Digest{nobody, api}, exitNotKnown, []string{"release could not be judged", notKnown, allowed}, "ERROR", []string{nobody.String()}},
+		{"one denied, two not known", []name.Digest{nobody, bad, other, api}, exitNotKnown,
+			[]string{"release could not be judged", notKnown, denied, notKnown, allowed}, "ERROR", []string{nobody.String(), other.String()}},
+		{"none known", []name.Digest{nobody, other}, exitNotKnown, nil, "ERROR", []string{nobody.String(), other.String()}},
+		{"one twice", []name.Digest{api, api}, exitAllowed, []string{allowed}, "SUCCESS", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "TEST_OUTPUT")
+			args := append(w.args()[2:], "-test-output", out)
+			for _, image := range tt.images {
+				args = append(args, "-image", image.String())
+			}
+			c := w.gate(args...)
+			if c.code != tt.code {
+				t.Errorf("exit code %d, want %d: %s", c.code, tt.code, c.stderr)
+			}
+			rest := c.stdout
+			for _, text := range tt.order {
+				_, after, found := strings.Cut(rest, text)
+				if !found {
+					t.Fatalf("%q does not come in\n%s", text, c.stdout)
+				}
+				rest = after
+			}
+			if got := strings.Count(c.stdout, " at 2026-03-02T00:00:00Z:"); got != len(tt.order) {
+				t.Errorf("%d verdicts, want %d\n%s", got, len(tt.order), c.stdout)
+			}
+			if (c.stderr == "") != (len(tt.errs) == 0) {
+				t.Errorf("told %q", c.stderr)
+			}
+			for _, text := range tt.errs {
+				if !strings.Contains(c.stderr, text+": attest: ") {
+					t.Errorf("%q is not in %s", text, c.stderr)
+				}
+			}
+			text, err := os.ReadFile(out)
+			if err != nil || !strings.HasPrefix(string(text), `{"result":"`+tt.result+`"`) {
+				t.Errorf("%v, %s", err, text)
+			}
+		})
+	}
+}
+
+// A Snapshot and a list say the same, and count with -image.
+func TestImageFiles(t *testing.T) {
+	w := newWorld(t)
+	web := w.push("web")
+	w.leave("unit-tests", ended(attest.Passed, noon))
+	list := w.file("list", "# the release\n"+w.image.String()+" # api\n\n"+web.String()+"\n")
+	snapshot := w.file("snapshot.yaml", "kind: Snapshot\nspec:\n  components:\n    - {name: api, containerImage: "+w.image.String()+"}\n"+
+		"    - {name: web, containerImage: "+web.String()+"}\n")
+	args := w.args()[2:]
+	w.wants(w.gate(append(args, "-images", list)...), exitDenied, "images 2, allowed 1, denied 1")
+	w.wants(w.gate(append(args, "-images", list, "-image", w.image.String())...), exitDenied, "images 2, allowed 1, denied 1")
+	w.wants(w.gate(append(args, "-images", snapshot)...), exitDenied, "images 2, allowed 1, denied 1", " (api) is allowed", " (web) is denied")
+	w.wants(w.gate(append(args, "-images", snapshot, "-images", list)...), exitDenied, "images 4, allowed 2, denied 2")
+	w.wants(w.gate(append(args, "-images", w.file("empty", "# nothing\n"), "-images", "missing")...), exitNotKnown, "empty", "-images: open missing")
+	w.wants(w.gate(append(args, "-images", list, "-expect", w.file("runs.json", `{"version": 1}`))...), exitNotKnown, "the runs are about one image, and there are 2")
 }
 
 func (w *world) holds(path, want string) {

@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -14,48 +11,66 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/testdag/testdag/attest/policy"
+	"github.com/testdag/testdag/attest/policy/report"
 )
-
-// formats are the values of -output.
-var formats = map[string]func(o options, w io.Writer, images []judged) error{
-	"table": func(_ options, w io.Writer, images []judged) error { return writeTable(w, images) },
-	"json":  writeJSON,
-	"junit": func(_ options, w io.Writer, images []judged) error { return writeJUnit(w, images) },
-	"sarif": func(_ options, w io.Writer, images []judged) error { return writeSARIF(w, images) },
-}
 
 // write puts the report where it was asked for. It is made before anything is written, so that there is all of it or
 // nothing.
-func (o options) write(stdout, stderr io.Writer, images []judged) error {
-	var report, table bytes.Buffer
-	err := errors.Join(formats[o.output](o, &report, images), writeTable(&table, images))
-	if err != nil {
+func (o options) write(stdout io.Writer, r policy.Release) error {
+	var shown, kept bytes.Buffer
+	if err := errors.Join(report.Write(&shown, o.printed(stdout), r), report.Write(&kept, o.output, r)); err != nil {
 		return err
 	}
-	for _, image := range images {
-		if image.unjudged > 0 {
-			fmt.Fprintf(stderr, "gate: %s is an index, and is judged alone; -platforms judges the %d images that it lists too\n",
-				printable(image.report.Image), image.unjudged)
-		}
-	}
-	printed := report
 	if o.outputFile != "" {
-		if err := replace(o.outputFile, report.Bytes()); err != nil {
+		if err := replace(o.outputFile, kept.Bytes()); err != nil {
 			return err
 		}
-		printed = table
 	}
-	if err := o.writeTestOutput(images); err != nil {
+	if err := o.writeTestOutput(r); err != nil {
 		return err
 	}
-	if _, err := stdout.Write(printed.Bytes()); err != nil {
+	if _, err := stdout.Write(shown.Bytes()); err != nil {
 		return errors.Join(err, o.clear())
 	}
 	return nil
+}
+
+// printed is the format of what is printed.
+func (o options) printed(stdout io.Writer) report.Format {
+	switch {
+	case o.output != report.Table && o.outputFile == "":
+		return o.output
+	case o.colors && isTerminal(stdout):
+		return report.Color
+	}
+	return report.Table
+}
+
+// isTerminal reports whether w is a terminal, or another device that people look at.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// writeTestOutput writes the result of the task. Without images it could not be judged.
+func (o options) writeTestOutput(r policy.Release) error {
+	if o.testOutput == "" {
+		return nil
+	}
+	if r.Time = o.now; r.Time.IsZero() {
+		r.Time = time.Now()
+	}
+	var text bytes.Buffer
+	if err := report.Write(&text, report.TestOutput, r); err != nil {
+		return err
+	}
+	return replace(o.testOutput, text.Bytes())
 }
 
 // clear removes what an earlier call left.
@@ -89,94 +104,12 @@ func replace(path string, text []byte) error {
 	return nil
 }
 
-func writeTable(w io.Writer, images []judged) error {
-	for i, image := range images {
-		if i > 0 {
-			fmt.Fprintf(w, "\n%s:\n", cmp.Or(printable(image.platform), "of no named platform"))
-		}
-		if err := image.report.WriteTable(w); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeJSON writes one report, or a list of them if platforms were asked for, whether there are any or not.
-func writeJSON(o options, w io.Writer, images []judged) error {
-	if !o.platforms {
-		return encode(w, images[0].report)
-	}
-	var reports []policy.Report
-	for _, image := range images {
-		reports = append(reports, image.report)
-	}
-	return encode(w, reports)
-}
-
-// A testOutput is the result TEST_OUTPUT of a Tekton task. Format: Konflux ADR 30, with the time as its tasks write it.
-type testOutput struct {
-	Result    string    `json:"result"` // SUCCESS, FAILURE or ERROR
-	Timestamp time.Time `json:"timestamp"`
-	Successes int       `json:"successes"`
-	Failures  int       `json:"failures"`
-	Warnings  int       `json:"warnings"`
-}
-
-// writeTestOutput writes the result of the task. Without images it could not be judged.
-func (o options) writeTestOutput(images []judged) error {
-	if o.testOutput == "" {
-		return nil
-	}
-	t := testOutput{Result: "ERROR", Timestamp: o.now}
-	if o.now.IsZero() {
-		t.Timestamp = time.Now()
-	}
-	t.Timestamp = t.Timestamp.UTC().Truncate(time.Second)
-	for _, image := range images {
-		t.Result = "SUCCESS"
-		t.Successes += len(image.report.Successes)
-		t.Failures += len(image.report.Violations)
-		t.Warnings += len(image.report.Warnings)
-	}
-	if exitCode(images) == exitDenied {
-		t.Result = "FAILURE"
-	}
-	text, err := json.Marshal(t)
-	if err != nil {
-		return err
-	}
-	return replace(o.testOutput, text)
-}
-
-// encode writes JSON in which text that others wrote does nothing to the terminal that it is printed to: what is not
-// printable, beyond what JSON escapes anyway, is escaped too.
-func encode(w io.Writer, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	var b []byte
-	for _, r := range string(text) { // outside of strings JSON is printable
-		switch {
-		case unicode.IsPrint(r) || r == '\n':
-			b = utf8.AppendRune(b, r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
-		default:
-			b = fmt.Appendf(b, `\u%04x`, r)
-		}
-	}
-	_, err = w.Write(append(b, '\n'))
-	return err
-}
-
 // printable is text that others wrote, in one line that no terminal obeys.
 func printable(text string) string {
-	if utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return text
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
+		return strconv.Quote(text)
 	}
-	return strconv.Quote(text)
+	return text
 }
 
 // lines is printable text whose lines stay.
@@ -186,20 +119,4 @@ func lines(text string) string {
 		all[i] = printable(line)
 	}
 	return strings.Join(all, "\n")
-}
-
-// subject names what a note is about: its terms, or what it says if it has none.
-func subject(n policy.Note) string {
-	if len(n.Metadata.Term) == 0 {
-		return n.Msg
-	}
-	return strings.Join(n.Metadata.Term, " or ")
-}
-
-// name names the image, and its platform if it is one of several.
-func (j judged) name() string {
-	if j.platform == "" {
-		return printable(j.report.Image)
-	}
-	return printable(j.report.Image) + " (" + printable(j.platform) + ")"
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/policy/report"
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/dag/dagfile"
 	"github.com/testdag/testdag/scheduler"
@@ -169,14 +170,14 @@ func (d *demonstration) tell(ctx context.Context) error {
 	}
 
 	s.heading("The image is judged by policy.yaml")
-	report, err := judge(ctx, d.dir, d.image, snapshot)
+	release, err := judge(ctx, d.dir, d.image, snapshot)
 	if err != nil {
 		return err
 	}
-	if err := report.WriteTable(s.out); err != nil {
+	if err := report.Write(s.out, report.Table, release); err != nil {
 		return err
 	}
-	if !report.Success || scheduler.Next(s.g, snapshot).Outcome != scheduler.OutcomePassed {
+	if !release.Success || scheduler.Next(s.g, snapshot).Outcome != scheduler.OutcomePassed {
 		return errNotPassed
 	}
 	return nil

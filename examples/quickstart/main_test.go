@@ -58,9 +58,9 @@ func TestStory(t *testing.T) {
 		`older    \S+  sha256:\S+  1 critical: CVE-2021-44228, signed by key \S+\n\n`,
 		`dast-tests#2 told which record it left, and that is the newest: none was deleted since\n`,
 		`The image is judged by policy.yaml`,
-		`is allowed at \S+: violations 0, warnings 0, successes 2\n`,
-		`✔ test.passed +clamav-scan passed\n +integration, test-result/v0.1, \S+ by the predicate, sha256:\S+, key \S+, complete by expected\n`,
-		`✔ test.passed +dast-tests passed: findings: 1, none denied\n +integration, vulns/v0.2, \S+ by the predicate, \S+, key \S+, complete by expected\n$`,
+		`is allowed at \S+:\s+violations 0, warnings 0, waived 0, successes 2\n`,
+		`✔ test.passed +clamav-scan passed\n +integration, test-result/v0.1, \S+ by the predicate,\s+sha256:\S+,\s+key \S+,\s+complete by expected\n`,
+		`✔ test.passed +dast-tests passed: findings: 1, none denied\n +integration, vulns/v0.2, \S+ by the predicate,\s+\S+,\s+key \S+,\s+complete by expected\n$`,
 	} {
 		at := regexp.MustCompile(want).FindStringIndex(rest)
 		if at == nil {
@@ -102,9 +102,9 @@ func TestKeep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			report, err := judge(ctx, filepath.Dir(m[2]), image, nil)
-			if err != nil || !report.Success {
-				t.Errorf("got %+v, %v", report, err)
+			release, err := judge(ctx, filepath.Dir(m[2]), image, nil)
+			if err != nil || !release.Success {
+				t.Errorf("got %+v, %v", release, err)
 			}
 			asked = true
 		}

@@ -124,33 +124,35 @@ func (s *stepper) dast(ctx context.Context) error {
 
 // verify is the gate: the image must satisfy policy.yaml.
 func (s *stepper) verify(ctx context.Context) error {
-	report, err := judge(ctx, s.dir, s.image, nil)
+	release, err := judge(ctx, s.dir, s.image, nil)
 	if err != nil {
 		return err
 	}
-	if !report.Success {
-		return fmt.Errorf("%s: %s", report.Violations[0].Metadata.Code, report.Violations[0].Msg)
+	if !release.Success {
+		worst := release.Images[0].Violations[0]
+		return fmt.Errorf("%s: %s", worst.Metadata.Code, worst.Msg)
 	}
 	fmt.Fprintln(s.out, "the newest evidence of clamav-scan and dast-tests is signed and good")
 	return nil
 }
 
 // judge judges the image by policy.yaml. The evidence of the runs in the snapshot must be there.
-func judge(ctx context.Context, dir string, image name.Digest, runs scheduler.Snapshot) (policy.Report, error) {
+func judge(ctx context.Context, dir string, image name.Digest, runs scheduler.Snapshot) (policy.Release, error) {
 	f, err := files.Open("policy.yaml")
 	if err != nil {
-		return policy.Report{}, err
+		return policy.Release{}, err
 	}
 	defer f.Close()
 	rules, err := policy.Parse(f)
 	if err != nil {
-		return policy.Report{}, err
+		return policy.Release{}, err
 	}
 	resolver, err := openResolver(dir)
 	if err != nil {
-		return policy.Report{}, err
+		return policy.Release{}, err
 	}
-	return rules.Gate(ctx, resolver.Expecting(attest.ExpectRuns(runs, image)...), policy.Input{Image: image, Now: time.Now()})
+	one := policy.Image{Digest: image, Expect: attest.ExpectRuns(runs, image)}
+	return rules.GateAll(ctx, resolver, []policy.Image{one}, time.Now())
 }
 
 // critical returns an error that names the critical findings.

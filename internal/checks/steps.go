@@ -73,6 +73,7 @@ func steps(t *tree) []*step {
 		t.mutations("scheduler/konflux", 20, 90*time.Second),
 		t.mutations("attest", 40, 90*time.Second),
 		t.mutations("attest/policy", 32, 60*time.Second),
+		t.mutations("attest/policy/report", 8, 60*time.Second),
 		{name: "fuzz", sampled: true, budget: 150 * time.Second, parts: t.fuzzed(), commands: []string{
 			"go {part} -fuzztime 6s -fuzzminimizetime 20x .",
 		}},
@@ -81,10 +82,11 @@ func steps(t *tree) []*step {
 
 // readBeside are the paths that tests of a package read beside their own.
 var readBeside = map[string][]string{
-	"examples/gate":     {"attest/policy/report.go", "attest/testdata"},
-	"internal/checks":   {"."},
-	"internal/repo":     {"."},
-	"internal/mutation": {"scheduler", "attest"},
+	"attest/policy/report": {"attest/policy/report.go"},
+	"examples/gate":        {"attest/testdata"},
+	"internal/checks":      {"."},
+	"internal/repo":        {"."},
+	"internal/mutation":    {"scheduler", "attest"},
 }
 
 // tools are the programs that tests of a package start.

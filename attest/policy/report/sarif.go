@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"crypto/sha256"
@@ -8,8 +8,9 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
+	ref "github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/testdag/testdag/attest/policy"
 )
@@ -42,17 +43,29 @@ type (
 		Text string `json:"text"`
 	}
 	sarifInvocation struct {
-		ExecutionSuccessful bool `json:"executionSuccessful"`
+		ExecutionSuccessful bool                `json:"executionSuccessful"`
+		Notifications       []sarifNotification `json:"toolExecutionNotifications,omitempty"`
+	}
+	sarifNotification struct {
+		Level     string          `json:"level"`
+		Message   sarifText       `json:"message"`
+		Locations []sarifLocation `json:"locations"`
 	}
 	sarifResult struct {
-		RuleID       string            `json:"ruleId"`
-		RuleIndex    int               `json:"ruleIndex"`
-		Kind         string            `json:"kind"`
-		Level        string            `json:"level"` // "none" unless kind is "fail" (3.27.10)
-		Message      sarifText         `json:"message"`
-		Locations    []sarifLocation   `json:"locations"`
-		Fingerprints map[string]string `json:"partialFingerprints"`
-		Properties   sarifProperties   `json:"properties"`
+		RuleID       string             `json:"ruleId"`
+		RuleIndex    int                `json:"ruleIndex"`
+		Kind         string             `json:"kind"`
+		Level        string             `json:"level"` // "none" unless kind is "fail" (3.27.10)
+		Message      sarifText          `json:"message"`
+		Locations    []sarifLocation    `json:"locations"`
+		Fingerprints map[string]string  `json:"partialFingerprints"`
+		Suppressions []sarifSuppression `json:"suppressions,omitempty"`
+		Properties   sarifProperties    `json:"properties"`
+	}
+	sarifSuppression struct {
+		Kind          string `json:"kind"`   // "external": not in the source (3.35.2)
+		Status        string `json:"status"` // "accepted": it is in force (3.35.3)
+		Justification string `json:"justification"`
 	}
 	sarifLocation struct {
 		Physical sarifPhysical  `json:"physicalLocation"`
@@ -71,6 +84,7 @@ type (
 	sarifProperties struct {
 		Term     policy.Term     `json:"term,omitempty"`
 		Evidence []policy.Source `json:"evidence,omitempty"`
+		Waiver   *policy.Waiver  `json:"waiver,omitempty"`
 	}
 )
 
@@ -78,30 +92,43 @@ type (
 const fingerprint = "testdagNote/v1"
 
 // writeSARIF writes one run with a result for each note of each image, and a rule for each code that they have.
-func writeSARIF(w io.Writer, images []judged) error {
-	s := sarif{rules: rules(images), results: []sarifResult{}, seen: map[string]int{}}
-	for _, image := range images {
-		r := image.report
-		s.add(image, r.Violations, "fail", "error")
-		s.add(image, r.Warnings, "fail", "warning")
-		s.add(image, r.Successes, "pass", "none")
+func writeSARIF(w io.Writer, r policy.Release) error {
+	s := sarif{rules: rules(r), results: []sarifResult{}, seen: map[string]int{}}
+	invocation := sarifInvocation{ExecutionSuccessful: true}
+	for _, image := range r.Images {
+		for _, p := range parts(image.Report) {
+			s.add(image, p)
+		}
+		if image.Error != "" {
+			invocation.ExecutionSuccessful = false
+			invocation.notify("error", image, "it could not be judged: "+printable(image.Error))
+		}
+		if text := unjudged(image); text != "" {
+			invocation.notify("note", image, text)
+		}
 	}
 	return encode(w, sarifLog{
 		Schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json", Version: "2.1.0",
 		Runs: []sarifRun{{
 			Tool:        sarifTool{sarifDriver{Name: "testdag", InformationURI: "https://github.com/testdag/testdag", Rules: s.rules}},
-			Invocations: []sarifInvocation{{ExecutionSuccessful: true}},
+			Invocations: []sarifInvocation{invocation},
 			Results:     s.results,
 		}},
 	})
 }
 
+func (i *sarifInvocation) notify(level string, image policy.Judged, text string) {
+	i.Notifications = append(i.Notifications, sarifNotification{level, message(name(image) + ": " + text), locations(image)})
+}
+
 // rules returns the codes that are used, in order.
-func rules(images []judged) []sarifRule {
+func rules(r policy.Release) []sarifRule {
 	used := map[policy.Code]bool{}
-	for _, image := range images {
-		for _, n := range slices.Concat(image.report.Violations, image.report.Warnings, image.report.Successes) {
-			used[n.Metadata.Code] = true
+	for _, image := range r.Images {
+		for _, p := range parts(image.Report) {
+			for _, n := range p.notes {
+				used[n.Metadata.Code] = true
+			}
 		}
 	}
 	all := []sarifRule{}
@@ -118,28 +145,61 @@ type sarif struct {
 	seen    map[string]int // how often there was a note that is alike
 }
 
-func (s *sarif) add(image judged, notes []policy.Note, kind, level string) {
-	for _, n := range notes {
+// kinds are the kind and the level of results. A waived one is a note to a reader that does not know suppressions.
+var kinds = map[string][2]string{
+	"violations": {"fail", "error"}, "warnings": {"fail", "warning"}, "waived": {"fail", "note"}, "successes": {"pass", "none"},
+}
+
+func (s *sarif) add(image policy.Judged, p part) {
+	for _, n := range p.notes {
 		code := string(n.Metadata.Code)
-		s.results = append(s.results, sarifResult{
+		result := sarifResult{
 			RuleID:    code,
 			RuleIndex: slices.IndexFunc(s.rules, func(r sarifRule) bool { return r.ID == code }),
-			Kind:      kind, Level: level, Message: sarifText{n.Msg},
-			Locations: []sarifLocation{{
-				Physical: sarifPhysical{sarifArtifact{"oci://" + image.report.Image}},
-				Logical:  []sarifLogical{{Name: image.name(), Kind: "image"}},
-			}},
+			Kind:      kinds[p.name][0], Level: kinds[p.name][1], Message: message(n.Msg),
+			Locations:    locations(image),
 			Fingerprints: map[string]string{fingerprint: s.fingerprint(image, n)},
-			Properties:   sarifProperties{n.Metadata.Term, n.Evidence},
-		})
+			Properties:   sarifProperties{n.Metadata.Term, n.Evidence, n.Waiver},
+		}
+		if p.name == "waived" {
+			result.Suppressions = suppression(n)
+		}
+		s.results = append(s.results, result)
 	}
 }
 
-// fingerprint stays the same from one image of a repository to the next, whatever the digests and times: who is told of
-// the same again can see that. Notes that are alike are counted.
-func (s *sarif) fingerprint(image judged, n policy.Note) string {
-	repository, _ := name.NewDigest(image.report.Image)
-	parts := []any{repository.Context().Name(), image.platform, n.Metadata.Code, n.Metadata.Term}
+// suppression says that a note does not count, and who waived it.
+func suppression(n policy.Note) []sarifSuppression {
+	why := "waived"
+	if n.Waiver != nil {
+		why = n.Waiver.String()
+	}
+	return []sarifSuppression{{Kind: "external", Status: "accepted", Justification: why}}
+}
+
+// message is text without links: [text](target) in a message is one (3.11.6).
+func message(text string) sarifText {
+	if strings.Contains(text, "](") {
+		text = strings.NewReplacer("[", `\[`, "]", `\]`).Replace(text)
+	}
+	return sarifText{text}
+}
+
+func locations(image policy.Judged) []sarifLocation {
+	return []sarifLocation{{
+		Physical: sarifPhysical{sarifArtifact{"oci://" + image.Image}},
+		Logical:  []sarifLogical{{Name: name(image), Kind: "image"}},
+	}}
+}
+
+// fingerprint stays the same from one image of a repository to the next, whatever the digests and times, so a reader sees
+// that it is told of the same again. Notes that are alike are counted.
+func (s *sarif) fingerprint(image policy.Judged, n policy.Note) string {
+	digest, _ := ref.NewDigest(image.Image)
+	parts := []any{digest.Context().Name(), image.Platform, n.Metadata.Code, n.Metadata.Term}
+	if image.Component != "" {
+		parts = append(parts, "component", image.Component)
+	}
 	for _, source := range n.Evidence {
 		parts = append(parts, source.Test, source.Origin, source.PredicateType)
 	}
@@ -173,5 +233,11 @@ var meanings = map[policy.Code]string{
 	policy.CodeRolledBack:     "What was the newest evidence is gone.",
 	policy.CodeAged:           "The newest evidence is older than it may be.",
 	policy.CodeInvalid:        "The newest evidence breaks the rules of its format, or has no time.",
+	policy.CodeOldDB:          "The scanner's database was too old, or its age is not known.",
+	policy.CodeIncomplete:     "A scan could not look at everything.",
+	policy.CodeIgnored:        "A waiver lets the policy pass over the statement.",
+	policy.CodeWaiverExpiring: "A waiver ends soon.",
+	policy.CodeWaiverExpired:  "A waiver has ended and is still in the policy.",
+	policy.CodeWaiverUnused:   "A waiver meets nothing.",
 	policy.CodeNotABuild:      "Something at the image is provenance, and not that of a trusted build.",
 }

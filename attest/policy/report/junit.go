@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"encoding/xml"
@@ -15,6 +15,8 @@ type (
 		XMLName  xml.Name     `xml:"testsuites"`
 		Tests    int          `xml:"tests,attr"`
 		Failures int          `xml:"failures,attr"`
+		Errors   int          `xml:"errors,attr"`
+		Skipped  int          `xml:"skipped,attr"`
 		Suites   []junitSuite `xml:"testsuite"`
 	}
 	junitSuite struct {
@@ -25,29 +27,35 @@ type (
 		Skipped   int         `xml:"skipped,attr"`
 		Timestamp string      `xml:"timestamp,attr"` // ISO 8601 in UTC, without zone
 		Cases     []junitCase `xml:"testcase"`
+		Out       string      `xml:"system-out,omitempty"`
 	}
 	junitCase struct {
 		Class   string        `xml:"classname,attr"` // the code
 		Name    string        `xml:"name,attr"`      // what it is about
-		Failure *junitFailure `xml:"failure"`
+		Failure *junitProblem `xml:"failure"`
+		Error   *junitProblem `xml:"error"`
+		Skipped *junitSkipped `xml:"skipped"`
 		Out     string        `xml:"system-out,omitempty"`
 	}
-	junitFailure struct {
+	junitProblem struct {
 		Type    string `xml:"type,attr"`
 		Message string `xml:"message,attr"`
 		Text    string `xml:",chardata"`
 	}
+	junitSkipped struct {
+		Message string `xml:"message,attr"`
+	}
 )
 
-// writeJUnit writes a suite for each image, and in it a case for each note: violations fail, warnings pass and say why in
-// their output.
-func writeJUnit(w io.Writer, images []judged) error {
+func writeJUnit(w io.Writer, r policy.Release) error {
 	var all junitSuites
-	for _, image := range images {
+	for _, image := range r.Images {
 		s := suite(image)
 		all.Suites = append(all.Suites, s)
 		all.Tests += s.Tests
 		all.Failures += s.Failures
+		all.Errors += s.Errors
+		all.Skipped += s.Skipped
 	}
 	text, err := xml.MarshalIndent(all, "", "  ")
 	if err != nil {
@@ -57,15 +65,15 @@ func writeJUnit(w io.Writer, images []judged) error {
 	return err
 }
 
-func suite(image judged) junitSuite {
-	r := image.report
+func suite(image policy.Judged) junitSuite {
+	r := image.Report
 	s := junitSuite{
-		Name: image.name(), Failures: len(r.Violations), Timestamp: r.Time.UTC().Format("2006-01-02T15:04:05"),
-		Tests: len(r.Violations) + len(r.Warnings) + len(r.Successes),
+		Name: name(image), Failures: len(r.Violations), Skipped: len(r.Waived), Timestamp: image.Time.UTC().Format("2006-01-02T15:04:05"),
+		Out: unjudged(image),
 	}
 	for _, n := range r.Violations {
 		c := testcase(n)
-		c.Failure = &junitFailure{Type: c.Class, Message: printable(n.Msg), Text: junitText(n)}
+		c.Failure = &junitProblem{Type: c.Class, Message: printable(n.Msg), Text: junitText(n)}
 		s.Cases = append(s.Cases, c)
 	}
 	for _, n := range r.Warnings {
@@ -73,21 +81,28 @@ func suite(image judged) junitSuite {
 		c.Out = "warning: " + junitText(n)
 		s.Cases = append(s.Cases, c)
 	}
+	for _, n := range r.Waived {
+		c := testcase(n)
+		c.Skipped = &junitSkipped{junitText(n)}
+		s.Cases = append(s.Cases, c)
+	}
 	for _, n := range r.Successes {
 		s.Cases = append(s.Cases, testcase(n))
 	}
+	if image.Error != "" {
+		s.Errors = 1
+		text := printable(image.Error)
+		s.Cases = append(s.Cases, junitCase{Class: "gate", Name: "the image could not be judged", Error: &junitProblem{"gate", text, text}})
+	}
+	s.Tests = len(s.Cases)
 	return s
 }
 
 func testcase(n policy.Note) junitCase {
-	return junitCase{Class: string(n.Metadata.Code), Name: printable(subject(n))}
+	return junitCase{Class: printable(string(n.Metadata.Code)), Name: printable(subject(n))}
 }
 
-// junitText is what a note says, and under it its evidence. What is printable XML can hold.
+// junitText is what a note says, and under it its waiver and its evidence. XML can hold whatever is printable.
 func junitText(n policy.Note) string {
-	all := []string{printable(n.Msg)}
-	for _, s := range n.Evidence {
-		all = append(all, printable(s.String()))
-	}
-	return strings.Join(all, "\n")
+	return strings.Join(append([]string{printable(n.Msg)}, details(n)...), "\n")
 }
