@@ -5,16 +5,17 @@
 //	if err != nil {
 //		return err // every mistake, by line
 //	}
-//	report, err := p.Gate(ctx, resolver, policy.Input{Image: image, Now: time.Now()})
+//	release, err := p.GateAll(ctx, resolver, []policy.Image{{Digest: image}}, time.Now())
 //	if err != nil {
-//		return err // nothing is known
+//		return err // which image could not be judged, and why
 //	}
-//	if !report.Success {
-//		return report.WriteTable(os.Stdout)
+//	if !release.Success {
+//		return report.Write(os.Stdout, report.Table, release)
 //	}
 //
-// [Policy.Gate] asks the resolver and then [Policy.Judge], which is a pure function: it reads no registry, no file and no
-// clock. Program examples/gate is all of it.
+// [Policy.GateAll] calls [Policy.Gate] for each image. That asks the resolver and then [Policy.Judge], which is a pure
+// function: it reads no registry, no file and no clock. [ParseImages] reads the images of a release, and package
+// attest/policy/report writes what is decided. Program examples/gate is all of it.
 //
 // # The file
 //

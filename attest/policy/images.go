@@ -30,7 +30,7 @@ func ParseImages(r io.Reader) ([]Image, error) {
 		return nil, fmt.Errorf("policy: images: %w", err)
 	}
 	if len(data) > mostOfImages {
-		return nil, &FieldError{"images", fmt.Sprintf("larger than %d bytes", mostOfImages)}
+		return nil, &FieldError{Field: "images", Problem: fmt.Sprintf("larger than %d bytes", mostOfImages)}
 	}
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	var found imageReader

@@ -72,8 +72,8 @@ func steps(t *tree) []*step {
 		t.mutations("scheduler", 72, 180*time.Second),
 		t.mutations("scheduler/konflux", 20, 90*time.Second),
 		t.mutations("attest", 40, 90*time.Second),
-		t.mutations("attest/policy", 32, 60*time.Second),
-		t.mutations("attest/policy/report", 8, 60*time.Second),
+		t.mutations("attest/policy", 32, 40*time.Second),
+		t.mutations("attest/policy/report", 8, 20*time.Second),
 		{name: "fuzz", sampled: true, budget: 150 * time.Second, parts: t.fuzzed(), commands: []string{
 			"go {part} -fuzztime 6s -fuzzminimizetime 20x .",
 		}},

@@ -49,6 +49,7 @@ var subjects = []subject{
 		},
 	},
 	{"../../attest/policy", "testdata/policy.txt", 180, [][]string{{"-test.timeout=1m"}, {"-test.timeout=1m", "-rapid.checks=2000"}}},
+	{"../../attest/policy/report", "testdata/report.txt", 40, [][]string{{"-test.timeout=1m"}, {"-test.timeout=1m", "-rapid.checks=2000"}}},
 }
 
 // A mutation puts one text in the place of another.

@@ -77,6 +77,40 @@ func words(text string) string {
 	return strings.Join(strings.Fields(escapes.ReplaceAllString(text, " ")), " ")
 }
 
+// Evidence stands once under notes in a row that were concluded from the same, but not if another waiver stands there too.
+func TestDetailsStandOnce(t *testing.T) {
+	one := waived(note(policy.CodeFailed, "a", "a failed", source("a")))
+	two := waived(note(policy.CodeFailed, "b", "b failed", source("a")))
+	other := waived(note(policy.CodeFailed, "c", "c failed", source("a")))
+	other.Waiver.Who = "grace"
+	elsewhere := waived(note(policy.CodeFailed, "d", "d failed", source("d")))
+	elsewhere.Waiver.Who = "grace"
+	image := judged("registry.example.com/shop/api@"+digest("a"), nil, nil, []policy.Note{one, two, other, elsewhere}, nil)
+	for _, format := range []Format{Table, Markdown} {
+		got := write(t, format, policy.Release{Images: []policy.Judged{image}})
+		if by, evidence := strings.Count(got, "waived by"), strings.Count(got, "by the predicate"); by != 3 || evidence != 3 {
+			t.Errorf("%s: %d waivers, %d sources\n%s", format, by, evidence, got)
+		}
+	}
+}
+
+// The heading of an image says which one it is.
+func TestName(t *testing.T) {
+	for want, about := range map[string]policy.Judged{
+		"i":                             {},
+		"i (api)":                       {Report: policy.Report{Component: "api"}},
+		"i (linux/arm64)":               {Index: "x", Platform: "linux/arm64"},
+		"i (of no named platform)":      {Index: "x"},
+		`i ("a\n", "\x1b")`:             {Report: policy.Report{Component: "a\n"}, Platform: "\x1b"},
+		"i (api, of no named platform)": {Report: policy.Report{Component: "api"}, Index: "x"},
+	} {
+		about.Image = "i"
+		if got := name(about); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // However hostile the text, what is written is what it seems: lines that a terminal prints, in so many columns; documents
 // that parse; JSON that reads back as the release; as many violations in each as there are.
 func TestAnyRelease(t *testing.T) {

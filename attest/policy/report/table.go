@@ -42,14 +42,22 @@ func tabulate(w io.Writer, r policy.Release, color bool) error {
 // image writes what is decided, then a line for each note, worst first, and under it the evidence that it was concluded
 // from, once for all notes in a row that stand on the same.
 func (t table) image(image policy.Judged) {
-	head := fmt.Sprintf("%s %s at %s: ", short(name(image)), verdict(image), image.Time.Format(time.RFC3339))
+	head := fmt.Sprintf("%s %s at %s:", short(name(image)), verdict(image), image.Time.Format(time.RFC3339))
+	tail := counts(image.Report)
 	if image.Error != "" {
-		t.line("", "1", "", head+short(printable(image.Error)), 2)
+		tail = short(printable(image.Error))
+	}
+	if all := head + " " + tail; columnsOf(all) <= widest {
+		t.line("", "1", "", all, 2)
+	} else {
+		t.line("", "1", "", head, 2)
+		t.line("", "", "  ", tail, 2)
+	}
+	if image.Error != "" {
 		return
 	}
-	t.line("", "1", "", head+counts(image.Report), 2)
 	if text := unjudged(image); text != "" {
-		t.line("", "33", "", text, 2)
+		t.line("", "33", "  ", text, 2)
 	}
 	indent := indentOf(image.Report)
 	for _, p := range parts(image.Report) {
