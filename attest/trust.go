@@ -3,10 +3,11 @@ package attest
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/testdag/testdag/internal/pattern"
 )
 
 // Trust says which provenance is believed: who may have built, and with which tasks. The zero Trust believes nothing.
@@ -38,8 +39,8 @@ type TaskRule struct {
 // Validate returns every mistake, each a [*FieldError].
 func (t Trust) Validate() error {
 	var c checklist
-	for i, pattern := range t.Builders {
-		c.pattern(fmt.Sprintf("Builders[%d]", i), pattern)
+	for i, builder := range t.Builders {
+		c.pattern(fmt.Sprintf("Builders[%d]", i), builder)
 	}
 	for i, r := range t.Tasks {
 		field := fmt.Sprintf("Tasks[%d]", i)
@@ -61,15 +62,12 @@ func (t Trust) Validate() error {
 	return errors.Join(c...)
 }
 
-// anchored is a pattern whose first * is behind a host, or that has none.
-var anchored = regexp.MustCompile(`^(?:[^*]+|[a-z0-9+]+://[^/*]+/.*)$`)
-
-func (c *checklist) pattern(field, pattern string) {
+func (c *checklist) pattern(field, text string) {
 	switch {
-	case pattern == "":
+	case text == "":
 		c.add(field, "required")
-	case !anchored.MatchString(pattern):
-		c.add(field, fmt.Sprintf("%q has a * that is not behind scheme://host/", pattern))
+	case !pattern.Anchored(text):
+		c.add(field, fmt.Sprintf("%q has a * that is not behind scheme://host/", text))
 	}
 }
 
@@ -100,7 +98,7 @@ func (e *UntrustedError) Error() string {
 // check returns an [*UntrustedError] for the builder and for each task that is not trusted, joined.
 func (t Trust) check(p *Provenance, now time.Time) error {
 	var untrusted []error
-	trusts := func(pattern string) bool { return matches(pattern, p.Builder) }
+	trusts := func(builder string) bool { return pattern.Matches(builder, p.Builder) }
 	switch {
 	case p.Builder == "":
 		untrusted = append(untrusted, &UntrustedError{Reason: "it names no builder"})
@@ -140,7 +138,7 @@ func (t Trust) distrust(task ProvenanceTask, now time.Time) string {
 			if why := denies(r.Pattern, task.Ref); inForce && why != "" {
 				return fmt.Sprintf("Trust.Tasks[%d] denies %s", i, why)
 			}
-		case !matches(r.Pattern, task.Ref):
+		case !pattern.Matches(r.Pattern, task.Ref):
 		case inForce:
 			reason = ""
 		case reason != "":
@@ -151,14 +149,14 @@ func (t Trust) distrust(task ProvenanceTask, now time.Time) string {
 }
 
 // denies returns what a pattern denies of a definition, and nothing if it does not.
-func denies(pattern, ref string) string {
+func denies(rule, ref string) string {
 	base, at, divider := splitRef(ref)
 	switch {
-	case matches(pattern, ref):
+	case pattern.Matches(rule, ref):
 		return "it"
-	case at != "" && matches(pattern, base):
+	case at != "" && pattern.Matches(rule, base):
 		return base + ", whatever its tag or path"
-	case at == "" && beginsWith(pattern, base+divider):
+	case at == "" && beginsWith(rule, base+divider):
 		return "some tags or paths of it, and nothing says which one this is"
 	}
 	return ""
@@ -186,9 +184,9 @@ func splitRef(ref string) (base, at, divider string) {
 }
 
 // beginsWith reports whether a pattern matches some text that begins so.
-func beginsWith(pattern, text string) bool {
-	for end := range len(pattern) {
-		if matches(pattern[:end+1], text) {
+func beginsWith(rule, text string) bool {
+	for end := range len(rule) {
+		if pattern.Matches(rule[:end+1], text) {
 			return true
 		}
 	}
@@ -197,22 +195,4 @@ func beginsWith(pattern, text string) bool {
 
 func (r TaskRule) inForce(now time.Time) bool {
 	return !now.Before(r.EffectiveOn) && (r.ExpiresOn.IsZero() || now.Before(r.ExpiresOn))
-}
-
-// matches reports whether text is pattern, in which each * stands for any text. The leftmost place is right for every
-// piece between two stars, so nothing is tried twice.
-func matches(pattern, text string) bool {
-	pieces := strings.Split(pattern, "*")
-	first, rest := pieces[0], pieces[1:]
-	if len(rest) == 0 {
-		return pattern == text
-	}
-	text, ok := strings.CutPrefix(text, first)
-	last := rest[len(rest)-1]
-	for _, piece := range rest[:len(rest)-1] {
-		var found bool
-		_, text, found = strings.Cut(text, piece)
-		ok = ok && found
-	}
-	return ok && strings.HasSuffix(text, last)
 }

@@ -2,13 +2,10 @@ package attest
 
 import (
 	"errors"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 )
 
 // built is provenance by builder b with tasks that are pinned.
@@ -180,44 +177,6 @@ func TestTrustValidate(t *testing.T) {
 		"Tasks[0].Pattern", "Tasks[1].Pattern", "Tasks[2].Pattern", "Tasks[3].Digest", "Tasks[4].Digest", "Tasks[5].ExpiresOn", "Tasks[9].Pattern", "Tasks[10].Pattern")
 	if err := (Trust{}).Validate(); err != nil {
 		t.Error(err)
-	}
-}
-
-// A pattern means what the regular expression means in which each * is .* and all else is itself.
-func TestMatches(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		pattern := rapid.StringMatching(`[ab.*?]{0,8}`).Draw(t, "pattern")
-		text := rapid.StringMatching(`[ab.*?]{0,10}`).Draw(t, "text")
-		if rapid.Bool().Draw(t, "likely") {
-			text = strings.ReplaceAll(pattern, "*", rapid.StringMatching(`[ab]{0,3}`).Draw(t, "star"))
-		}
-		oracle := regexp.MustCompile(`^` + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`) + `$`)
-		if got := matches(pattern, text); got != oracle.MatchString(text) {
-			t.Errorf("matches(%q, %q) is %t", pattern, text, got)
-		}
-	})
-}
-
-func TestMatchesInOrder(t *testing.T) {
-	for _, tt := range []struct {
-		pattern, text string
-		want          bool
-	}{
-		{"a*b", "ab", true}, {"a*b", "axb", true}, {"a*b", "axbx", false}, {"a*b", "xab", false},
-		{"a*", "a/b:c", true}, {"*a", "ba", true}, {"*a", "ab", false}, {"*", "", true}, {"", "", true}, {"", "a", false},
-		{"a*a", "a", false}, {"ab*bc", "abc", false}, {"a*b*c", "a-c-b-c", true}, {"a*b*c", "a-c-b", false}, {"a**b", "ab", true},
-		{"a", "ab", false}, {"a.b", "axb", false}, {"[ab]", "a", false}, {"a?", "ab", false},
-	} {
-		if got := matches(tt.pattern, tt.text); got != tt.want {
-			t.Errorf("matches(%q, %q) is %t", tt.pattern, tt.text, got)
-		}
-	}
-}
-
-// What grows with every star in a naive matcher takes no time here.
-func TestMatchesManyStars(t *testing.T) {
-	if matches(strings.Repeat("a*", 10000)+"b", strings.Repeat("a", 100000)) {
-		t.Error("matches")
 	}
 }
 

@@ -149,13 +149,14 @@ func (m mutation) run(t *testing.T, broken string) {
 		t.Error(err)
 		return
 	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {real: filepath.Join(dir, m.file)}})
+	place := filepath.Join(dir, filepath.Base(m.file))
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {real: place}})
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	for name, text := range map[string]string{m.file: broken, "overlay.json": string(overlay)} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+	for path, text := range map[string]string{place: broken, filepath.Join(dir, "overlay.json"): string(overlay)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Error(err)
 			return
 		}
