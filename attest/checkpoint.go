@@ -117,7 +117,7 @@ func (e Evidence) mark() Mark {
 	for _, tied := range e.tied() {
 		if tied.By != (Voucher{}) && !tied.Time.IsZero() {
 			m = m.Merge(Mark{
-				Time: tied.Time, Statements: []v1.Hash{tied.digest()}, Referrers: tied.Sources.Referrers == SourceAnswered,
+				Time: tied.Time, Statements: []v1.Hash{tied.Digest()}, Referrers: tied.Sources.Referrers == SourceAnswered,
 			})
 		}
 	}
@@ -136,8 +136,6 @@ func (e Evidence) tied() []Evidence {
 }
 
 // digest is that of the statement's bytes.
-func (e Evidence) digest() v1.Hash { return describe(e.payload, "").Digest }
-
 // rolledBack returns a *RollbackError if the mark is not among the newest evidence although nothing newer came.
 // Evidence without a time may be newer, and has a problem of its own.
 func (m Mark) rolledBack(newest Evidence) error {
@@ -147,7 +145,7 @@ func (m Mark) rolledBack(newest Evidence) error {
 	}
 	var gone []v1.Hash
 	for _, statement := range m.Statements {
-		there := func(e Evidence) bool { return e.digest() == statement } // whichever clock decides by now
+		there := func(e Evidence) bool { return e.Digest() == statement } // whichever clock decides by now
 		if !slices.ContainsFunc(newest.tied(), there) {
 			gone = append(gone, statement)
 		}

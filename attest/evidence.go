@@ -62,6 +62,10 @@ type Evidence struct {
 	// Sources are the lists that were read to find it.
 	Sources Sources
 
+	// Ignored are the statements that are at the image and were passed over, since Options.UnsafeIgnoreStatements or
+	// [Resolver.UnsafeIgnoring] names them, in the order of their digests.
+	Ignored []v1.Hash
+
 	// Completeness says what is known of newer evidence that may have been deleted. It is set by [Resolver.Newest] and
 	// [Resolver.Newests].
 	Completeness Completeness
@@ -99,6 +103,15 @@ func (e Evidence) Err() error {
 		return e.Problem
 	}
 	return wrap("evidence", ErrNotFound)
+}
+
+// Digest returns the SHA-256 digest of the statement, by which [Options.UnsafeIgnoreStatements] names it; zero if it could
+// not be read.
+func (e Evidence) Digest() v1.Hash {
+	if e.payload == nil {
+		return v1.Hash{}
+	}
+	return describe(e.payload, "").Digest
 }
 
 // compareAge orders evidence newest first. What has no time may be the newest, so it comes before all.

@@ -164,6 +164,11 @@ func TestIgnoredStatements(t *testing.T) {
 			if err != nil || len(all) != 1 || all[0].Problem != nil || all[0].Result != Passed {
 				t.Fatalf("got %+v, %v", all, err)
 			}
+			want := slices.Clone(w.opts.UnsafeIgnoreStatements)
+			slices.SortFunc(want, compareHash)
+			if diff := cmp.Diff(want, all[0].Ignored); diff != "" {
+				t.Error(diff)
+			}
 			if got := logs.FilterMessage("ignoring a statement by its digest").Len(); got < 2 {
 				t.Errorf("logged %d times", got)
 			}
@@ -172,6 +177,30 @@ func TestIgnoredStatements(t *testing.T) {
 			t.Errorf("All returns %+v", all)
 		}
 	})
+}
+
+// A Resolver can be told to pass over a statement at one image alone. A test without other evidence tells of it too, and
+// a statement that is not at the image is not told of.
+func TestIgnoringForOneImage(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "scan", outcome(Failed, 0))
+	r := NewResolver(k, w.opts)
+	newest := func(r *Resolver) Evidence {
+		all, err := r.Newests(t.Context(), w.image, testResultOf("scan"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all[0]
+	}
+	failure := newest(r)
+	ignored := newest(r.UnsafeIgnoring(coffee, failure.Digest()))
+	if !errors.Is(ignored.Problem, ErrNotFound) || !slices.Equal(ignored.Ignored, []v1.Hash{failure.Digest()}) || ignored.Digest() != (v1.Hash{}) {
+		t.Errorf("got %+v", ignored)
+	}
+	if again := newest(r); again.Result != Failed || again.Ignored != nil {
+		t.Errorf("got %+v", again)
+	}
 }
 
 func TestIgnoredStatementsAreDigests(t *testing.T) {

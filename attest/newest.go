@@ -65,7 +65,7 @@ func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test
 	}
 	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
 	defer done()
-	all, sources, err := r.collect(ctx, image, r.ask(tests))
+	all, none, err := r.collect(ctx, image, r.ask(tests))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,9 @@ func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test
 	newest := make([]Evidence, len(tests))
 	slices.SortFunc(all, compareAge)
 	err = parallel(ctx, len(tests), r.opts.Parallel, func(ctx context.Context, i int) (err error) {
-		newest[i], err = r.answer(ctx, Evidence{Image: image, Test: tests[i], Sources: sources}, all)
+		e := none
+		e.Test = tests[i]
+		newest[i], err = r.answer(ctx, e, all)
 		return err
 	})
 	return newest, overtime(ctx, err)

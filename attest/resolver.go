@@ -35,6 +35,14 @@ func (r *Resolver) Expecting(runs ...Expect) *Resolver {
 	return &with
 }
 
+// UnsafeIgnoring returns a Resolver that also passes over these statements, as if Options.UnsafeIgnoreStatements named
+// them. It is for what is to be passed over at one image alone.
+func (r *Resolver) UnsafeIgnoring(statements ...v1.Hash) *Resolver {
+	with := *r
+	with.opts.UnsafeIgnoreStatements = slices.Concat(r.opts.UnsafeIgnoreStatements, statements)
+	return &with
+}
+
 // All returns an iterator over all evidence about image, newest first; what has no readable time comes before, since it
 // may be the newest. Evidence that must not be believed is there too, with its Problem. Statements about other images,
 // and statements of predicates that are no version of [Vulns] and [TestResult], are left out.

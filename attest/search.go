@@ -26,31 +26,36 @@ type search struct {
 	sources   Sources
 	named     map[string]string // tag that names a record, by its digest
 
-	mu   sync.Mutex
-	read map[v1.Hash]bool // layers that a record has led to
+	mu      sync.Mutex
+	read    map[v1.Hash]bool // layers that a record has led to
+	ignored []v1.Hash        // statements that were passed over
 }
 
 // collect reads what answers q about image, and whatever is in the way of an answer. It verifies no statement. One
-// statement found in several places, or signed by several, is one piece of evidence.
-func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) ([]Evidence, Sources, error) {
+// statement found in several places, or signed by several, is one piece of evidence. None is the Evidence of a test without
+// any: what is known of the search.
+func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) (all []Evidence, none Evidence, err error) {
+	none.Image = image
 	if err := errors.Join(checkImage(image), r.check()); err != nil {
-		return nil, Sources{}, err
+		return nil, none, err
 	}
 	repo, err := r.registry.repository(ctx, image.Context())
 	if err != nil {
-		return nil, Sources{}, err
+		return nil, none, err
 	}
 	s := &search{Resolver: r, repo: repo, image: image, named: map[string]string{}, read: map[v1.Hash]bool{}}
 	found, err := s.run(ctx, q)
 	if err != nil {
-		return nil, Sources{}, err
+		return nil, none, err
 	}
-	all := merge(found)
+	slices.SortFunc(s.ignored, compareHash)
+	none.Sources, none.Ignored = s.sources, slices.Compact(s.ignored)
+	all = merge(found)
 	for i := range all {
-		all[i].Sources = s.sources
+		all[i].Sources, all[i].Ignored = none.Sources, none.Ignored
 		r.settle(&all[i])
 	}
-	return all, s.sources, nil
+	return all, none, nil
 }
 
 // check says what is wrong with how the Resolver was made, and what is expected.
@@ -290,10 +295,20 @@ func (s *search) evidence(l lead, c Candidate) []Evidence {
 	}}
 }
 
-// ignores reports whether the options name the statement as one that is passed over.
-func (r *Resolver) ignores(payload []byte) bool {
-	named := r.opts.UnsafeIgnoreStatements
-	return len(named) > 0 && slices.Contains(named, describe(payload, "").Digest)
+// ignores reports whether the options name the statement as one that is passed over, and remembers it.
+func (s *search) ignores(payload []byte) bool {
+	named := s.opts.UnsafeIgnoreStatements
+	if len(named) == 0 {
+		return false
+	}
+	statement := describe(payload, "").Digest
+	if !slices.Contains(named, statement) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ignored = append(s.ignored, statement)
+	return true
 }
 
 // unknownVersion says why a statement of a later version, or of an earlier one, does not count, and what to do. Such a
@@ -372,7 +387,7 @@ func (r *Resolver) checkName(e *Evidence) {
 	}
 	if e.Test.Name != "" && problem != "" {
 		e.blame(&FieldError{e.reading.named, fmt.Sprintf("%s; run the test again under a good name, or name the statement %s in "+
-			"Options.UnsafeIgnoreStatements", problem, e.digest())})
+			"Options.UnsafeIgnoreStatements", problem, e.Digest())})
 	}
 	if e.look == "" && problem != "" {
 		e.Test.Name = "" // nothing of it can be seen
