@@ -127,16 +127,16 @@ func (j *judge) byBuild(test string) (v verdict, newest time.Time, ok bool) {
 
 // task judges one run of a task in a build: how it ended, and what its results say, see the package comment.
 func (j *judge) task(r ran) verdict {
-	t := inBuildTask{r.task, []Source{buildSource(r.build, r.task.Name, r.when())}}
+	t := inBuildTask{j, r.task, []Source{buildSource(r.build, r.task.Name, r.when())}}
 	testOutput, tells := t.Results["TEST_OUTPUT"]
-	var v verdict
+	var v, told verdict // whether it counts, and what it tells
 	switch status := t.Status; {
 	case status == "Succeeded":
 	case status == "" && tells: // the provenance of a TaskRun never says how it ended
 	case status == "":
 		v.violate(t.note(CodeErrored, "the provenance does not say how it ended"))
 	default:
-		v.violate(t.note(CodeFailed, "it ended as "+shown(status)))
+		told.violate(t.note(CodeFailed, "it ended as "+shown(status)))
 	}
 	if err := r.build.Problem; err != nil {
 		v.violate(t.note(CodeFuture, shownError(err)))
@@ -147,19 +147,21 @@ func (j *judge) task(r ran) verdict {
 		v.violate(t.note(CodeErrored, "IMAGES_PROCESSED does not list the image"))
 	}
 	if raw, ok := t.Results["SCAN_OUTPUT"]; ok {
-		v.add(t.scanOutput(raw, j.policy.Vulnerabilities))
+		told.add(t.scanOutput(raw))
 	}
 	switch {
 	case tells:
-		v.add(t.testOutput(testOutput))
-	case v.met():
-		v.add(result(t.Name, attest.Passed, " in the build", t.sources))
+		told.add(t.testOutput(testOutput))
+	case v.met() && told.met():
+		told.add(j.result(t.Name, attest.Passed, " in the build", t.sources))
 	}
+	v.add(j.weighed(t.Name, told))
 	return v
 }
 
 // An inBuildTask is a task of a build, and the evidence that it is.
 type inBuildTask struct {
+	judge *judge
 	attest.ProvenanceTask
 	sources []Source
 }
@@ -190,7 +192,7 @@ func (t inBuildTask) testOutput(raw json.RawMessage) verdict {
 	case o.Warnings != 0 && o.Result == attest.Passed:
 		o.Result = attest.Warned
 	}
-	return result(t.Name, o.Result, " in the build", t.sources)
+	return t.judge.result(t.Name, o.Result, " in the build", t.sources)
 }
 
 // unpack decodes a result of a task that is text which holds JSON.
@@ -211,9 +213,10 @@ func processed(raw json.RawMessage, digest string) bool {
 	return unpack(raw, &o) == nil && slices.ContainsFunc(o.Image.Digests, func(d string) bool { return strings.TrimSpace(d) == digest })
 }
 
-// scanOutput judges a scan by its counts, all that a build tells. Leeway and exceptions are for single vulnerabilities.
-func (t inBuildTask) scanOutput(raw json.RawMessage, rules Vulnerabilities) verdict {
+// scanOutput judges a scan by its counts. Leeway and waivers are for single vulnerabilities.
+func (t inBuildTask) scanOutput(raw json.RawMessage) verdict {
 	var v verdict
+	rules := t.judge.policy.Vulnerabilities
 	var o struct {
 		Fixed   map[string]*int `json:"vulnerabilities"`
 		Unfixed map[string]*int `json:"unpatched_vulnerabilities"`
@@ -229,6 +232,9 @@ func (t inBuildTask) scanOutput(raw json.RawMessage, rules Vulnerabilities) verd
 	}
 	t.count(&v, fixed, rules.WithFix, "with a fix")
 	t.count(&v, unfixed, rules.WithoutFix, "without a fix")
+	if rules.MaxDBAge > 0 {
+		v.warn(t.note(CodeOldDB, "SCAN_OUTPUT does not tell how old the vulnerability database was"))
+	}
 	return v
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/internal/testname"
 )
@@ -153,10 +155,10 @@ func (j *judge) piece(test string, p piece) verdict {
 	sources := []Source{p.source()}
 	switch predicate := p.Predicate.(type) {
 	case attest.TestResult:
-		return result(test, predicate.Result, "", sources)
+		return j.weighed(test, j.result(test, predicate.Result, "", sources))
 	case attest.Vulns:
 		if predicate.Scanner.Result != nil { // which is not the same as nothing found
-			return j.vulns(test, predicate, sources)
+			return j.weighed(test, j.vulns(test, predicate, p.Time, sources))
 		}
 	}
 	var v verdict
@@ -167,23 +169,31 @@ func (j *judge) piece(test string, p piece) verdict {
 	return v
 }
 
-// result judges how a test ended. What was skipped or could not tell has not passed.
-func result(test string, r attest.Result, where string, sources []Source) verdict {
-	var v verdict
-	add, code, what := v.violate, CodeErrored, fmt.Sprintf("has the result %q, which is none", r)
+// weighed is what a test tells, which only warns if the test is informative.
+func (j *judge) weighed(test string, v verdict) verdict {
+	if slices.Contains(j.policy.Informative, test) {
+		return v.softened("the test is informative")
+	}
+	return v
+}
+
+// result judges how a test ended. What could not tell has not passed, and what was skipped has not unless the policy says so.
+func (j *judge) result(test string, r attest.Result, where string, sources []Source) verdict {
+	effect, code, what := Deny, CodeErrored, fmt.Sprintf("has the result %q, which is none", r)
 	switch r {
 	case attest.Passed:
-		add, code, what = v.succeed, CodePassed, "passed"
+		effect, code, what = Allow, CodePassed, "passed"
 	case attest.Warned:
-		add, code, what = v.warn, CodeWarned, "passed with warnings"
+		effect, code, what = Warn, CodeWarned, "passed with warnings"
 	case attest.Skipped:
-		code, what = CodeSkipped, "was skipped, so nothing is known"
+		effect, code, what = j.policy.Skipped, CodeSkipped, "was skipped, so nothing is known"
 	case attest.Failed:
 		code, what = CodeFailed, "failed"
 	case attest.Errored:
 		code, what = CodeErrored, "could not tell"
 	}
-	add(Note{Msg: shown(test) + " " + what + where, Metadata: Metadata{Code: code, Term: Term{test}}, Evidence: sources})
+	var v verdict
+	v.tell(effect, Note{Msg: shown(test) + " " + what + where, Metadata: Metadata{Code: code, Term: Term{test}}, Evidence: sources})
 	return v
 }
 
@@ -244,6 +254,9 @@ func (p piece) source() Source {
 	s := Source{
 		Test: p.Test.Name, Origin: InIntegration, PredicateType: p.Test.PredicateType, Manifest: p.Manifest.String(),
 		Clock: p.Clock, By: voucher(p.By), Completeness: p.Completeness,
+	}
+	if statement := p.Digest(); statement != (v1.Hash{}) {
+		s.Statement = statement.String()
 	}
 	if !p.Time.IsZero() {
 		t := p.Time.UTC()

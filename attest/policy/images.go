@@ -42,7 +42,7 @@ func ParseImages(r io.Reader) ([]Image, error) {
 	default:
 		found.list(text)
 	}
-	return found.images, errors.Join(found.mistakes...)
+	return found.images, found.mistakes.err()
 }
 
 // firstLine returns the first line that says something.
@@ -66,16 +66,19 @@ type imageReader struct {
 	mistakes checklist
 }
 
-func (r *imageReader) add(field, component, ref string) {
+// add reads one image. At is where it stands.
+func (r *imageReader) add(at FieldError, component, ref string) {
 	image, err := name.NewDigest(ref)
 	switch {
 	case ref == "":
-		r.mistakes.add(field, "required: REPOSITORY@DIGEST")
+		at.Problem = "required: REPOSITORY@DIGEST"
 	case err != nil:
-		r.mistakes.add(field, "%s is not REPOSITORY@DIGEST: %s", shown(ref), shownError(err))
+		at.Problem = fmt.Sprintf("%s is not REPOSITORY@DIGEST: %s", shown(ref), shownError(err))
 	default:
 		r.images = append(r.images, Image{Digest: image, Component: component})
+		return
 	}
+	r.mistakes = append(r.mistakes, &at)
 }
 
 func (r *imageReader) list(text string) {
@@ -83,7 +86,7 @@ func (r *imageReader) list(text string) {
 	for line := range strings.Lines(text) {
 		number++
 		if ref := withoutComment(line); ref != "" {
-			r.add(fmt.Sprintf("line %d", number), "", ref)
+			r.add(FieldError{Line: number}, "", ref)
 		}
 	}
 }
@@ -116,10 +119,10 @@ func (r *imageReader) snapshot(text string) {
 		r.mistakes.add("spec.components", "required: at least one component")
 	}
 	for i, c := range s.Spec.Components {
-		r.add(fmt.Sprintf("spec.components[%d].containerImage", i), c.Name, c.ContainerImage)
+		r.add(FieldError{Field: fmt.Sprintf("spec.components[%d].containerImage", i)}, c.Name, c.ContainerImage)
 	}
 	for i, c := range s.Components {
-		r.add(fmt.Sprintf("components[%d].containerImage", i), c.Name, c.ContainerImage)
+		r.add(FieldError{Field: fmt.Sprintf("components[%d].containerImage", i)}, c.Name, c.ContainerImage)
 	}
 }
 

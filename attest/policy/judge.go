@@ -11,15 +11,21 @@ import (
 	"github.com/testdag/testdag/attest"
 )
 
-// Gate asks the resolver for all that the policy asks about in.Image, fills Evidence, Builds and Ignored of in with it, and
-// judges. Tasks of builds are found only if the resolver's verifier has a part made by [attest.ByProvenance], with p.Trust
-// or another.
+// Gate asks the resolver for all that the policy asks about in.Image, fills in.Evidence and in.Builds with it, and judges.
+// Statements that a Waiver in force names are passed over. Tasks of builds are found only if the resolver's verifier has a
+// part made by [attest.ByProvenance], with p.Trust or another.
 //
 // Errors: those of [Policy.Judge], [attest.Resolver.Newests] and [attest.Resolver.Builds]. An image that does not exist is
 // one without evidence.
 func (p Policy) Gate(ctx context.Context, r *attest.Resolver, in Input) (Report, error) {
 	err := errors.Join(p.Validate(), in.validate())
-	if tests := p.Tests(); err == nil && len(tests) > 0 {
+	if err != nil {
+		return Report{}, err
+	}
+	if ignored := p.waiversFor(in).ignored(); len(ignored) > 0 {
+		r = r.UnsafeIgnoring(ignored...)
+	}
+	if tests := p.Tests(); len(tests) > 0 {
 		in.Evidence, err = r.Newests(ctx, in.Image, tests...)
 	}
 	if err == nil {
@@ -40,7 +46,7 @@ func (p Policy) Judge(in Input) (Report, error) {
 	if err := errors.Join(p.Validate(), in.validate()); err != nil {
 		return Report{}, err
 	}
-	p.Vulnerabilities = p.Vulnerabilities.withDefaults()
+	p = p.withDefaults()
 	j := newJudge(p, in)
 	all := j.passedOver
 	for _, list := range []struct {
@@ -50,14 +56,16 @@ func (p Policy) Judge(in Input) (Report, error) {
 	}{{p.RequiredInBuild, CodeMissingInBuild, j.inBuild}, {p.Required, CodeMissing, j.anywhere}} {
 		asked := at(list.entries, in.Now)
 		for _, task := range asked.now {
-			all.add(j.anyOf(task, list.missing, list.verdict))
+			all.add(j.anyOf(task, list.missing, list.verdict, j.waiveTask))
 			all.add(j.alike(task))
 		}
 		for _, task := range asked.later {
-			all.add(j.anyOf(task.AnyOf, list.missing, list.verdict).later(task.from))
+			all.add(j.anyOf(task.AnyOf, list.missing, list.verdict, unwaived).later(task.from))
 			all.add(j.alike(task.AnyOf))
 		}
 	}
+	all.add(j.waivers.statements(in))
+	all.add(j.waivers.notes(in.Now))
 	return all.report(p, in), nil
 }
 
@@ -69,7 +77,7 @@ func (in Input) validate() error {
 	if in.Now.IsZero() {
 		c.add("now", "required: the time to judge at")
 	}
-	return errors.Join(c...)
+	return c.err()
 }
 
 // A verdict is the notes about one thing. It is met if there are no violations.
@@ -89,6 +97,36 @@ func (v *verdict) add(w verdict) {
 func (v *verdict) violate(n Note) { v.violations = append(v.violations, n) }
 func (v *verdict) warn(n Note)    { v.warnings = append(v.warnings, n) }
 func (v *verdict) succeed(n Note) { v.successes = append(v.successes, n) }
+
+// tell adds a note as a violation, a warning or a success.
+func (v *verdict) tell(e Effect, n Note) {
+	switch e {
+	case Deny:
+		v.violate(n)
+	case Warn:
+		v.warn(n)
+	case Allow:
+		v.succeed(n)
+	}
+}
+
+// waive adds notes that would be violations or warnings without the waiver.
+func (v *verdict) waive(w *waiver, notes ...Note) {
+	for _, n := range notes {
+		n.Waiver = &w.Waiver
+		v.waived = append(v.waived, n)
+	}
+}
+
+// softened turns violations into warnings, for the reason given.
+func (v verdict) softened(why string) verdict {
+	for _, n := range v.violations {
+		n.Msg += "; " + why
+		v.warn(n)
+	}
+	v.violations = nil
+	return v
+}
 
 // later turns violations into warnings of what will be violated. What is well already needs no word.
 func (v verdict) later(from time.Time) verdict {
@@ -115,30 +153,28 @@ func (v verdict) report(p Policy, in Input) Report {
 type judge struct {
 	policy     Policy
 	in         Input
-	builds     []attest.Build         // those that count
-	newest     []attest.Build         // of them what tells which tasks ran in the build
-	pieces     map[string][]piece     // by test
-	lookalikes map[string][]piece     // with names that no test may have, by what they look like
-	names      map[string]bool        // of all tests that something tells of
-	exceptions map[string][]Exception // by vulnerability
+	builds     []attest.Build     // those that count
+	newest     []attest.Build     // of them what tells which tasks ran in the build
+	pieces     map[string][]piece // by test
+	lookalikes map[string][]piece // with names that no test may have, by what they look like
+	names      map[string]bool    // of all tests that something tells of
+	waivers    waivers
 	passedOver verdict
 }
 
 func newJudge(p Policy, in Input) *judge {
 	j := &judge{
 		policy: p, in: in, pieces: map[string][]piece{}, lookalikes: map[string][]piece{}, names: map[string]bool{},
-		exceptions: map[string][]Exception{},
-	}
-	for _, x := range p.Vulnerabilities.Exceptions {
-		j.exceptions[x.ID] = append(j.exceptions[x.ID], x)
+		waivers: p.waiversFor(in),
 	}
 	j.takeBuilds()
 	j.takeEvidence(len(at(p.Required, in.Now).now) > 0)
 	return j
 }
 
-// anyOf judges alternatives. One that is met is enough, but for Strict, where each that ran must be.
-func (j *judge) anyOf(task AnyOf, missing Code, of func(string) (verdict, bool)) verdict {
+// anyOf judges alternatives. One that is met is enough, but for Strict, where each that ran must be. Whether it is met is
+// not a matter of waivers: these are asked about each that ran, and about all if none did.
+func (j *judge) anyOf(task AnyOf, missing Code, of func(string) (verdict, bool), waive func(verdict, ...string) verdict) verdict {
 	var met, not verdict
 	var ran, well bool
 	for _, name := range task {
@@ -147,23 +183,42 @@ func (j *judge) anyOf(task AnyOf, missing Code, of func(string) (verdict, bool))
 		case !ok:
 			continue
 		case v.met():
-			met.add(v)
+			met.add(waive(v, name))
 			well = true
 		default:
-			not.add(v)
+			not.add(waive(v, name))
 		}
 		ran = true
 	}
 	switch {
 	case !ran:
 		met.violate(Note{Msg: missingText(task, missing), Metadata: Metadata{Code: missing, Term: Term(task)}})
+		met = waive(met, task...)
 	case well && !j.policy.Strict:
+		met.waived = append(met.waived, not.waived...)
 		met.warnings = append(append(met.warnings, not.violations...), not.warnings...)
 	default:
 		met.add(not)
 	}
 	return met
 }
+
+// waiveTask takes what speaks against the tasks out of the violations and the warnings, if one of them is waived.
+func (j *judge) waiveTask(v verdict, tasks ...string) verdict {
+	if len(v.violations)+len(v.warnings) == 0 {
+		return v
+	}
+	w := j.waivers.task(tasks...)
+	if w == nil {
+		return v
+	}
+	v.waive(w, slices.Concat(v.violations, v.warnings)...)
+	v.violations, v.warnings = nil, nil
+	return v
+}
+
+// unwaived is for tasks that will be required later: a waiver may have ended by then.
+func unwaived(v verdict, _ ...string) verdict { return v }
 
 func missingText(task AnyOf, missing Code) string {
 	text := "nothing tells of the required test " + shown(task.String())

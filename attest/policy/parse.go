@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/testdag/testdag/attest"
@@ -27,55 +29,108 @@ const (
 )
 
 // Parse reads a policy as the package comment shows it, in YAML or JSON, of at most 1 MiB, and validates it. It reports
-// every mistake, each a [*FieldError] or one of [attest.Trust.Validate], joined. Unknown fields are mistakes: what is
-// misspelled would not be required. So is required_in_build without trust, since anybody who may run a task has
-// provenance.
+// every mistake at once, each a [*FieldError] with its line, joined. Unknown fields are mistakes: what is misspelled would
+// not be required. So is required_in_build without trust, since anybody who may run a task has provenance.
 func Parse(r io.Reader) (Policy, error) {
 	data, err := io.ReadAll(io.LimitReader(r, mostBytes+1))
 	if err != nil {
 		return Policy{}, fmt.Errorf("policy: %w", err)
 	}
 	if len(data) > mostBytes {
-		return Policy{}, &FieldError{"file", fmt.Sprintf("larger than %d bytes", mostBytes)}
+		return Policy{}, &FieldError{Field: "file", Problem: fmt.Sprintf("larger than %d bytes", mostBytes)}
 	}
 	dec := yaml.NewDecoder(strings.NewReader(string(data)))
 	var doc, more yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
-		return Policy{}, &FieldError{"file", "empty"}
+		return Policy{}, &FieldError{Field: "file", Problem: "empty"}
 	} else if err != nil {
 		return Policy{}, fmt.Errorf("policy: %w", err)
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
-		return Policy{}, &FieldError{"file", "more than one document; a policy is one"}
+		return Policy{}, &FieldError{Field: "file", Problem: "more than one document; a policy is one"}
 	}
-	var in reader
+	in := reader{lines: map[string]int{}}
 	p := in.policy(&doc)
-	if len(in.mistakes) == 0 {
-		in.demandTrust(p)
-		return p, errors.Join(errors.Join(in.mistakes...), p.Validate())
+	in.check(p)
+	if len(in.mistakes) > 0 {
+		return Policy{}, in.err()
 	}
-	return Policy{}, errors.Join(in.mistakes...)
-}
-
-func (r *reader) demandTrust(p Policy) {
-	if len(p.RequiredInBuild) > 0 && (len(p.Trust.Builders) == 0 || len(p.Trust.Tasks) == 0) {
-		r.mistakes.add("trust", "required by required_in_build: say which builders and tasks may build")
-	}
+	return p, nil
 }
 
 // A reader walks over a document and collects mistakes.
 type reader struct {
 	mistakes checklist
 	values   int
+	path     string         // of the value that is read
+	lines    map[string]int // by path
+	unread   []string       // paths of values that could not be read
 }
 
 func (r *reader) mistake(n *yaml.Node, format string, args ...any) {
-	switch at := fmt.Sprintf("line %d", n.Line); {
-	case len(r.mistakes) < mostMistakes:
-		r.mistakes.add(at, format, args...)
-	case len(r.mistakes) == mostMistakes:
-		r.mistakes.add(at, "here is another mistake; mend those before and look again")
+	if !r.full() {
+		r.unread = append(r.unread, r.path)
+		r.mistakes = append(r.mistakes, &FieldError{n.Line, r.path, fmt.Sprintf(format, args...)})
 	}
+}
+
+// full reports whether there are more mistakes than are told.
+func (r *reader) full() bool { return len(r.mistakes) > mostMistakes }
+
+// check adds what is wrong with a policy that was read. A value that could not even be read has been told of, and may be all
+// that is required.
+func (r *reader) check(p Policy) {
+	var c checklist
+	c.policy(p)
+	if len(p.RequiredInBuild) > 0 && (len(p.Trust.Builders) == 0 || len(p.Trust.Tasks) == 0) {
+		c.add("trust", "required by required_in_build: say which builders and tasks may build")
+	}
+	c.trust(p.Trust)
+	if r.values > mostValues {
+		c = nil // the rest has not been read
+	}
+	for _, e := range c {
+		told := func(path string) bool { return within(path, e.Field) || within(e.Field, path) || e.Field == "required" }
+		if !r.full() && !slices.ContainsFunc(r.unread, told) {
+			e.Line = r.line(e.Field)
+			r.mistakes = append(r.mistakes, e)
+		}
+	}
+}
+
+// within reports whether a path is that of a value, or of a part of it. The empty path is that of the whole.
+func within(path, value string) bool {
+	rest, ok := strings.CutPrefix(path, value)
+	return ok && (value == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// line returns the line of a value, or of what it would stand in.
+func (r *reader) line(path string) int {
+	for path != "" {
+		if line, ok := r.lines[path]; ok {
+			return line
+		}
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	return 0
+}
+
+// err returns the mistakes by line, those about the whole file first.
+func (r *reader) err() error {
+	slices.SortStableFunc(r.mistakes, func(a, b *FieldError) int { return cmp.Compare(a.Line, b.Line) })
+	if r.full() {
+		r.mistakes[mostMistakes] = &FieldError{Line: r.mistakes[mostMistakes].Line, Problem: "here is another mistake; mend those before and look again"}
+	}
+	return r.mistakes.err()
+}
+
+// enter reads a part of a value, and remembers its line.
+func (r *reader) enter(path string, line int, read func()) {
+	outer := r.path
+	r.path = path
+	r.lines[path] = line
+	read()
+	r.path = outer
 }
 
 // value follows an alias, and counts.
@@ -105,17 +160,89 @@ func (r *reader) fields(n *yaml.Node, read map[string]func(*yaml.Node)) {
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
-		field := read[key.Value]
-		switch {
-		case field == nil:
-			r.mistake(key, "unknown field %s; want one of %s", shown(key.Value), strings.Join(slices.Sorted(maps.Keys(read)), ", "))
-		case seen[key.Value]:
-			r.mistake(key, "%s is given twice", key.Value)
-		default:
-			field(n.Content[i+1])
+		path := key.Value
+		if r.path != "" {
+			path = r.path + "." + path
 		}
+		r.enter(path, key.Line, func() {
+			switch field := read[key.Value]; {
+			case field == nil:
+				r.unknown(key, slices.Sorted(maps.Keys(read)))
+			case seen[key.Value]:
+				r.mistake(key, "given twice")
+			default:
+				field(n.Content[i+1])
+			}
+		})
 		seen[key.Value] = true
 	}
+}
+
+// unknown tells of a field that is none, and of the one that may be meant.
+func (r *reader) unknown(key *yaml.Node, known []string) {
+	if why := notRead[r.path]; why != "" {
+		r.mistake(key, "%s", why)
+		return
+	}
+	if meant := nearest(key.Value, known); meant != "" {
+		r.unread = append(r.unread, strings.TrimSuffix(r.path, key.Value)+meant)
+		r.mistake(key, "unknown field; is %s meant?", meant)
+		return
+	}
+	r.mistake(key, "unknown field; want one of %s", strings.Join(known, ", "))
+}
+
+// notRead says of fields that look right why they are not read, and what to do.
+var notRead = map[string]string{
+	"pipeline-required-tasks": "not read: it has a list for each kind of pipeline, and only a label of the build says which counts; copy the one list of your pipeline to required_in_build",
+	"signing_identities":      "not read: a policy does not say who may sign; give that to the gate, with -key, or with -identity, -issuer and -trusted-root",
+	"trusted_tasks":           "not read: write trust.tasks, with a pattern for each task",
+	"trusted_task_rules":      "not read: write trust.tasks, with a pattern for each rule",
+	"informative_tests":       "not read: write informative",
+	"cve_leeway":              "not read: write vulnerabilities.leeway_days",
+	"exceptions":              "belongs under vulnerabilities",
+	"with_fix":                "belongs under vulnerabilities",
+	"without_fix":             "belongs under vulnerabilities",
+	"leeway_days":             "belongs under vulnerabilities",
+	"max_db_age":              "belongs under vulnerabilities",
+	"incomplete":              "belongs under vulnerabilities",
+	"vulnerabilities.waivers": "belongs beside vulnerabilities",
+	"builders":                "belongs under trust",
+	"tasks":                   "belongs into an entry of required or required_in_build, or under trust",
+}
+
+// nearest returns the known name that a word is most like, and nothing if it is like none.
+func nearest(word string, known []string) string {
+	best, least := "", 1+min(3, len(word)/3) // so many letters may be wrong
+	for _, name := range known {
+		if d := distance(strings.ToLower(word), name, least); d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be put in, left out or exchanged to make one word another; or most, if there are more.
+func distance(a, b string, most int) int {
+	if len(a)-len(b) >= most || len(b)-len(a) >= most {
+		return most
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 func (r *reader) list(n *yaml.Node, each func(*yaml.Node)) {
@@ -125,8 +252,8 @@ func (r *reader) list(n *yaml.Node, each func(*yaml.Node)) {
 	case n.Kind != yaml.SequenceNode:
 		r.mistake(n, "want a list")
 	default:
-		for _, one := range n.Content {
-			each(one)
+		for i, one := range n.Content {
+			r.enter(fmt.Sprintf("%s[%d]", r.path, i), one.Line, func() { each(one) })
 		}
 	}
 }
@@ -140,6 +267,59 @@ func (r *reader) text(into *string) func(*yaml.Node) {
 			r.mistake(n, "want text")
 		default:
 			*into = n.Value
+		}
+	}
+}
+
+func (r *reader) texts(into *[]string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		r.list(n, func(n *yaml.Node) {
+			var text string
+			r.text(&text)(n)
+			*into = append(*into, text)
+		})
+	}
+}
+
+func (r *reader) effect(into *Effect) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		var text string
+		r.text(&text)(n)
+		*into = Effect(text)
+	}
+}
+
+func (r *reader) digest(into *v1.Hash) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		var text string
+		r.text(&text)(n)
+		var err error
+		if *into, err = v1.NewHash(text); text != "" && err != nil {
+			r.mistake(n, "%s is not a digest; want sha256: and 64 hex digits", shown(text))
+		}
+	}
+}
+
+// days reads a time in days ("7d"), or as Go writes it ("36h").
+func (r *reader) days(into *time.Duration) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		var text string
+		r.text(&text)(n)
+		if text == "" {
+			return
+		}
+		var err error
+		if days, ok := strings.CutSuffix(text, "d"); ok {
+			var count int
+			if count, err = strconv.Atoi(days); err == nil && count > mostDays {
+				err = strconv.ErrRange
+			}
+			*into = time.Duration(count) * 24 * time.Hour
+		} else {
+			*into, err = time.ParseDuration(text)
+		}
+		if err != nil || *into <= 0 {
+			r.mistake(n, "%s is no span of time; write 7d or 36h", shown(text))
 		}
 	}
 }
@@ -172,14 +352,19 @@ func (r *reader) moment(into *time.Time) func(*yaml.Node) {
 
 func (r *reader) policy(doc *yaml.Node) Policy {
 	var p Policy
+	var waivers, exceptions []Waiver
 	inBuild, required := r.once("required_in_build", r.entries(&p.RequiredInBuild)), r.once("required", r.entries(&p.Required))
 	r.fields(doc.Content[0], map[string]func(*yaml.Node){
 		"required_in_build": inBuild, "required-tasks": inBuild,
 		"required": required, "required-test-tasks": required,
 		"strict":          r.flag(&p.Strict),
-		"vulnerabilities": func(n *yaml.Node) { p.Vulnerabilities = r.vulnerabilities(n) },
+		"skipped":         r.effect(&p.Skipped),
+		"informative":     r.texts(&p.Informative),
+		"waivers":         func(n *yaml.Node) { r.list(n, func(n *yaml.Node) { waivers = append(waivers, r.waiver(n)) }) },
+		"vulnerabilities": func(n *yaml.Node) { p.Vulnerabilities, exceptions = r.vulnerabilities(n) },
 		"trust":           func(n *yaml.Node) { p.Trust = r.trust(n) },
 	})
+	p.Waivers = append(waivers, exceptions...)
 	return p
 }
 
@@ -188,11 +373,11 @@ func (r *reader) once(name string, read func(*yaml.Node)) func(*yaml.Node) {
 	var given bool
 	return func(n *yaml.Node) {
 		if given {
-			r.mistake(n, "%s is given under two names", name)
+			r.mistake(n, "the same as %s, which is given too", name)
 			return
 		}
 		given = true
-		read(n)
+		r.enter(name, r.lines[r.path], func() { read(n) })
 	}
 }
 
@@ -225,17 +410,18 @@ func (r *reader) anyOf(n *yaml.Node) AnyOf {
 	return names
 }
 
-func (r *reader) vulnerabilities(n *yaml.Node) Vulnerabilities {
-	var v Vulnerabilities
+func (r *reader) vulnerabilities(n *yaml.Node) (v Vulnerabilities, exceptions []Waiver) {
 	r.fields(n, map[string]func(*yaml.Node){
 		"with_fix":    func(n *yaml.Node) { v.WithFix = r.levels(n) },
 		"without_fix": func(n *yaml.Node) { v.WithoutFix = r.levels(n) },
 		"leeway_days": func(n *yaml.Node) { v.LeewayDays = r.leeway(n) },
+		"max_db_age":  r.days(&v.MaxDBAge),
+		"incomplete":  r.effect(&v.Incomplete),
 		"exceptions": func(n *yaml.Node) {
-			r.list(n, func(n *yaml.Node) { v.Exceptions = append(v.Exceptions, r.exception(n)) })
+			r.list(n, func(n *yaml.Node) { exceptions = append(exceptions, r.exception(n)) })
 		},
 	})
-	return v
+	return v, exceptions
 }
 
 func (r *reader) levels(n *yaml.Node) Levels {
@@ -274,25 +460,30 @@ func (r *reader) leeway(n *yaml.Node) map[Level]int {
 	return leeway
 }
 
-func (r *reader) exception(n *yaml.Node) Exception {
-	var x Exception
+func (r *reader) waiver(n *yaml.Node) Waiver {
+	w := Waiver{Place: fmt.Sprintf("%s, line %d", r.path, n.Line)}
 	r.fields(n, map[string]func(*yaml.Node){
-		"id": r.text(&x.ID), "package": r.text(&x.Package), "expires_on": r.moment(&x.ExpiresOn), "reason": r.text(&x.Reason),
+		"task": r.text(&w.Task), "finding": r.text(&w.Finding), "package": r.text(&w.Package), "statement": r.digest(&w.Statement),
+		"images": r.texts(&w.Images), "components": r.texts(&w.Components),
+		"from": r.moment(&w.From), "until": r.moment(&w.Until), "who": r.text(&w.Who), "why": r.text(&w.Why),
 	})
-	return x
+	return w
+}
+
+// exception reads another spelling of a waiver: of a finding, for every image, by the author of the policy.
+func (r *reader) exception(n *yaml.Node) Waiver {
+	w := Waiver{Place: fmt.Sprintf("%s, line %d", r.path, n.Line), Images: []string{everyImage}, Who: "the author of the policy"}
+	r.fields(n, map[string]func(*yaml.Node){
+		"id": r.text(&w.Finding), "package": r.text(&w.Package), "expires_on": r.moment(&w.Until), "reason": r.text(&w.Why),
+	})
+	return w
 }
 
 func (r *reader) trust(n *yaml.Node) attest.Trust {
 	var t attest.Trust
 	r.fields(n, map[string]func(*yaml.Node){
-		"builders": func(n *yaml.Node) {
-			r.list(n, func(n *yaml.Node) {
-				var builder string
-				r.text(&builder)(n)
-				t.Builders = append(t.Builders, builder)
-			})
-		},
-		"tasks": func(n *yaml.Node) { r.list(n, func(n *yaml.Node) { t.Tasks = append(t.Tasks, r.rule(n)) }) },
+		"builders": r.texts(&t.Builders),
+		"tasks":    func(n *yaml.Node) { r.list(n, func(n *yaml.Node) { t.Tasks = append(t.Tasks, r.rule(n)) }) },
 	})
 	return t
 }

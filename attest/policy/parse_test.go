@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
 )
@@ -29,14 +30,23 @@ vulnerabilities:
   with_fix: {deny: [critical, high]}
   without_fix: {deny: [], warn: [unknown]}
   leeway_days: {high: 36500, low: 0}
+  max_db_age: 7d
+  incomplete: deny
   exceptions:
     - {id: CVE-1, package: log4j-core, expires_on: 2026-12-31, reason: lookups are off}
+waivers:
+  - {task: clair-scan, images: ["quay.io/shop/*", "AAA"], from: 2026-02-01, until: 2026-12-31, who: ada, why: the scanner is down}
+  - {finding: CVE-2, package: "pkg:npm/x", components: [api], until: 2026-12-31, who: ada, why: never reached}
+  - {statement: "BBB", images: ["*"], until: 2026-12-31, who: ada, why: of a version to come}
+skipped: warn
+informative: [lint]
 trust:
   builders: ["https://tekton.dev/chains/v2"]
   tasks:
     - {pattern: "oci://quay.io/konflux-ci/task-*", effective_on: 2026-01-01, expires_on: 2027-01-01}
     - {pattern: "oci://quay.io/konflux-ci/task-old*", deny: true}
 `
+	digests := strings.NewReplacer("AAA", "sha256:"+strings.Repeat("a", 64), "BBB", "sha256:"+strings.Repeat("b", 64))
 	day := func(year, month, day int) time.Time {
 		return time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
 	}
@@ -48,7 +58,27 @@ trust:
 			WithFix:    Levels{Deny: []Level{Critical, High}},
 			WithoutFix: Levels{Deny: []Level{}, Warn: []Level{Unknown}},
 			LeewayDays: map[Level]int{High: 36500, Low: 0},
-			Exceptions: []Exception{{ID: "CVE-1", Package: "log4j-core", ExpiresOn: day(2026, 12, 31), Reason: "lookups are off"}},
+			MaxDBAge:   7 * 24 * time.Hour,
+			Incomplete: Deny,
+		},
+		Skipped: Warn, Informative: []string{"lint"},
+		Waivers: []Waiver{
+			{
+				Task: "clair-scan", Images: []string{"quay.io/shop/*", "sha256:" + strings.Repeat("a", 64)}, From: day(2026, 2, 1), Until: day(2026, 12, 31),
+				Who: "ada", Why: "the scanner is down", Place: "waivers[0], line 21",
+			},
+			{
+				Finding: "CVE-2", Package: "pkg:npm/x", Components: []string{"api"}, Until: day(2026, 12, 31),
+				Who: "ada", Why: "never reached", Place: "waivers[1], line 22",
+			},
+			{
+				Statement: v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("b", 64)}, Images: []string{"*"}, Until: day(2026, 12, 31),
+				Who: "ada", Why: "of a version to come", Place: "waivers[2], line 23",
+			},
+			{
+				Finding: "CVE-1", Package: "log4j-core", Images: []string{"*"}, Until: day(2026, 12, 31),
+				Who: "the author of the policy", Why: "lookups are off", Place: "vulnerabilities.exceptions[0], line 19",
+			},
 		},
 		Trust: attest.Trust{
 			Builders: []string{"https://tekton.dev/chains/v2"},
@@ -80,7 +110,7 @@ trust:
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := Parse(strings.NewReader(tt.text))
+			got, err := Parse(strings.NewReader(digests.Replace(tt.text)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,58 +132,58 @@ func TestParseRefuses(t *testing.T) {
 		{"no YAML", "required: [", []string{"policy: yaml"}},
 		{"a tab", "required:\n\t- a", []string{"policy: yaml"}},
 		{"two documents", "required: [{tasks: [a]}]\n---\nrequired: [{tasks: [b]}]", []string{"policy: file: more than one document"}},
-		{"text", "required", []string{"policy: line 1: want a mapping of required, required-tasks, required-test-tasks, required_in_build, strict, trust, vulnerabilities"}},
+		{"text", "required", []string{"policy: line 1: want a mapping of informative, required, required-tasks, required-test-tasks, required_in_build, skipped, strict, trust, vulnerabilities, waivers"}},
 		{"nothing required", "strict: true", []string{"policy: required: neither this nor required_in_build names a task"}},
-		{"an empty list", "required: []", []string{"policy: required: neither"}},
-		{"null", "required: null", []string{"policy: required: neither"}},
-		{"an entry without tasks", "required: [{effective_on: 2026-01-01}]", []string{"policy: required[0].tasks: required"}},
-		{"an entry that is no mapping", "required: [a]", []string{"policy: line 1: want a mapping of effective_on, tasks"}},
-		{"tasks that are no list", "required: [{tasks: a}]", []string{"policy: line 1: want a list"}},
-		{"a task that is a mapping", "required: [{tasks: [{name: a}]}]", []string{"policy: line 1: want text"}},
-		{"a task without a name", "required: [{tasks: [~]}]", []string{`policy: required[0].tasks[0]: no name of a task: required`}},
-		{"a task with blanks around", "required: [{tasks: [' a']}]", []string{`policy: required[0].tasks[0]: no name of a task: " a": U+0020 at byte 0 is a blank around the name`}},
-		{"a task that cannot be printed", `required: [{tasks: ["a\nb"]}]`, []string{`policy: required[0].tasks[0]: no name of a task: "a\nb": U+000A at byte 1 is a control character`}},
-		{"a task that looks like another", `required: [{tasks: ["sc\u034fan"]}]`, []string{`policy: required[0].tasks[0]: no name of a task: "sc\u034fan": U+034F at byte 2 is invisible`}},
-		{"a task that is not in NFC", `required_in_build: [{tasks: ["cafe\u0301"]}]`, []string{`policy: required_in_build[0].tasks[0]: no name of a task: "cafe\u0301": U+0301 at byte 4 is not in NFC`}},
-		{"a task with a parameter", "required: [{tasks: ['a[B=c]']}]", []string{`policy: required[0].tasks[0]: "a[B=c]": parameters of tasks are not looked at`}},
-		{"no alternatives", "required: [{tasks: [[]]}]", []string{"policy: required[0].tasks[0]: an empty list of alternatives"}},
-		{"alternatives of alternatives", "required: [{tasks: [[a, [b]]]}]", []string{"policy: line 1: want text"}},
-		{"a task twice", "required: [{tasks: [a, b, a]}]", []string{"policy: required[0].tasks[2]: a is given twice"}},
-		{"alternatives twice", "required: [{tasks: [[a, b], [b, a]]}]", []string{"policy: required[0].tasks[1]: b or a is given twice"}},
-		{"an alternative twice", "required: [{tasks: [[a, a]]}]", []string{`policy: required[0].tasks[0]: "a" is given twice`}},
-		{"two entries at once", "required: [{tasks: [a]}, {tasks: [b]}]", []string{"policy: required[1].effective_on: the same as in required[0]"}},
+		{"an empty list", "required: []", []string{"policy: line 1: required: neither"}},
+		{"null", "required: null", []string{"policy: line 1: required: neither"}},
+		{"an entry without tasks", "required: [{effective_on: 2026-01-01}]", []string{"policy: line 1: required[0].tasks: required"}},
+		{"an entry that is no mapping", "required: [a]", []string{"policy: line 1: required[0]: want a mapping of effective_on, tasks"}},
+		{"tasks that are no list", "required: [{tasks: a}]", []string{"policy: line 1: required[0].tasks: want a list"}},
+		{"a task that is a mapping", "required: [{tasks: [{name: a}]}]", []string{"policy: line 1: required[0].tasks[0]: want text"}},
+		{"a task without a name", "required: [{tasks: [~]}]", []string{`policy: line 1: required[0].tasks[0]: no name of a task: required`}},
+		{"a task with blanks around", "required: [{tasks: [' a']}]", []string{`policy: line 1: required[0].tasks[0]: no name of a task: " a": U+0020 at byte 0 is a blank around the name`}},
+		{"a task that cannot be printed", `required: [{tasks: ["a\nb"]}]`, []string{`policy: line 1: required[0].tasks[0]: no name of a task: "a\nb": U+000A at byte 1 is a control character`}},
+		{"a task that looks like another", `required: [{tasks: ["sc\u034fan"]}]`, []string{`policy: line 1: required[0].tasks[0]: no name of a task: "sc\u034fan": U+034F at byte 2 is invisible`}},
+		{"a task that is not in NFC", `required_in_build: [{tasks: ["cafe\u0301"]}]`, []string{`policy: line 1: required_in_build[0].tasks[0]: no name of a task: "cafe\u0301": U+0301 at byte 4 is not in NFC`}},
+		{"a task with a parameter", "required: [{tasks: ['a[B=c]']}]", []string{`policy: line 1: required[0].tasks[0]: "a[B=c]": parameters of tasks are not looked at`}},
+		{"no alternatives", "required: [{tasks: [[]]}]", []string{"policy: line 1: required[0].tasks[0]: an empty list of alternatives"}},
+		{"alternatives of alternatives", "required: [{tasks: [[a, [b]]]}]", []string{"policy: line 1: required[0].tasks[0][1]: want text"}},
+		{"a task twice", "required: [{tasks: [a, b, a]}]", []string{"policy: line 1: required[0].tasks[2]: a is given twice"}},
+		{"alternatives twice", "required: [{tasks: [[a, b], [b, a]]}]", []string{"policy: line 1: required[0].tasks[1]: b or a is given twice"}},
+		{"an alternative twice", "required: [{tasks: [[a, a]]}]", []string{`policy: line 1: required[0].tasks[0]: "a" is given twice`}},
+		{"two entries at once", "required: [{tasks: [a]}, {tasks: [b]}]", []string{"policy: line 1: required[1].effective_on: the same as in required[0]"}},
 		{
 			"two entries at one instant", "required: [{effective_on: 2026-01-01, tasks: [a]}, {effective_on: 2026-01-01T02:00:00+02:00, tasks: [b]}]",
-			[]string{"policy: required[1].effective_on: the same as in required[0]"},
+			[]string{"policy: line 1: required[1].effective_on: the same as in required[0]"},
 		},
-		{"a list under both names", "required: [{tasks: [a]}]\nrequired-test-tasks: [{tasks: [a]}]", []string{"policy: line 2: required is given under two names"}},
-		{"a key twice", "strict: true\nstrict: false\nrequired: [{tasks: [a]}]", []string{"line 2: strict is given twice"}},
-		{"a key that is misspelled", "requird: [{tasks: [a]}]", []string{"policy: line 1: unknown field requird; want one of required,"}},
-		{"another form of Conforma's", "pipeline-required-tasks: {docker: [{tasks: [a]}]}", []string{"policy: line 1: unknown field pipeline-required-tasks"}},
-		{"a day that is none", "required: [{effective_on: 2026-02-30, tasks: [a]}]", []string{"policy: line 1: 2026-02-30 is not a time; write 2026-01-31"}},
-		{"a year of five digits", "required: [{effective_on: '9999-12-31T23:59:59-05:00', tasks: [a]}]", []string{"policy: required[0].effective_on: the year does not have four digits"}},
-		{"an exception for ever", "required: [{tasks: [a]}]\nvulnerabilities: {exceptions: [{id: a, reason: b, expires_on: '9999-12-31T23:59:59-05:00'}]}", []string{"policy: vulnerabilities.exceptions[0].expires_on: the year does not have four digits"}},
+		{"a list under both names", "required: [{tasks: [a]}]\nrequired-test-tasks: [{tasks: [a]}]", []string{"policy: line 2: required-test-tasks: the same as required, which is given too"}},
+		{"a key twice", "strict: true\nstrict: false\nrequired: [{tasks: [a]}]", []string{"line 2: strict: given twice"}},
+		{"a key that is misspelled", "requird: [{tasks: [a]}]", []string{"policy: line 1: requird: unknown field; is required meant?"}},
+		{"another form of Conforma's", "pipeline-required-tasks: {docker: [{tasks: [a]}]}", []string{"policy: line 1: pipeline-required-tasks: not read: it has a list for each kind of pipeline"}},
+		{"a day that is none", "required: [{effective_on: 2026-02-30, tasks: [a]}]", []string{"policy: line 1: required[0].effective_on: 2026-02-30 is not a time; write 2026-01-31"}},
+		{"a year of five digits", "required: [{effective_on: '9999-12-31T23:59:59-05:00', tasks: [a]}]", []string{"policy: line 1: required[0].effective_on: the year does not have four digits"}},
+		{"an exception for ever", "required: [{tasks: [a]}]\nvulnerabilities: {exceptions: [{id: a, reason: b, expires_on: '9999-12-31T23:59:59-05:00'}]}", []string{"policy: line 2: vulnerabilities.exceptions[0].expires_on: the year does not have four digits"}},
 		{"builds without trust", "required_in_build: [{tasks: [a]}]", []string{"policy: trust: required by required_in_build"}},
-		{"builds without builders", "required_in_build: [{tasks: [a]}]\ntrust: {tasks: [{pattern: p}]}", []string{"policy: trust: required by required_in_build"}},
-		{"builds without tasks", "required_in_build: [{tasks: [a]}]\ntrust: {builders: [b]}", []string{"policy: trust: required by required_in_build"}},
-		{"trust in builders alone", "required: [{tasks: [a]}]\ntrust: {builders: [b]}", []string{"policy: trust: builders and tasks are needed both"}},
-		{"trust in tasks alone", "required: [{tasks: [a]}]\ntrust: {tasks: [{pattern: p}]}", []string{"policy: trust: builders and tasks are needed both"}},
-		{"trust in everybody", "required: [{tasks: [a]}]\ntrust: {builders: ['*'], tasks: [{pattern: '*'}]}", []string{"Builders[0]", "Tasks[0].Pattern"}},
-		{"strict that is neither", "required: [{tasks: [a]}]\nstrict: very", []string{"policy: line 2: want true or false"}},
-		{"strict that is a list", "required: [{tasks: [a]}]\nstrict: [true]", []string{"policy: line 2: want true or false"}},
-		{"a level that is none", "required: [{tasks: [a]}]\nvulnerabilities: {with_fix: {deny: [crit]}}", []string{`policy: vulnerabilities.with_fix.deny: "crit" is not one of [critical high medium low unknown]`}},
-		{"a level in capitals", "required: [{tasks: [a]}]\nvulnerabilities: {without_fix: {warn: [HIGH]}}", []string{`policy: vulnerabilities.without_fix.warn: "HIGH"`}},
-		{"levels that are no list", "required: [{tasks: [a]}]\nvulnerabilities: {with_fix: {deny: critical}}", []string{"policy: line 2: want a list"}},
-		{"leeway that is no number", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: 2w}}", []string{"policy: line 2: 2w is no number of days"}},
-		{"leeway before", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: -1}}", []string{"policy: vulnerabilities.leeway_days.high: -1 is not between"}},
-		{"leeway for ever", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: 36501}}", []string{"policy: vulnerabilities.leeway_days.high: 36501 is not between"}},
-		{"mistakes in both lists", "required_in_build: [{tasks: ['']}]\nrequired: [{tasks: ['']}]", []string{"policy: required_in_build[0].tasks[0]:", "policy: required[0].tasks[0]:"}},
-		{"leeway for no level", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {worst: 1}}", []string{"policy: line 2: unknown field worst; want one of critical"}},
+		{"builds without builders", "required_in_build: [{tasks: [a]}]\ntrust: {tasks: [{pattern: p}]}", []string{"policy: line 2: trust: required by required_in_build"}},
+		{"builds without tasks", "required_in_build: [{tasks: [a]}]\ntrust: {builders: [b]}", []string{"policy: line 2: trust: required by required_in_build"}},
+		{"trust in builders alone", "required: [{tasks: [a]}]\ntrust: {builders: [b]}", []string{"policy: line 2: trust: builders and tasks are needed both"}},
+		{"trust in tasks alone", "required: [{tasks: [a]}]\ntrust: {tasks: [{pattern: p}]}", []string{"policy: line 2: trust: builders and tasks are needed both"}},
+		{"trust in everybody", "required: [{tasks: [a]}]\ntrust: {builders: ['*'], tasks: [{pattern: '*'}]}", []string{"policy: line 2: trust.builders[0]: ", "policy: line 2: trust.tasks[0].pattern: "}},
+		{"strict that is neither", "required: [{tasks: [a]}]\nstrict: very", []string{"policy: line 2: strict: want true or false"}},
+		{"strict that is a list", "required: [{tasks: [a]}]\nstrict: [true]", []string{"policy: line 2: strict: want true or false"}},
+		{"a level that is none", "required: [{tasks: [a]}]\nvulnerabilities: {with_fix: {deny: [crit]}}", []string{`policy: line 2: vulnerabilities.with_fix.deny: "crit" is not one of [critical high medium low unknown]`}},
+		{"a level in capitals", "required: [{tasks: [a]}]\nvulnerabilities: {without_fix: {warn: [HIGH]}}", []string{`policy: line 2: vulnerabilities.without_fix.warn: "HIGH"`}},
+		{"levels that are no list", "required: [{tasks: [a]}]\nvulnerabilities: {with_fix: {deny: critical}}", []string{"policy: line 2: vulnerabilities.with_fix.deny: want a list"}},
+		{"leeway that is no number", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: 2w}}", []string{"policy: line 2: vulnerabilities.leeway_days.high: 2w is no number of days"}},
+		{"leeway before", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: -1}}", []string{"policy: line 2: vulnerabilities.leeway_days.high: -1 is not between"}},
+		{"leeway for ever", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {high: 36501}}", []string{"policy: line 2: vulnerabilities.leeway_days.high: 36501 is not between"}},
+		{"mistakes in both lists", "required_in_build: [{tasks: ['']}]\nrequired: [{tasks: ['']}]", []string{"policy: line 1: required_in_build[0].tasks[0]:", "policy: line 2: required[0].tasks[0]:"}},
+		{"leeway for no level", "required: [{tasks: [a]}]\nvulnerabilities: {leeway_days: {worst: 1}}", []string{"policy: line 2: vulnerabilities.leeway_days.worst: unknown field; want one of critical"}},
 		{
 			"an exception that says nothing", "required: [{tasks: [a]}]\nvulnerabilities: {exceptions: [{reason: ' '}]}",
-			[]string{"policy: vulnerabilities.exceptions[0].id: required", "policy: vulnerabilities.exceptions[0].reason: required", "policy: vulnerabilities.exceptions[0].expires_on: required"},
+			[]string{"policy: line 2: vulnerabilities.exceptions[0].id: required: the vulnerability", "policy: line 2: vulnerabilities.exceptions[0].reason: required", "policy: line 2: vulnerabilities.exceptions[0].expires_on: required"},
 		},
-		{"several mistakes", "requird: 1\nstrict: 7\nrequired: a", []string{"line 1: unknown field requird", "line 2: want true or false", "line 3: want a list"}},
+		{"several mistakes", "requird: 1\nstrict: 7\nrequired: a", []string{"policy: line 1: requird: unknown field; is required meant?", "policy: line 2: strict: want true or false", "policy: line 3: required: want a list"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Parse(strings.NewReader(tt.text))
@@ -174,7 +204,7 @@ func TestParseIsBounded(t *testing.T) {
 	const most = "required: [{tasks: [a]}] #"
 	for want, text := range map[string]string{
 		"file: larger than 1048576 bytes":                                   most + strings.Repeat("x", mostBytes-len(most)+1),
-		"line 1: more than 100000 values":                                   "required: [{tasks: [&x [" + list + "]" + strings.Repeat(",*x", 500) + "]}]",
+		"line 1: required[0].tasks[199][296]: more than 100000 values":                                   "required: [{tasks: [&x [" + list + "]" + strings.Repeat(",*x", 500) + "]}]",
 		"line 1: here is another mistake; mend those before and look again": "required: [" + strings.TrimSuffix(strings.Repeat("a,", 5000), ",") + "]",
 	} {
 		_, err := Parse(strings.NewReader(text))

@@ -50,6 +50,16 @@ type Entry struct {
 // AnyOf names tasks of which one is enough. In text it is a name, or a list of names.
 type AnyOf []string
 
+// An Effect says what becomes of an image.
+type Effect string
+
+// The effects, worst first.
+const (
+	Deny  Effect = "deny"
+	Warn  Effect = "warn"
+	Allow Effect = "allow"
+)
+
 // A Level is how bad a vulnerability is.
 type Level string
 
@@ -80,8 +90,6 @@ type Vulnerabilities struct {
 	// Incomplete is what becomes of an image if a scan could not look at everything: Deny or Warn. Empty: a scan that looked
 	// at nothing at all denies, and one that left something out warns.
 	Incomplete Effect
-
-	Exceptions []Exception
 }
 
 // Levels says what becomes of a vulnerability by its level. Levels in neither list are allowed, and Deny goes before Warn.
@@ -90,15 +98,13 @@ type Levels struct {
 	Deny, Warn []Level
 }
 
-// An Exception allows one vulnerability for a while.
-type Exception struct {
-	ID        string    // of the vulnerability, or another id of the same
-	Package   string    // name of a package, or package URL with or without version; empty: in any package
-	ExpiresOn time.Time // in force until before this instant; required
-	Reason    string    // for people; required
+// withDefaults puts in what empty fields and nil lists stand for. Vulnerabilities.Incomplete has two defaults.
+func (p Policy) withDefaults() Policy {
+	p.Skipped = cmp.Or(p.Skipped, Deny)
+	p.Vulnerabilities = p.Vulnerabilities.withDefaults()
+	return p
 }
 
-// defaults are what nil lists stand for.
 func (v Vulnerabilities) withDefaults() Vulnerabilities {
 	v.WithFix = v.WithFix.or(Levels{Deny: []Level{Critical, High}, Warn: []Level{Unknown}})
 	v.WithoutFix = v.WithoutFix.or(Levels{Warn: []Level{Critical, High, Unknown}})
@@ -117,32 +123,89 @@ func (l Levels) or(d Levels) Levels {
 
 // A FieldError reports one mistake in a policy, or in what is asked about it. Several come joined by [errors.Join].
 type FieldError struct {
-	Field   string // path as in the file, "required[0].tasks[2]", or "line 7"
+	Line    int    // in the file; 0 if it is not of one, or is about the whole
+	Field   string // path as in the file: "required[0].tasks[2]"; empty for the whole
 	Problem string // what is wrong and what to do
 }
 
-func (e *FieldError) Error() string { return fmt.Sprintf("policy: %s: %s", e.Field, e.Problem) }
-
-// A checklist collects mistakes.
-type checklist []error
-
-func (c *checklist) add(field, problem string, args ...any) {
-	*c = append(*c, &FieldError{field, fmt.Sprintf(problem, args...)})
+func (e *FieldError) Error() string {
+	text := "policy: "
+	if e.Line > 0 {
+		text += fmt.Sprintf("line %d: ", e.Line)
+	}
+	if e.Field != "" {
+		text += shown(e.Field) + ": "
+	}
+	return text + e.Problem
 }
 
-// Validate returns every mistake, each a [*FieldError], or one of [attest.Trust].
+// A checklist collects mistakes.
+type checklist []*FieldError
+
+func (c *checklist) add(field, problem string, args ...any) {
+	*c = append(*c, &FieldError{Field: field, Problem: fmt.Sprintf(problem, args...)})
+}
+
+// err joins the mistakes, nil if there are none.
+func (c checklist) err() error {
+	all := make([]error, len(c))
+	for i, e := range c {
+		all[i] = e
+	}
+	return errors.Join(all...)
+}
+
+// Validate returns every mistake, each a [*FieldError].
 func (p Policy) Validate() error {
 	var c checklist
+	c.policy(p)
+	c.trust(p.Trust)
+	return c.err()
+}
+
+func (c *checklist) policy(p Policy) {
 	c.entries("required_in_build", p.RequiredInBuild)
 	c.entries("required", p.Required)
 	if len(p.RequiredInBuild)+len(p.Required) == 0 {
 		c.add("required", "neither this nor required_in_build names a task; a policy that requires nothing would let everything pass")
 	}
+	c.effect("skipped", p.Skipped, Deny, Warn, Allow)
+	for i, name := range p.Informative {
+		if problem := testname.Problem(name); problem != "" {
+			c.add(fmt.Sprintf("informative[%d]", i), "no name of a task: %s", problem)
+		}
+	}
 	c.vulnerabilities(p.Vulnerabilities)
-	if (len(p.Trust.Builders) == 0) != (len(p.Trust.Tasks) == 0) {
+	for i, w := range p.Waivers {
+		c.waiver(i, w)
+	}
+}
+
+// trust adds the mistakes of [attest.Trust] by the names that the file has for its fields.
+func (c *checklist) trust(t attest.Trust) {
+	if (len(t.Builders) == 0) != (len(t.Tasks) == 0) {
 		c.add("trust", "builders and tasks are needed both; with one alone nothing is trusted")
 	}
-	return errors.Join(errors.Join(c...), p.Trust.Validate())
+	joined, _ := t.Validate().(interface{ Unwrap() []error })
+	if joined == nil {
+		return
+	}
+	for _, err := range joined.Unwrap() {
+		var e *attest.FieldError
+		if errors.As(err, &e) {
+			c.add("trust."+trustFields.Replace(e.Field), "%s", e.Problem)
+		}
+	}
+}
+
+var trustFields = strings.NewReplacer(
+	"Builders", "builders", "Tasks", "tasks", "Pattern", "pattern", "Digest", "digest", "EffectiveOn", "effective_on", "ExpiresOn", "expires_on",
+)
+
+func (c *checklist) effect(field string, e Effect, allowed ...Effect) {
+	if e != "" && !slices.Contains(allowed, e) {
+		c.add(field, "%q is not one of %v", e, allowed)
+	}
 }
 
 func (c *checklist) entries(field string, entries []Entry) {
@@ -156,7 +219,9 @@ func (c *checklist) entries(field string, entries []Entry) {
 			c.add(at+".effective_on", "the same as in %s[%d]; it would not be clear which holds", field, first)
 		}
 		instants[e.EffectiveOn.UTC()] = i
-		c.writable(at+".effective_on", e.EffectiveOn)
+		if !writable(e.EffectiveOn) {
+			c.add(at+".effective_on", "the year does not have four digits")
+		}
 		given := map[string]bool{}
 		for j, task := range e.Tasks {
 			c.anyOf(fmt.Sprintf("%s.tasks[%d]", at, j), task)
@@ -168,11 +233,10 @@ func (c *checklist) entries(field string, entries []Entry) {
 	}
 }
 
-// writable demands a time that RFC 3339 can spell.
-func (c *checklist) writable(field string, t time.Time) {
-	if y := t.UTC().Year(); y < 0 || y > 9999 {
-		c.add(field, "the year does not have four digits")
-	}
+// writable reports whether RFC 3339 can spell a time.
+func writable(t time.Time) bool {
+	year := t.UTC().Year()
+	return 0 <= year && year <= 9999
 }
 
 func (c *checklist) anyOf(field string, task AnyOf) {
@@ -193,37 +257,33 @@ func (c *checklist) anyOf(field string, task AnyOf) {
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
+// mostDays is how long a leeway or the age of a database may be.
+const mostDays = 36500
+
 func (c *checklist) vulnerabilities(v Vulnerabilities) {
-	for field, named := range map[string][]Level{
-		"vulnerabilities.with_fix.deny": v.WithFix.Deny, "vulnerabilities.with_fix.warn": v.WithFix.Warn,
-		"vulnerabilities.without_fix.deny": v.WithoutFix.Deny, "vulnerabilities.without_fix.warn": v.WithoutFix.Warn,
-		"vulnerabilities.leeway_days": slices.Sorted(maps.Keys(v.LeewayDays)),
+	for _, list := range []struct {
+		field string
+		named []Level
+	}{
+		{"with_fix.deny", v.WithFix.Deny}, {"with_fix.warn", v.WithFix.Warn},
+		{"without_fix.deny", v.WithoutFix.Deny}, {"without_fix.warn", v.WithoutFix.Warn},
+		{"leeway_days", slices.Sorted(maps.Keys(v.LeewayDays))},
 	} {
-		for _, level := range named {
+		for _, level := range list.named {
 			if !slices.Contains(levels, level) {
-				c.add(field, "%q is not one of %v", level, levels)
+				c.add("vulnerabilities."+list.field, "%q is not one of %v", level, levels)
 			}
 		}
 	}
-	for level, days := range v.LeewayDays {
-		if days < 0 || days > 36500 {
-			c.add("vulnerabilities.leeway_days."+string(level), "%d is not between 0 and 36500", days)
+	for _, level := range slices.Sorted(maps.Keys(v.LeewayDays)) {
+		if days := v.LeewayDays[level]; days < 0 || days > mostDays {
+			c.add("vulnerabilities.leeway_days."+string(level), "%d is not between 0 and %d", days, mostDays)
 		}
 	}
-	for i, x := range v.Exceptions {
-		at := fmt.Sprintf("vulnerabilities.exceptions[%d]", i)
-		if x.ID == "" {
-			c.add(at+".id", "required: the vulnerability that is allowed")
-		}
-		if strings.TrimSpace(x.Reason) == "" {
-			c.add(at+".reason", "required: say why it is allowed")
-		}
-		if x.ExpiresOn.IsZero() {
-			c.add(at+".expires_on", "required: the instant from which it is not allowed any more")
-		}
-		c.writable(at+".expires_on", x.ExpiresOn)
+	if v.MaxDBAge < 0 {
+		c.add("vulnerabilities.max_db_age", "negative; 0 means of any age")
 	}
-	slices.SortStableFunc(*c, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+	c.effect("vulnerabilities.incomplete", v.Incomplete, Deny, Warn)
 }
 
 // key is the same for the same tasks in another order.

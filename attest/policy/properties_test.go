@@ -57,8 +57,8 @@ func drawPolicy(t *rapid.T) Policy {
 	if len(p.RequiredInBuild)+len(p.Required) == 0 {
 		p.Required = []Entry{since(time.Time{}, "a")}
 	}
-	if rapid.Bool().Draw(t, "exceptions") {
-		p.Vulnerabilities.Exceptions = []Exception{{ID: "CVE-1", ExpiresOn: noon.Add(time.Hour), Reason: "x"}}
+	for range rapid.IntRange(0, 3).Draw(t, "waivers") {
+		p.Waivers = append(p.Waivers, drawWaiver(t))
 	}
 	return p
 }
@@ -213,7 +213,7 @@ func TestIntegrationNeverMeetsInBuild(t *testing.T) {
 		if s.policy.RequiredInBuild == nil {
 			return
 		}
-		s.policy.Required = nil
+		s.policy.Required, s.policy.Waivers = nil, nil
 		with := s.judge(t)
 		s.evidence = nil
 		if diff := cmp.Diff(s.judge(t), with); diff != "" {
@@ -252,3 +252,121 @@ func TestReportsAreWritten(t *testing.T) {
 }
 
 func lines(r Report) string { return strings.Join(brief(r), "\n") }
+
+// drawWaiver draws a waiver of something that is likely to be found, for some image, that has ended, holds, or begins later.
+func drawWaiver(t *rapid.T) Waiver {
+	w := Waiver{Images: []string{rapid.SampledFrom([]string{"*", "registry.example/team/*", "registry.example/other", image.DigestStr(), other.DigestStr()}).Draw(t, "images")}}
+	w.Who, w.Why = rapid.SampledFrom([]string{"ada", "bob"}).Draw(t, "who"), "x"
+	w.From = noon.AddDate(0, 0, rapid.IntRange(-20, 2).Draw(t, "from"))
+	w.Until = w.From.AddDate(0, 0, rapid.IntRange(1, 30).Draw(t, "days"))
+	w.Place = rapid.StringMatching(`place [1-9]`).Draw(t, "place")
+	if rapid.Bool().Draw(t, "waives a task") {
+		w.Task = names.Draw(t, "waived")
+		return w
+	}
+	w.Finding = rapid.SampledFrom([]string{"CVE-1", "CVE-2"}).Draw(t, "waived finding")
+	w.Package = rapid.SampledFrom([]string{"", "", "openssl"}).Draw(t, "waived package")
+	return w
+}
+
+// holds reports whether a waiver is for the image and in force.
+func (w Waiver) holds() bool {
+	return w.isFor(Input{Image: image}) && !noon.Before(w.From) && noon.Before(w.Until)
+}
+
+// own tells the warnings about waivers from the rest of a report.
+func own(r Report) (about []Note, rest Report) {
+	rest = r
+	rest.Warnings = nil
+	for _, n := range r.Warnings {
+		if n.Waiver != nil {
+			about = append(about, n)
+		} else {
+			rest.Warnings = append(rest.Warnings, n)
+		}
+	}
+	return about, rest
+}
+
+// A waiver never makes a report worse, and to take one out never makes it better: all that it does is to move notes out of
+// the violations and the warnings into those that are waived.
+func TestWaiversOnlyMoveNotes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		_, without := own(s.judge(t))
+		s.policy.Waivers = append(s.policy.Waivers, drawWaiver(t))
+		_, with := own(s.judge(t))
+		if without.Success && !with.Success {
+			t.Error("it is denied with one more waiver")
+		}
+		text := func(notes []Note) map[string]bool {
+			all := map[string]bool{}
+			for _, n := range notes {
+				n.Waiver = nil
+				b, _ := json.Marshal(n)
+				all[string(b)] = true
+			}
+			return all
+		}
+		violations, warnings := text(without.Violations), text(without.Warnings)
+		waivedBefore, successes := text(without.Waived), text(without.Successes)
+		for n := range text(with.Violations) {
+			if !violations[n] {
+				t.Errorf("a new violation: %s", n)
+			}
+		}
+		for n := range text(with.Warnings) {
+			if !warnings[n] {
+				t.Errorf("a new warning: %s", n)
+			}
+		}
+		for n := range text(with.Waived) {
+			if !violations[n] && !warnings[n] && !waivedBefore[n] {
+				t.Errorf("waived out of nothing: %s", n)
+			}
+		}
+		for n := range successes {
+			if !text(with.Successes)[n] {
+				t.Errorf("no success any more: %s", n)
+			}
+		}
+		for n := range violations {
+			if !text(with.Violations)[n] && !text(with.Waived)[n] {
+				t.Errorf("a violation is not told of any more: %s", n)
+			}
+		}
+	})
+}
+
+// A waiver that has ended, or has not begun, changes nothing but the warnings about it, and neither does one for another
+// image, which is not even told of.
+func TestWaiversThatDoNotHoldChangeNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		before, want := own(s.judge(t))
+		w := drawWaiver(t)
+		if w.holds() {
+			return
+		}
+		s.policy.Waivers = append(s.policy.Waivers, w)
+		after, got := own(s.judge(t))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		ended := w.isFor(Input{Image: image}) && !noon.Before(w.Until)
+		if more := len(after) - len(before); more < 0 || more > 1 || more == 1 && !ended {
+			t.Errorf("%d warnings about waivers became %d, and ended is %t", len(before), len(after), ended)
+		}
+	})
+}
+
+func TestOrderOfWaiversDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		want := s.judge(t)
+		s.policy.Waivers = rapid.Permutation(s.policy.Waivers).Draw(t, "waivers")
+		if diff := cmp.Diff(want, s.judge(t)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -97,7 +97,7 @@ func validateImages(images []Image, now time.Time) error {
 	if now.IsZero() {
 		c.add("now", "required: the time to judge at")
 	}
-	return errors.Join(c...)
+	return c.err()
 }
 
 // distinct returns each image once, with all that is asked about it.

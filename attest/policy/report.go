@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
 )
@@ -77,9 +76,8 @@ const (
 	CodeErrored Code = "test.errored"
 
 	CodeDenied   Code = "vulnerability.denied"
-	CodeWarnedOf Code = "vulnerability.warned"   // its level warns
-	CodeLeeway   Code = "vulnerability.leeway"   // it denies as soon as the leeway is over
-	CodeExcepted Code = "vulnerability.excepted" // an exception allows it
+	CodeWarnedOf Code = "vulnerability.warned" // its level warns
+	CodeLeeway   Code = "vulnerability.leeway" // it denies as soon as the leeway is over
 
 	CodeUnverified Code = "evidence.unverified" // nobody vouches for the newest
 	CodeUnreadable Code = "evidence.unreadable" // something that may be the newest could not be read, or is of an unknown version
@@ -114,11 +112,12 @@ type Source struct {
 	Test          string              `json:"test,omitempty"`
 	Origin        Origin              `json:"origin"`
 	PredicateType string              `json:"predicateType,omitempty"`
-	Manifest      string              `json:"manifest"`        // digest of the manifest that holds it
-	Time          *time.Time          `json:"time,omitempty"`  // nil if nobody knows
-	Clock         attest.Clock        `json:"clock,omitempty"` // whose word Time is
-	By            string              `json:"by,omitempty"`    // who vouches: "key SHA256:..."
-	Completeness  attest.Completeness `json:"completeness"`    // what shows that nothing newer was deleted; empty: nothing
+	Manifest      string              `json:"manifest"`            // digest of the manifest that holds it
+	Statement     string              `json:"statement,omitempty"` // digest of the statement, by which a Waiver names it
+	Time          *time.Time          `json:"time,omitempty"`      // nil if nobody knows
+	Clock         attest.Clock        `json:"clock,omitempty"`     // whose word Time is
+	By            string              `json:"by,omitempty"`        // who vouches: "key SHA256:..."
+	Completeness  attest.Completeness `json:"completeness"`        // what shows that nothing newer was deleted; empty: nothing
 }
 
 // Input is what [Policy.Judge] judges by.
@@ -135,9 +134,5 @@ type Input struct {
 	// Builds is what [attest.Resolver.Builds] found.
 	Builds []attest.Build
 
-	// Ignored are the statements that were at the image and that the Resolver passed over because a Waiver names them, by
-	// the digest of the statement. [Policy.Gate] fills it.
-	Ignored []v1.Hash
-
-	Now time.Time // tells which entries, exceptions and leeways are in force; required
+	Now time.Time // tells which entries, waivers and leeways are in force; required
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -136,9 +137,21 @@ func (a about) fixed() string {
 	return "fixed in " + shown(a.fix)
 }
 
-// vulns judges each finding of a scan.
-func (j *judge) vulns(test string, p attest.Vulns, sources []Source) verdict {
+// vulns judges a scan that ended at that time: what it looked at, by what, and each finding.
+func (j *judge) vulns(test string, p attest.Vulns, ended time.Time, sources []Source) verdict {
 	var v verdict
+	note := func(code Code, text string) Note {
+		return Note{Msg: shown(test) + ": " + text, Metadata: Metadata{Code: code, Term: Term{test}}, Evidence: sources}
+	}
+	for _, what := range p.Unscanned {
+		v.tell(cmp.Or(j.policy.Vulnerabilities.Incomplete, Deny), note(CodeIncomplete, "not scanned: "+shown(what)))
+	}
+	for _, why := range p.Incomplete {
+		v.tell(cmp.Or(j.policy.Vulnerabilities.Incomplete, Warn), note(CodeIncomplete, "not everything was scanned: "+shown(why)))
+	}
+	if problem := j.policy.Vulnerabilities.databaseProblem(p.Scanner.DB.LastUpdate, ended); problem != "" {
+		v.violate(note(CodeOldDB, problem))
+	}
 	for _, f := range p.Scanner.Result {
 		j.finding(&v, test, f, sources)
 	}
@@ -149,6 +162,25 @@ func (j *judge) vulns(test string, p attest.Vulns, sources []Source) verdict {
 		})
 	}
 	return v
+}
+
+// dbSkew is how far the time of a database may be ahead of the end of the scan, since two clocks are compared.
+const dbSkew = 5 * time.Minute
+
+// databaseProblem says what is wrong with the age of the database at the end of a scan, if anything is.
+func (v Vulnerabilities) databaseProblem(updated, ended time.Time) string {
+	stamp := updated.UTC().Format(time.RFC3339)
+	switch age := ended.Sub(updated); {
+	case v.MaxDBAge == 0:
+		return ""
+	case updated.IsZero():
+		return "the age of its vulnerability database is not known"
+	case age > v.MaxDBAge:
+		return fmt.Sprintf("its vulnerability database of %s was older than %s when the scan ended; update the database and scan again", stamp, span(v.MaxDBAge))
+	case age < -dbSkew:
+		return fmt.Sprintf("its vulnerability database is of %s, which is after the scan ended, so its age is not known", stamp)
+	}
+	return ""
 }
 
 func (j *judge) finding(v *verdict, test string, f attest.Finding, sources []Source) {
@@ -165,71 +197,28 @@ func (j *judge) finding(v *verdict, test string, f attest.Finding, sources []Sou
 		Msg:      fmt.Sprintf("%s: %s%s: %s, %s", shown(test), shown(f.ID), a.where(), level, a.fixed()),
 		Metadata: Metadata{Code: CodeWarnedOf, Term: Term{f.ID}}, Evidence: sources,
 	}
-	x, excepted, expired := j.exception(f.ID, a)
 	until, leeway := j.leeway(level, a)
-	switch {
-	case excepted:
-		n.Metadata.Code = CodeExcepted
-		n.Msg += fmt.Sprintf("; allowed before %s: %s", x.ExpiresOn.UTC().Format(time.RFC3339), shown(x.Reason))
-		v.succeed(n)
-		return
-	case expired:
-		n.Msg += "; the exception for it expired on " + x.ExpiresOn.UTC().Format(time.RFC3339)
-	default:
-		n.Msg += j.elsewhere(f.ID)
-	}
+	effect := Warn
 	switch {
 	case denied && leeway:
 		n.Metadata.Code, n.Metadata.EffectiveOn = CodeLeeway, &until
 		n.Msg += "; it will be denied from " + until.UTC().Format(time.RFC3339) + " on"
-		v.warn(n)
 	case denied:
-		n.Metadata.Code = CodeDenied
-		v.violate(n)
-	default:
-		v.warn(n)
+		n.Metadata.Code, effect = CodeDenied, Deny
 	}
+	if w := j.waivers.finding(f.ID, a); w != nil {
+		v.waive(w, n)
+		return
+	}
+	v.tell(effect, n)
 }
 
-// exception returns the exception that holds longest of those for a finding, and whether it is in force or has expired.
-func (j *judge) exception(id string, a about) (x Exception, inForce, expired bool) {
-	for _, id := range append([]string{id}, a.aliases...) {
-		for _, one := range j.exceptions[id] {
-			if one.covers(a) && one.ExpiresOn.After(x.ExpiresOn) {
-				x = one
-			}
-		}
+// span is a duration as people say it.
+func span(d time.Duration) string {
+	if days := d / (24 * time.Hour); d == days*24*time.Hour {
+		return fmt.Sprintf("%d days", days)
 	}
-	if x.ID == "" {
-		return x, false, false
-	}
-	inForce = j.in.Now.Before(x.ExpiresOn)
-	return x, inForce, !inForce
-}
-
-// elsewhere says that there are exceptions for a vulnerability, all in other packages: one may be misspelled.
-func (j *judge) elsewhere(id string) string {
-	all := j.exceptions[id]
-	if len(all) == 0 {
-		return ""
-	}
-	return "; the exception for it is for package " + shown(all[0].Package)
-}
-
-// covers reports whether the exception is for the package.
-func (x Exception) covers(a about) bool {
-	if x.Package == "" || x.Package == a.pkg || x.Package == a.purl {
-		return true
-	}
-	bare := a.purl
-	if i := strings.IndexAny(bare, "?#"); i >= 0 {
-		bare = bare[:i] // what qualifies it: distribution, architecture
-	}
-	unversioned := bare
-	if i := strings.LastIndexByte(bare, '@'); i > strings.LastIndexByte(bare, '/') { // pkg:npm/@scope/name has no version
-		unversioned = bare[:i]
-	}
-	return x.Package == bare || x.Package == unversioned
+	return d.String()
 }
 
 // leeway returns until when a finding only warns. A date in the future is no reason to wait longer.

@@ -63,27 +63,13 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// Each finding is judged by its level, by whether it has a fix, by leeway and by exceptions.
+// Each finding is judged by its level, by whether it has a fix, and by leeway.
 func TestFindings(t *testing.T) {
 	const day = 24 * time.Hour
 	fix, noFix := []string{attest.FindingFix, "2.0"}, []string{attest.FindingFix, ""}
-	openssl := append([]string{
-		attest.FindingPackage, "openssl", attest.FindingVersion, "1.1", attest.FindingPURL, "pkg:deb/debian/openssl@1.1?arch=amd64",
-	}, fix...)
 	published := func(ago time.Duration) []string {
 		return append([]string{attest.FindingPublished, noon.Add(-ago).Format(time.RFC3339)}, fix...)
 	}
-	excepted := func(x Exception) Vulnerabilities {
-		if x.ExpiresOn.IsZero() {
-			x.ExpiresOn = noon.Add(day)
-		}
-		x.Reason = "not reached"
-		return Vulnerabilities{Exceptions: []Exception{x}}
-	}
-	aliased := finding("GHSA-1", "high", fix...)
-	aliased.Annotations[0][attest.FindingAliases] = []any{"CVE-1", 7}
-	ours := finding("GHSA-1", "high", fix...)
-	ours.Annotations[0][attest.FindingAliases] = []string{"CVE-1"}
 	lists := Vulnerabilities{
 		WithFix:    Levels{Deny: []Level{Medium}, Warn: []Level{Medium, Low}},
 		WithoutFix: Levels{Deny: []Level{}, Warn: []Level{}},
@@ -138,45 +124,18 @@ func TestFindings(t *testing.T) {
 			ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}},
 			Annotations: []map[string]any{{attest.FindingFix: ""}, {attest.FindingTitle: "overflow"}},
 		}, CodeWarnedOf},
-		{"of two packages the first", excepted(Exception{ID: "CVE-1", Package: "zlib"}), attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
-			{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "zlib"},
-		}}, CodeDenied},
-		{"an exception", excepted(Exception{ID: "CVE-1"}), finding("CVE-1", "critical", fix...), CodeExcepted},
-		{"of what would warn", excepted(Exception{ID: "CVE-1"}), finding("CVE-1", "critical", noFix...), CodeExcepted},
-		{"of what is allowed anyway", excepted(Exception{ID: "CVE-1"}), finding("CVE-1", "low", fix...), ""},
-		{"for another vulnerability", excepted(Exception{ID: "CVE-2"}), finding("CVE-1", "critical", fix...), CodeDenied},
-		{"by another id", excepted(Exception{ID: "CVE-1"}), aliased, CodeExcepted},
-		{"by another id, as Go code makes it", excepted(Exception{ID: "CVE-1"}), ours, CodeExcepted},
-		{"in any package", excepted(Exception{ID: "CVE-1"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
-		{"for the package", excepted(Exception{ID: "CVE-1", Package: "openssl"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
-		{"for the package URL", excepted(Exception{ID: "CVE-1", Package: "pkg:deb/debian/openssl@1.1?arch=amd64"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
-		{"for the package URL of any version", excepted(Exception{ID: "CVE-1", Package: "pkg:deb/debian/openssl"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
-		{"for the package URL without what qualifies it", excepted(Exception{ID: "CVE-1", Package: "pkg:deb/debian/openssl@1.1"}), finding("CVE-1", "critical", openssl...), CodeExcepted},
-		{"for a package URL with a scope", excepted(Exception{ID: "CVE-1", Package: "pkg:npm/@scope/name"}), finding("CVE-1", "critical", append([]string{attest.FindingPURL, "pkg:npm/@scope/name@1.0#lib"}, fix...)...), CodeExcepted},
-		{"for a package URL without a version", excepted(Exception{ID: "CVE-1", Package: "pkg:npm/@scope/name"}), finding("CVE-1", "critical", append([]string{attest.FindingPURL, "pkg:npm/@scope/name"}, fix...)...), CodeExcepted},
-		{"for a scope alone", excepted(Exception{ID: "CVE-1", Package: "pkg:npm/"}), finding("CVE-1", "critical", append([]string{attest.FindingPURL, "pkg:npm/@scope/name"}, fix...)...), CodeDenied},
-		{"for another package", excepted(Exception{ID: "CVE-1", Package: "curl"}), finding("CVE-1", "critical", openssl...), CodeDenied},
-		{"for a part of its name", excepted(Exception{ID: "CVE-1", Package: "pkg:deb/debian/open"}), finding("CVE-1", "critical", openssl...), CodeDenied},
-		{"for a package, of a finding without one", excepted(Exception{ID: "CVE-1", Package: "curl"}), finding("CVE-1", "critical", fix...), CodeDenied},
-		{"that expires now", excepted(Exception{ID: "CVE-1", ExpiresOn: noon}), finding("CVE-1", "critical", fix...), CodeDenied},
-		{"that expires soon", excepted(Exception{ID: "CVE-1", ExpiresOn: noon.Add(1)}), finding("CVE-1", "critical", fix...), CodeExcepted},
-		{"that expired, and another that has not", Vulnerabilities{Exceptions: []Exception{
-			{ID: "CVE-1", ExpiresOn: noon.Add(1), Reason: "x"}, {ID: "CVE-1", ExpiresOn: noon, Reason: "x"},
-		}}, finding("CVE-1", "critical", fix...), CodeExcepted},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := requires("scan")
 			p.Vulnerabilities = tt.rules
 			r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{tt.finding})})
-			kind := map[Code]string{CodeDenied: "violation", CodeExcepted: "success", CodeLeeway: "warning", CodeWarnedOf: "warning"}[tt.want]
+			kind := map[Code]string{CodeDenied: "violation", CodeLeeway: "warning", CodeWarnedOf: "warning"}[tt.want]
 			var want []string
 			switch tt.want {
 			case CodeDenied:
 				want = []string{kind + " vulnerability.denied " + tt.finding.ID}
 			case "":
 				want = []string{"success test.passed scan"}
-			case CodeExcepted:
-				want = []string{"success test.passed scan", kind + " vulnerability.excepted " + tt.finding.ID}
 			default:
 				want = []string{kind + " " + string(tt.want) + " " + tt.finding.ID, "success test.passed scan"}
 			}
@@ -192,11 +151,6 @@ func TestMessages(t *testing.T) {
 	p := requires("scan")
 	p.Vulnerabilities = Vulnerabilities{
 		LeewayDays: map[Level]int{High: 14},
-		Exceptions: []Exception{
-			{ID: "CVE-3", ExpiresOn: noon.AddDate(0, 0, 7), Reason: "not\nreached"},
-			{ID: "CVE-4", ExpiresOn: noon.AddDate(0, 0, -7), Reason: "was off"},
-			{ID: "CVE-6", Package: "log4j-core", ExpiresOn: noon.AddDate(0, 0, 7), Reason: "lookups are off"},
-		},
 	}
 	r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{
 		finding("CVE-1", "critical", attest.FindingPackage, "openssl", attest.FindingVersion, "1.1", attest.FindingFix, "1.2, 3.0"),
@@ -204,15 +158,13 @@ func TestMessages(t *testing.T) {
 		finding("CVE-3", "high", attest.FindingPackage, "curl", attest.FindingFix, ""),
 		finding("CVE-4", "critical", attest.FindingPackage, "\x1b[2Jwget"),
 		finding("CVE-5", "critical"),
-		finding("CVE-6", "critical", attest.FindingPackage, "org.apache.logging.log4j:log4j-core", attest.FindingFix, "2.15.0"),
 	})})
 	want := map[string]string{
 		"CVE-1": "scan: CVE-1 in openssl 1.1: critical, fixed in 1.2, 3.0",
 		"CVE-2": "scan: CVE-2 in pkg:npm/x@1: high, whether there is a fix is not known; it will be denied from 2026-03-06T12:00:00Z on",
-		"CVE-3": `scan: CVE-3 in curl: high, there is no fix; allowed before 2026-03-08T12:00:00Z: "not\nreached"`,
-		"CVE-4": `scan: CVE-4 in "\x1b[2Jwget": critical, whether there is a fix is not known; the exception for it expired on 2026-02-22T12:00:00Z`,
+		"CVE-3": `scan: CVE-3 in curl: high, there is no fix`,
+		"CVE-4": `scan: CVE-4 in "\x1b[2Jwget": critical, whether there is a fix is not known`,
 		"CVE-5": "scan: CVE-5: critical, whether there is a fix is not known",
-		"CVE-6": "scan: CVE-6 in org.apache.logging.log4j:log4j-core: critical, fixed in 2.15.0; the exception for it is for package log4j-core",
 	}
 	got := map[string]string{}
 	for _, notes := range [][]Note{r.Violations, r.Warnings, r.Successes} {

@@ -173,7 +173,7 @@ func TestPolicyYAML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Required) != 2 || len(p.Vulnerabilities.Exceptions) != 1 || trusts(p) {
+	if len(p.Required) != 2 || len(p.Waivers) != 1 || trusts(p) {
 		t.Errorf("%+v", p)
 	}
 	code := regexp.MustCompile(`(?m)^# ((required_in_build|trust):|  .*)$`).ReplaceAll(text, []byte("$1"))
