@@ -34,6 +34,10 @@ func BenchmarkJudge(b *testing.B) {
 		found[i].Severity = append(found[i].Severity, attest.Severity{Method: "cvss_v3:nvd", Score: "7.5"})
 	}
 	scan := []attest.Evidence{scanned("scan", -time.Minute, found)}
+	waived := requires("scan")
+	for _, f := range found[:1000] {
+		waived.Waivers = append(waived.Waivers, waiverOf(Waiver{Finding: f.ID, Package: "pkg:deb/debian/openssl"}))
+	}
 	for _, bb := range []struct {
 		name     string
 		policy   Policy
@@ -42,6 +46,7 @@ func BenchmarkJudge(b *testing.B) {
 		{"10000 statements of 100 tests", p, many},
 		{"10000 statements of 10000 tests", all, each},
 		{"10000 findings denied", requires("scan"), scan},
+		{"1000 findings waived by 1000 waivers", waived, []attest.Evidence{scanned("scan", -time.Minute, found[:1000])}},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -3,7 +3,7 @@
 //
 //	p, err := policy.Parse(file)
 //	if err != nil {
-//		return err // every mistake, by line
+//		return err // every mistake, with its line
 //	}
 //	release, err := p.GateAll(ctx, resolver, []policy.Image{{Digest: image}}, time.Now())
 //	if err != nil {
@@ -23,16 +23,26 @@
 //	  - effective_on: 2026-01-01T00:00:00Z  # or a date; without it: from ever
 //	    tasks: [git-clone, init, [buildah, buildah-oci-ta]]
 //	required:                               # also read: required-test-tasks
-//	  - tasks: [clair-scan, clamav-scan]
+//	  - tasks: [trivy-scan, clamav-scan]
 //	  - effective_on: 2027-01-15
-//	    tasks: [clair-scan, clamav-scan, [sast-snyk-check, sast-coverity-check]]
+//	    tasks: [trivy-scan, clamav-scan, [sast-snyk-check, sast-coverity-check]]
 //	strict: false
+//	skipped: deny                           # or warn, allow
+//	informative: [sast-coverity-check]      # its failures only warn
 //	vulnerabilities:
 //	  with_fix: {deny: [critical, high], warn: [unknown]}
 //	  without_fix: {deny: [], warn: [critical, high, unknown]}
 //	  leeway_days: {high: 14}
-//	  exceptions:
-//	    - {id: CVE-2021-44228, package: log4j-core, expires_on: 2026-12-31, reason: lookups are off}
+//	  max_db_age: 7d                        # of the scanner's database; without it: of any age
+//	  incomplete: warn                      # or deny
+//	waivers:
+//	  - finding: CVE-2021-44228             # or task, or statement: sha256:...
+//	    package: log4j-core                 # without it: in every package
+//	    images: ["quay.io/shop/*"]          # digests, repositories, both; or components: [api]
+//	    from: 2026-11-01                    # without it: from ever
+//	    until: 2026-12-31
+//	    who: ada@example.com
+//	    why: lookups are off
 //	trust:                                  # see attest.Trust
 //	  builders: ["https://tekton.dev/chains/v2"]
 //	  tasks:
@@ -42,8 +52,8 @@
 // # Required tasks
 //
 // A list has entries, each in force from an instant on in place of those before it. What the entry in force names and the
-// last one does not is no longer enforced; what only the last one names warns, and its new alternatives are enough already. A list of names within the list is of
-// alternatives: one that passes is enough.
+// last one does not is no longer enforced; what only the last one names warns, and its new alternatives are enough already.
+// A list of names within the list is of alternatives: one that passes is enough.
 //
 // Tasks of required_in_build must be in the newest build of the image, by its provenance alone: evidence that an
 // integration run left never meets them. Of two builds of the same instant both must have the task, but the provenance of a
@@ -64,8 +74,8 @@
 // blocks it like any other evidence that does not count. A test whose name differs from a required one only by letters of
 // another script that look the same is another test, and a warning.
 //
-// A test-result passes if it is PASSED, and with a warning if it is WARNED; FAILED, SKIPPED and ERROR deny. Vulns are
-// judged by each finding.
+// A test-result passes if it is PASSED, and with a warning if it is WARNED; FAILED and ERROR deny, and SKIPPED as the policy
+// says. Vulns are judged by each finding.
 //
 // A task of a build passes if it succeeded, or, where the provenance does not say how it ended, as that of a single TaskRun,
 // if its TEST_OUTPUT says so, and its results do not say otherwise, as Konflux' tasks give them: TEST_OUTPUT is a test
@@ -78,9 +88,53 @@
 // score. Words of others are read as ours: important and error as high, moderate and warning as medium, negligible, note,
 // minor and none as low, and what nobody knows as unknown. Whether there is a fix is told by the annotation
 // attest.FindingFix; without it a fix is assumed. A finding that would be denied only warns for as many days after
-// attest.FindingPublished as its level has leeway; one without that date has none. An exception allows a finding by its id or one of attest.FindingAliases, until it expires, in every package
-// or in the one that it gives: by its name, as the scanner spells it (org.apache.logging.log4j:log4j-core), or by its package
-// URL, which may leave out the version and what stands behind it.
+// attest.FindingPublished as its level has leeway; one without that date has none.
+//
+// The vulnerability database may be as old as max_db_age when the scan ends, by the time that decides which evidence is the
+// newest. It is not the age of today: an old scan with a database that was fresh then is a matter of attest.Options.MaxAge. A
+// database without a time, or of a time after the scan, is of unknown age, which denies. Counts in SCAN_OUTPUT come without
+// it, which warns.
+//
+// A scan tells what it did not look at (attest.Vulns.Unscanned), which denies, and why it may have missed something in the
+// rest (attest.Vulns.Incomplete), which warns. With incomplete both deny, or both warn.
+//
+// # Skipped and informative tests
+//
+// A required test that was skipped denies, since nothing is known. With skipped it only warns, or counts as passed.
+//
+// The failures of an informative test only warn: that it failed, was skipped or could not tell, what its scan found, and what
+// that did not look at. If it is required it must be there all the same, and its evidence must count.
+//
+// # Waivers
+//
+// A waiver lets images pass although one thing speaks against them. It says which thing, for which images, until when, who
+// answers for it, and why. What it meets moves from the violations and the warnings of a report to those that are waived.
+//
+//   - A waiver of a task waives everything about that task: that it is missing, that it failed, each finding of its scan, and
+//     evidence about it that does not count, also evidence that nobody vouches for.
+//   - A waiver of a finding waives that alone, in scans of any task.
+//   - A waiver of a statement passes over it, whatever it says; Policy.Gate asks the resolver to. It is the one way to pass
+//     over evidence that may be of any task.
+//
+// Images are named by digest, by repository, by both, or by the component that the caller gives. A waiver is in force from an
+// instant until before another. A date is its first instant in UTC. Three things are warned about, at images that the waiver
+// is for: that it ends within 14 days, that it has ended, and that it meets nothing.
+//
+// Exceptions of vulnerabilities are another spelling of waivers, for every image and by the author of the policy:
+//
+//	vulnerabilities:
+//	  exceptions:
+//	    - {id: CVE-2021-44228, package: log4j-core, expires_on: 2026-12-31, reason: lookups are off}
+//
+// A package is named by its name, by its name without the group of Maven (log4j-core for
+// org.apache.logging.log4j:log4j-core), or by its package URL, which may leave out the version and the qualifiers.
+//
+// # Rule data of Conforma
+//
+// required-tasks and required-test-tasks are read as other names of required_in_build and required. Parse refuses other
+// fields of that data by name and says what to write: pipeline-required-tasks, since it has a list for each kind of pipeline
+// and only a label of the build says which counts, so that one of them has to be copied; signing_identities, since who may
+// sign is told to the verifier.
 //
 // # What it leaves out
 //

@@ -153,7 +153,7 @@ func brief(r Report) []string {
 	for _, part := range []struct {
 		kind  string
 		notes []Note
-	}{{"violation", r.Violations}, {"warning", r.Warnings}, {"success", r.Successes}} {
+	}{{"violation", r.Violations}, {"warning", r.Warnings}, {"waived", r.Waived}, {"success", r.Successes}} {
 		for _, n := range part.notes {
 			lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s %s", part.kind, n.Metadata.Code, strings.Join(n.Metadata.Term, "|"))))
 		}

@@ -183,6 +183,42 @@ func TestParseRefuses(t *testing.T) {
 			"an exception that says nothing", "required: [{tasks: [a]}]\nvulnerabilities: {exceptions: [{reason: ' '}]}",
 			[]string{"policy: line 2: vulnerabilities.exceptions[0].id: required: the vulnerability", "policy: line 2: vulnerabilities.exceptions[0].reason: required", "policy: line 2: vulnerabilities.exceptions[0].expires_on: required"},
 		},
+		{"a waiver of nothing", "required: [{tasks: [a]}]\nwaivers:\n  - images: [quay.io/x]\n    until: 2026-12-31\n    who: ada", []string{
+			"policy: line 3: waivers[0].finding: name one of task, finding and statement", "policy: line 3: waivers[0].why: required: say why",
+		}},
+		{"a waiver that says little", "required: [{tasks: [a]}]\nwaivers:\n  - task: a", []string{
+			"line 3: waivers[0].images: required, or components", "line 3: waivers[0].until: required", "line 3: waivers[0].who: required", "line 3: waivers[0].why: required",
+		}},
+		{"a waiver of a tag", "required: [{tasks: [a]}]\nwaivers:\n  - task: a\n    images: [quay.io/x/*, 'quay.io/x:1']\n    until: 2026-12-31\n    who: ada\n    why: x", []string{
+			"policy: line 4: waivers[0].images[1]: quay.io/x:1: has a tag, which can move; name the digest",
+		}},
+		{"a waiver of no digest", "required: [{tasks: [a]}]\nwaivers: [{statement: sha256:ab}]", []string{"policy: line 2: waivers[0].statement: sha256:ab is not a digest; want sha256: and 64 hex digits"}},
+		{"a waiver that never holds", "required: [{tasks: [a]}]\nwaivers: [{task: a, images: ['*'], from: 2026-12-31, until: 2026-12-31, who: ada, why: x}]",
+			[]string{"policy: line 2: waivers[0].until: not later than from, so it never holds"}},
+		{"waivers in the wrong place", "required: [{tasks: [a]}]\nvulnerabilities: {waivers: []}", []string{"policy: line 2: vulnerabilities.waivers: belongs beside vulnerabilities"}},
+		{"exceptions in the wrong place", "required: [{tasks: [a]}]\nexceptions: []", []string{"policy: line 2: exceptions: belongs under vulnerabilities"}},
+		{"who may sign", "required: [{tasks: [a]}]\nsigning_identities: []", []string{"policy: line 2: signing_identities: not read: a policy does not say who may sign; give that to the gate"}},
+		{"a field of a waiver that is misspelled", "required: [{tasks: [a]}]\nwaivers: [{task: a, untill: 2026-12-31, reason: x, image: y}]", []string{
+			"waivers[0].untill: unknown field; is until meant?", "waivers[0].reason: unknown field; want one of components,", "waivers[0].image: unknown field; is images meant?",
+			"waivers[0].who: required", "waivers[0].why: required",
+		}},
+		{"a field in capitals", "REQUIRED: []", []string{"policy: line 1: REQUIRED: unknown field; is required meant?"}},
+		{"an effect that is none", "required: [{tasks: [a]}]\nskipped: ignore\nvulnerabilities: {incomplete: allow}", []string{
+			`policy: line 2: skipped: "ignore" is not one of [deny warn allow]`, `policy: line 3: vulnerabilities.incomplete: "allow" is not one of [deny warn]`,
+		}},
+		{"spans that are none", "required: [{tasks: [a]}]\nvulnerabilities: {max_db_age: week}", []string{"policy: line 2: vulnerabilities.max_db_age: week is no span of time; write 7d or 36h"}},
+		{"a span of no days", "required: [{tasks: [a]}]\nvulnerabilities: {max_db_age: 0d}", []string{"0d is no span of time"}},
+		{"a span of days gone by", "required: [{tasks: [a]}]\nvulnerabilities: {max_db_age: -7d}", []string{"-7d is no span of time"}},
+		{"a span of half a day", "required: [{tasks: [a]}]\nvulnerabilities: {max_db_age: 0.5d}", []string{"0.5d is no span of time"}},
+		{"a span for ever", "required: [{tasks: [a]}]\nvulnerabilities: {max_db_age: 36501d}", []string{"36501d is no span of time"}},
+		{"an informative test without a name", "required: [{tasks: [a]}]\ninformative: [a, '']", []string{"policy: line 2: informative[1]: no name of a task: required"}},
+		{"a list of text that holds a list", "required: [{tasks: [a]}]\ninformative: [[a]]", []string{"policy: line 2: informative[0]: want text"}},
+		{"mistakes of values and of meaning", "required:\n  - tasks: [' a']\n    effective_on: soon\nstrict: 7\nvulnerabilities:\n  with_fix: {deny: [crit]}\n  leeway_days: {high: -1}\ntrust: {builders: ['*']}", []string{
+			"policy: line 2: required[0].tasks[0]: no name of a task", "policy: line 3: required[0].effective_on: soon is not a time",
+			"policy: line 4: strict: want true or false", `policy: line 6: vulnerabilities.with_fix.deny: "crit" is not one of`,
+			"policy: line 7: vulnerabilities.leeway_days.high: -1 is not between", "policy: line 8: trust: builders and tasks are needed both",
+			"policy: line 8: trust.builders[0]: ",
+		}},
 		{"several mistakes", "requird: 1\nstrict: 7\nrequired: a", []string{"policy: line 1: requird: unknown field; is required meant?", "policy: line 2: strict: want true or false", "policy: line 3: required: want a list"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -204,7 +240,7 @@ func TestParseIsBounded(t *testing.T) {
 	const most = "required: [{tasks: [a]}] #"
 	for want, text := range map[string]string{
 		"file: larger than 1048576 bytes":                                   most + strings.Repeat("x", mostBytes-len(most)+1),
-		"line 1: required[0].tasks[199][296]: more than 100000 values":                                   "required: [{tasks: [&x [" + list + "]" + strings.Repeat(",*x", 500) + "]}]",
+		"line 1: required[0].tasks[199][296]: more than 100000 values":      "required: [{tasks: [&x [" + list + "]" + strings.Repeat(",*x", 500) + "]}]",
 		"line 1: here is another mistake; mend those before and look again": "required: [" + strings.TrimSuffix(strings.Repeat("a,", 5000), ",") + "]",
 	} {
 		_, err := Parse(strings.NewReader(text))

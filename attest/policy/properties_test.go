@@ -288,8 +288,8 @@ func own(r Report) (about []Note, rest Report) {
 	return about, rest
 }
 
-// A waiver never makes a report worse, and to take one out never makes it better: all that it does is to move notes out of
-// the violations and the warnings into those that are waived.
+// A waiver never makes a report worse, and to take one out never makes it better: all that it does is to move notes from the
+// violations to the warnings, and from both to those that are waived.
 func TestWaiversOnlyMoveNotes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSituation(t)
@@ -316,7 +316,7 @@ func TestWaiversOnlyMoveNotes(t *testing.T) {
 			}
 		}
 		for n := range text(with.Warnings) {
-			if !warnings[n] {
+			if !warnings[n] && !violations[n] { // beside an alternative that passes with the waiver, a violation only warns
 				t.Errorf("a new warning: %s", n)
 			}
 		}
@@ -331,7 +331,7 @@ func TestWaiversOnlyMoveNotes(t *testing.T) {
 			}
 		}
 		for n := range violations {
-			if !text(with.Violations)[n] && !text(with.Waived)[n] {
+			if !text(with.Violations)[n] && !text(with.Waived)[n] && !text(with.Warnings)[n] {
 				t.Errorf("a violation is not told of any more: %s", n)
 			}
 		}

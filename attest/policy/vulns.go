@@ -215,8 +215,12 @@ func (j *judge) finding(v *verdict, test string, f attest.Finding, sources []Sou
 
 // span is a duration as people say it.
 func span(d time.Duration) string {
-	if days := d / (24 * time.Hour); d == days*24*time.Hour {
-		return fmt.Sprintf("%d days", days)
+	const day = 24 * time.Hour
+	switch {
+	case d == day:
+		return "1 day"
+	case d%day == 0:
+		return fmt.Sprintf("%d days", d/day)
 	}
 	return d.String()
 }
