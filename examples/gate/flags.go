@@ -71,10 +71,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.expect, "expect", "", "`FILE` with a scheduler's snapshot, as JSON: evidence of the one image from its runs that are over must be there")
 	f.StringVar(&o.checkpoint, "checkpoint", "", "`DIR` that remembers the newest evidence seen, so that its deletion is noticed")
 	f.Func("max-age", "how old evidence may be, as a `DURATION` like 168h (default: of any age); what builds tell may be of any age", duration(&o.maxAge))
-	f.Func("now", "judge as of this `TIME`, in RFC 3339; evidence that is newer denies (default: now)", func(s string) (err error) {
-		o.now, err = time.Parse(time.RFC3339, s)
-		return err
-	})
+	f.Func("effective-time", "judge as of this `TIME`, a date or RFC 3339; evidence that is newer denies (default: now)", moment(&o.now))
 	f.Func("timeout", fmt.Sprintf("give up after this `DURATION` (default: %v)", defaultTimeout), duration(&o.timeout))
 	f.Func("output", "`FORMAT` of the report: table, color, markdown, json, junit or sarif (default: table, with colours on a terminal)", func(s string) error {
 		return o.output.UnmarshalText([]byte(s))
@@ -129,6 +126,19 @@ func duration(into *time.Duration) func(string) error {
 		}
 		*into = d
 		return err
+	}
+}
+
+// moment takes a time, or a date, which stands for its first instant in UTC, as in a policy.
+func moment(into *time.Time) func(string) error {
+	return func(s string) error {
+		for _, layout := range []string{time.RFC3339, time.DateOnly} {
+			if t, err := time.Parse(layout, s); err == nil {
+				*into = t
+				return nil
+			}
+		}
+		return errors.New("want 2026-01-31 or 2026-01-31T12:00:00Z")
 	}
 }
 

@@ -24,7 +24,7 @@ const someImage = "quay.io/team/app@sha256:0000000000000000000000000000000000000
 func TestAllMistakesAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	_, err := parse([]string{
-		"-image", "quay.io/team/app:latest", "-nonsense", "extra", "-output=yaml", "-max-age", "-1h", "-now", "yesterday",
+		"-image", "quay.io/team/app:latest", "-nonsense", "extra", "-output=yaml", "-max-age", "-1h", "-effective-time", "yesterday",
 		"-platforms=perhaps", "-issuer", "https://example.com", "---", "-output-file", dir, "-test-output", "/dev/null", "-timeout",
 	}, nothing)
 	if err == nil {
@@ -65,7 +65,7 @@ func TestEnvironment(t *testing.T) {
 	env := map[string]string{
 		"GATE_IMAGE": someImage, "GATE_IMAGES": "l" + string(filepath.ListSeparator) + "m", "GATE_POLICY": "p", "GATE_KEY": "a" + string(filepath.ListSeparator) + "b", "GATE_IDENTITY": "i", "GATE_PROVENANCE_KEY": "c" + string(filepath.ListSeparator) + "d",
 		"GATE_ISSUER": "s", "GATE_TRUSTED_ROOT": "r", "GATE_EXPECT": "e", "GATE_CHECKPOINT": "c", "GATE_MAX_AGE": "1h",
-		"GATE_NOW": "2026-03-02T00:00:00Z", "GATE_TIMEOUT": "2m", "GATE_OUTPUT": "json", "GATE_OUTPUT_FILE": "o",
+		"GATE_EFFECTIVE_TIME": "2026-03-02T00:00:00Z", "GATE_TIMEOUT": "2m", "GATE_OUTPUT": "json", "GATE_OUTPUT_FILE": "o",
 		"GATE_TEST_OUTPUT": "t", "GATE_PLATFORMS": "true",
 	}
 	new(options).flags().VisitAll(func(f *flag.Flag) {
@@ -91,10 +91,28 @@ func TestEnvironment(t *testing.T) {
 	want.policy, want.keys, want.platforms, want.timeout, want.output = "q", []string{"c"}, false, time.Minute, "sarif"
 	check([]string{"-policy", "q", "-key=c", "-platforms=false", "-timeout", "1m", "-output", "sarif"})
 
-	env["GATE_NOW"], env["GATE_TIMEOUT"] = "noon", "0s"
+	env["GATE_EFFECTIVE_TIME"], env["GATE_TIMEOUT"] = "noon", "0s"
 	if _, err := parse(nil, func(key string) string { return env[key] }); err == nil ||
-		!strings.Contains(err.Error(), "GATE_NOW") || !strings.Contains(err.Error(), "GATE_TIMEOUT") {
+		!strings.Contains(err.Error(), "GATE_EFFECTIVE_TIME") || !strings.Contains(err.Error(), "GATE_TIMEOUT") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The effective time is a time, or a date, which stands for its first instant in UTC.
+func TestEffectiveTime(t *testing.T) {
+	for text, want := range map[string]string{
+		"2026-12-31": "2026-12-31T00:00:00Z", "2026-12-31T01:00:00+02:00": "2026-12-30T23:00:00Z", "2028-02-29": "2028-02-29T00:00:00Z",
+		"2026-02-29": "", "2026-12": "", "31.12.2026": "", "2026-12-31 12:00": "", "now": "", "1700000000": "",
+	} {
+		got, err := parse([]string{"-image", someImage, "-policy", "p", "-key", "k", "-effective-time", text}, nothing)
+		switch {
+		case want == "":
+			if err == nil || !strings.Contains(err.Error(), "want 2026-01-31 or 2026-01-31T12:00:00Z") {
+				t.Errorf("%s: %v", text, err)
+			}
+		case err != nil || got.now.UTC().Format(time.RFC3339) != want:
+			t.Errorf("%s: got %s, %v", text, got.now, err)
+		}
 	}
 }
 
@@ -113,7 +131,7 @@ func TestEmptyValues(t *testing.T) {
 func TestGivenTwice(t *testing.T) {
 	values := map[string][2]string{
 		"image": {someImage, strings.Replace(someImage, "0", "1", 1)}, "platforms": {"true", "false"}, "max-age": {"1h", "2h"}, "timeout": {"1m", "2m"},
-		"now": {"2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"}, "output": {"json", "sarif"},
+		"effective-time": {"2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"}, "output": {"json", "sarif"},
 	}
 	count := map[string]func(options) int{
 		"image": func(o options) int { return len(o.images) }, "images": func(o options) int { return len(o.imageFiles) },

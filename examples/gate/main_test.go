@@ -163,7 +163,7 @@ func finding(id, severity, pkg string) attest.Finding {
 // args are those that every call needs. Of a flag that may be given once, the value in more counts.
 func (w *world) args(more ...string) []string {
 	args := w.argsOf(w.image.String())
-	for _, name := range []string{"-policy", "-now"} {
+	for _, name := range []string{"-policy", "-effective-time"} {
 		if at := slices.Index(args, name); slices.Contains(more, name) {
 			args = slices.Delete(args, at, at+2)
 		}
@@ -175,7 +175,7 @@ func (w *world) args(more ...string) []string {
 func (w *world) argsOf(image string) []string {
 	return []string{
 		"-image", image, "-policy", filepath.Join(w.dir, "policy.yaml"), "-key", filepath.Join(w.dir, "cosign.pub"),
-		"-now", now.Format(time.RFC3339),
+		"-effective-time", now.Format(time.RFC3339),
 	}
 }
 
@@ -244,7 +244,7 @@ func TestDenied(t *testing.T) {
 		}, "✘ evidence.aged"},
 		{"later than the instant that is judged", func(w *world) []string {
 			w.leave("unit-tests", ended(attest.Passed, noon))
-			return []string{"-now", noon.Add(-time.Hour).Format(time.RFC3339)}
+			return []string{"-effective-time", noon.Add(-time.Hour).Format(time.RFC3339)}
 		}, "✘ evidence.future"},
 		{"no build", func(w *world) []string {
 			w.file("policy.yaml", "{required_in_build: [{tasks: [clamav-scan]}], "+trusted+"}")
@@ -347,7 +347,7 @@ func TestProvenanceKey(t *testing.T) {
 	k, _ := keys()
 	mine, other := filepath.Join(w.dir, "cosign.pub"), w.file("other.pub", k.other)
 	judge := func(key, provenanceKey string) call {
-		args := []string{"-image", w.image.String(), "-policy", filepath.Join(w.dir, "policy.yaml"), "-now", now.Format(time.RFC3339)}
+		args := []string{"-image", w.image.String(), "-policy", filepath.Join(w.dir, "policy.yaml"), "-effective-time", now.Format(time.RFC3339)}
 		return w.gate(append(args, "-key", key, "-provenance-key", provenanceKey)...)
 	}
 	w.wants(judge(mine, mine), exitNotKnown, "-provenance-key is of no use")
