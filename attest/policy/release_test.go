@@ -75,7 +75,9 @@ func (s *shop) need(err error) {
 	}
 }
 
-func (s *shop) resolver() *attest.Resolver { return attest.NewResolver(believer{}, attest.Options{Transport: plain}) }
+func (s *shop) resolver() *attest.Resolver {
+	return attest.NewResolver(believer{}, attest.Options{Transport: plain})
+}
 
 // plain speaks HTTP at once, where go-containerregistry tries TLS first, and keeps as many connections as GateAll uses.
 var plain = &plainTransport{remote.DefaultTransport.(*http.Transport).Clone()}

@@ -531,6 +531,44 @@ func TestImageFiles(t *testing.T) {
 	w.wants(w.gate(append(args, "-images", list, "-expect", w.file("runs.json", `{"version": 1}`))...), exitNotKnown, "the runs are about one image, and there are 2")
 }
 
+// A waiver lets one component of a Snapshot go on for a while, in sight in every format, and then no longer. Another that
+// meets nothing in any image is told once.
+func TestWaivedRelease(t *testing.T) {
+	w := newWorld(t)
+	web, worker := w.push("web"), w.push("worker")
+	w.file("policy.yaml", `
+required: [{tasks: [unit-tests]}]
+waivers:
+  - {task: unit-tests, components: [web], until: 2026-03-12, who: ada, why: the tests need a new database}
+  - {finding: CVE-2020-1, images: ["*"], until: 2026-12-31, who: grace, why: it is never reached}
+`)
+	snapshot := w.file("snapshot.yaml", "spec:\n  components:\n")
+	for component, image := range map[string]name.Digest{"api": w.image, "web": web, "worker": worker} {
+		result := map[bool]attest.Result{true: attest.Failed, false: attest.Passed}[component == "web"]
+		w.leaveAt(image, "unit-tests", ended(result, noon))
+		text, err := os.ReadFile(snapshot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.file("snapshot.yaml", string(text)+"    - {name: "+component+", containerImage: "+image.String()+"}\n")
+	}
+	args := func(at string, more ...string) []string {
+		return append([]string{
+			"-images", snapshot, "-policy", filepath.Join(w.dir, "policy.yaml"), "-key", filepath.Join(w.dir, "cosign.pub"), "-effective-time", at,
+		}, more...)
+	}
+	w.wants(w.gate(args("2026-03-11")...), exitAllowed, "images 3, allowed 3, denied 0", "~ test.failed", "waived by ada until 2026-03-12T00:00:00Z: the tests need a new")
+	w.wants(w.gate(args("2026-03-12")...), exitDenied, "images 3, allowed 2, denied 1", "✘ test.failed", "! waiver.expired")
+	for _, format := range []string{"table", "color", "markdown", "json", "junit", "sarif"} {
+		c := w.gate(args("2026-03-11", "-output", format)...)
+		w.wants(c, exitAllowed, "ada", "grace", "unit-tests failed")
+		if expiring, unused := strings.Count(c.stdout, "ends on 2026-03-12"), strings.Count(c.stdout, "CVE-2020-1\" meets nothing")+
+			strings.Count(c.stdout, "CVE-2020-1 meets nothing"); expiring != 1 || unused != 1 {
+			t.Errorf("%s: %d and %d warnings about waivers\n%s", format, expiring, unused, c.stdout)
+		}
+	}
+}
+
 func (w *world) holds(path, want string) {
 	w.Helper()
 	text, err := os.ReadFile(path)
