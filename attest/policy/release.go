@@ -44,7 +44,7 @@ type Judged struct {
 
 	Index    string `json:"index,omitempty"`    // digest of the index that lists the image, if the index was asked about
 	Platform string `json:"platform,omitempty"` // as the index has it: "linux/arm64"; empty if it does not say
-	Unjudged int    `json:"unjudged,omitempty"` // how many images the image lists that nobody asked about
+	Unjudged int    `json:"unjudged,omitempty"` // how many images it lists that the caller did not ask about
 	Error    string `json:"error,omitempty"`    // why the image could not be judged; then the report is empty
 }
 

@@ -23,7 +23,7 @@
 //	0  every image is allowed
 //	1  at least one is denied: there are violations, and the report tells them
 //	2  at least one could not be judged, so nothing is known of it: arguments, policy, keys, registry, time or a signal; the
-//	   error says which
+//	   error says which. The code is 2 also if another image is denied
 //
 // Anything but 0 stops the release, and 0 stands for nothing else: with -h, too, the code is 2. Under go run both 1 and 2
 // are 1; go build it to tell them apart.

@@ -640,6 +640,28 @@ func TestSeveralVouch(t *testing.T) {
 	w.wants(w.gate(alone...), exitDenied, "✘ evidence.unverified")
 }
 
+// A report names the keys that were tried, in one sentence, and nothing of thresholds.
+func TestOtherKeys(t *testing.T) {
+	w := newWorld(t)
+	w.leave("unit-tests", ended(attest.Passed, noon))
+	k, _ := keys()
+	w.file("cosign.pub", k.other)
+	_, third, err := cosign.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, more := range map[string][]string{
+		"signed by a key that the signature does not name, and not by the trusted key ":   nil,
+		"signed by a key that the signature does not name, and none of the trusted keys ": {"-key", w.file("third.pub", string(third))},
+	} {
+		c := w.gate(w.args(append(more, "-output", "json")...)...)
+		w.wants(c, exitDenied, "evidence.unverified", want)
+		if strings.Contains(c.stdout, "threshold") || strings.Count(c.stdout, "signed by") != 1 {
+			t.Errorf("got %s", c.stdout)
+		}
+	}
+}
+
 // trustedRoot is a trusted root of somebody who has signed nothing.
 func trustedRoot(t *testing.T) string {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
