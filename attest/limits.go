@@ -18,6 +18,7 @@ type Limits struct {
 	PageBytes      int64 // one page of a list; default 16 MiB, since some registries return all tags at once
 	EnvelopeBytes  int64 // one statement with its signatures; default 16 MiB
 	StatementBytes int64 // one statement without them, predicate and all; default 12 MiB
+	AttachedBytes  int64 // one report that is no statement, see Resolver.Attached; default 64 MiB
 	TotalBytes     int64 // all that one call reads, statements of other kinds left out; default 256 MiB
 
 	// Statements of other kinds, an SBOM for one, are read to their end and not kept.
@@ -49,6 +50,7 @@ func (l Limits) withDefaults() Limits {
 		PageBytes:      cmp.Or(l.PageBytes, 16*mib),
 		EnvelopeBytes:  cmp.Or(l.EnvelopeBytes, 16*mib),
 		StatementBytes: cmp.Or(l.StatementBytes, 12*mib),
+		AttachedBytes:  cmp.Or(l.AttachedBytes, 64*mib),
 		TotalBytes:     cmp.Or(l.TotalBytes, 256*mib),
 		ForeignBytes:   cmp.Or(l.ForeignBytes, 256*mib),
 

@@ -109,7 +109,7 @@ func (o Options) check(c *checklist) {
 		{"Attempts", int64(o.Attempts)}, {"Parallel", int64(o.Parallel)},
 		{"Backoff", int64(o.Backoff)}, {"Skew", int64(o.Skew)}, {"MaxAge", int64(o.MaxAge)},
 		{"Limits.ManifestBytes", l.ManifestBytes}, {"Limits.PageBytes", l.PageBytes}, {"Limits.EnvelopeBytes", l.EnvelopeBytes},
-		{"Limits.StatementBytes", l.StatementBytes}, {"Limits.TotalBytes", l.TotalBytes},
+		{"Limits.StatementBytes", l.StatementBytes}, {"Limits.TotalBytes", l.TotalBytes}, {"Limits.AttachedBytes", l.AttachedBytes},
 		{"Limits.ForeignBytes", l.ForeignBytes}, {"Limits.TotalForeignBytes", l.TotalForeignBytes}, {"Limits.Statements", int64(l.Statements)},
 		{"Limits.Signatures", int64(l.Signatures)}, {"Limits.Pages", int64(l.Pages)}, {"Limits.Depth", int64(l.Depth)},
 		{"Limits.Values", int64(l.Values)}, {"Limits.TotalValues", l.TotalValues},
