@@ -146,9 +146,7 @@ func (j *judge) task(r ran) verdict {
 	if raw, ok := t.Results["IMAGES_PROCESSED"]; ok && !processed(raw, j.in.Image.DigestStr()) {
 		v.violate(t.note(CodeErrored, "IMAGES_PROCESSED does not list the image"))
 	}
-	if raw, ok := t.Results["SCAN_OUTPUT"]; ok {
-		told.add(t.scanOutput(raw))
-	}
+	told.add(t.scanned())
 	switch {
 	case tells:
 		told.add(t.testOutput(testOutput))
@@ -213,7 +211,7 @@ func processed(raw json.RawMessage, digest string) bool {
 	return unpack(raw, &o) == nil && slices.ContainsFunc(o.Image.Digests, func(d string) bool { return strings.TrimSpace(d) == digest })
 }
 
-// scanOutput judges a scan by its counts. Leeway and waivers are for single vulnerabilities.
+// scanOutput judges a scan by its counts. Leeway and waivers of findings are for single vulnerabilities.
 func (t inBuildTask) scanOutput(raw json.RawMessage) verdict {
 	var v verdict
 	rules := t.judge.policy.Vulnerabilities
@@ -232,9 +230,6 @@ func (t inBuildTask) scanOutput(raw json.RawMessage) verdict {
 	}
 	t.count(&v, fixed, rules.WithFix, "with a fix")
 	t.count(&v, unfixed, rules.WithoutFix, "without a fix")
-	if rules.MaxDBAge > 0 {
-		v.warn(t.note(CodeOldDB, "SCAN_OUTPUT does not tell how old the vulnerability database was"))
-	}
 	return v
 }
 

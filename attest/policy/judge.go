@@ -11,7 +11,7 @@ import (
 	"github.com/testdag/testdag/attest"
 )
 
-// Gate asks the resolver for all that the policy asks about in.Image, fills in.Evidence and in.Builds with it, and judges.
+// Gate asks the resolver for all that the policy asks about in.Image, fills Evidence, Builds, Reports and Platforms of in with it, and judges.
 // Statements that a Waiver in force names are passed over. Tasks of builds are found only if the resolver's verifier has a
 // part made by [attest.ByProvenance], with p.Trust or another.
 //
@@ -30,6 +30,9 @@ func (p Policy) Gate(ctx context.Context, r *attest.Resolver, in Input) (Report,
 	}
 	if err == nil {
 		in.Builds, err = r.Builds(ctx, in.Image)
+	}
+	if err == nil {
+		err = p.readReports(ctx, r, &in)
 	}
 	if err != nil {
 		return Report{}, err

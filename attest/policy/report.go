@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
 )
@@ -133,6 +134,11 @@ type Input struct {
 
 	// Builds is what [attest.Resolver.Builds] found.
 	Builds []attest.Build
+
+	// Reports are those that builds name by digest, see [BuildReport]. A scan whose reports are not here is judged by its
+	// counts. Platforms are the images that Image lists if it is an index; the reports of all of them stand for one of it.
+	Reports   []BuildReport
+	Platforms []v1.Hash
 
 	Now time.Time // tells which entries, waivers and leeways are in force; required
 }
