@@ -184,7 +184,7 @@ func TestParseRefuses(t *testing.T) {
 			[]string{"policy: line 2: vulnerabilities.exceptions[0].id: required: the vulnerability", "policy: line 2: vulnerabilities.exceptions[0].reason: required", "policy: line 2: vulnerabilities.exceptions[0].expires_on: required"},
 		},
 		{"a waiver of nothing", "required: [{tasks: [a]}]\nwaivers:\n  - images: [quay.io/x]\n    until: 2026-12-31\n    who: ada", []string{
-			"policy: line 3: waivers[0].finding: name one of task, finding and statement", "policy: line 3: waivers[0].why: required: say why",
+			"policy: line 3: waivers[0]: name one of task, finding and statement", "policy: line 3: waivers[0].why: required: say why",
 		}},
 		{"a waiver that says little", "required: [{tasks: [a]}]\nwaivers:\n  - task: a", []string{
 			"line 3: waivers[0].images: required, or components", "line 3: waivers[0].until: required", "line 3: waivers[0].who: required", "line 3: waivers[0].why: required",
@@ -232,6 +232,40 @@ func TestParseRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A mistake is told once: a value that cannot be read is not told to be missing too, nor is a field that is misspelled.
+func TestParseTellsMistakesOnce(t *testing.T) {
+	for text, want := range map[string][]string{
+		"requird:\n  - tasks: [a]":   {"policy: line 1: requird: unknown field; is required meant?"},
+		"required:\n  - tasks: a\n":  {"policy: line 2: required[0].tasks: want a list"},
+		"required:\n  - task: [a]\n": {"policy: line 2: required[0].task: unknown field; is tasks meant?"},
+		"pipeline-required-tasks: {docker: []}": {"policy: line 1: pipeline-required-tasks: not read: it has a list for each kind of pipeline, " +
+			"and only a label of the build says which counts; copy the one list of your pipeline to required_in_build"},
+		"required: [{tasks: [a]}]\nwaivers:\n  - {task: a, images: ['*'], who: ada, why: x, until: soon}": {
+			"policy: line 3: waivers[0].until: soon is not a time; write 2026-01-31 or 2026-01-31T12:00:00Z"},
+		"required: [{tasks: [a]}]\nwaivers:\n  - {statement: ab, images: ['*'], who: ada, why: x, until: 2026-12-31}": {
+			"policy: line 3: waivers[0].statement: ab is not a digest; want sha256: and 64 hex digits"},
+		"required: [{tasks: [a]}]\nwaivers:\n  - {findng: CVE-1, images: ['*'], who: ada, why: x, until: 2026-12-31}": {
+			"policy: line 3: waivers[0].findng: unknown field; is finding meant?"},
+		"required: [{tasks: [a]}]\nstrict: 1\ntrust:\n  builders: ['*']\n  tasks:\n    - pattern: '*'\n      digest: ab\n      expires_on: 0001-01-01": {
+			"policy: line 2: strict: want true or false",
+			`policy: line 4: trust.builders[0]: "*" has a * that is not behind scheme://host/`,
+			`policy: line 6: trust.tasks[0].pattern: "*" has a * that is not behind scheme://host/`,
+			`policy: line 7: trust.tasks[0].digest: "ab" is neither sha256 nor sha1 in lower-case hex`},
+		"required: &r [{tasks: ['']}]\nrequired_in_build: *r\ntrust: {builders: [b], tasks: [{pattern: p}]}": {
+			"policy: line 1: required_in_build[0].tasks[0]: no name of a task: required",
+			"policy: line 1: required[0].tasks[0]: no name of a task: required"},
+	} {
+		_, err := Parse(strings.NewReader(text))
+		if err == nil {
+			t.Errorf("%s: no error", text)
+			continue
+		}
+		if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
 	}
 }
 

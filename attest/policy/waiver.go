@@ -106,7 +106,7 @@ func (c *checklist) waiver(i int, w Waiver) {
 	case exception && w.Finding == "":
 		add("finding", "required: the vulnerability that is allowed")
 	case named != 1:
-		add("finding", "name one of task, finding and statement")
+		c.add(at, "name one of task, finding and statement")
 	}
 	if problem := testname.Problem(w.Task); w.Task != "" && problem != "" {
 		add("task", "no name of a task: %s", problem)

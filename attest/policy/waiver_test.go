@@ -386,8 +386,8 @@ func TestWaiversAreValid(t *testing.T) {
 		{Finding: "CVE-1", Images: []string{"*"}, From: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), Who: "ada", Why: "x"},
 	}
 	want := []string{
-		"waivers[0].finding", "waivers[0].images", "waivers[0].until", "waivers[0].who", "waivers[0].why",
-		"waivers[1].finding", "waivers[1].task", "waivers[1].who", "waivers[1].why",
+		"waivers[0]", "waivers[0].images", "waivers[0].until", "waivers[0].who", "waivers[0].why",
+		"waivers[1]", "waivers[1].task", "waivers[1].who", "waivers[1].why",
 		"waivers[2].package", "waivers[2].until",
 		"waivers[3].statement", "waivers[3].components[0]",
 	}
