@@ -17,7 +17,9 @@ func TestAttached(t *testing.T) {
 	const media, report = "application/vnd.example.report+json", `{"findings":[]}`
 	eachRegistry(t, func(t *testing.T, w *world) {
 		at := w.attachAs(media, []byte(report))
-		read := func(at v1.Hash) (Attachment, error) { return NewResolver(newKey(t, "k"), w.opts).Attached(t.Context(), w.image, at) }
+		read := func(at v1.Hash) (Attachment, error) {
+			return NewResolver(newKey(t, "k"), w.opts).Attached(t.Context(), w.image, at)
+		}
 		a, err := read(at)
 		if err != nil || a.Problem != nil || a.MediaType != media || string(a.Bytes) != report {
 			t.Errorf("got %+v, %v", a, err)
