@@ -19,21 +19,22 @@ const maxRounds = 32
 // A publication enters the record of an image into its lists, and into what other tools read.
 //
 // A view is one object that every writer rewrites, and no registry knows conditional writes, so any write can undo
-// another. But no record is lost from a view, however many writers there are:
+// another. But no record is lost from a view, however many writers there are. Each keeps to this order:
 //
-//   - A record is first put where no other writer writes: by its digest, or under a tag of its own. What lists those, the
-//     referrers API and the tags, are the record lists.
-//   - Then its writer reads the view, adds what that lacks, puts it, and looks at the record lists. If they name a record
-//     that the view lacked as the writer last put or read it, the writer begins again with a view as it is by then.
+//   - It stores its record where no other writer writes: under its digest, or under a tag of its own. The referrers API and
+//     the tags list those. They are the record lists.
+//   - Then it puts a view that holds all that the writer has seen, unless the view, as read then, does so already.
+//   - Then it looks at the record lists. If they have a record that the view did not hold when the writer last put or
+//     read it, the writer reads the view again, and goes on with the step before.
 //
-// Take the last put of a view. Its writer looks at the record lists after that and finds nothing that it has not put. Any
-// other record was put into the view, or seen in it, by its own writer before that last put, and was in a record list
-// before that. So the last writer sees it in the list, and has put it. The writer need not read the view again for this:
-// another writer that undoes what it put looks at the record lists too.
+// Take the last put of a view, by a writer L, and a record R of another writer W. W has put the view with R in it, or read
+// it so. If that was after the put of L, W can only have read, and the view holds R. If it was before, R was stored before
+// the put of L, and so before L looked. L saw R in a record list, and has put it: otherwise L would not have stopped there.
+// So no writer needs to read a view again just because it has put it.
 //
-// The proof needs that a record is in a list before its writer reads the views. If a registry lists it late, the writer
-// gives it a tag of its own and begins anew with all views, see missed. Tools that rewrite a view without a look at the
-// record lists can undo a write at any time. The next write repairs that.
+// This needs a registry that lists a record as soon as it has stored it. A writer that does not find its record in a list
+// gives it a tag of its own, and takes the views for unread, see missed. It needs writers that keep to the order, too:
+// another tool that rewrites a view can undo a put at any time. The next write repairs that.
 type publication struct {
 	*repository
 	image  name.Digest
@@ -114,7 +115,7 @@ var errUnlisted = errors.New("the record is stored, but the registry does not li
 func isUnlisted(err error) bool { return err == errUnlisted }
 
 // missed gives the record a tag of its own. There are registries, and proxies before them, that answer for referrers and
-// list none, or list them late. Views that were written before count for nothing: see publication.
+// list none, or list them late. Views that were put before count for nothing: others did not see the record in a list.
 func (p *publication) missed(ctx context.Context) error {
 	if !p.tagged[p.record.Digest] {
 		_ = p.tagOwn(ctx) // a failure shows in the next list
