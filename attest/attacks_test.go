@@ -429,7 +429,8 @@ func answerOf(e Evidence, err error) string {
 
 // What is answered to each attack. Run it with -v to read them.
 func TestAttacks(t *testing.T) {
-	for _, a := range slices.Concat(attacks, clockAttacks, spellingAttacks, versionAttacks, nameAttacks, memoryAttacks, listAttacks, foreignAttacks, cutAttacks, waiverAttacks, formAttacks, tagAttacks, typeAttacks) {
+	for _, a := range slices.Concat(attacks, clockAttacks, spellingAttacks, versionAttacks, nameAttacks, memoryAttacks, listAttacks,
+		foreignAttacks, cutAttacks, waiverAttacks, formAttacks, tagAttacks, typeAttacks, seamAttacks) {
 		t.Run(a.name, func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				ours, theirs := newKey(t, "ours"), newKey(t, "theirs")

@@ -35,8 +35,11 @@ func isCut(digest string) bool {
 	return digest != "" && err != nil
 }
 
-// isPrefix reports whether short is the beginning of long, and not all of it.
-func isPrefix(short, long string) bool { return short != long && strings.HasPrefix(long, short) }
+// isPrefix reports whether short is the beginning of long, and not all of it. What was cut within a character ends with one
+// that stands for no text.
+func isPrefix(short, long string) bool {
+	return short != long && strings.HasPrefix(long, strings.TrimRight(short, "\ufffd"))
+}
 
 // differ returns an error for each hint of a list that is not what the manifest says. A hint that is missing is no
 // contradiction. Neither is the beginning of a value, as long as the hints are not complete: then nothing was passed

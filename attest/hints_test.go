@@ -120,8 +120,8 @@ func TestListAgainstManifest(t *testing.T) {
 func TestListsThatCut(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	k.salted = true // a second record of the statement would be another
-	for _, test := range []string{"scan", longTest} {
+	k.salted = true                                                            // a second record of the statement would be another
+	for _, test := range []string{"scan", longTest, strings.Repeat("ü", 50)} { // what is cut within a character is no text
 		failed := w.unlistedFailure(k, test)
 		for n := range len(longTest) + 2 {
 			w.listsOtherwise(cutAfter(n))

@@ -98,6 +98,7 @@ func grave(err error) error {
 type manifest struct {
 	MediaType    types.MediaType   `json:"mediaType"`
 	ArtifactType string            `json:"artifactType"`
+	Config       descriptor        `json:"config"`
 	Annotations  map[string]string `json:"annotations"`
 	Layers       []descriptor      `json:"layers"`    // nil in an index
 	Manifests    []descriptor      `json:"manifests"` // nil in an image manifest
@@ -167,7 +168,8 @@ func (m manifest) statements(limit int) ([]v1.Descriptor, error) {
 		media := types.MediaType(l.MediaType)
 		out = append(out, v1.Descriptor{MediaType: media, Digest: digest, Size: l.Size, Annotations: l.Annotations, Data: l.Data})
 	}
-	if len(out) == 0 && (isInToto(m.ArtifactType) || promisesTest(m.Annotations)) {
+	// A manifest without an artifact type has that of its config, as OCI has it.
+	if artifact := cmp.Or(m.ArtifactType, m.Config.MediaType); len(out) == 0 && (formOf(artifact) != "" || promisesTest(m.Annotations)) {
 		return nil, &FieldError{"layers", "none holds a statement"}
 	}
 	return out, nil

@@ -53,9 +53,10 @@ func (r *Resolver) Platforms(ctx context.Context, image name.Digest) ([]Platform
 	return all, repo.tooMany(len(all))
 }
 
-// describesAnother reports whether a manifest in an index is no image but what BuildKit says of one.
+// describesAnother reports whether a manifest in an index is no image but what BuildKit says of one. It is for no platform
+// then. What is for one, or does not say, is run as an image, whatever an annotation calls it.
 func (d descriptor) describesAnother() bool {
-	return d.Annotations["vnd.docker.reference.type"] == "attestation-manifest"
+	return d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" && d.Platform.String() == "unknown/unknown"
 }
 
 func (p *platform) String() string {

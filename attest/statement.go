@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/testdag/testdag/internal/strictjson"
+	"github.com/testdag/testdag/internal/testname"
 )
 
 const (
@@ -64,6 +65,7 @@ func (s *Statement) validate() error {
 	for i, subject := range s.Subject {
 		c.require(fmt.Sprintf("subject[%d].digest", i), len(subject.Digest) > 0)
 		c.digests(fmt.Sprintf("subject[%d].digest", i), subject.Digest)
+		c.algorithms(fmt.Sprintf("subject[%d].digest", i), subject.Digest)
 	}
 	return errors.Join(c...)
 }
@@ -85,6 +87,18 @@ func (c *checklist) digests(field string, digests map[string]string) {
 		value := digests[algorithm]
 		if algorithm == "" || !lowerHex.MatchString(value) || algorithm == "sha256" && len(value) != 64 {
 			c.add(field+"."+algorithm, "not a digest in lower-case hex")
+		}
+	}
+}
+
+// sha256Form matches the spellings of the algorithm by which images are known.
+var sha256Form = regexp.MustCompile(`^sha(?:-?2)?[-_]?256$`)
+
+// algorithms refuses another spelling of sha256. A statement about the image must not be one about nothing to this reader.
+func (c *checklist) algorithms(field string, digests map[string]string) {
+	for _, algorithm := range slices.Sorted(maps.Keys(digests)) {
+		if algorithm != "sha256" && sha256Form.MatchString(testname.Fold(algorithm)) {
+			c.add(field+"."+algorithm, `another spelling of "sha256"`)
 		}
 	}
 }

@@ -29,7 +29,7 @@ type TaskRule struct {
 
 	// Deny says that no task that matches is trusted, whatever other rules say. The same definition can be asked for with a
 	// tag or a path and without, by its digest alone. So a rule that denies a tag or a path denies what names none too, and a
-	// rule without one denies every tag and path of what it names.
+	// rule without one denies every tag and path of what it names. Upper and lower case are the same to it.
 	Deny bool
 
 	EffectiveOn time.Time // in force from this instant; zero: from ever
@@ -148,15 +148,17 @@ func (t Trust) distrust(task ProvenanceTask, now time.Time) string {
 	return reason
 }
 
-// denies returns what a pattern denies of a definition, and nothing if it does not.
+// denies returns what a pattern denies of a definition, and nothing if it does not. Case makes no difference: there are
+// hosts of git to which it makes none.
 func denies(rule, ref string) string {
 	base, at, divider := splitRef(ref)
+	denied := func(text string) bool { return pattern.Matches(strings.ToLower(rule), strings.ToLower(text)) }
 	switch {
-	case pattern.Matches(rule, ref):
+	case denied(ref):
 		return "it"
-	case at != "" && pattern.Matches(rule, base):
+	case at != "" && denied(base):
 		return base + ", whatever its tag or path"
-	case at == "" && beginsWith(rule, base+divider):
+	case at == "" && beginsWith(strings.ToLower(rule), strings.ToLower(base+divider)):
 		return "some tags or paths of it, and nothing says which one this is"
 	}
 	return ""

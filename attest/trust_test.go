@@ -95,6 +95,9 @@ func TestDenyMeetsEverySpelling(t *testing.T) {
 		{"git+https://example.com/tasks.git//scan.yaml", "git+https://example.com/tasks.git//lint.yaml", ""},
 		{"git+https://example.com/tasks.git", "git+https://example.com/tasks.git//scan.yaml", "git+https://example.com/tasks.git" + whole},
 		{"git+https://example.com/tasks.git//scan.yaml", "git+https://example.com/other.git", ""},
+		{"git+https://example.com/org/tasks.git*", "git+https://example.com/Org/Tasks.git//scan.yaml", "it"},
+		{"git+https://example.com/Org/*.git", "git+https://EXAMPLE.com/org/tasks.git//scan.yaml", "git+https://EXAMPLE.com/org/tasks.git" + whole},
+		{"git+https://example.com/org/tasks.git//Scan.yaml", "git+https://example.com/ORG/tasks.git", some},
 		{"/apis/tekton.dev/v1/namespaces/x/task/y*", "/apis/tekton.dev/v1/namespaces/x/task/y@z", "it"},
 	} {
 		if got := denies(tt.pattern, tt.ref); got != tt.want {
