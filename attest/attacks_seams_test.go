@@ -1,23 +1,33 @@
 package attest
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/testdag/testdag/internal/testname"
 )
 
 // artifact makes an attack of a failure that no annotation names, in a layer of a media type of its own, as oras attach
 // writes one without a type. The artifact type, or that of the config in its place, says that it is a statement.
 func artifact(artifactType, config, media, answer string) attack {
 	return attack{
-		name: fmt.Sprintf("a failure in a layer of type %q, in an artifact of type %q with a config of type %q", media, artifactType, config),
+		name: fmt.Sprintf("a failure in a layer of type %q, in an artifact of type %q, its config of type %q",
+			media, artifactType, config),
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
 			w.attach(w.sign(ours, w.statementOf(TestResultType, failedAs)), func(m *v1.Manifest) {
-				m.ArtifactType, m.Config.MediaType, m.Layers[0].MediaType = artifactType, types.MediaType(config), types.MediaType(media)
+				m.ArtifactType, m.Config.MediaType = artifactType, types.MediaType(config)
+				m.Layers[0].MediaType = types.MediaType(media)
 				m.Annotations, m.Layers[0].Annotations = nil, nil
 			})
 		},
@@ -31,15 +41,107 @@ func ofSubject(algorithm, answer string) attack {
 		name: fmt.Sprintf("a failure of a subject with a digest by %q", algorithm),
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			payload := strings.Replace(string(w.statementOf(TestResultType, failedAs)), `"sha256"`, fmt.Sprintf("%q", algorithm), 1)
-			w.attach(w.sign(ours, []byte(payload)), nil)
+			payload := replaced(w.t, w.statementOf(TestResultType, failedAs), "sha256", algorithm)
+			w.attach(w.sign(ours, payload), nil)
 		},
 		answer: answer,
 	}
 }
 
+// madeBy is a run of a task for ten minutes until noon plus end, which named a record.
+func madeBy(name string, record v1.Hash, end time.Duration) []byte {
+	return pipelineRun(record, 0, pipelineTask{name: name, from: end - 10*time.Minute, to: end, record: record})
+}
+
+// namedTwice makes attacks of a failure that calls itself another test and that two trusted tasks of one end have named, in
+// both orders.
+func namedTwice(name, answer string, first, second pipelineTask) []attack {
+	var all []attack
+	for _, order := range []string{"in order", "in reverse"} {
+		all = append(all, attack{
+			name: name + ", " + order,
+			do: func(w *world, ours, _ *key) {
+				passedBefore(w, ours)
+				failed := w.unsigned("another", outcome(Failed, 0))
+				first.record, second.record = failed.Digest, failed.Digest
+				runs := [][]byte{pipelineRun(failed.Digest, 0, first), pipelineRun(failed.Digest, 0, second)}
+				if order == "in reverse" {
+					slices.Reverse(runs)
+				}
+				w.provenances(ours, failed.Digest, runs...)
+			},
+			ask:    byKeyOrProvenance,
+			answer: answer,
+		})
+	}
+	return all
+}
+
+// untrusted makes an attack of a failure that calls itself another test. The rule that trusts the task which made it is in
+// the place of one that trusts the task of an older pass.
+func untrusted(name string, rule TaskRule) attack {
+	return attack{
+		name: name,
+		do: func(w *world, ours, _ *key) {
+			w.scanned(ours, Passed, -time.Hour, -time.Hour)
+			failed := w.unsigned("another", outcome(Failed, 0))
+			payload := replaced(w.t, madeBy("scan", failed.Digest, 0), strings.Repeat("ab", 32), strings.Repeat("cd", 32))
+			w.provenance(ours, failed.Digest, payload)
+		},
+		ask: func(w *world, r *Resolver) *Resolver {
+			good := TaskRule{Pattern: chains.Tasks[0].Pattern, Digest: "sha256:" + strings.Repeat("ab", 32)}
+			v, err := ByProvenance(r.verifier.(*key), Trust{Builders: chains.Builders, Tasks: []TaskRule{good, rule}})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return NewResolver(v, w.opts)
+		},
+		answer: `a statement that calls itself "another" was made by the task "scan"`,
+	}
+}
+
+// withinASecond writes a pass that a key vouches for, 0.4 s after eleven, and a failure that ended later in the same second,
+// by a provenance, which does not tell fractions.
+func withinASecond(w *world, ours *key) (passed, failed Record) {
+	passed = w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
+	failed = w.unsigned("scan", outcome(Failed, -time.Hour+600*time.Millisecond))
+	w.provenance(ours, failed.Digest, madeBy("scan", failed.Digest, -time.Hour))
+	return passed, failed
+}
+
+// certified is a key that vouches for what has its certificate beside it, as an identity does.
+type certified struct{ *key }
+
+const certificate = "dev.sigstore.cosign/certificate"
+
+func (c certified) Verify(ctx context.Context, found Candidate) ([]byte, Voucher, error) {
+	if found.Annotations[certificate] != c.name {
+		return nil, Voucher{}, errors.New("no certificate")
+	}
+	return c.key.Verify(ctx, found)
+}
+
+// copiedBare writes a pass and a newer failure into cosign's tag alone, each with a certificate, and pushes a copy of the
+// failure that lacks it, before the tag and in it.
+func copiedBare(w *world, ours, _ *key) {
+	var layers []v1.Descriptor
+	failed := w.sign(ours, w.statementOf(TestResultType, failedAs))
+	for _, envelope := range [][]byte{w.sign(ours, w.statementOf(TestResultType, strings.Replace(failedBadly, "FAILED", "PASSED", 1))), failed} {
+		w.stock(envelope)
+		l := describe(envelope, EnvelopeType)
+		l.Annotations = map[string]string{annotationSignature: "", AnnotationPredicateType: TestResultType, certificate: ours.name}
+		layers = append(layers, l)
+	}
+	w.showOnly(append([]v1.Descriptor{describe(failed, EnvelopeType)}, layers...)...)
+	w.attachAs(EnvelopeType, failed)
+}
+
+func byCertificate(w *world, r *Resolver) *Resolver {
+	return NewResolver(certified{r.verifier.(*key)}, w.opts)
+}
+
 // seamAttacks are made where two rules meet.
-var seamAttacks = []attack{
+var seamAttacks = slices.Concat([]attack{
 	artifact(EnvelopeType, emptyConfigType, "application/vnd.oci.image.layer.v1.tar", "layers: none holds a statement"),
 	artifact(BundleType, emptyConfigType, "application/octet-stream", "layers: none holds a statement"),
 	artifact("", PayloadType, "application/octet-stream", "layers: none holds a statement"),
@@ -56,6 +158,168 @@ var seamAttacks = []attack{
 	ofSubject("sha\u200b256", `another spelling of "sha256"`),
 	ofSubject("sha3_256", "PASSED at 2026-03-01T11:00:00Z"),
 	ofSubject("gitCommit", "PASSED at 2026-03-01T11:00:00Z"),
+	{
+		name: "a failure that ended later in the second of a pass, by a clock of whole seconds",
+		do:   func(w *world, ours, _ *key) { withinASecond(w, ours) },
+		ask:  byKeyOrProvenance,
+
+		answer: "FAILED at 2026-03-01T11:00:00Z by provenance, 2 tied",
+	}, {
+		name: "a failure of the second before, by a clock of whole seconds",
+		do: func(w *world, ours, _ *key) {
+			w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
+			w.scanned(ours, Failed, -time.Hour-time.Second, 0)
+		},
+		ask:    byKeyOrProvenance,
+		answer: "PASSED at 2026-03-01T11:00:00.4Z by predicate, completeness unproven",
+	}, {
+		name: "a failure of the second of a newer one, older than a pass in it",
+		do: func(w *world, ours, _ *key) {
+			w.write(ours, "scan", outcome(Failed, -time.Hour+200*time.Millisecond))
+			w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
+			w.scanned(ours, Passed, -time.Hour, 0)
+		},
+		ask:    byKeyOrProvenance,
+		answer: ", 2 tied, completeness unproven",
+	}, {
+		name: "a pass of the second of a failure that is newer, and a forged pass newer still, unverified ones ignored",
+		do: func(w *world, ours, theirs *key) {
+			w.opts.UnsafeIgnoreUnverified = true
+			w.write(ours, "scan", outcome(Failed, -time.Hour+400*time.Millisecond))
+			w.scanned(ours, Passed, -time.Hour, 0)
+			w.write(theirs, "scan", outcome(Passed, -time.Hour+900*time.Millisecond))
+		},
+		ask:    byKeyOrProvenance,
+		answer: "FAILED at 2026-03-01T11:00:00.4Z by predicate, 2 tied",
+	}, {
+		name: "a later version that a trusted provenance shows to be of the same second",
+		do: func(w *world, ours, _ *key) {
+			w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
+			w.later(ours, "scan", failedAs, -time.Hour)
+		},
+		ask:    byKeyOrProvenance,
+		answer: notRead(version2),
+	}, {
+		name: "a later version without a test that a trusted provenance shows to be of the same second",
+		do: func(w *world, ours, _ *key) {
+			w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
+			w.later(ours, "", `{}`, -time.Hour)
+		},
+		ask:    byKeyOrProvenance,
+		answer: "it does not say which test it is of",
+	}, {
+		name: "a failure deleted that ended in the second of a pass, once a checkpoint has seen both",
+		do: func(w *world, ours, _ *key) {
+			w.opts.Checkpoint = inDir(w)
+			_, failed := withinASecond(w, ours)
+			r := byKeyOrProvenance(w, NewResolver(ours, w.opts))
+			for range 2 { // that the mark is later than the failure is no contradiction
+				if e, err := r.Newest(context.Background(), w.image, testResultOf("scan")); err != nil || e.Problem != nil || e.Result != Failed {
+					w.t.Errorf("at first: %s", answerOf(e, err))
+				}
+			}
+			w.remove(failed)
+			w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
+		},
+		ask:    byKeyOrProvenance,
+		answer: "evidence of 2026-03-01T11:00:00.4Z was seen before and is gone",
+	}, {
+		name: "a pass whose maker has no times, and that gives a time after a task that named it",
+		do: func(w *world, ours, _ *key) {
+			w.scanned(ours, Failed, -2*time.Hour, -2*time.Hour)
+			passed := w.unsigned("scan", outcome(Passed, -time.Minute))
+			w.provenances(ours, passed.Digest, madeBy("scan", passed.Digest, -3*time.Hour), madeBy("scan", passed.Digest, -4*time.Hour),
+				pipelineRun(passed.Digest, 0, pipelineTask{name: "scan", timeless: true, record: passed.Digest}))
+		},
+		ask:    byProvenanceOnly,
+		answer: "time 2026-03-01T11:59:00Z is later than 2026-03-01T08:00:00Z, when a task that named it had ended, and a skew of 5m0s",
+	}, {
+		name: "a pass whose maker has no times, named before by a task that is not trusted",
+		do: func(w *world, ours, _ *key) {
+			passed := w.unsigned("scan", outcome(Passed, -time.Minute))
+			w.provenances(ours, passed.Digest, replaced(w.t, madeBy("scan", passed.Digest, -4*time.Hour), "quay.io/konflux-ci/", "quay.io/mallory/"),
+				pipelineRun(passed.Digest, 0, pipelineTask{name: "scan", timeless: true, record: passed.Digest}))
+		},
+		ask:    byProvenanceOnly,
+		answer: "PASSED at 2026-03-01T11:59:00Z by predicate",
+	}, {
+		name: "a failure as a later version without a test, handed on by a trusted task of another test",
+		do: func(w *world, ours, _ *key) {
+			passedBefore(w, ours)
+			w.later(ours, "summary", `{}`, 0)
+		},
+		ask:    byKeyOrProvenance,
+		answer: notRead(version2),
+	}, {
+		name: "a later version without a test, handed on by a trusted task of another test before",
+		do: func(w *world, ours, _ *key) {
+			passedBefore(w, ours)
+			w.later(ours, "summary", `{}`, -2*time.Hour)
+		},
+		ask:    byKeyOrProvenance,
+		answer: "PASSED at 2026-03-01T11:00:00Z by predicate",
+	}, {
+		name: "a failure with a key in another case, handed on by a trusted task of another test",
+		do: func(w *world, ours, _ *key) {
+			passedBefore(w, ours)
+			failed := w.attach(w.sign(ours, w.statementOf(TestResultType, strings.Replace(failedAs, "timestamp", "Timestamp", 1))), nil)
+			w.provenance(ours, failed, madeBy("summary", failed, 0))
+		},
+		ask:    byKeyOrProvenance,
+		answer: `key "Timestamp" in $: differs from "timestamp" in case only`,
+	},
+	untrusted("a failure of another name by a task that is not trusted any more", TaskRule{
+		Pattern: chains.Tasks[0].Pattern, Digest: "sha256:" + strings.Repeat("cd", 32), ExpiresOn: noon.Add(-time.Second),
+	}),
+	untrusted("a failure of another name by a task that is denied by now", TaskRule{
+		Pattern: chains.Tasks[0].Pattern, Digest: "sha256:" + strings.Repeat("cd", 32), Deny: true,
+	}),
+	{
+		name: "a failure in cosign's tag, and a copy without its certificate",
+		do:   copiedBare, ask: byCertificate,
+		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
+	}, {
+		name: "a failure in cosign's tag, and a copy without its certificate, unverified ones ignored",
+		do: func(w *world, ours, theirs *key) {
+			w.opts.UnsafeIgnoreUnverified = true
+			copiedBare(w, ours, theirs)
+		},
+		ask:    byCertificate,
+		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
+	},
+},
+	namedTwice("a failure that a task of another test named too, in the second in which its own ended", `FAILED at 2026-03-01T12:00:00Z by provenance, declared "another"`,
+		pipelineTask{name: "scan", from: -10 * time.Minute}, pipelineTask{name: "summary", from: 0}),
+	namedTwice("a failure that two tasks without times named", `"another"`,
+		pipelineTask{name: "scan", timeless: true}, pipelineTask{name: "summary", timeless: true}),
+)
+
+// Evidence that is tied within a second is as new as the newest of it: neither has been passed over for the other.
+func TestExpectWithinASecond(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	passed := w.write(k, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
+	worse := w.unsigned("scan", TestResult{Result: Warned, Timestamp: noon.Add(-time.Hour)})
+	w.provenance(k, worse.Digest, madeBy("scan", worse.Digest, -time.Hour))
+	r := byKeyOrProvenance(w, NewResolver(k, w.opts)).Expecting(Expect{Test: "scan", Records: []v1.Hash{passed.Digest, worse.Digest}})
+	if e, err := r.Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Problem != nil || e.Result != Warned || len(e.Tied) != 2 {
+		t.Errorf("got %s", answerOf(e, err))
+	}
+}
+
+// Runs of tests that are not asked for cost nothing and block nothing, whatever they left.
+func TestExpectOfOtherTestsReadsNothing(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	w.write(k, "scan", outcome(Passed, 0))
+	lint := w.write(k, "lint", outcome(Passed, 0))
+	w.answers(404, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/manifests/"+lint.Digest.String()) })
+	r := NewResolver(k, w.opts).Expecting(Expect{Test: "lint", Records: []v1.Hash{lint.Digest}})
+	if e, err := r.Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Problem != nil || e.Result != Passed {
+		t.Errorf("got %s", answerOf(e, err))
+	}
+	_, err := r.Newest(t.Context(), w.image, testResultOf("lint"))
+	wantAs[*CandidateError](t, err)
 }
 
 // An index lists what a runtime may run. An annotation alone does not take an image out of it.
@@ -79,3 +343,53 @@ func TestPlatformsThatAnAnnotationHides(t *testing.T) {
 	}
 }
 
+// As many tests as there may be, whose names all look like one another, are told apart in one call.
+func TestManyTestsThatLookAlike(t *testing.T) {
+	var all []Evidence
+	for i := range defaultLimits.Statements {
+		letters := strings.NewReplacer("0", "a", "1", "\u0430").Replace(fmt.Sprintf("%012b", i))
+		all = append(all, Evidence{Test: testResultOf(letters + strings.Repeat("\u0430", 240))})
+	}
+	names := testNames(all)
+	for _, e := range all {
+		if n := len(names.Alike(e.Test.Name)); n != len(all)-1 {
+			t.Fatalf("%d names are like %q", n, e.Test.Name)
+		}
+	}
+	want := []string{"sc\u0430n"}
+	if diff := cmp.Diff(want, testname.NewIndex([]string{"scan", want[0], "scan", want[0], "lint"}).Alike("scan")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A statement without a time is not said to be outside of the run that made it.
+func TestNoTimeIsOutsideOfNoRun(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	failed := w.attach(w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}]}`)), nil)
+	w.provenance(k, failed, madeBy("scan", failed, 0))
+	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
+	wantField(t, e.Problem, "timestamp")
+	if errors.As(e.Problem, new(*ClockError)) || e.Clock != ClockProvenance {
+		t.Errorf("got %v by %s", e.Problem, e.Clock)
+	}
+}
+
+// Asked for every test, a Resolver also answers for those that statements only say they are of.
+func TestNewestsOfDeclaredTests(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	failed := w.unsigned("another", outcome(Failed, 0))
+	w.provenance(k, failed.Digest, madeBy("scan", failed.Digest, 0))
+	all, err := NewResolver(byChains(t, k), w.opts).Newests(t.Context(), w.image)
+	if err != nil || len(all) != 2 || all[1].Problem != nil || all[1].Result != Failed {
+		t.Fatalf("got %+v, %v", all, err)
+	}
+	if n := wantAs[*NameError](t, all[0].Problem); n.Declared != "another" || n.Task != "scan" {
+		t.Errorf("got %v", n)
+	}
+	w.opts.UnsafeIgnoreUnverified = true
+	if all, err := NewResolver(byChains(t, k), w.opts).Newests(t.Context(), w.image); err != nil || len(all) != 2 {
+		t.Errorf("ignoring: %+v, %v", all, err)
+	}
+}

@@ -1,12 +1,14 @@
 package attest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,8 +20,9 @@ import (
 //
 // Give it to [NewResolver] itself or within [AnyOf]: a Resolver then reads what is attached to each record, and takes
 // time and test from a trusted provenance where there is one. It looks at every record for that, since annotations are
-// the word of the task that is being judged. A provenance that is not trusted is only shown, in [Evidence.Provenance]:
-// anybody who may run a task can have one signed.
+// the word of the task that is being judged. A provenance that is not trusted is shown, in [Evidence.Provenance], and
+// decides neither: anybody who may run a task can have one signed. But if it names the task of another test, evidence
+// blocks that test too as long as it is the newest, since a rule that expires must not hide a failure.
 //
 // Errors: [*FieldError] for each mistake in trust, and for a signer that is nil.
 func ByProvenance(signer Verifier, trust Trust) (Verifier, error) {
@@ -113,21 +116,46 @@ type signedProvenance struct {
 // bestProvenance returns the provenance that tells of the evidence: a trusted one if there is any, and of several the
 // one whose task ended first, since what was made once can be handed on by later runs. One without times comes before
 // all, since it may be the first, as with [Provenance.TaskOf].
+//
+// The order in which they were found decides nothing.
 func (e *Evidence) bestProvenance() (signedProvenance, bool) {
-	var all []signedProvenance
-	for _, c := range e.envelopes {
-		all = append(all, c.provenance...)
-	}
+	all := e.signed()
 	if len(all) == 0 {
 		return signedProvenance{}, false
 	}
 	return slices.MinFunc(all, func(a, b signedProvenance) int {
 		return cmp.Or(
 			cmp.Compare(btoi(a.untrusted != nil), btoi(b.untrusted != nil)),
-			a.task.Finished.Compare(b.task.Finished),
+			compareEnd(a.task, b.task),
 			cmp.Compare(a.manifest.Hex, b.manifest.Hex),
+			bytes.Compare(a.payload[:], b.payload[:]),
 		)
 	}), true
+}
+
+// signed returns every signed provenance that is attached to a manifest of the evidence.
+func (e *Evidence) signed() []signedProvenance {
+	var all []signedProvenance
+	for _, c := range e.envelopes {
+		all = append(all, c.provenance...)
+	}
+	return all
+}
+
+// firstEnd returns when the first task ended of those that tell when, and that a trusted provenance says to have named the
+// evidence. It was there by then.
+func (e *Evidence) firstEnd() (first time.Time) {
+	for _, p := range e.signed() {
+		if p.untrusted != nil {
+			continue
+		}
+		for _, task := range p.makers(p.manifest) {
+			if end := task.Finished; !end.IsZero() && (first.IsZero() || end.Before(first)) {
+				first = end
+			}
+		}
+	}
+	return first
 }
 
 func btoi(b bool) int {

@@ -113,13 +113,17 @@ func (e Evidence) mark() Mark {
 	if errors.As(e.Problem, &future) {
 		return Mark{}
 	}
-	var m Mark
+	var vouched []Evidence
 	for _, tied := range e.tied() {
 		if tied.By != (Voucher{}) && !tied.Time.IsZero() {
-			m = m.Merge(Mark{
-				Time: tied.Time, Statements: []v1.Hash{tied.Digest()}, Referrers: tied.Sources.Referrers == SourceAnswered,
-			})
+			vouched = append(vouched, tied)
 		}
+	}
+	var m Mark
+	for _, one := range vouched {
+		m = m.Merge(Mark{
+			Time: Evidence{Tied: vouched}.latest(), Statements: []v1.Hash{one.Digest()}, Referrers: one.Sources.Referrers == SourceAnswered,
+		})
 	}
 	return m
 }
@@ -140,7 +144,7 @@ func (e Evidence) tied() []Evidence {
 // Evidence without a time may be newer, and has a problem of its own.
 func (m Mark) rolledBack(newest Evidence) error {
 	timeless := newest.Statement != nil && newest.Time.IsZero()
-	if m.IsZero() || timeless || newest.Time.After(m.Time) {
+	if m.IsZero() || timeless || newest.latest().After(m.Time) {
 		return nil
 	}
 	var gone []v1.Hash

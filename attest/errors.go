@@ -312,8 +312,9 @@ func (e *FutureError) Error() string {
 		stamp(e.Time), stamp(e.Now), e.Skew)
 }
 
-// A NameError reports a statement that says it is of one test although a trusted provenance says that the task of
-// another made it. It counts for the other, and for the one that it claims nothing is certain.
+// A NameError reports a statement that says it is of one test although a signed provenance says that the task of another
+// made it. It counts for the other if that provenance is trusted, and otherwise for the one that it says. For the test
+// that it does not count for nothing is certain.
 type NameError struct {
 	Declared string // by the statement
 	Task     string // by the provenance
@@ -327,11 +328,15 @@ func (e *NameError) Error() string {
 // has it.
 type ClockError struct {
 	Time              time.Time // the statement's own
-	Started, Finished time.Time // the task's
+	Started, Finished time.Time // the task's; only Finished, of another task that named it, if nothing says when it ran
 	Skew              time.Duration
 }
 
 func (e *ClockError) Error() string {
+	if e.Started.IsZero() {
+		return fmt.Sprintf("attest: time %s is later than %s, when a task that named it had ended, and a skew of %s",
+			stamp(e.Time), stamp(e.Finished), e.Skew)
+	}
 	return fmt.Sprintf("attest: time %s is not within the run of its task from %s to %s and a skew of %s",
 		stamp(e.Time), stamp(e.Started), stamp(e.Finished), e.Skew)
 }

@@ -77,12 +77,13 @@ type Evidence struct {
 
 	// Problem is why the evidence must not be believed, several joined, so use errors.As to look for one: a
 	// *CandidateError if it could not be read, a *FieldError for each mistake in it, a *FutureError or *ClockError for its
-	// time, a *NameError if it was asked for by its Declared name, a *VerifyError if it is not vouched for, an *AgeError,
-	// a *MissingError, a *NewerError, a *RollbackError, a *SourceError.
+	// time, a *NameError if it was asked for by a name that does not count, a *VerifyError if it is not vouched for, an
+	// *AgeError, a *MissingError, a *NewerError, a *RollbackError, a *SourceError.
 	Problem error
 
-	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. Two vulns
-	// have no verdict to compare, so a policy judges each.
+	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. What a provenance
+	// dates, in whole seconds, has the same time as all of that second. Two vulns have no verdict to compare, so a policy
+	// judges each.
 	Tied []Evidence
 
 	payload   []byte
@@ -91,6 +92,8 @@ type Evidence struct {
 
 	look, declaredLook string         // what Test.Name and Declared look like if no test may have them
 	maker              ProvenanceTask // by a trusted Provenance: it decides test and time. Zero if there is none
+	unnamed            bool           // the name is that of maker alone, since none could be read
+	claims             []string       // names of other tasks that a signed provenance, trusted or not, says to have made it
 	failed             bool           // there is none, and the error beside it says why
 }
 
@@ -112,6 +115,17 @@ func (e Evidence) Digest() v1.Hash {
 		return v1.Hash{}
 	}
 	return describe(e.payload, "").Digest
+}
+
+// latest returns the latest time of evidence that is tied: Time, or one in the same second.
+func (e Evidence) latest() time.Time {
+	latest := e.Time
+	for _, tied := range e.Tied {
+		if tied.Time.After(latest) {
+			latest = tied.Time
+		}
+	}
+	return latest
 }
 
 // compareAge orders evidence newest first. What has no time may be the newest, so it comes before all.

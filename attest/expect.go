@@ -126,7 +126,7 @@ func (x Expect) unmet(newest Evidence, all []Evidence) error {
 	records := x.records(all)
 	for _, record := range records {
 		counts := func(e Evidence) bool {
-			passedOver := e.Test == newest.Test && e.Time.After(newest.Time)
+			passedOver := e.Test == newest.Test && e.Time.After(newest.latest())
 			return e.Test.Name == x.Test && e.in(record) && !passedOver
 		}
 		if !slices.ContainsFunc(all, counts) {

@@ -26,7 +26,8 @@ import (
 // Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another
 // version of the predicate, which is of any test if no name can be read from it; and one whose name is not allowed (see
 // [Test]) and becomes the test's without case, compatibility characters, blanks and invisible characters. The time of
-// another version is not believed, so only a trusted provenance can show that it is older.
+// another version is not believed, so only a trusted provenance can show that it is older. A statement also counts so for
+// the test of each task that a signed provenance, trusted or not, says to have made it, see [NameError].
 //
 // Annotations of records save reading all of them: what the referrers API says to be of another test, or older, is
 // passed over. They are as good as the statement inside, since they come from its writer and nobody can change them in
@@ -74,10 +75,11 @@ func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test
 	}
 	newest := make([]Evidence, len(tests))
 	slices.SortFunc(all, compareAge)
+	names := testNames(all)
 	err = parallel(ctx, len(tests), r.opts.Parallel, func(ctx context.Context, i int) (err error) {
 		e := none
 		e.Test = tests[i]
-		newest[i], err = r.answer(ctx, e, all)
+		newest[i], err = r.answer(ctx, e, all, names)
 		return err
 	})
 	return newest, overtime(ctx, err)
@@ -118,8 +120,9 @@ func (r *Resolver) testsIn(all []Evidence) []Test {
 	return slices.Compact(tests)
 }
 
-// answer returns the newest evidence of the test that e is of, among all sorted by age. An error is about the call.
-func (r *Resolver) answer(ctx context.Context, e Evidence, all []Evidence) (Evidence, error) {
+// answer returns the newest evidence of the test that e is of, among all sorted by age. Their names are those that it may
+// be alike. An error is about the call.
+func (r *Resolver) answer(ctx context.Context, e Evidence, all []Evidence, names testname.Index) (Evidence, error) {
 	test := e.Test
 	of, nameless := group(all, test)
 	if e.Problem = r.unreadable(nameless, of); e.Problem != nil {
@@ -133,7 +136,7 @@ func (r *Resolver) answer(ctx context.Context, e Evidence, all []Evidence) (Evid
 	if err := ctx.Err(); err != nil {
 		return Evidence{}, wrap("verify", err) // a verifier that was cut off has said nothing
 	}
-	e.Alike = alike(all, test.Name)
+	e.Alike = names.Alike(test.Name)
 	r.age(&e)
 	if e.Test != test { // it only says that it is of the test, and runs and marks of its own test are another question
 		e.Result = Unknown
@@ -159,7 +162,7 @@ func (r *Resolver) overrule(ctx context.Context, e *Evidence, all []Evidence) Ev
 		e.blame(err)
 		return *e
 	}
-	of = slices.DeleteFunc(of, func(o Evidence) bool { return compareTime(o, *e) > 0 })
+	of = slices.DeleteFunc(of, func(o Evidence) bool { return compareTime(o, *e) > 0 && !o.ties(*e) })
 	if len(of) == 0 {
 		return *e
 	}
@@ -173,18 +176,13 @@ func (r *Resolver) overrule(ctx context.Context, e *Evidence, all []Evidence) Ev
 	return newer
 }
 
-// alike returns the names of evidence that differ from that of the test only by letters of another script.
-func alike(all []Evidence, test string) []string {
+// testNames returns the names of all tests, and those that statements give themselves.
+func testNames(all []Evidence) testname.Index {
 	var names []string
 	for _, e := range all {
-		for _, name := range []string{e.Test.Name, e.Declared} {
-			if testname.Alike(test, name) {
-				names = append(names, name)
-			}
-		}
+		names = append(names, e.Test.Name, e.Declared)
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return testname.NewIndex(names)
 }
 
 func notFound(image name.Digest, test Test) error {
@@ -207,13 +205,16 @@ func group(all []Evidence, test Test) (of, nameless []Evidence) {
 	means := func(name, look string) bool { return name == test.Name || look != "" && look == fold }
 	for _, e := range all {
 		switch {
-		case e.Test == Test{} || e.Test == Test{PredicateType: test.PredicateType} && test.Name != "":
+		case e.mayBeOf(test):
 			nameless = append(nameless, e)
 		case e.Test.PredicateType != test.PredicateType || e.Statement == nil:
 		case means(e.Test.Name, e.look):
 			of = append(of, e)
 		case e.Declared != "" && means(e.Declared, e.declaredLook):
 			e.blame(&NameError{Declared: e.Declared, Task: e.Test.Name})
+			of = append(of, e)
+		case slices.Contains(e.claims, test.Name):
+			e.blame(&NameError{Declared: cmp.Or(e.Declared, e.Test.Name), Task: test.Name})
 			of = append(of, e)
 		}
 	}
@@ -234,18 +235,25 @@ func (r *Resolver) unreadable(nameless, of []Evidence) error {
 	return errors.Join(errs...)
 }
 
+// mayBeOf reports whether evidence may be of the test because the name of its own could not be read.
+func (e Evidence) mayBeOf(test Test) bool {
+	if e.Test == (Test{}) {
+		return true
+	}
+	return e.Test.PredicateType == test.PredicateType && e.Test.Name != test.Name && (e.Test.Name == "" || e.unnamed)
+}
+
 // isOlder reports whether a trusted provenance says that evidence is older than the newest that is understood. Its own
 // word is not enough, since what it means is not known.
 func (e Evidence) isOlder(of []Evidence) bool {
-	newer := func(o Evidence) bool { return o.Predicate != nil && e.Time.Before(o.Time) }
+	newer := func(o Evidence) bool { return o.Predicate != nil && e.Time.Before(o.Time) && !e.ties(o) }
 	return e.Clock == ClockProvenance && slices.ContainsFunc(of, newer)
 }
 
 // newest verifies those that share the latest instant and returns the worst of them.
 func (r *Resolver) newest(ctx context.Context, of []Evidence) Evidence {
 	for {
-		tied := youngest(of)
-		of = of[len(tied):]
+		tied, older := youngest(of)
 		for i := range tied {
 			tied[i] = r.vouch(ctx, tied[i])
 		}
@@ -253,12 +261,11 @@ func (r *Resolver) newest(ctx context.Context, of []Evidence) Evidence {
 			return worst(tied)
 		}
 		verified := slices.DeleteFunc(slices.Clone(tied), r.ignored)
-		switch {
-		case len(verified) > 0:
-			return worst(verified)
-		case len(of) == 0:
-			return worst(tied) // there is nothing to pass them over for
+		if len(verified) == len(tied) || len(verified)+len(older) == 0 { // or there is nothing to pass them over for
+			return worst(tied)
 		}
+		of = append(verified, older...) // what was tied with one that is ignored may be older than these
+		slices.SortStableFunc(of, compareAge)
 	}
 }
 
@@ -280,13 +287,24 @@ func worst(tied []Evidence) Evidence {
 	return e
 }
 
-// youngest returns those that share the latest instant, or all without a time if there are any. They are sorted by age.
-func youngest(of []Evidence) []Evidence {
-	n := 1
-	for n < len(of) && of[n].Time.Equal(of[0].Time) {
-		n++
+// youngest returns those that share the latest instant, or all without a time if there are any, and the others. Both are
+// sorted by age.
+func youngest(of []Evidence) (tied, older []Evidence) {
+	for _, e := range of {
+		if e.ties(of[0]) {
+			tied = append(tied, e)
+		} else {
+			older = append(older, e)
+		}
 	}
-	return slices.Clone(of[:n])
+	return tied, older
+}
+
+// ties reports whether evidence that is not newer than another may be as new. A provenance tells whole seconds and leaves
+// the rest out, so what it dates may be as new as all of that second.
+func (e Evidence) ties(newest Evidence) bool {
+	inSecond := e.Clock == ClockProvenance && e.Time.Equal(newest.Time.Truncate(time.Second))
+	return inSecond || e.Time.Equal(newest.Time)
 }
 
 // age blames evidence that is older than it may be.
@@ -308,6 +326,9 @@ type question struct {
 func (r *Resolver) ask(tests []Test) question {
 	q := question{tests: tests, manifest: map[string]bool{}}
 	for _, x := range r.expect {
+		if len(tests) > 0 && !slices.ContainsFunc(tests, func(t Test) bool { return t.Name == x.Test }) {
+			continue
+		}
 		for _, digest := range x.Records {
 			q.manifest[digest.String()] = true
 		}
@@ -332,7 +353,7 @@ func (r *Resolver) ignoresHints() bool {
 func (q question) pick(l listing, view shownView) (pointers []pointer, layers []lead) {
 	newest := map[Test]time.Time{}
 	for _, p := range l.pointers {
-		if t := (Test{p.hints.test, p.hints.predicateType}); p.hints.complete() && p.hints.created.After(newest[t]) {
+		if t := (Test{p.hints.test, p.hints.predicateType}); p.hints.created.After(newest[t]) {
 			newest[t] = p.hints.created
 		}
 	}

@@ -185,7 +185,7 @@ func newestOfAll(r *Resolver, w *world, test Test) (Evidence, error) {
 		return Evidence{}, err
 	}
 	slices.SortFunc(all, compareAge)
-	e, err := r.answer(context.Background(), Evidence{Image: w.image, Test: test}, all)
+	e, err := r.answer(context.Background(), Evidence{Image: w.image, Test: test}, all, nil)
 	if err == nil && e.Statement == nil {
 		err, e = e.Problem, Evidence{}
 	}

@@ -108,9 +108,13 @@ func (p *Provenance) TaskOf(digest v1.Hash) (ProvenanceTask, bool) {
 	if len(makers) == 0 {
 		return ProvenanceTask{}, false
 	}
-	return slices.MinFunc(makers, func(a, b ProvenanceTask) int {
-		return cmp.Or(a.Finished.Compare(b.Finished), a.Started.Compare(b.Started))
-	}), true
+	return slices.MinFunc(makers, compareEnd), true
+}
+
+// compareEnd orders tasks by their end, those without times first. Times are in whole seconds, so of two that ended at the
+// same time the one that began first is the first.
+func compareEnd(a, b ProvenanceTask) int {
+	return cmp.Or(a.Finished.Compare(b.Finished), a.Started.Compare(b.Started))
 }
 
 // makers returns the tasks that made the subject with this digest: those that named it, or the only one of a TaskRun.

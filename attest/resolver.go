@@ -91,8 +91,8 @@ func (r *Resolver) vouchAll(ctx context.Context, all []Evidence) error {
 // vouch asks the verifier about each envelope around the statement until one is vouched for. Only then, and if nothing
 // else is wrong, the verdict counts.
 func (r *Resolver) vouch(ctx context.Context, e Evidence) Evidence {
-	if len(e.envelopes) == 0 {
-		return e // it could not even be read
+	if len(e.envelopes) == 0 || e.By != (Voucher{}) {
+		return e // it could not even be read, or was vouched for before
 	}
 	var errs []error
 	for _, c := range e.envelopes {

@@ -456,14 +456,14 @@ func TestNewestIsTheLatestInstant(t *testing.T) {
 		}
 		slices.SortFunc(evidence, compareAge)
 		of, _ := group(evidence, testResultOf("scan"))
-		young := youngest(of)
+		young, older := youngest(of)
 		count := 0
 		for _, o := range offsets {
 			if o == latest {
 				count++
 			}
 		}
-		if len(young) != count || !young[0].Time.Equal(noon.Add(time.Duration(latest)*time.Second/2)) {
+		if len(young) != count || len(young)+len(older) != len(of) || !young[0].Time.Equal(noon.Add(time.Duration(latest)*time.Second/2)) {
 			rt.Fatalf("youngest of %v are %d at %s", offsets, len(young), young[0].Time)
 		}
 	})

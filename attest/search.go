@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -27,8 +28,8 @@ type search struct {
 	named     map[string]string // tag that names a record, by its digest
 
 	mu      sync.Mutex
-	read    map[v1.Hash]bool // layers that a record has led to
-	ignored []v1.Hash        // statements that were passed over
+	read    map[string]bool // layers that a record has led to, see first
+	ignored []v1.Hash       // statements that were passed over
 }
 
 // collect reads what answers q about image, and whatever is in the way of an answer. It verifies no statement. One
@@ -43,7 +44,7 @@ func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) (
 	if err != nil {
 		return nil, none, err
 	}
-	s := &search{Resolver: r, repo: repo, image: image, named: map[string]string{}, read: map[v1.Hash]bool{}}
+	s := &search{Resolver: r, repo: repo, image: image, named: map[string]string{}, read: map[string]bool{}}
 	found, err := s.run(ctx, q)
 	if err != nil {
 		return nil, none, err
@@ -103,7 +104,7 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 	if err != nil {
 		return nil, err
 	}
-	layers = slices.DeleteFunc(layers, func(l lead) bool { return !s.first(l.layer.Digest) })
+	layers = slices.DeleteFunc(layers, func(l lead) bool { return !s.first(l.layer) })
 	shown, err := gather(ctx, layers, s.opts.Parallel, s.statement)
 	for _, broken := range []*CandidateError{view.broken, l.rubbish} {
 		if broken != nil {
@@ -113,12 +114,16 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 	return append(found, shown...), err
 }
 
-// first reports whether nothing has led to a layer before.
-func (s *search) first(layer v1.Hash) bool {
+// first reports whether nothing has led to a layer before, with the same annotations of others. A certificate may be among
+// those, and a copy of the layer can lack it.
+func (s *search) first(layer v1.Descriptor) bool {
+	others := maps.Clone(layer.Annotations)
+	maps.DeleteFunc(others, func(key, _ string) bool { return slices.Contains(ourAnnotations, key) })
+	key := fmt.Sprintf("%s %q", layer.Digest, others) // sorted by key
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := s.read[layer]
-	s.read[layer] = true
+	before := s.read[key]
+	s.read[key] = true
 	return !before
 }
 
@@ -197,7 +202,7 @@ func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
 	}
 	var found []Evidence
 	for _, layer := range e.statements {
-		s.first(layer.Digest)
+		s.first(layer)
 		statement, err := s.statement(ctx, lead{e.descriptor.Digest, layer, p.hints})
 		if err != nil {
 			return nil, err
@@ -352,7 +357,7 @@ func merge(read []Evidence) []Evidence {
 	at := map[[sha256.Size]byte]int{} // by the statement's bytes
 	for _, e := range read {
 		sum := sha256.Sum256(e.payload)
-		if i, ok := at[sum]; ok && e.payload != nil {
+		if i, ok := at[sum]; ok {
 			all[i].envelopes = append(all[i].envelopes, e.envelopes...)
 			continue
 		}
@@ -398,22 +403,34 @@ func (r *Resolver) checkName(e *Evidence) {
 
 // identify takes the name of the test from the provenance, if that is trusted. Anybody who may run a task can have a
 // provenance signed about any record; it must neither turn evidence into that of another test nor give it another time.
+// What else a signed provenance names is a claim: a rule of trust that is no longer in force must not hide a failure.
 func (r *Resolver) identify(e *Evidence) {
 	p, ok := e.bestProvenance()
 	if !ok {
 		return
 	}
 	e.Provenance = p.Provenance
-	if p.untrusted != nil {
+	if p.untrusted == nil {
+		e.maker = p.task
+		r.rename(e, p.task.Name)
+	}
+	for _, p := range e.signed() {
+		if name := p.task.Name; name != "" && name != e.Test.Name {
+			e.claims = append(e.claims, name)
+		}
+	}
+}
+
+// rename makes evidence that of the test of a task. Which test it was of, if that could not be read, is still not known: the
+// task may have named what others made.
+func (r *Resolver) rename(e *Evidence, task string) {
+	if task == "" || task == e.Test.Name {
 		return
 	}
-	e.maker = p.task
-	if p.task.Name == "" || p.task.Name == e.Test.Name {
-		return
-	}
-	e.Declared, e.Test.Name = e.Test.Name, p.task.Name
+	e.unnamed = e.Test.Name == "" && e.Problem != nil
+	e.Declared, e.Test.Name = e.Test.Name, task
 	r.opts.Logger.Info("the statement is of another test than it says", zap.Stringer("manifest", e.Manifest),
-		zap.String("declared", e.Declared), zap.String("task", p.task.Name))
+		zap.String("declared", e.Declared), zap.String("task", task))
 }
 
 // date tells the time by the first clock that knows it, and judges it.
@@ -436,7 +453,11 @@ func (r *Resolver) date(e *Evidence) {
 	if e.Time.IsZero() && e.Problem == nil {
 		e.blame(&FieldError{"Options.Clocks", "none of them knows the time of the statement"})
 	}
-	if task := e.maker; !own.IsZero() && !task.covers(own, skew) {
+	task := e.maker
+	if task.Finished.IsZero() {
+		task.Finished = e.firstEnd()
+	}
+	if !own.IsZero() && !task.covers(own, skew) {
 		e.blame(&ClockError{Time: own, Started: task.Started, Finished: task.Finished, Skew: skew})
 	}
 }

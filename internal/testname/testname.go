@@ -7,6 +7,7 @@ package testname
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -127,6 +128,40 @@ func visible(text string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// An Index finds the names that are alike without comparing each with each.
+type Index map[string][]look
+
+type look struct {
+	name    string
+	foreign bool
+}
+
+// NewIndex returns an Index of names.
+func NewIndex(names []string) Index {
+	x := Index{}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		if len(name) <= Max {
+			key := skeleton(name)
+			x[key] = append(x[key], look{name, Foreign(name) != ""})
+		}
+	}
+	return x
+}
+
+// Alike returns those names of the Index, sorted, of which Alike says that they look like a name.
+func (x Index) Alike(name string) (alike []string) {
+	if len(name) > Max {
+		return nil
+	}
+	foreign := Foreign(name) != ""
+	for _, other := range x[skeleton(name)] {
+		if name != other.name && (foreign || other.foreign) {
+			alike = append(alike, other.name)
+		}
+	}
+	return alike
 }
 
 // Alike reports whether two different names differ only by letters of another script that look alike. It is false for
