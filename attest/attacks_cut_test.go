@@ -16,6 +16,7 @@ var otherSpellings = []string{
 	"https://in-toto.io/attestation/test-\u200bresult/v0.1",
 	"https://in-toto.io/attestation/test%2Dresult/v0.1",
 	"https://in%2Dtoto.io/attestation/test-result/v0.1",
+	"https://in-toto%2Eio/attestation/test%2Dresult/v0.1",
 	"https://in-toto.io./attestation/test-result/v0.1",
 	"https://in-toto.io:443/attestation/test-result/v0.1",
 	"https://user@in-toto.io/attestation/test-result/v0.1",

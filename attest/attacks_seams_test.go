@@ -224,6 +224,17 @@ var seamAttacks = slices.Concat([]attack{
 		ask:    byKeyOrProvenance,
 		answer: "evidence of 2026-03-01T11:00:00.4Z was seen before and is gone",
 	}, {
+		name: "evidence of a second in which a checkpoint has seen older one, that is gone",
+		do: func(w *world, ours, _ *key) {
+			w.opts.Checkpoint = inDir(w)
+			older := w.write(ours, "scan", outcome(Failed, -time.Hour+200*time.Millisecond))
+			w.mustNewest(ours, testResultOf("scan"))
+			w.remove(older)
+			withinASecond(w, ours)
+		},
+		ask:    byKeyOrProvenance,
+		answer: "FAILED at 2026-03-01T11:00:00Z by provenance, 2 tied",
+	}, {
 		name: "a pass whose maker has no times, and that gives a time after a task that named it",
 		do: func(w *world, ours, _ *key) {
 			w.scanned(ours, Failed, -2*time.Hour, -2*time.Hour)
@@ -315,8 +326,12 @@ func TestExpectOfOtherTestsReadsNothing(t *testing.T) {
 	lint := w.write(k, "lint", outcome(Passed, 0))
 	w.answers(404, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/manifests/"+lint.Digest.String()) })
 	r := NewResolver(k, w.opts).Expecting(Expect{Test: "lint", Records: []v1.Hash{lint.Digest}})
+	w.requests = nil
 	if e, err := r.Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Problem != nil || e.Result != Passed {
 		t.Errorf("got %s", answerOf(e, err))
+	}
+	if n := w.count(http.MethodGet, lint.Digest.String()); n > 0 {
+		t.Errorf("%d requests for the record of lint", n)
 	}
 	_, err := r.Newest(t.Context(), w.image, testResultOf("lint"))
 	wantAs[*CandidateError](t, err)
@@ -391,5 +406,81 @@ func TestNewestsOfDeclaredTests(t *testing.T) {
 	w.opts.UnsafeIgnoreUnverified = true
 	if all, err := NewResolver(byChains(t, k), w.opts).Newests(t.Context(), w.image); err != nil || len(all) != 2 {
 		t.Errorf("ignoring: %+v, %v", all, err)
+	}
+}
+
+// A record of another test that cannot be read is no matter of a test, asked for alone or together with the other.
+func TestUnreadableOfAnotherTest(t *testing.T) {
+	for name, spoil := range map[string]func(w *world, lint Record) string{
+		"its manifest gone":  func(_ *world, lint Record) string { return "/manifests/" + lint.Digest.String() },
+		"its statement gone": func(_ *world, lint Record) string { return "/blobs/" + statementIn(lint).Digest.String() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRegistry(t, func(t *testing.T, w *world) {
+				k := newKey(t, "k")
+				w.opts.InlineBytes = -1
+				w.write(k, "scan", outcome(Passed, 0))
+				path := spoil(w, w.write(k, "lint", outcome(Passed, 0)))
+				w.answers(http.StatusNotFound, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, path) })
+				scan, lint := testResultOf("scan"), testResultOf("lint")
+				var answers []string
+				for _, tests := range [][]Test{{scan}, {scan, lint}, {lint, scan}, nil} {
+					all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, tests...)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, e := range all {
+						if e.Test == scan {
+							answers = append(answers, answerOf(e, nil))
+						}
+						if e.Test == lint {
+							wantAs[*CandidateError](t, e.Problem)
+						}
+					}
+				}
+				if len(answers) != 4 || len(slices.Compact(answers)) != 1 || w.referrers != strings.HasPrefix(answers[0], "PASSED") {
+					t.Errorf("got %q", answers)
+				}
+				v := AnyOf(k, byChains(t, k)) // does not believe annotations
+				if e, err := w.newest(v, scan); err == nil {
+					t.Errorf("annotations are believed: %s", answerOf(e, err))
+				}
+			})
+		})
+	}
+}
+
+func statementIn(r Record) v1.Descriptor {
+	return parseEntry(document{bytes: r.Bytes}, defaultLimits).statements[0]
+}
+
+// Which provenance tells of the evidence is no matter of the order in which they were found.
+func TestOrderOfProvenanceDecidesNothing(t *testing.T) {
+	var all []signedProvenance
+	for i := range 4 {
+		task := ProvenanceTask{Name: fmt.Sprint(i), Started: noon.Add(time.Duration(i/2) * time.Second), Finished: noon.Add(time.Hour)}
+		all = append(all, signedProvenance{task: task, payload: [32]byte{byte(i % 2)}})
+	}
+	for range len(all) {
+		all = append(all[1:], all[0])
+		e := Evidence{envelopes: []Candidate{{provenance: all[:1]}, {provenance: all[1:]}}}
+		if p, ok := e.bestProvenance(); !ok || p.task.Name != "0" {
+			t.Errorf("got that of task %s", p.task.Name)
+		}
+	}
+}
+
+// A provenance that is wrong in two ways says both.
+func TestProvenanceThatIsWrongTwice(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	r := w.unsigned("scan", outcome(Passed, 0))
+	run := pipelineRun(r.Digest, 0, pipelineTask{name: "scan", from: -time.Minute})
+	w.provenance(k, r.Digest, replaced(t, run, "quay.io/konflux-ci/", "quay.io/mallory/"))
+	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
+	for _, reason := range []string{"not one of Trust.Tasks", "it does not tell which task made"} {
+		if e.Problem == nil || !strings.Contains(e.Problem.Error(), reason) {
+			t.Errorf("%q is not in %v", reason, e.Problem)
+		}
 	}
 }

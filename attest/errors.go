@@ -203,8 +203,9 @@ func isNotFound(err error) bool {
 }
 
 // A CandidateError reports something found at an image that may be a statement and could not be read, or is of a
-// version that is not understood. It might have been the newest statement of any test, so nothing about the image is
-// certain until it has been repaired or deleted, or is named in [Options.UnsafeIgnoreStatements].
+// version that is not understood. It might have been the newest statement of any test, unless the referrers API says of
+// which, so nothing about the image is certain until it has been repaired or deleted, or is named in
+// [Options.UnsafeIgnoreStatements].
 type CandidateError struct {
 	Manifest v1.Hash // manifest that lists it; zero if a tag could not be read
 	Envelope v1.Hash // blob that could not be read; zero if it was the manifest

@@ -160,6 +160,11 @@ func TestListThatAddsAnnotations(t *testing.T) {
 	if errs := (hints{}).differ(listed); len(errs) > 0 {
 		t.Error(errs)
 	}
+	half := listed // and yet complete: others were passed over because of it
+	half.test = "sca"
+	if errs := half.differ(listed); len(errs) != 1 {
+		t.Error(errs)
+	}
 }
 
 // Marks are listed by registries that shorten, too.

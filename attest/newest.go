@@ -31,8 +31,8 @@ import (
 //
 // Annotations of records save reading all of them: what the referrers API says to be of another test, or older, is
 // passed over. They are as good as the statement inside, since they come from its writer and nobody can change them in
-// place; what was read because of them and contradicts them blocks. A list that drops or shortens them costs requests
-// and hides nothing. A registry without that API has only lists that anybody who may push can rewrite, so there
+// place; what was read because of them and contradicts them blocks. What they say to be of a test and cannot be read
+// blocks that test alone. A list that drops or shortens them costs requests and hides nothing. A registry without that API has only lists that anybody who may push can rewrite, so there
 // everything is read, and with [ByProvenance] too, which takes no task's word.
 //
 // A record that only one of the lists names is read too, and one that is named and missing blocks: see
@@ -235,9 +235,9 @@ func (r *Resolver) unreadable(nameless, of []Evidence) error {
 	return errors.Join(errs...)
 }
 
-// mayBeOf reports whether evidence may be of the test because the name of its own could not be read.
+// mayBeOf reports whether evidence may be of the test because it could not be read, or its name could not.
 func (e Evidence) mayBeOf(test Test) bool {
-	if e.Test == (Test{}) {
+	if e.Test == (Test{}) || e.Statement == nil && e.Test == test {
 		return true
 	}
 	return e.Test.PredicateType == test.PredicateType && e.Test.Name != test.Name && (e.Test.Name == "" || e.unnamed)

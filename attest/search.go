@@ -28,8 +28,8 @@ type search struct {
 	named     map[string]string // tag that names a record, by its digest
 
 	mu      sync.Mutex
-	read    map[string]bool // layers that a record has led to, see first
-	ignored []v1.Hash       // statements that were passed over
+	read    map[[sha256.Size]byte]bool // layers that a record has led to, see first
+	ignored []v1.Hash                  // statements that were passed over
 }
 
 // collect reads what answers q about image, and whatever is in the way of an answer. It verifies no statement. One
@@ -44,7 +44,7 @@ func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) (
 	if err != nil {
 		return nil, none, err
 	}
-	s := &search{Resolver: r, repo: repo, image: image, named: map[string]string{}, read: map[string]bool{}}
+	s := &search{Resolver: r, repo: repo, image: image, named: map[string]string{}, read: map[[sha256.Size]byte]bool{}}
 	found, err := s.run(ctx, q)
 	if err != nil {
 		return nil, none, err
@@ -108,7 +108,7 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 	shown, err := gather(ctx, layers, s.opts.Parallel, s.statement)
 	for _, broken := range []*CandidateError{view.broken, l.rubbish} {
 		if broken != nil {
-			shown = append(shown, s.unreadable(broken))
+			shown = append(shown, s.unreadable(broken, hints{}))
 		}
 	}
 	return append(found, shown...), err
@@ -119,7 +119,7 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 func (s *search) first(layer v1.Descriptor) bool {
 	others := maps.Clone(layer.Annotations)
 	maps.DeleteFunc(others, func(key, _ string) bool { return slices.Contains(ourAnnotations, key) })
-	key := fmt.Sprintf("%s %q", layer.Digest, others) // sorted by key
+	key := sha256.Sum256(fmt.Appendf(nil, "%s %q", layer.Digest, others)) // sorted by name
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.read[key]
@@ -194,8 +194,11 @@ func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
 	if tag := s.named[p.ref]; tag != "" && isNotFound(e.err) {
 		e.err = notCopied(tag, e.err)
 	}
+	if isNotFound(e.err) {
+		return []Evidence{s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: e.err}, p.hints)}, nil
+	}
 	if e.err != nil {
-		return []Evidence{s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: e.err})}, nil
+		return []Evidence{s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: e.err}, hints{})}, nil
 	}
 	if err := s.repo.budget.count(len(e.statements), s.opts.Limits.Statements); err != nil {
 		return nil, err
@@ -210,13 +213,19 @@ func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
 		found = append(found, statement...)
 	}
 	if err := p.hints.broken(found); err != nil && len(s.opts.UnsafeIgnoreStatements) == 0 {
-		found = append(found, s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: err}))
+		found = append(found, s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: err}, hints{}))
 	}
 	return found, s.addProvenance(ctx, found, e.descriptor.Digest)
 }
 
-func (s *search) unreadable(err *CandidateError) Evidence {
-	return Evidence{Image: s.image, Manifest: err.Manifest, Problem: err}
+// unreadable returns evidence that could not be read. If hints that are believed say of which test it is, it is of no other:
+// a call that does not ask for that test would not have tried to read it.
+func (s *search) unreadable(err *CandidateError, h hints) Evidence {
+	e := Evidence{Image: s.image, Manifest: err.Manifest, Problem: err}
+	if h.complete() && !s.ignoresHints() {
+		e.Test = Test{h.test, h.predicateType}
+	}
+	return e
 }
 
 // notCopied says why a record is missing that a tag names, and what to do.
@@ -253,14 +262,14 @@ func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err))}, grave(err)
+		return []Evidence{s.unreadable(l.unreadable(err), l.hints)}, grave(err)
 	}
 	payload, err := c.payload(s.opts.Limits)
 	if errors.Is(err, errNoStatement) {
 		return nil, nil
 	}
 	if err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err))}, nil
+		return []Evidence{s.unreadable(l.unreadable(err), l.hints)}, nil
 	}
 	if s.ignores(payload) {
 		s.opts.Logger.Warn("ignoring a statement by its digest",
@@ -278,7 +287,7 @@ func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
 func (s *search) evidence(l lead, c Candidate) []Evidence {
 	statement, err := parseStatement(c.decoded, s.opts.Limits.json())
 	if err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err))}
+		return []Evidence{s.unreadable(l.unreadable(err), l.hints)}
 	}
 	family := familyOf(statement.PredicateType)
 	if family == "" || !statement.about(hexOf(s.image)) {
@@ -292,7 +301,7 @@ func (s *search) evidence(l lead, c Candidate) []Evidence {
 		r = reading{test: r.test, named: r.named, problem: &CandidateError{Manifest: l.manifest, Err: err}}
 	}
 	if err := l.hints.contradicted(statement.PredicateType, r); err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err))}
+		return []Evidence{s.unreadable(l.unreadable(err), hints{})}
 	}
 	return []Evidence{{
 		Test: Test{r.test, family}, Image: s.image, Manifest: l.manifest, Statement: statement,

@@ -289,7 +289,8 @@ func TestNamedRecordIsRead(t *testing.T) {
 		}
 		name(failed.Digest.String() + "," + coffee.String())
 		_, err := w.newest(k, testResultOf("scan"))
-		if e := wantAs[*CandidateError](t, err); e.Manifest != coffee || !strings.Contains(err.Error(), notWhole) {
+		names := "tag " + viewTag(w.image) + " names it"
+		if e := wantAs[*CandidateError](t, err); e.Manifest != coffee || !strings.Contains(err.Error(), names) || !strings.Contains(err.Error(), notWhole) {
 			t.Errorf("got %v", err)
 		}
 		for _, rubbish := range []string{"latest", ",", "sha256:12", failed.Digest.String() + ",", viewTag(w.image) + "." + failed.Digest.Hex[:32]} {
