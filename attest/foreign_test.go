@@ -350,7 +350,7 @@ func TestOuterReadingAgrees(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		types := rapid.SampledFrom([]string{spdxType, TestResultType, ""})
 		key := rapid.SampledFrom([]string{"_type", "subject", "predicateType", "predicate", "PredicateType", "x", `predicat\u0065`})
-		value := rapid.SampledFrom([]string{`{}`, `[]`, `1`, `"a"`, `null`, `{"predicateType":"x"}`, `[{"digest":{"sha256":"` + strings.Repeat("ab", 32) + `"}}]`})
+		value := rapid.SampledFrom([]string{`{}`, `[]`, `1`, `"a"`, `null`, `{"predicateType":"x"}`, `"\\\"]}"`, `["}","\\\\",{"]":"\u005c\""}]`, `[{"digest":{"sha256":"` + strings.Repeat("ab", 32) + `"}}]`})
 		members := []string{
 			`"_type":"` + rapid.SampledFrom([]string{StatementType, statementTypeV01, "x"}).Draw(t, "_type") + `"`,
 			fmt.Sprintf(`"predicateType":%q`, types.Draw(t, "predicateType")),

@@ -26,7 +26,7 @@ type grypeMatch struct {
 			State    string   `json:"state"`
 		} `json:"fix"`
 		EPSS []struct {
-			EPSS scalar `json:"epss"`
+			EPSS jsontext.Value `json:"epss"`
 		} `json:"epss"`
 		KnownExploited []struct{} `json:"knownExploited"`
 	} `json:"vulnerability"`
@@ -82,7 +82,7 @@ type grypeDescriptor struct {
 type grypeDB struct {
 	Built         string         `json:"built"`
 	From          string         `json:"from"`
-	SchemaVersion scalar         `json:"schemaVersion"`
+	SchemaVersion jsontext.Value `json:"schemaVersion"`
 	Valid         *bool          `json:"valid"`
 	Error         jsontext.Value `json:"error"` // null or no text if there was none, an object in old versions
 }
@@ -132,13 +132,8 @@ func (r *report) grypeDB(db grypeDB) error {
 	to := &r.scanner.DB
 	to.LastUpdate = cmp.Or(to.LastUpdate, parseTime(db.Built))
 	to.URI = cmp.Or(to.URI, withoutSecrets(db.From))
-	to.Version = cmp.Or(to.Version, string(db.SchemaVersion))
-	why := ""
-	if db.Error.Kind() == '"' {
-		raw, _ := jsontext.AppendUnquote(nil, db.Error) // it has been read before
-		why = line(string(raw))
-	}
-	switch {
+	to.Version = cmp.Or(to.Version, text(db.SchemaVersion))
+	switch why := line(text(db.Error)); {
 	case db.Valid != nil && !*db.Valid:
 		return r.notRun("its database was not valid")
 	case db.Error.Kind() == '{':
@@ -193,7 +188,7 @@ func (r *report) grypeMatch(m *grypeMatch) error {
 		about[attest.FindingFix] = strings.Join(v.Fix.Versions, ", ")
 	}
 	for _, e := range v.EPSS {
-		about.put(findingEPSS, string(e.EPSS))
+		about.put(findingEPSS, text(e.EPSS))
 	}
 	if len(v.KnownExploited) > 0 {
 		about[findingExploited] = true

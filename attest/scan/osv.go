@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/testdag/testdag/attest"
 )
@@ -28,9 +29,9 @@ type osvPackage struct {
 }
 
 type osvGroup struct {
-	IDs      []string `json:"ids"`
-	Aliases  []string `json:"aliases"`
-	Severity scalar   `json:"max_severity"`
+	IDs      []string       `json:"ids"`
+	Aliases  []string       `json:"aliases"`
+	Severity jsontext.Value `json:"max_severity"`
 }
 
 // An osvVulnerability is an entry of the OSV schema.
@@ -49,14 +50,14 @@ type osvVulnerability struct {
 
 	// Database is what a database adds of its own, each in its own form.
 	Database maybe[struct {
-		Severity maybe[string] `json:"severity"`
+		Severity jsontext.Value `json:"severity"`
 	}] `json:"database_specific"`
 }
 
 // An osvSeverity is a CVSS vector; that of Ubuntu is a word.
 type osvSeverity struct {
-	Type  string `json:"type"`
-	Score scalar `json:"score"`
+	Type  string         `json:"type"`
+	Score jsontext.Value `json:"score"`
 }
 
 type osvAffected struct {
@@ -188,7 +189,7 @@ func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 			about.put(attest.FindingSource, link.URL)
 		}
 	}
-	word := v.Database.is.Severity.is
+	word := text(v.Database.is.Severity)
 	scores := v.Severity
 	var versions []string
 	for _, a := range v.Affected {
@@ -205,16 +206,16 @@ func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 	}
 	var c cvss
 	for _, s := range scores {
-		if c.set("", nil, string(s.Score)); s.Type == "Ubuntu" {
-			word = cmp.Or(word, string(s.Score))
+		if c.set("", nil, text(s.Score)); s.Type == "Ubuntu" {
+			word = cmp.Or(word, text(s.Score))
 		}
 	}
 	severity := said("osv", word)
-	if _, err := strconv.ParseFloat(string(group.Severity), 64); err != nil {
+	if number(group.Severity) == nil {
 		severity = c.rate(severity, string(OSVScanner))
 	}
-	if group.Severity != "" {
-		severity = append(severity, attest.Severity{Method: "cvss:" + string(OSVScanner), Score: string(group.Severity)})
+	if most := text(group.Severity); most != "" {
+		severity = append(severity, attest.Severity{Method: "cvss:" + string(OSVScanner), Score: most})
 	}
 	return r.add(v.ID, severity, about)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/testdag/testdag/attest"
 )
 
@@ -17,10 +19,7 @@ type quayVulnerability struct {
 }
 
 // A quayScore has "" for a score that it does not have.
-type quayScore struct {
-	Score   maybe[*float64]
-	Vectors maybe[string]
-}
+type quayScore struct{ Score, Vectors jsontext.Value }
 
 func quay(r *report) error {
 	var status string
@@ -84,7 +83,7 @@ func (r *report) quayVulnerability(v *quayVulnerability) error {
 	about.put(attest.FindingSource, firstLink(v.Link))
 	about.alias(id, aliases...)
 	var c cvss
-	c.set("2", v.Metadata.NVD.CVSSv2.Score.is, v.Metadata.NVD.CVSSv2.Vectors.is)
-	c.set("3", v.Metadata.NVD.CVSSv3.Score.is, v.Metadata.NVD.CVSSv3.Vectors.is)
+	c.set("2", number(v.Metadata.NVD.CVSSv2.Score), text(v.Metadata.NVD.CVSSv2.Vectors))
+	c.set("3", number(v.Metadata.NVD.CVSSv3.Score), text(v.Metadata.NVD.CVSSv3.Vectors))
 	return r.add(id, c.rate(said(string(Quay), v.Severity), "nvd"), about)
 }

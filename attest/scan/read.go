@@ -114,45 +114,33 @@ func (r *reader) object(known fields) error {
 
 // entries calls each, which reads the value, with each name of an object.
 func (r *reader) entries(each func(name string) error) error {
-	if err := r.open('{'); err != nil {
-		return err
-	}
-	for r.dec.PeekKind() != '}' {
+	return r.walk('{', '}', func() error {
 		name, err := r.name()
 		if err != nil {
 			return err
 		}
-		if err := each(name.String()); err != nil {
-			return err
-		}
-	}
-	_, err := r.dec.ReadToken()
-	return r.mistake(err)
+		return each(name.String())
+	})
 }
 
-// list calls each for each element of a list.
-func (r *reader) list(each func() error) error {
-	if err := r.open('['); err != nil {
-		return err
-	}
-	for r.dec.PeekKind() != ']' {
-		if err := each(); err != nil {
-			return err
-		}
-	}
-	_, err := r.dec.ReadToken()
-	return r.mistake(err)
-}
+// list calls each, which reads it, for each element of a list.
+func (r *reader) list(each func() error) error { return r.walk('[', ']', each) }
 
-func (r *reader) open(want jsontext.Kind) error {
+func (r *reader) walk(begin, end jsontext.Kind, each func() error) error {
 	token, err := r.dec.ReadToken()
 	if err != nil {
 		return r.mistake(err)
 	}
-	if got := token.Kind(); got != want {
-		return r.fail(fmt.Errorf("%s, want %s", kinds[got], kinds[want]))
+	if got := token.Kind(); got != begin {
+		return r.fail(fmt.Errorf("%s, want %s", kinds[got], kinds[begin]))
 	}
-	return nil
+	for r.dec.PeekKind() != end {
+		if err := each(); err != nil {
+			return err
+		}
+	}
+	_, err = r.dec.ReadToken()
+	return r.mistake(err)
 }
 
 // skip passes over a value.
@@ -188,7 +176,7 @@ func (r *reader) name() (jsontext.Token, error) {
 // element decodes a value. An object must be there.
 func (r *reader) element(to any) error {
 	if r.dec.PeekKind() == 'n' && reflect.TypeOf(to).Elem().Kind() == reflect.Struct {
-		return r.open('{')
+		return r.object(nil)
 	}
 	r.in.whole, r.in.begin = true, r.dec.InputOffset()
 	err := json.UnmarshalDecode(r.dec, to)
@@ -236,38 +224,33 @@ func (r *reader) room(n int) error {
 	return nil
 }
 
-// A scalar is text, or a number as text: versions of a schema were both.
-type scalar string
-
-// UnmarshalJSONFrom reads either.
-func (s *scalar) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	token, err := dec.ReadToken()
-	if err != nil {
-		return err
+// text returns text, or a number as text: versions of a schema were both. What is neither says nothing.
+func text(v jsontext.Value) string {
+	switch v.Kind() {
+	case '"':
+		s, _ := jsontext.AppendUnquote(nil, v) // the tokenizer has read it
+		return string(s)
+	case '0':
+		return string(v)
 	}
-	switch token.Kind() {
-	case '"', '0':
-		*s = scalar(token.String())
-	case 'n':
-	default:
-		return fmt.Errorf("%s, want text or a number", kinds[token.Kind()])
-	}
-	return nil
+	return ""
 }
 
-// A maybe is a value that is of another kind in some reports, and then says nothing.
+// number returns a number, or what text says as one, if it is any.
+func number(v jsontext.Value) *float64 {
+	f, err := strconv.ParseFloat(text(v), 64)
+	if err != nil {
+		return nil
+	}
+	return &f
+}
+
+// A maybe is an object that is of another kind in some reports, and then says nothing.
 type maybe[T any] struct{ is T }
 
 // UnmarshalJSONFrom reads or passes over the value.
 func (m *maybe[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	want := jsontext.Kind('{')
-	switch any(m.is).(type) {
-	case string:
-		want = '"'
-	case *float64:
-		want = '0'
-	}
-	if dec.PeekKind() != want {
+	if dec.PeekKind() != '{' {
 		return dec.SkipValue()
 	}
 	return json.UnmarshalDecode(dec, &m.is)

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -131,8 +131,16 @@ type sarifNotification struct {
 
 // sarifProperties are what a property bag says of the severity: a CVSS score, and vectors under names of many kinds.
 type sarifProperties struct {
-	Score  scalar                    `json:"security-severity"`
+	Score  jsontext.Value            `json:"security-severity"`
 	Others map[string]jsontext.Value `json:",unknown"`
+}
+
+// prune drops what is no vector.
+func (p *sarifProperties) prune() {
+	maps.DeleteFunc(p.Others, func(_ string, v jsontext.Value) bool { return !strings.HasPrefix(string(v), `"CVSS:`) })
+	if len(p.Others) == 0 {
+		p.Others = nil
+	}
 }
 
 // UnmarshalJSONFrom refuses null: what stands for no suppression must not suppress.
@@ -247,6 +255,7 @@ func (r *report) sarifTool(t *sarifTool, run *sarifRun) error {
 				t.byID[rule.ID] = len(t.rules)
 			}
 			rule.Title.Text = line(rule.Title.Text)
+			rule.Properties.prune()
 			t.rules = append(t.rules, *rule)
 			run.rules++
 			return r.room(run.rules)
@@ -302,6 +311,7 @@ func (r *report) sarifResult(run *sarifRun, s *sarifResult) error {
 		}
 	}
 	s.Message.Text, s.Locations = line(s.Message.Text), nil
+	s.Properties.prune()
 	run.results = append(run.results, *s)
 	return r.room(len(r.scanner.Result) + len(run.results))
 }
@@ -431,16 +441,16 @@ func (run *sarifRun) severity(s *sarifResult, rule *sarifRule) []attest.Severity
 func (p *sarifProperties) score(tool string) (score float64, list []attest.Severity, given bool) {
 	var c cvss
 	for _, raw := range p.Others {
-		c.set("", nil, strings.Trim(string(raw), `"`))
+		c.set("", nil, text(raw))
 	}
-	f, err := strconv.ParseFloat(string(p.Score), 64)
+	f := number(p.Score)
 	switch score := higher(higher(c.v2, c.v3), c.v4); {
-	case err == nil && f > 0 && f <= 10:
-		return f, rated(nil, "cvss", tool, f), true
+	case f != nil && *f > 0 && *f <= 10:
+		return *f, rated(nil, "cvss", tool, *f), true
 	case score != nil:
 		return *score, c.rate(nil, tool), true
 	}
-	return 0, nil, err == nil && f == 0
+	return 0, nil, f != nil && *f == 0
 }
 
 // A sarifOverride is of a rule, and of an invocation of the run; -1 stands for the worst of all.

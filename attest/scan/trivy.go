@@ -9,13 +9,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/testdag/testdag/attest"
 )
 
 // A trivyReport is what trivy --format json writes, schema 2, without its results: types.Report of
 // github.com/aquasecurity/trivy/pkg/types.
 type trivyReport struct {
-	schema   scalar
+	schema   jsontext.Value
 	tool     struct{ Version string }
 	created  string
 	name     string
@@ -78,8 +80,8 @@ func trivy(r *report) error {
 	r.finished = parseTime(t.created)
 	r.named(t.name)
 	r.named(t.metadata.is.RepoDigests...)
-	if t.schema != "2" {
-		return &FormatError{r.format, "SchemaVersion", fmt.Errorf("%q, want 2", t.schema)}
+	if schema := text(t.schema); schema != "2" {
+		return &FormatError{r.format, "SchemaVersion", fmt.Errorf("%.20q, want 2", schema)}
 	}
 	return r.trivyLooked(&t)
 }
