@@ -39,54 +39,38 @@ func clamAV(in io.Reader, opts Options) (attest.Predicate, error) {
 // A clamLog is what has been read of one log or several.
 type clamLog struct {
 	tally
-	part    clamPart
-	summary map[string]int
+	summary   map[string]int // that is open, nil if none is
+	over      bool           // a summary was the last
+	clean     int            // lines of clean files in this log
+	found     int            // lines of infected files in all logs
+	heuristic int            // those of them with a signature Heuristics.*
+	infected  int            // by all summaries
 
-	clean     int             // lines of clean files in this log
-	found     int             // lines of infected files in all logs
-	heuristic int             // those of them with a signature Heuristics.*
-	viruses   map[string]bool // the files in those lines, and whether another signature was found there
-	infected  int             // by all summaries
+	viruses map[string]bool // the files in lines of infected ones, and whether a signature of another name was found there
 }
-
-// A clamPart is where in a log a line is.
-type clamPart int
-
-const (
-	clamBefore  clamPart = iota // nothing but blank lines yet
-	clamFiles                   // a line for each file
-	clamSummary                 // the summary
-	clamAfter                   // what may follow a summary
-)
 
 var (
 	clamTitle = regexp.MustCompile(`^-+ SCAN SUMMARY -+$`)
 	clamTime  = regexp.MustCompile(`^Time: \d+\.\d+ sec \(\d+ m \d+ s\)$`)
+	clamCount = regexp.MustCompile(`^(Known viruses|Scanned files|Infected files|Total errors): (.*)`)
 	clamTail  = regexp.MustCompile(`^((Start|End) Date:|Executed-on:|$)`) // Konflux adds the last to each log
 )
 
 func (l *clamLog) line(n int, line string) error {
-	line = strings.TrimSuffix(line, "\r")
 	switch {
 	case clamTitle.MatchString(line):
-		return l.begin()
-	case l.part == clamSummary && clamTime.MatchString(line):
+		if l.summary != nil {
+			return l.cut()
+		}
+		l.summary = map[string]int{}
+	case l.summary != nil && clamTime.MatchString(line):
 		return l.close()
-	case l.part == clamSummary:
-		return l.count(n, line)
-	case clamTail.MatchString(line):
-		return nil
+	case l.summary != nil:
+		return l.number(n, clamCount.FindStringSubmatch(line))
+	case !clamTail.MatchString(line):
+		l.over = false
+		return l.file(line)
 	}
-	l.part = clamFiles
-	return l.file(line)
-}
-
-// begin begins a summary.
-func (l *clamLog) begin() error {
-	if l.part == clamSummary {
-		return l.cut()
-	}
-	l.part, l.summary = clamSummary, map[string]int{}
 	return nil
 }
 
@@ -94,25 +78,22 @@ func (l *clamLog) cut() error {
 	return &NotRunError{Format: ClamAV, Reason: "it ends without a whole summary, so it was cut off"}
 }
 
-// count reads a line of a summary, if it is one of those that matter.
-func (l *clamLog) count(n int, line string) error {
-	key, text, _ := strings.Cut(line, ": ")
-	switch key {
-	case "Known viruses", "Scanned files", "Infected files", "Total errors":
-	default:
+// number reads a line of a summary, if it is one of those that matter.
+func (l *clamLog) number(n int, found []string) error {
+	if found == nil {
 		return nil
 	}
-	number, err := strconv.ParseUint(text, 10, 31)
+	number, err := strconv.ParseUint(found[2], 10, 31)
 	if err != nil {
-		err = fmt.Errorf("%.40q is no count", text)
+		err = fmt.Errorf("%.40q is no count", found[2])
 	}
-	if _, twice := l.summary[key]; twice {
+	if _, twice := l.summary[found[1]]; twice {
 		err = errors.New("given twice")
 	}
 	if err != nil {
-		return &FormatError{Format: ClamAV, Where: fmt.Sprintf("line %d: %s", n, key), Err: err}
+		return &FormatError{Format: ClamAV, Where: fmt.Sprintf("line %d: %s", n, found[1]), Err: err}
 	}
-	l.summary[key] = int(number)
+	l.summary[found[1]] = int(number)
 	return nil
 }
 
@@ -166,7 +147,7 @@ func (l *clamLog) close() error {
 	l.result.Successes += scanned - infected
 	l.result.Failures += infected
 	l.errors += l.summary["Total errors"]
-	l.part, l.clean = clamAfter, 0
+	l.summary, l.over, l.clean = nil, true, 0
 	return nil
 }
 
@@ -174,7 +155,7 @@ func (l *clamLog) close() error {
 // since the name of a file may look like a summary. A file may have several lines, one for each signature, and may be
 // scanned twice.
 func (l *clamLog) end() error {
-	if l.part != clamAfter {
+	if !l.over || l.summary != nil {
 		return l.cut()
 	}
 	warned := 0

@@ -48,9 +48,6 @@ func jUnit(in io.Reader, opts Options) (attest.Predicate, error) {
 	if err := r.read(in); err != nil {
 		return nil, err
 	}
-	if res := r.result; res.Successes+res.Warnings+res.Failures+r.skipped == 0 {
-		return nil, &NotRunError{Format: JUnit, Reason: "it has no testcase"}
-	}
 	if r.unclear {
 		r.last = time.Time{}
 	}
@@ -202,16 +199,20 @@ func (r *jUnitReport) start(t xml.StartElement) error {
 	case e.kind == "testcase" && attributes["internalid"] != "":
 		return errors.New("a list of test cases by TestLink, which has no results")
 	case e.kind == "testcase":
-		e.testcase(attributes)
+		if class := attributes["classname"]; class != "" {
+			e.name = class + "." + e.name
+		}
+		e.has.tests = 1
+		e.skipped = attributes["status"] == "notrun" || attributes["status"] == "disabled"
 	case in.kind == "testcase":
 		in.has.add(jUnitMarks[e.kind])
 		in.skipped = in.skipped || e.kind == "skipped"
 	case in.isSuite() && e.kind == "error":
 		in.has.errors++
-		return r.error(in.name)
+		return r.count(attest.Errored, in.name)
 	case in.isSuite() && e.kind == "failure":
 		in.has.failures++
-		return r.fail(in.name)
+		return r.count(attest.Failed, in.name)
 	}
 	return nil
 }
@@ -252,14 +253,6 @@ func (r *jUnitReport) times(timestamp, took string) error {
 	return nil
 }
 
-func (e *jUnitElement) testcase(attributes map[string]string) {
-	if class := attributes["classname"]; class != "" {
-		e.name = class + "." + e.name
-	}
-	e.has.tests = 1
-	e.skipped = attributes["status"] == "notrun" || attributes["status"] == "disabled"
-}
-
 func (r *jUnitReport) end() error {
 	e := r.open[len(r.open)-1]
 	r.open = r.open[:len(r.open)-1]
@@ -271,25 +264,24 @@ func (r *jUnitReport) end() error {
 		r.open[len(r.open)-1].has.add(e.has)
 	}
 	if e.kind == "testcase" {
-		return r.closeCase(e)
+		return r.count(e.verdict(), e.name)
 	}
 	return nil
 }
 
-// closeCase counts a testcase, once and as the worst that it says.
-func (r *jUnitReport) closeCase(e *jUnitElement) error {
+// verdict is how a testcase ended, as the worst that it says.
+func (e *jUnitElement) verdict() attest.Result {
 	switch {
 	case e.has.errors > 0:
-		return r.error(e.name)
+		return attest.Errored
 	case e.has.failures > 0:
-		return r.fail(e.name)
+		return attest.Failed
 	case e.skipped:
-		r.skipped++
-		return nil
+		return attest.Skipped
 	case e.has.flaky > 0:
-		return r.warn(e.name)
+		return attest.Warned
 	}
-	return r.pass(e.name)
+	return attest.Passed
 }
 
 // closeSuite counts what a suite claims and its elements do not explain.

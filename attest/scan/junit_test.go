@@ -133,8 +133,8 @@ func TestJUnit(t *testing.T) {
 
 func TestJUnitDidNotRun(t *testing.T) {
 	wantRefused[*NotRunError](t, JUnit, []refusal{
-		{"no suites", `<testsuites/>`, "it has no testcase"},
-		{"no testcases", `<testsuite tests="3"><properties/></testsuite>`, "it has no testcase"},
+		{"no suites", `<testsuites/>`, "no test ran"},
+		{"no testcases", `<testsuite tests="3"><properties/></testsuite>`, "no test ran"},
 	})
 }
 

@@ -21,27 +21,25 @@ type tally struct {
 	names   int
 }
 
-func (t *tally) pass(name string) error {
-	t.result.Successes++
-	return t.name(&t.result.PassedTests, name)
+// count counts a test that ended so. The names are bounded together.
+func (t *tally) count(how attest.Result, name string) error {
+	number, names := &t.result.Successes, &t.result.PassedTests
+	switch how {
+	case attest.Skipped:
+		t.skipped++
+		return nil
+	case attest.Warned:
+		number, names = &t.result.Warnings, &t.result.WarnedTests
+	case attest.Errored:
+		t.errors++
+		fallthrough
+	case attest.Failed:
+		number, names = &t.result.Failures, &t.result.FailedTests
+	}
+	*number++
+	return t.name(names, name)
 }
 
-func (t *tally) warn(name string) error {
-	t.result.Warnings++
-	return t.name(&t.result.WarnedTests, name)
-}
-
-func (t *tally) fail(name string) error {
-	t.result.Failures++
-	return t.name(&t.result.FailedTests, name)
-}
-
-func (t *tally) error(name string) error {
-	t.errors++
-	return t.fail(name)
-}
-
-// name adds to one of the lists, which are bounded together.
 func (t *tally) name(list *[]string, name string) error {
 	if t.names++; t.names > t.limits.Findings {
 		return overFindings(t.limits, t.names)
@@ -71,6 +69,9 @@ func (t *tally) verdict() attest.Result {
 
 // predicate returns what was counted, of a test that ended at the time that the report says, zero if it does not.
 func (t *tally) predicate(format Format, reported time.Time, opts Options) (attest.Predicate, error) {
+	if r := t.result; r.Successes+r.Warnings+r.Failures+t.skipped == 0 {
+		return nil, &NotRunError{Format: format, Reason: "no test ran"}
+	}
 	ended, err := endOf(format, reported, opts)
 	if err != nil {
 		return nil, err
@@ -81,13 +82,11 @@ func (t *tally) predicate(format Format, reported time.Time, opts Options) (atte
 
 // endOf is when a test ended: what the report says, otherwise what the caller does.
 func endOf(format Format, reported time.Time, opts Options) (time.Time, error) {
-	switch {
-	case !reported.IsZero():
-		return reported.UTC(), nil
-	case !opts.Finished.IsZero():
-		return opts.Finished.UTC(), nil
+	ended := cmp.Or(reported, opts.Finished).UTC()
+	if ended.IsZero() {
+		return ended, &LackError{Format: format, Field: "timestamp", Option: "Finished"}
 	}
-	return time.Time{}, &LackError{Format: format, Field: "timestamp", Option: "Finished"}
+	return ended, nil
 }
 
 // eachLine calls visit for each line, without its end, counted from 1. Where in fails within a line, visit gets the
@@ -96,7 +95,7 @@ func eachLine(in io.Reader, limits Limits, visit func(n int, line string) error)
 	sc := bufio.NewScanner(in)
 	sc.Buffer(nil, int(min(limits.ValueBytes, math.MaxInt-1))+1)
 	for n := 1; sc.Scan(); n++ {
-		if err := visit(n, sc.Text()); err != nil {
+		if err := visit(n, strings.TrimSuffix(sc.Text(), "\r")); err != nil {
 			return cmp.Or(sc.Err(), err)
 		}
 	}
