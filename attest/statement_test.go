@@ -316,3 +316,30 @@ func TestNewStatementIsWhatIsWritten(t *testing.T) {
 	_, err := NewStatement(w.image, "", outcome(Passed, 0))
 	wantField(t, err, "test")
 }
+
+// A note is what people read beside a verdict: in a test-result under the name that Konflux gives it, in vulns under a TypeURI.
+func TestNoteAsWritten(t *testing.T) {
+	v, r := vulns(0), outcome(Errored, 0)
+	v.Note, r.Note = "of any image", "no report"
+	for _, tt := range []struct {
+		predicate Predicate
+		field     string
+	}{{v, `"https://github.com/testdag/testdag/note":"of any image"`}, {r, `"note":"no report"`}} {
+		b, err := json.Marshal(tt.predicate)
+		if err != nil || !strings.Contains(string(b), tt.field) {
+			t.Errorf("%s, %v: want %s", b, err, tt.field)
+		}
+		read := readers[tt.predicate.PredicateType()](b, defaultJSON)
+		if got, ok := read.predicate.(Vulns); ok && got.Note != v.Note {
+			t.Errorf("read %q", got.Note)
+		}
+		if got, ok := read.predicate.(TestResult); ok && got.Note != r.Note {
+			t.Errorf("read %q", got.Note)
+		}
+	}
+	for _, plain := range []Predicate{vulns(0), outcome(Passed, 0)} {
+		if b, err := json.Marshal(plain); err != nil || strings.Contains(string(b), "note") {
+			t.Errorf("%s, %v", b, err)
+		}
+	}
+}
