@@ -101,7 +101,7 @@ func TestOneByteRunsTheRightStepsAgain(t *testing.T) {
 			"fuzz attest/FuzzEnvelope, fuzz attest/FuzzManifest, fuzz attest/FuzzMark, fuzz attest/FuzzNextLink, fuzz attest/FuzzParseProvenance, " +
 			"fuzz attest/FuzzStatement, " + whole},
 		{"attest/scan/trivy.go", "race attest/scan, race examples/attest-report, race examples/quickstart, race internal/mutation, internal/chains, " +
-			"internal/registries, fuzz attest/scan/FuzzTestFormats, " + whole},
+			"internal/registries, fuzz attest/scan/FuzzEvidence, fuzz attest/scan/FuzzTestFormats, " + whole},
 		{"examples/gate/output.go", "race examples/gate, internal/registries, " + whole},
 		{"examples/controller/config/base/role.yaml", "examples/controller, " + whole},
 		{"examples/controller/internal/stage/kill_test.go", "examples/controller, " + whole},
@@ -120,7 +120,8 @@ func TestOneByteRunsTheRightStepsAgain(t *testing.T) {
 		{"a program: sh", "race scheduler/process, race examples/attest-report, race examples/quickstart"},
 		{"the corpus", "race attest, race attest/policy, race attest/scan, race dag/dagfile, race examples/konflux, internal/chains, mutations of attest, " +
 			"mutations of attest/policy, fuzz attest/FuzzEnvelope, fuzz attest/FuzzManifest, fuzz attest/FuzzMark, fuzz attest/FuzzNextLink, " +
-			"fuzz attest/FuzzParseProvenance, fuzz attest/FuzzStatement, fuzz attest/policy/FuzzParse, fuzz attest/policy/FuzzParseImages, fuzz attest/scan/FuzzTestFormats, " +
+			"fuzz attest/FuzzParseProvenance, fuzz attest/FuzzStatement, fuzz attest/policy/FuzzParse, fuzz attest/policy/FuzzParseImages, " +
+			"fuzz attest/scan/FuzzEvidence, fuzz attest/scan/FuzzTestFormats, " +
 			"fuzz dag/dagfile/FuzzParse"},
 	} {
 		t.Run(row.change, func(t *testing.T) {
