@@ -16,10 +16,11 @@ import (
 // logs may follow each other, as where each architecture of an image was scanned by itself; all count.
 //
 // Successes are the files without a virus, failures those with one, and a scan with errors could not tell, since it has
-// not looked into every file. A file of which only signatures Heuristics.* are found is a warning, as Konflux' own task has
-// it: they say what a file looks like, or that a limit ended the scan of it. The summary gives the time of the end without a zone, so the time is asked for. clamdscan
-// does not say how many files it looked at: of its log the lines are counted, so it must not be told to leave out those
-// of clean files.
+// not looked into every file. A file of which only signatures Heuristics.* are found is a warning, as Konflux' own task
+// has it: they say that a file looks odd, or that a limit ended the scan of it.
+//
+// The summary gives the time of the end without a zone, so the time is asked for. clamdscan does not say how many files it
+// looked at: of its log the lines are counted, so it must not be told to leave out those of clean files.
 //
 // The last line that counts is that with the time taken, so what was cut before it did not run. A cut between two logs
 // cannot be seen.

@@ -46,13 +46,8 @@ func testOutput(in io.Reader, opts Options) (attest.Predicate, error) {
 	if err := errors.Join(o.check(), err); err != nil {
 		return nil, err
 	}
-	ended, err := endOf(TestOutput, reported, opts)
-	if err != nil {
-		return nil, err
-	}
-	return attest.TestResult{
-		Result: o.verdict(), Timestamp: ended, Successes: *o.Successes, Failures: *o.Failures, Warnings: *o.Warnings,
-	}, nil
+	result := attest.TestResult{Result: o.verdict(), Successes: *o.Successes, Failures: *o.Failures, Warnings: *o.Warnings}
+	return timed(result, TestOutput, reported, opts)
 }
 
 // check reports every mistake.

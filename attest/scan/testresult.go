@@ -72,21 +72,21 @@ func (t *tally) predicate(format Format, reported time.Time, opts Options) (atte
 	if r := t.result; r.Successes+r.Warnings+r.Failures+t.skipped == 0 {
 		return nil, &NotRunError{Format: format, Reason: "no test ran"}
 	}
-	ended, err := endOf(format, reported, opts)
-	if err != nil {
-		return nil, err
-	}
-	t.result.Result, t.result.Timestamp = t.verdict(), ended
-	return t.result, nil
+	t.result.Result = t.verdict()
+	return timed(t.result, format, reported, opts)
 }
 
-// endOf is when a test ended: what the report says, otherwise what the caller does.
-func endOf(format Format, reported time.Time, opts Options) (time.Time, error) {
-	ended := cmp.Or(reported, opts.Finished).UTC()
-	if ended.IsZero() {
-		return ended, &LackError{Format: format, Field: "timestamp", Option: "Finished"}
+// timed returns a result with its time: that of the report, otherwise that of the caller. A test that could not tell is no
+// reason to ask for one, since its evidence must not wait.
+func timed(r attest.TestResult, format Format, reported time.Time, opts Options) (attest.Predicate, error) {
+	r.Timestamp = cmp.Or(reported, opts.Finished).UTC()
+	switch {
+	case !r.Timestamp.IsZero():
+		return r, nil
+	case r.Result == attest.Errored:
+		return nil, &NotRunError{Format: format, Reason: "it says that the test could not tell, and not when"}
 	}
-	return ended, nil
+	return nil, &LackError{Format: format, Field: "timestamp", Option: "Finished"}
 }
 
 // eachLine calls visit for each line, without its end, counted from 1. Where in fails within a line, visit gets the
