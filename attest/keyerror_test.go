@@ -25,8 +25,10 @@ func TestKeyErrorsAreJoined(t *testing.T) {
 		want string
 	}{
 		{[]error{one("a")}, `attest: signed by key "theirs", and not by the trusted key a`},
-		{[]error{one("a"), broken, one("b"), one("c")}, `attest: signed by key "theirs", and none of the trusted keys a, b, c` + "\nbroken"},
-		{[]error{broken, one("a"), one("b")}, "broken\n" + `attest: signed by key "theirs", and none of the trusted keys a, b`},
+		{[]error{one("a"), broken, one("b"), one("c")},
+			`attest: signed by key "theirs", and none of the trusted keys a, b, c` + "\nbroken"},
+		{[]error{broken, one("a"), one("b")},
+			"broken\n" + `attest: signed by key "theirs", and none of the trusted keys a, b`},
 		{[]error{broken, broken}, "broken\nbroken"},
 	} {
 		var verifiers []Verifier
@@ -55,7 +57,8 @@ func TestKeyErrorIsBounded(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	}
-	if diff := cmp.Diff("attest: signed by key \"a\", and none of the trusted keys b, c", (&KeyError{[]string{"a"}, []string{"b", "c"}}).Error()); diff != "" {
+	several := &KeyError{Claimed: []string{"a"}, Trusted: []string{"b", "c"}}
+	if diff := cmp.Diff(`attest: signed by key "a", and none of the trusted keys b, c`, several.Error()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -218,7 +218,8 @@ func (v *verifier) named(err error, envelope []byte) error {
 		switch s.KeyID {
 		case "":
 		case v.fingerprint:
-			return fmt.Errorf("attest: the signature names the trusted key %s and does not fit: the statement was changed after it was signed", v.key.Name)
+			return fmt.Errorf("attest: the signature names the trusted key %s and does not fit: "+
+				"the statement was changed after it was signed", v.key.Name)
 		default:
 			wrong.Claimed = append(wrong.Claimed, s.KeyID)
 		}

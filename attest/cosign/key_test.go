@@ -124,12 +124,12 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	theirSigned := sign(t, theirs().loaded, attest.PayloadType, statement(imageHex))
 	// claiming is signed by another key, whatever it says.
 	claiming := func(id string) []byte {
 		return edit(func(e map[string]any) {
-			other := sign(t, theirs().loaded, attest.PayloadType, statement(imageHex))
 			var o struct{ Signatures []map[string]any }
-			if err := json.Unmarshal(other, &o); err != nil {
+			if err := json.Unmarshal(theirSigned, &o); err != nil {
 				t.Fatal(err)
 			}
 			o.Signatures[0]["keyid"] = id
@@ -145,12 +145,15 @@ func TestVerify(t *testing.T) {
 	}{
 		{"good", attest.EnvelopeType, good, ""},
 		{"good, in a bundle", bundleType, bundle(good), ""},
-		{"another key, in a bundle", bundleType, bundle(sign(t, theirs().loaded, attest.PayloadType, statement(imageHex))), unnamed},
+		{"another key, in a bundle", bundleType, bundle(theirSigned), unnamed},
 		{"a bundle that signs an image", bundleType, []byte(`{"messageSignature":{}}`), "no statement"},
-		{"another key", attest.EnvelopeType, sign(t, theirs().loaded, attest.PayloadType, statement(imageHex)), unnamed},
-		{"another key that names itself", attest.EnvelopeType, claiming("SHA256:theirs"), `signed by key "SHA256:theirs", and not by the trusted key `},
-		{"an id that holds more than an id", attest.EnvelopeType, claiming("\x1b[2J\n"), `signed by key "\x1b[2J\n", and not by the trusted key `},
-		{"a statement that was changed", attest.EnvelopeType, claiming(fingerprint), "does not fit: the statement was changed after it was signed"},
+		{"another key", attest.EnvelopeType, theirSigned, unnamed},
+		{"another key that names itself", attest.EnvelopeType, claiming("SHA256:theirs"),
+			`signed by key "SHA256:theirs", and not by the trusted key `},
+		{"an id that holds more than an id", attest.EnvelopeType, claiming("\x1b[2J\n"),
+			`signed by key "\x1b[2J\n", and not by the trusted key `},
+		{"a statement that was changed", attest.EnvelopeType, claiming(fingerprint),
+			"does not fit: the statement was changed after it was signed"},
 		{"about another image", attest.EnvelopeType, sign(t, ours().loaded, attest.PayloadType, statement(strings.Repeat("00", 32))), "no matching subject digest"},
 		{"another payload under the signature", attest.EnvelopeType, edit(func(e map[string]any) {
 			e["payload"] = base64.StdEncoding.EncodeToString(append(statement(imageHex), ' '))
@@ -191,7 +194,8 @@ func TestKeyErrorNamesAllKeys(t *testing.T) {
 	}
 	failure := func(v attest.Verifier) (*attest.KeyError, error) {
 		signed := sign(t, theirs().loaded, attest.PayloadType, statement(imageHex))
-		_, _, err := v.Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: signed})
+		c := attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: signed}
+		_, _, err := v.Verify(context.Background(), c)
 		var wrong *attest.KeyError
 		if !errors.As(err, &wrong) || len(wrong.Claimed) > 0 {
 			t.Fatalf("got %v", err)

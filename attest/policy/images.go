@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -37,13 +38,16 @@ func ParseImages(r io.Reader) ([]Image, error) {
 	switch first := firstLine(text); {
 	case first == "":
 		found.mistakes.add("images", "empty; want a Snapshot, or one image in each line")
-	case strings.HasPrefix(first, "{"), strings.HasPrefix(first, "---"), strings.HasSuffix(first, ":"), strings.Contains(first, ": "):
+	case mapping.MatchString(first):
 		found.snapshot(text)
 	default:
 		found.list(text)
 	}
 	return found.images, found.mistakes.err()
 }
+
+// mapping matches the first line of YAML or JSON that is no list: "kind: Snapshot", "spec:", "---", "{".
+var mapping = regexp.MustCompile(`^\{|^---|:$|: `)
 
 // firstLine returns the first line that says something.
 func firstLine(text string) string {

@@ -111,7 +111,8 @@ func (s *shop) outline(r Release) []string {
 			verdict = "failed"
 		}
 		repository, _, _ := strings.Cut(strings.TrimPrefix(image.Image, s.host+"/"), "@")
-		lines = append(lines, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s", image.Component, repository, image.Platform, verdict)), " "))
+		line := fmt.Sprintf("%s %s %s %s", image.Component, repository, image.Platform, verdict)
+		lines = append(lines, strings.Join(strings.Fields(line), " "))
 	}
 	return lines
 }
@@ -136,9 +137,11 @@ func TestGateAll(t *testing.T) {
 		errs    []Image
 	}{
 		{"one", []Image{api}, true, []string{"api api allowed"}, nil},
-		{"denied among others", []Image{web, api, bare}, false, []string{"web web denied", "api api allowed", "bare denied"}, nil},
+		{"denied among others", []Image{web, api, bare}, false,
+			[]string{"web web denied", "api api allowed", "bare denied"}, nil},
 		{"denied first", []Image{web, api}, false, []string{"web web denied", "api api allowed"}, nil},
-		{"no image", []Image{gone, api, lost, web}, false, []string{"gone failed", "api api allowed", "web failed", "web web denied"}, []Image{gone, lost}},
+		{"no image", []Image{gone, api, lost, web}, false,
+			[]string{"gone failed", "api api allowed", "web failed", "web web denied"}, []Image{gone, lost}},
 		{"nothing but that", []Image{lost}, false, []string{"web failed"}, []Image{lost}},
 		{"twice", []Image{api, api, again}, true, []string{"api api allowed"}, nil},
 		{"as two components", []Image{api, asOther}, true, []string{"api api allowed", "other api allowed"}, nil},
@@ -161,7 +164,8 @@ func TestGateAll(t *testing.T) {
 				}
 			}
 			for _, image := range got.Images {
-				if (image.Error == "") != (len(image.Violations)+len(image.Successes) > 0) || image.Violations == nil || image.Waived == nil {
+				empty := len(image.Violations)+len(image.Successes) == 0
+				if (image.Error != "") != empty || image.Violations == nil || image.Waived == nil {
 					t.Errorf("got %+v", image)
 				}
 			}
@@ -282,13 +286,14 @@ func TestUnusedWaiversOfARelease(t *testing.T) {
 	about := func(code Code, place string) Note {
 		return Note{Msg: place, Metadata: Metadata{Code: code}, Waiver: &Waiver{Place: place}}
 	}
+	without := Note{Msg: "no waiver", Metadata: Metadata{Code: CodeWaiverUnused}}
 	of := func(waived []Note, warnings ...Note) Judged {
 		return Judged{Report: Report{Waived: waived, Warnings: warnings}}
 	}
 	images := []Judged{
 		of(nil, about(CodeWaiverUnused, "used"), about(CodeWaiverUnused, "unused"), about(CodeWaiverExpiring, "used")),
 		of([]Note{about(CodeFailed, "used")}, about(CodeWaiverUnused, "unused"), about(CodeWaiverExpiring, "used")),
-		of(nil, about(CodeWaiverUnused, "another"), Note{Msg: "no waiver", Metadata: Metadata{Code: CodeWaiverUnused}}, about(CodeWarned, "used")),
+		of(nil, about(CodeWaiverUnused, "another"), without, about(CodeWarned, "used")),
 	}
 	tellUnusedOnce(images)
 	var got [][]string
@@ -300,7 +305,8 @@ func TestUnusedWaiversOfARelease(t *testing.T) {
 		got = append(got, lines)
 	}
 	want := [][]string{
-		{"waiver.unused unused", "waiver.expiring used"}, {"waiver.expiring used"}, {"waiver.unused another", "waiver.unused no waiver", "test.warned used"},
+		{"waiver.unused unused", "waiver.expiring used"}, {"waiver.expiring used"},
+		{"waiver.unused another", "waiver.unused no waiver", "test.warned used"},
 	}
 	for i := range want {
 		slices.Sort(want[i])
@@ -340,7 +346,8 @@ func BenchmarkGateAll(b *testing.B) {
 			verifier attest.Verifier
 		}{{"key", believer{}}, {"trust", attest.AnyOf(believer{}, trusting)}} {
 			for _, by := range []time.Duration{0, 20 * time.Millisecond} {
-				b.Run(fmt.Sprintf("%s/images=%d%s", v.name, size, strings.TrimSuffix("+"+by.String(), "+0s")), func(b *testing.B) {
+				name := fmt.Sprintf("%s/images=%d%s", v.name, size, strings.TrimSuffix("+"+by.String(), "+0s"))
+				b.Run(name, func(b *testing.B) {
 					b.ReportAllocs()
 					delay.Store(int64(by))
 					defer delay.Store(0)

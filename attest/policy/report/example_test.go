@@ -13,11 +13,15 @@ import (
 // The release comes from Policy.GateAll; here it is made by hand.
 func Example() {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	waiver := policy.Waiver{Task: "snyk-check", Until: now.AddDate(0, 0, 30), Who: "ada@example.com", Why: "the service is down", Place: "waivers[0], line 9"}
+	waiver := policy.Waiver{
+		Task: "snyk-check", Until: now.AddDate(0, 0, 30), Who: "ada@example.com", Why: "the service is down", Place: "waivers[0], line 9",
+	}
 	image := policy.Report{
 		Image: "quay.io/shop/api@sha256:" + strings.Repeat("0a", 32), Component: "api", Time: now,
 		Violations: []policy.Note{{Msg: "unit-tests failed", Metadata: policy.Metadata{Code: policy.CodeFailed}}},
-		Waived:     []policy.Note{{Msg: "snyk-check could not tell", Metadata: policy.Metadata{Code: policy.CodeErrored}, Waiver: &waiver}},
+		Waived: []policy.Note{{
+			Msg: "snyk-check could not tell", Metadata: policy.Metadata{Code: policy.CodeErrored}, Waiver: &waiver,
+		}},
 	}
 	release := policy.Release{Time: now, Images: []policy.Judged{{Report: image}}}
 	if err := report.Write(os.Stdout, report.Table, release); err != nil {

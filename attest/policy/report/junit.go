@@ -68,8 +68,8 @@ func writeJUnit(w io.Writer, r policy.Release) error {
 func suite(image policy.Judged) junitSuite {
 	r := image.Report
 	s := junitSuite{
-		Name: name(image), Failures: len(r.Violations), Skipped: len(r.Waived), Timestamp: image.Time.UTC().Format("2006-01-02T15:04:05"),
-		Out: unjudged(image),
+		Name: name(image), Failures: len(r.Violations), Skipped: len(r.Waived), Out: unjudged(image),
+		Timestamp: image.Time.UTC().Format("2006-01-02T15:04:05"),
 	}
 	for _, n := range r.Violations {
 		c := testcase(n)
@@ -91,8 +91,8 @@ func suite(image policy.Judged) junitSuite {
 	}
 	if image.Error != "" {
 		s.Errors = 1
-		text := printable(image.Error)
-		s.Cases = append(s.Cases, junitCase{Class: "gate", Name: "the image could not be judged", Error: &junitProblem{"gate", text, text}})
+		problem := junitProblem{"gate", printable(image.Error), printable(image.Error)}
+		s.Cases = append(s.Cases, junitCase{Class: "gate", Name: "the image could not be judged", Error: &problem})
 	}
 	s.Tests = len(s.Cases)
 	return s

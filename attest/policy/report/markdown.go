@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -80,6 +81,10 @@ func (t tally) mark() string {
 	return "✔"
 }
 
+// edges match text that needs a space on each side in a code span: one that is empty, begins or ends with a backtick, or
+// would lose a space of its own on each side.
+var edges = regexp.MustCompile("^$|^`|`$|^ .* $")
+
 // code is text as a code span: between more backticks than the text has in a row, so nothing in it ends the span.
 func code(text string) string {
 	text = printable(text)
@@ -87,7 +92,7 @@ func code(text string) string {
 	for strings.Contains(text, fence) {
 		fence += "`"
 	}
-	if text == "" || strings.HasPrefix(text, "`") || strings.HasSuffix(text, "`") || strings.HasPrefix(text, " ") && strings.HasSuffix(text, " ") {
+	if edges.MatchString(text) {
 		text = " " + text + " " // one space on each side is taken off again
 	}
 	return fence + text + fence
