@@ -220,7 +220,7 @@ func (c *checklist) entries(field string, entries []Entry) {
 		}
 		instants[e.EffectiveOn.UTC()] = i
 		if !writable(e.EffectiveOn) {
-			c.add(at+".effective_on", "the year does not have four digits")
+			c.add(at+".effective_on", yearProblem)
 		}
 		given := map[string]bool{}
 		for j, task := range e.Tasks {
@@ -232,6 +232,8 @@ func (c *checklist) entries(field string, entries []Entry) {
 		}
 	}
 }
+
+const yearProblem = "the year does not have four digits"
 
 // writable reports whether RFC 3339 can spell a time.
 func writable(t time.Time) bool {

@@ -11,7 +11,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/internal/pattern"
-	"github.com/testdag/testdag/internal/testname"
 )
 
 // noticeDays is how many days before its end a waiver is warned about.
@@ -84,103 +83,6 @@ func (w Waiver) subject() string {
 	default:
 		return "finding " + what + " in " + shown(w.Package)
 	}
-}
-
-// waiver adds the mistakes of a waiver, at the place where the file has it.
-func (c *checklist) waiver(i int, w Waiver) {
-	at, _, _ := strings.Cut(cmp.Or(w.Place, fmt.Sprintf("waivers[%d]", i)), ",")
-	exception := strings.HasPrefix(at, "vulnerabilities.exceptions[")
-	add := func(field, problem string, args ...any) {
-		if other, ok := exceptionFields[field]; ok && exception {
-			field = other
-		}
-		c.add(at+"."+field, problem, args...)
-	}
-	named := 0
-	for _, is := range []bool{w.Task != "", w.Finding != "", w.Statement != (v1.Hash{})} {
-		if is {
-			named++
-		}
-	}
-	switch {
-	case exception && w.Finding == "":
-		add("finding", "required: the vulnerability that is allowed")
-	case named != 1:
-		c.add(at, "name one of task, finding and statement")
-	}
-	if problem := testname.Problem(w.Task); w.Task != "" && problem != "" {
-		add("task", "no name of a task: %s", problem)
-	}
-	if w.Package != "" && w.Finding == "" {
-		add("package", "of use only beside finding")
-	}
-	if s := w.Statement; s != (v1.Hash{}) && !isSHA256(s.String()) {
-		add("statement", "%q is not a SHA-256 digest in lower case", s)
-	}
-	if len(w.Images)+len(w.Components) == 0 {
-		add("images", `required, or components: say which images it is for, ["*"] for every image`)
-	}
-	for k, images := range w.Images {
-		if problem := imagesProblem(images); problem != "" {
-			add(fmt.Sprintf("images[%d]", k), "%s: %s", shown(images), problem)
-		}
-	}
-	for k, component := range w.Components {
-		if component == "" {
-			add(fmt.Sprintf("components[%d]", k), "empty, which is the name of no component")
-		}
-	}
-	switch {
-	case w.Until.IsZero():
-		add("until", "required: the instant from which it does not hold any more")
-	case !w.From.Before(w.Until):
-		add("until", "not later than from, so it never holds")
-	}
-	if !writable(w.From) {
-		add("from", "the year does not have four digits")
-	}
-	if !writable(w.Until) {
-		add("until", "the year does not have four digits")
-	}
-	if strings.TrimSpace(w.Who) == "" {
-		add("who", "required: who answers for it")
-	}
-	if strings.TrimSpace(w.Why) == "" {
-		add("why", "required: say why it is allowed")
-	}
-}
-
-// exceptionFields are the names of fields in the other spelling of a waiver.
-var exceptionFields = map[string]string{"finding": "id", "until": "expires_on", "why": "reason"}
-
-// isSHA256 reports whether text is a SHA-256 digest as registries spell it.
-func isSHA256(text string) bool {
-	h, err := v1.NewHash(text)
-	return err == nil && h.Algorithm == "sha256" && h.String() == strings.ToLower(text) && h.String() == text
-}
-
-// imagesProblem says why one of Waiver.Images can name no image. It is empty if it can.
-func imagesProblem(images string) string {
-	repository, digest, pinned := strings.Cut(images, "@")
-	host, path, _ := strings.Cut(repository, "/")
-	switch {
-	case strings.HasPrefix(images, "sha256:"):
-		digest, pinned = images, true
-	case repository == everyImage && !pinned:
-		return ""
-	case strings.Contains(repository, "://"):
-		return "leave out the scheme"
-	case path == "" || host != "localhost" && !strings.ContainsAny(host, ".:"):
-		return "want a digest, or a repository that begins with its host"
-	case !pattern.Anchored("oci://" + repository):
-		return "has a * that is not behind the host"
-	case strings.Contains(path, ":"):
-		return "has a tag, which can move; name the digest"
-	}
-	if pinned && !isSHA256(digest) {
-		return "the digest is not sha256: and 64 hex digits in lower case"
-	}
-	return ""
 }
 
 // isFor reports whether a waiver is for the image.
