@@ -327,6 +327,8 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"required: [{tasks: [a, [b, c]], effective_on: 2026-01-01}]", "required: &a [*a]", "{required: [{tasks: [a]}], strict: yes}",
 		"vulnerabilities: {with_fix: {deny: []}, leeway_days: {high: 1}, exceptions: [{id: a}]}", "? [a]\n: b", "<<: {required: []}",
+		"required: [{tasks: [a]}]\nwaivers: [{task: a, finding: b, package: 'pkg:x', statement: sha256:ab, images: ['*', 'x@y'], components: [c], from: 2026-01-01, until: 2026-01-02, who: w, why: y}]",
+		"required: [{tasks: [a]}]\nskipped: warn\ninformative: [a]\nvulnerabilities: {max_db_age: 7d, incomplete: deny, exceptions: [{id: a, expires_on: 2026-01-01, reason: r}]}",
 	} {
 		f.Add(seed)
 	}
