@@ -19,8 +19,8 @@ type Attachment struct {
 	Problem error
 }
 
-// Attached returns what the manifest holds, which is in the repository of image and has one layer. Nobody vouches for it
-// but whoever vouches for the digest, such as a provenance that has it in a result.
+// Attached returns the one layer of a manifest in the repository of image. The Resolver verifies its digest and nothing else,
+// so the caller must have the digest from a source that it trusts, such as a result in a signed provenance.
 //
 // Errors: [*FieldError] if image or manifest is not a SHA-256 digest; [*RegistryError]; [*LimitError] of the call; the end
 // of ctx.

@@ -116,7 +116,7 @@
 // answers for it, and why. What it meets moves from the violations and the warnings of a report to those that are waived.
 //
 //   - A waiver of a task waives everything about that task: that it is missing, that it failed, each finding of its scan, and
-//     evidence about it that does not count, also evidence that nobody vouches for.
+//     evidence about it that does not count, also if it is not verified.
 //   - A waiver of a finding waives that alone, in scans of any task.
 //   - A waiver of a statement passes over it, whatever it says; Policy.Gate asks the resolver to. It is the one way to pass
 //     over evidence that may be of any task.

@@ -25,7 +25,7 @@ const everyImage = "*"
 // It names one of Task, Finding and Statement. It is for the images that Images or Components name, and names at least one.
 type Waiver struct {
 	// Task waives everything about a required task: that it did not run, that it failed, the findings of its scan, and that
-	// its evidence does not count, since nobody vouches for it or for another reason. Of alternatives that are all missing it
+	// its evidence does not count, because it is not verified or for another reason. Of alternatives that are all missing it
 	// is enough if one is waived. An alternative that ran and failed needs a waiver of its own. A task that will be required
 	// later still warns.
 	Task string `json:"task,omitempty"`
