@@ -98,10 +98,13 @@ func TestOneByteRunsTheRightStepsAgain(t *testing.T) {
 			"histories of konflux, internal/konflux, internal/cluster, examples/controller, mutations of scheduler/konflux, " +
 			"fuzz scheduler/konflux/FuzzState, fuzz scheduler/konflux/FuzzStatuses, " + whole},
 		{"attest/testdata/provenance/taskrun-v1.json", "race attest, race examples/gate, race internal/mutation, internal/chains, mutations of attest, " +
-			"fuzz attest/FuzzEnvelope, fuzz attest/FuzzManifest, fuzz attest/FuzzMark, fuzz attest/FuzzNextLink, fuzz attest/FuzzParseProvenance, " +
-			"fuzz attest/FuzzStatement, " + whole},
-		{"attest/scan/trivy.go", "race attest/scan, race examples/attest-report, race examples/quickstart, race internal/mutation, internal/chains, " +
-			"internal/registries, fuzz attest/scan/FuzzEvidence, fuzz attest/scan/FuzzTestFormats, " + whole},
+			"fuzz attest/FuzzEnvelope, fuzz attest/FuzzManifest, fuzz attest/FuzzMark, fuzz attest/FuzzNextLink, fuzz attest/FuzzOuterType, " +
+			"fuzz attest/FuzzParseProvenance, fuzz attest/FuzzStatement, " + whole},
+		{"attest/scan/trivy.go", "race attest/scan, race attest/policy, race attest/policy/report, race examples/attest-report, " +
+			"race examples/gate, race examples/quickstart, race internal/mutation, internal/chains, internal/registries, " +
+			"mutations of attest/policy, mutations of attest/policy/report, fuzz attest/policy/FuzzParse, " +
+			"fuzz attest/policy/FuzzParseImages, fuzz attest/scan/FuzzEvidence, fuzz attest/scan/FuzzReports, " +
+			"fuzz attest/scan/FuzzTestFormats, " + whole},
 		{"examples/gate/output.go", "race examples/gate, internal/registries, " + whole},
 		{"examples/controller/config/base/role.yaml", "examples/controller, " + whole},
 		{"examples/controller/internal/stage/kill_test.go", "examples/controller, " + whole},
@@ -120,8 +123,8 @@ func TestOneByteRunsTheRightStepsAgain(t *testing.T) {
 		{"a program: sh", "race scheduler/process, race examples/attest-report, race examples/quickstart"},
 		{"the corpus", "race attest, race attest/policy, race attest/scan, race dag/dagfile, race examples/konflux, internal/chains, mutations of attest, " +
 			"mutations of attest/policy, fuzz attest/FuzzEnvelope, fuzz attest/FuzzManifest, fuzz attest/FuzzMark, fuzz attest/FuzzNextLink, " +
-			"fuzz attest/FuzzParseProvenance, fuzz attest/FuzzStatement, fuzz attest/policy/FuzzParse, fuzz attest/policy/FuzzParseImages, " +
-			"fuzz attest/scan/FuzzEvidence, fuzz attest/scan/FuzzTestFormats, " +
+			"fuzz attest/FuzzOuterType, fuzz attest/FuzzParseProvenance, fuzz attest/FuzzStatement, fuzz attest/policy/FuzzParse, fuzz attest/policy/FuzzParseImages, " +
+			"fuzz attest/scan/FuzzEvidence, fuzz attest/scan/FuzzReports, fuzz attest/scan/FuzzTestFormats, " +
 			"fuzz dag/dagfile/FuzzParse"},
 	} {
 		t.Run(row.change, func(t *testing.T) {
