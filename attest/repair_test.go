@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -175,6 +176,26 @@ func TestRubbishIsReplacedByAnEmptyIndex(t *testing.T) {
 		t.Errorf("wrote %d manifests", got)
 	}
 	w.shows(0)
+}
+
+// Rubbish that another tool puts under cosign's tag while a writer works is not added to.
+func TestRubbishThatComesMeanwhile(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, w *world) {
+		k := newKey(t, "k")
+		var once atomic.Bool
+		w.breaks(func(_ http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/tags/list") && once.CompareAndSwap(false, true) {
+				w.rubbish(viewTag(w.image), types.OCIManifestSchema1, `{}`)
+				w.attach(w.sign(k, w.statementOf(TestResultType, failedAs)), nil)
+			}
+			return false
+		})
+		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
+		w.refused(viewTag(w.image), err, "there must be manifests or layers")
+		if view, err := w.repo().view(t.Context(), w.image); err != nil || view.broken == nil {
+			t.Errorf("the rubbish is gone, %v", err)
+		}
+	})
 }
 
 // rubbish puts anything under a tag. The registry of these tests refuses some of it, so it is served from outside
