@@ -195,6 +195,25 @@ func TestTagsOfOtherImagesCostNothing(t *testing.T) {
 	}
 }
 
+// Nor do records of which the referrers API gives no annotations: the index has them, and cosign's tag has those of layers.
+func TestRecordsWithoutAnnotationsCostNothing(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	cost := func(test string) int {
+		w.requests = nil
+		w.write(k, test, outcome(Passed, 0))
+		return len(w.requests)
+	}
+	for i := range 5 {
+		cost(fmt.Sprint("scan-", i))
+	}
+	want := cost("with annotations")
+	w.listsOtherwise(func(_ string, annotations map[string]string) { clear(annotations) })
+	if got := cost("without"); got != want {
+		t.Errorf("%d requests, want %d: %q", got, want, w.requests)
+	}
+}
+
 // Without views a write takes 15 requests: none for the shared tags, and two to find out whether the registry can seek,
 // since no tag is known that must be there. It reads the tags before and after, and asks for the empty config. With the
 // referrers API it asks for that twice. Without it the tag of the other record says nothing of it, so that is read too.

@@ -559,7 +559,8 @@ func TestForeignManifestAroundOurEnvelope(t *testing.T) {
 			m.Annotations[AnnotationPayload] = describe(payload, "").Digest.String()
 			m.Layers = append(m.Layers, v1.Descriptor{MediaType: "application/example", Digest: m.Config.Digest, Size: 2})
 		})
-		if r := w.write(k, "scan", outcome(Passed, 0)); r.Digest == h {
+		r := w.write(k, "scan", outcome(Passed, 0))
+		if got := w.get(r.Digest.String()); r.Digest == h || string(got.bytes) != string(r.Bytes) {
 			t.Errorf("got %s", r.Bytes)
 		}
 	})
