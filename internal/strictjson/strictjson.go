@@ -7,6 +7,7 @@ package strictjson
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"errors"
@@ -53,15 +54,16 @@ func Decode(data []byte, v any, limits Limits) error {
 	}
 	// UTF-8 is known to be valid. What is allowed is half a surrogate pair in an escape, as encoding/json has it.
 	s := scanner{tokens: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowInvalidUTF8(true)), limits: limits}
-	if err := s.value(reflect.TypeOf(v), 0); err != nil {
+	err := s.value(reflect.TypeOf(v), 0)
+	if err != nil && !errors.As(err, new(*jsontext.SyntacticError)) { // of syntax encoding/json tells below
 		return within("$", err)
 	}
-	if _, err := s.tokens.ReadToken(); err != io.EOF {
+	if _, end := s.tokens.ReadToken(); err == nil && end != io.EOF {
 		return errors.New("more than one JSON value")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	return dec.Decode(v)
+	return cmp.Or(dec.Decode(v), err)
 }
 
 // A scanner walks over a document and, beside it, over the Go type that it will be decoded into. A nil type means free
