@@ -32,14 +32,14 @@ type Vulns struct {
 	Scanner  Scanner      `json:"scanner"`
 	Metadata ScanMetadata `json:"metadata"`
 
-	// Unscanned is what was there to be scanned and was not, at all: "the packages of the OS fedora 41: no result is of class
-	// os-pkgs". Each is one line for people. That nothing was found there says nothing, so a policy should deny it. The
-	// specification has no field for it, so it is in the extension field UnscannedField. Empty: the report tells of none.
+	// Unscanned is what was there to be scanned and was not, at all: "the packages of the OS fedora 41: no Results are of
+	// class os-pkgs". Each is one line for people. That nothing was found there says nothing, so a policy should deny it. It
+	// is in the extension field UnscannedField, since the specification has none for it. Empty: the report tells of none.
 	Unscanned []string `json:"https://github.com/testdag/testdag/unscanned,omitempty"`
 
 	// Incomplete is why the scanner may have missed something in what it did scan: "the OS alpine 3.4.0 is out of support",
-	// "a file was skipped". Each is one line for people. It is in the extension field IncompleteField. Empty: the report tells
-	// of none.
+	// "a file was skipped". Each is one line for people. It is in the extension field IncompleteField. Empty: the report
+	// tells of none.
 	Incomplete []string `json:"https://github.com/testdag/testdag/incomplete,omitempty"`
 }
 

@@ -160,7 +160,8 @@ func (r *report) clairLost(c *clairReport) error {
 		more = fmt.Sprintf(" and %d more", len(names)-most)
 		names = names[:most]
 	}
-	return &FormatError{r.format, "package_vulnerabilities", fmt.Errorf("leads to what is not there: %s%s", strings.Join(names, ", "), more)}
+	err := fmt.Errorf("leads to what is not there: %s%s", strings.Join(names, ", "), more)
+	return &FormatError{r.format, "package_vulnerabilities", err}
 }
 
 // clairFindings adds a finding for each pair, in an order of their own: that of the maps says nothing.
@@ -188,7 +189,8 @@ func (r *report) clairFindings(c *clairReport) error {
 		if scores == (cvss{}) {
 			scores.set("", nil, v.Severity) // that of an updater can be a vector
 		}
-		if err := r.add(id, scores.rate(said(string(Clair), v.Normalized), "nvd"), about); err != nil { // where the enricher has them from
+		severity := scores.rate(said(string(Clair), v.Normalized), "nvd") // where the enricher has them from
+		if err := r.add(id, severity, about); err != nil {
 			return err
 		}
 	}
@@ -197,8 +199,11 @@ func (r *report) clairFindings(c *clairReport) error {
 
 // Names of Clair can have an id in them.
 var (
-	clairCVE = regexp.MustCompile(`^(CVE-\d+-\d+)[\s:]`)                                  // "CVE-2005-2541 tar", "CVE-2009-5155 on Ubuntu 18.04 - low."
-	clairIDs = regexp.MustCompile(`^\S+ \(([A-Za-z]+-[^()\s]+)\)$|^(RH[A-Z]A-\d+:\d+): `) // "pyup.io-38 (CVE-2014-3007)", "RHSA-2021:4464: dnf update"
+	// "CVE-2005-2541 tar", "CVE-2009-5155 on Ubuntu 18.04 - low."
+	clairCVE = regexp.MustCompile(`^(CVE-\d+-\d+)[\s:]`)
+
+	// "pyup.io-38 (CVE-2014-3007)", "RHSA-2021:4464: dnf update"
+	clairIDs = regexp.MustCompile(`^\S+ \(([A-Za-z]+-[^()\s]+)\)$|^(RH[A-Z]A-\d+:\d+): `)
 )
 
 // clairID returns the id in a name, and what else a vulnerability is called. An advisory can be of several CVEs, so it keeps
@@ -220,7 +225,8 @@ var clairNoFix = regexp.MustCompile(`^[0:.~-]+$`)
 // "fixed=1.2.3&introduced=0", and no "fixed" where there is no fix.
 func clairFix(s string) string {
 	fixes := []string{s}
-	if q, err := url.ParseQuery(s); strings.Contains(s, "=") && err == nil && (q.Has("fixed") || q.Has("introduced") || q.Has("lastAffected")) {
+	q, err := url.ParseQuery(s)
+	if strings.Contains(s, "=") && err == nil && (q.Has("fixed") || q.Has("introduced") || q.Has("lastAffected")) {
 		fixes = q["fixed"]
 	}
 	return strings.Join(slices.DeleteFunc(fixes, clairNoFix.MatchString), ", ")

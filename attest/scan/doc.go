@@ -27,6 +27,10 @@
 // attest.FindingPackage and its neighbours name; package policy reads them there. What the scanner was told to ignore is
 // no finding.
 //
+// What a report says that the scanner did not look at, or may have missed, is in attest.Vulns.Unscanned and Incomplete: an OS
+// that it does not know, one out of support, a file that it skipped. Where a report has a CVSS vector and no score, the score
+// is computed; an entry about malware is critical.
+//
 // # What is refused
 //
 // That nothing was found is a statement which lets images pass, so it must be what the report says. A scan that did not

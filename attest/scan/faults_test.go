@@ -203,6 +203,7 @@ func TestSeverityIsRead(t *testing.T) {
 		{"SARIF, 0 and a note", scan.SARIF, sarif("Trivy", score("0.0"), `,"level":"note"`, ``), severity("trivy", "unknown")},
 		{"SARIF, 0 as a number", scan.SARIF, sarif("Grype", `,"properties":{"security-severity":0}`, ``, ``), severity("grype", "unknown")},
 		{"SARIF, 0 of the result", scan.SARIF, sarif("t", ``, score("0")+`,"level":"none"`, ``), severity("t", "unknown")},
+		{"SARIF, 0 of the result and a score of the rule", scan.SARIF, sarif("t", score("9.8"), score("0.0"), ``), severity("cvss:t", "9.8")},
 		{"SARIF, 0 and an error", scan.SARIF, sarif("t", score("0.0"), `,"level":"error"`, ``), severity("t", "error")},
 
 		{"SARIF, an error and a low score", scan.SARIF, sarif("t", score("5.5"), `,"level":"error"`, ``), severity("t", "error", "cvss:t", "5.5")},

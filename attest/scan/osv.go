@@ -13,7 +13,9 @@ import (
 )
 
 // osvMembers are what osv-scanner writes beside results.
-var osvMembers = []string{"results", "experimental_config", "image_metadata", "license_summary", "experimental_generic_findings", "scanned_packages"}
+var osvMembers = []string{
+	"results", "experimental_config", "image_metadata", "license_summary", "experimental_generic_findings", "scanned_packages",
+}
 
 // An osvPackage is what osv-scanner --format json says of a package: models.PackageVulns of github.com/google/osv-scanner.
 // Only when all of it is read is known what the groups say of the vulnerabilities.
@@ -107,7 +109,8 @@ func osvScanner(r *report) error {
 	case err != nil:
 		return err
 	case generic > 0:
-		return &FormatError{r.format, "experimental_generic_findings", fmt.Errorf("%d findings that are no vulnerabilities of packages are not understood; scan without detectors", generic)}
+		err = fmt.Errorf("%d findings that are no vulnerabilities of packages are not understood; scan without detectors", generic)
+		return &FormatError{r.format, "experimental_generic_findings", err}
 	case !results:
 		return &FormatError{r.format, "results", errors.New("missing; a scan that found nothing has an empty list")}
 	case sources == 0 && strange != "":

@@ -182,7 +182,8 @@ func sarif(r *report) error {
 	return nil
 }
 
-// sarifApart reads what of a run is elsewhere (3.14.2, 4.3). Without the properties of a scan, or taxonomies, nothing is lost.
+// sarifApart reads what of a run is elsewhere (3.14.2, 4.3). Without taxonomies, or the properties of a scan, nothing is
+// lost.
 func (r *report) sarifApart() error {
 	return r.entries(func(name string) error {
 		switch name {
@@ -238,7 +239,8 @@ func (r *report) sarifRun(run *sarifRun, tool **sarifTool) error {
 	case *tool == nil:
 		*tool = d
 	case (*tool).name != d.name || (*tool).version != d.version || (*tool).semantic != d.semantic:
-		return &FormatError{r.format, run.where + ".tool.driver", fmt.Errorf("%.40q in version %.40q is not the tool of the first run", d.name, d.version)}
+		err := fmt.Errorf("%.40q in version %.40q is not the tool of the first run", d.name, d.version)
+		return &FormatError{r.format, run.where + ".tool.driver", err}
 	}
 	return r.sarifFindings(run)
 }
@@ -264,7 +266,8 @@ func (r *report) sarifTool(t *sarifTool, run *sarifRun) error {
 }
 
 // skipped is how tools warn of a file that they did not look at.
-var skipped = regexp.MustCompile(`(?i)\bskip|\bignor|\bfail|\bunable|time[ds]? ?out|(could|can) ?not|(could|ca)n't|(not|un)[ -]?(scanned|parsed|supported|analy[sz]ed)`)
+var skipped = regexp.MustCompile(`(?i)\bskip|\bignor|\bfail|\bunable|time[ds]? ?out|(could|can) ?not|(could|ca)n't|` +
+	`(not|un)[ -]?(scanned|parsed|supported|analy[sz]ed)`)
 
 // sarifInvocation notes when the tool ran, whether it ran to its end, and what it did not look at.
 func (r *report) sarifInvocation(run *sarifRun, i *sarifInvocation) error {
@@ -322,9 +325,8 @@ func (s *sarifResult) counts() bool {
 	case "pass", "informational", "notApplicable":
 		return false
 	}
-	accepted := func(one sarifSuppression) bool { return one.Status == "" || one.Status == "accepted" }
-	suppressed := len(s.Suppressions) > 0 && // 3.27.23
-		!slices.ContainsFunc(s.Suppressions, func(one sarifSuppression) bool { return !accepted(one) })
+	open := func(one sarifSuppression) bool { return one.Status != "" && one.Status != "accepted" } // 3.27.23
+	suppressed := len(s.Suppressions) > 0 && !slices.ContainsFunc(s.Suppressions, open)
 	return s.Baseline != "absent" && !suppressed
 }
 
@@ -341,7 +343,8 @@ func (r *report) sarifFindings(run *sarifRun) error {
 		rule := run.rule(s.Rule)
 		id := cmp.Or(s.Rule.ID, rule.ID)
 		if id == "" {
-			return &FormatError{r.format, fmt.Sprintf("%s.results[%d]", run.where, i), errors.New("neither ruleId nor a rule names what was found")}
+			err := errors.New("neither ruleId nor a rule names what was found")
+			return &FormatError{r.format, fmt.Sprintf("%s.results[%d]", run.where, i), err}
 		}
 		about := make(notes, 4)
 		about.put(attest.FindingTitle, cmp.Or(rule.Title.Text, s.Message.Text))
@@ -423,8 +426,8 @@ func (run *sarifRun) severity(s *sarifResult, rule *sarifRule) []attest.Severity
 		word = "unknown" // what is not decided has no level (3.27.10), and that must not look harmless
 	}
 	score, list, given := s.Properties.score(tool)
-	if !given {
-		score, list, given = rule.Properties.score(tool)
+	if ofRule, its, gives := rule.Properties.score(tool); score == 0 && gives {
+		score, list, given = ofRule, its, true
 	}
 	switch {
 	case !given:

@@ -97,13 +97,15 @@ func (r *report) trivyLooked(t *trivyReport) error {
 	case t.results == 0:
 		tell(&r.unscanned, "all of it: the report has no Results, not even empty ones of what was looked at")
 	case !t.packages && len(r.scanner.Result) == 0 && !files:
-		return r.notRun("no Results are of class os-pkgs or lang-pkgs: nobody looked for vulnerabilities of packages, and nothing else was found")
+		return r.notRun("no Results are of class os-pkgs or lang-pkgs: nobody looked for vulnerabilities of packages, " +
+			"and nothing else was found")
 	}
 	if name != "" && !t.system {
 		tell(&r.unscanned, "the packages of the OS "+name+": no Results are of class os-pkgs")
 	}
 	if os.EOSL {
-		tell(&r.incomplete, "the OS "+cmp.Or(name, "of the image")+" is out of support, so vulnerabilities of its packages are not known")
+		tell(&r.incomplete, "the OS "+cmp.Or(name, "of the image")+" is out of support, so vulnerabilities of its packages "+
+			"are not known")
 	}
 	return nil
 }
