@@ -28,7 +28,7 @@ type grypeMatch struct {
 		EPSS []struct {
 			EPSS jsontext.Value `json:"epss"`
 		} `json:"epss"`
-		KnownExploited []struct{} `json:"knownExploited"`
+		KnownExploited []jsontext.Value `json:"knownExploited"`
 	} `json:"vulnerability"`
 
 	// Related are records of the same vulnerability by others.
