@@ -56,7 +56,7 @@ type osvVulnerability struct {
 	}] `json:"database_specific"`
 }
 
-// An osvSeverity is a CVSS vector; that of Ubuntu is a word.
+// An osvSeverity is a CVSS vector, or a score in some databases; that of Ubuntu is a word.
 type osvSeverity struct {
 	Type  string         `json:"type"`
 	Score jsontext.Value `json:"score"`
@@ -209,7 +209,8 @@ func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 	}
 	var c cvss
 	for _, s := range scores {
-		if c.set("", nil, text(s.Score)); s.Type == "Ubuntu" {
+		c.set(strings.TrimPrefix(s.Type, "CVSS_V"), number(s.Score), text(s.Score))
+		if s.Type == "Ubuntu" {
 			word = cmp.Or(word, text(s.Score))
 		}
 	}
