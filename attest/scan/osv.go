@@ -195,6 +195,7 @@ func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 	word := text(v.Database.is.Severity)
 	scores := v.Severity
 	var versions []string
+	ranged := false
 	for _, a := range v.Affected {
 		if !a.is(p) {
 			continue
@@ -202,10 +203,12 @@ func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 		scores = append(scores, a.Severity...)
 		for _, one := range a.Ranges {
 			if (one.Type == "GIT") == (p.is.Name == "") { // commits are of use only to who has a commit
-				versions = one.fixes(versions)
-				about[attest.FindingFix] = strings.Join(versions, ", ")
+				versions, ranged = one.fixes(versions), true
 			}
 		}
+	}
+	if ranged {
+		about[attest.FindingFix] = strings.Join(versions, ", ")
 	}
 	var c cvss
 	for _, s := range scores {

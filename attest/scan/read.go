@@ -189,30 +189,30 @@ func (r *reader) into(to any) func() error { return func() error { return r.elem
 
 // each returns a function that reads a list and calls visit with each element, which is good until visit returns.
 func each[T any](r *reader, visit func(*T) error) func() error {
-	var one T
+	read := visited(r, visit)
+	return func() error { return r.list(read) }
+}
+
+// eachNamed returns a function that does the same with each entry of an object that is a map.
+func eachNamed[T any](r *reader, visit func(name string, one *T) error) func() error {
+	var name string
+	read := visited(r, func(one *T) error { return visit(name, one) })
 	return func() error {
-		return r.list(func() error {
-			one = *new(T)
-			if err := r.element(&one); err != nil {
-				return err
-			}
-			return visit(&one)
+		return r.entries(func(its string) error {
+			name = its
+			return read()
 		})
 	}
 }
 
-// eachNamed returns a function that reads an object as a map and calls visit with each entry, which is good until visit
-// returns.
-func eachNamed[T any](r *reader, visit func(name string, one *T) error) func() error {
+func visited[T any](r *reader, visit func(*T) error) func() error {
 	var one T
 	return func() error {
-		return r.entries(func(name string) error {
-			one = *new(T)
-			if err := r.element(&one); err != nil {
-				return err
-			}
-			return visit(name, &one)
-		})
+		one = *new(T)
+		if err := r.element(&one); err != nil {
+			return err
+		}
+		return visit(&one)
 	}
 }
 
