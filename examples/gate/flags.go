@@ -55,8 +55,8 @@ func (o *options) flags() *flag.FlagSet {
 		o.images = append(o.images, image)
 		return err
 	})
-	f.Func("images", "`FILE` with images to judge: a Snapshot of Konflux in YAML or JSON, or one image in each line; may be given several times",
-		several(&o.imageFiles))
+	f.Func("images", "`FILE` with images to judge: a Snapshot of Konflux in YAML or JSON, or one image in each line;"+
+		" may be given several times", several(&o.imageFiles))
 	f.BoolFunc("platforms", "judge each image of an index too", func(s string) (err error) {
 		o.platforms, err = strconv.ParseBool(s)
 		return err
@@ -68,14 +68,16 @@ func (o *options) flags() *flag.FlagSet {
 	f.StringVar(&o.identity, "identity", "", "`SUBJECT` of certificates that may vouch, beside keys; needs -issuer and -trusted-root")
 	f.StringVar(&o.issuer, "issuer", "", "`URL` of the issuer that vouched for the identity")
 	f.StringVar(&o.trustedRoot, "trusted-root", "", "`FILE` with the sigstore trusted root, as JSON")
-	f.StringVar(&o.expect, "expect", "", "`FILE` with a scheduler's snapshot, as JSON: evidence of the one image from its runs that are over must be there")
+	f.StringVar(&o.expect, "expect", "", "`FILE` with a scheduler's snapshot, as JSON: evidence of the one image from its"+
+		" runs that are over must be there")
 	f.StringVar(&o.checkpoint, "checkpoint", "", "`DIR` that remembers the newest evidence seen, so that its deletion is noticed")
-	f.Func("max-age", "how old evidence may be, as a `DURATION` like 168h (default: of any age); what builds tell may be of any age", duration(&o.maxAge))
-	f.Func("effective-time", "judge as of this `TIME`, a date or RFC 3339; evidence that is newer denies (default: now)", moment(&o.now))
+	f.Func("max-age", "how old evidence may be, as a `DURATION` like 168h (default: of any age); what builds tell may be of any age",
+		duration(&o.maxAge))
+	f.Func("effective-time", "judge as of this `TIME`, a date or RFC 3339; evidence that is newer denies (default: now)",
+		moment(&o.now))
 	f.Func("timeout", fmt.Sprintf("give up after this `DURATION` (default: %v)", defaultTimeout), duration(&o.timeout))
-	f.Func("output", "`FORMAT` of the report: table, color, markdown, json, junit or sarif (default: table, with colours on a terminal)", func(s string) error {
-		return o.output.UnmarshalText([]byte(s))
-	})
+	f.Func("output", "`FORMAT` of the report: table, color, markdown, json, junit or sarif (default: table, with colours on"+
+		" a terminal)", func(s string) error { return o.output.UnmarshalText([]byte(s)) })
 	f.Func("output-file", "write the report to `FILE`, and the table to standard output", file(&o.outputFile))
 	f.Func("test-output", "write the result TEST_OUTPUT of a Tekton task to `FILE`", file(&o.testOutput))
 	f.VisitAll(func(one *flag.Flag) { one.Value = &value{Value: one.Value, repeated: repeated[one.Name]} })
@@ -160,7 +162,8 @@ func file(into *string) func(string) error {
 // parse reads the arguments, and what they leave open from the environment. It reports every mistake, joined, with what
 // could be read.
 func parse(args []string, getenv func(string) string) (options, error) {
-	o := options{timeout: defaultTimeout, output: report.Table, colors: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
+	o := options{timeout: defaultTimeout, output: report.Table}
+	o.colors = getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 	f := o.flags()
 	mistakes := parseAll(f, args)
 	if slices.ContainsFunc(mistakes, func(err error) bool { return errors.Is(err, flag.ErrHelp) }) {

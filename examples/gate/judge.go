@@ -135,7 +135,8 @@ func (o options) readImages() ([]policy.Image, error) {
 	}
 	runs, err := readRuns(o.expect)
 	if err == nil && o.expect != "" && len(images) > 1 {
-		err = fmt.Errorf("-expect %s: the runs are about one image, and there are %d; judge that one alone", o.expect, len(images))
+		err = fmt.Errorf("-expect %s: the runs are about one image, and there are %d; judge that one alone", o.expect,
+			len(images))
 	}
 	for i := range images {
 		images[i].Platforms = o.platforms

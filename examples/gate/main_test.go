@@ -313,7 +313,8 @@ func TestEnds(t *testing.T) {
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer silent.Close()
 	w := newWorld(t)
-	args := append(w.argsOf(strings.TrimPrefix(silent.URL, "http://")+"/shop/app@sha256:"+strings.Repeat("0", 64)), "-timeout", "50ms")
+	image := strings.TrimPrefix(silent.URL, "http://") + "/shop/app@sha256:" + strings.Repeat("0", 64)
+	args := append(w.argsOf(image), "-timeout", "50ms")
 	w.wants(w.gate(args...), exitNotKnown, "not done within 50ms, see -timeout")
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -471,9 +472,11 @@ func TestRelease(t *testing.T) {
 	}{
 		{"all allowed", []name.Digest{api, web}, exitAllowed, []string{"release is allowed", allowed, allowed}, "SUCCESS", nil},
 		{"one denied", []name.Digest{api, bad, web}, exitDenied, []string{"release is denied", allowed, denied, allowed}, "FAILURE", nil},
-		{"one not known", []name.Digest{nobody, api}, exitNotKnown, []string{"release could not be judged", notKnown, allowed}, "ERROR", []string{nobody.String()}},
+		{"one not known", []name.Digest{nobody, api}, exitNotKnown,
+			[]string{"release could not be judged", notKnown, allowed}, "ERROR", []string{nobody.String()}},
 		{"one denied, two not known", []name.Digest{nobody, bad, other, api}, exitNotKnown,
-			[]string{"release could not be judged", notKnown, denied, notKnown, allowed}, "ERROR", []string{nobody.String(), other.String()}},
+			[]string{"release could not be judged", notKnown, denied, notKnown, allowed}, "ERROR",
+			[]string{nobody.String(), other.String()}},
 		{"none known", []name.Digest{nobody, other}, exitNotKnown, nil, "ERROR", []string{nobody.String(), other.String()}},
 		{"one twice", []name.Digest{api, api}, exitAllowed, []string{allowed}, "SUCCESS", nil},
 	} {
@@ -525,10 +528,13 @@ func TestImageFiles(t *testing.T) {
 	args := w.args()[2:]
 	w.wants(w.gate(append(args, "-images", list)...), exitDenied, "images 2, allowed 1, denied 1")
 	w.wants(w.gate(append(args, "-images", list, "-image", w.image.String())...), exitDenied, "images 2, allowed 1, denied 1")
-	w.wants(w.gate(append(args, "-images", snapshot)...), exitDenied, "images 2, allowed 1, denied 1", " (api) is allowed", " (web) is denied")
+	w.wants(w.gate(append(args, "-images", snapshot)...), exitDenied,
+		"images 2, allowed 1, denied 1", " (api) is allowed", " (web) is denied")
 	w.wants(w.gate(append(args, "-images", snapshot, "-images", list)...), exitDenied, "images 4, allowed 2, denied 2")
-	w.wants(w.gate(append(args, "-images", w.file("empty", "# nothing\n"), "-images", "missing")...), exitNotKnown, "empty", "-images: open missing")
-	w.wants(w.gate(append(args, "-images", list, "-expect", w.file("runs.json", `{"version": 1}`))...), exitNotKnown, "the runs are about one image, and there are 2")
+	w.wants(w.gate(append(args, "-images", w.file("empty", "# nothing\n"), "-images", "missing")...), exitNotKnown,
+		"empty", "-images: open missing")
+	w.wants(w.gate(append(args, "-images", list, "-expect", w.file("runs.json", `{"version": 1}`))...), exitNotKnown,
+		"the runs are about one image, and there are 2")
 }
 
 // A waiver lets one component of a Snapshot go on for a while, in sight in every format, and then no longer. Another that
@@ -554,16 +560,18 @@ waivers:
 	}
 	args := func(at string, more ...string) []string {
 		return append([]string{
-			"-images", snapshot, "-policy", filepath.Join(w.dir, "policy.yaml"), "-key", filepath.Join(w.dir, "cosign.pub"), "-effective-time", at,
+			"-images", snapshot, "-policy", filepath.Join(w.dir, "policy.yaml"), "-key", filepath.Join(w.dir, "cosign.pub"),
+			"-effective-time", at,
 		}, more...)
 	}
-	w.wants(w.gate(args("2026-03-11")...), exitAllowed, "images 3, allowed 3, denied 0", "~ test.failed", "waived by ada until 2026-03-12T00:00:00Z: the tests need a new")
+	w.wants(w.gate(args("2026-03-11")...), exitAllowed, "images 3, allowed 3, denied 0", "~ test.failed",
+		"waived by ada until 2026-03-12T00:00:00Z: the tests need a new")
 	w.wants(w.gate(args("2026-03-12")...), exitDenied, "images 3, allowed 2, denied 1", "✘ test.failed", "! waiver.expired")
 	for _, format := range []string{"table", "color", "markdown", "json", "junit", "sarif"} {
 		c := w.gate(args("2026-03-11", "-output", format)...)
 		w.wants(c, exitAllowed, "ada", "grace", "unit-tests failed")
-		if expiring, unused := strings.Count(c.stdout, "ends on 2026-03-12"), strings.Count(c.stdout, "CVE-2020-1\" meets nothing")+
-			strings.Count(c.stdout, "CVE-2020-1 meets nothing"); expiring != 1 || unused != 1 {
+		expiring, unused := strings.Count(c.stdout, "ends on 2026-03-12"), strings.Count(c.stdout, "CVE-2020-1 meets nothing")
+		if expiring != 1 || unused != 1 {
 			t.Errorf("%s: %d and %d warnings about waivers\n%s", format, expiring, unused, c.stdout)
 		}
 	}

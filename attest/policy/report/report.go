@@ -132,7 +132,8 @@ func count(r policy.Release) (t tally) {
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("images %d, allowed %d, denied %d, not judged %d", t.allowed+t.denied+t.failed, t.allowed, t.denied, t.failed)
+	all := t.allowed + t.denied + t.failed
+	return fmt.Sprintf("images %d, allowed %d, denied %d, not judged %d", all, t.allowed, t.denied, t.failed)
 }
 
 // verdict is what is decided about all images.

@@ -118,7 +118,8 @@ func writeSARIF(w io.Writer, r policy.Release) error {
 }
 
 func (i *sarifInvocation) notify(level string, image policy.Judged, text string) {
-	i.Notifications = append(i.Notifications, sarifNotification{level, message(name(image) + ": " + text), locations(image)})
+	n := sarifNotification{level, message(name(image) + ": " + text), locations(image)}
+	i.Notifications = append(i.Notifications, n)
 }
 
 // rules returns the codes that are used, in order.
@@ -147,7 +148,8 @@ type sarif struct {
 
 // kinds are the kind and the level of results. A waived one is a note to a reader that does not know suppressions.
 var kinds = map[string][2]string{
-	"violations": {"fail", "error"}, "warnings": {"fail", "warning"}, "waived": {"fail", "note"}, "successes": {"pass", "none"},
+	"violations": {"fail", "error"}, "warnings": {"fail", "warning"},
+	"waived": {"fail", "note"}, "successes": {"pass", "none"},
 }
 
 func (s *sarif) add(image policy.Judged, p part) {
