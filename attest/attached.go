@@ -14,16 +14,16 @@ type Attachment struct {
 	MediaType string
 	Bytes     []byte
 
-	// Problem is why it could not be read: a *RegistryError with status 404, a *FieldError if it does not fit a digest or does
-	// not hold one layer, a *LimitError.
+	// Problem is why it could not be read: a *RegistryError with status 404, a *FieldError if it does not fit a digest
+	// or does not hold one layer, a *LimitError.
 	Problem error
 }
 
-// Attached returns the one layer of a manifest in the repository of image. The Resolver verifies its digest and nothing else,
-// so the caller must have the digest from a source that it trusts, such as a result in a signed provenance.
+// Attached returns the one layer of a manifest in the repository of image. The Resolver verifies its digest and nothing
+// else, so the caller must have the digest from a source that it trusts, such as a result in a signed provenance.
 //
-// Errors: [*FieldError] if image or manifest is not a SHA-256 digest; [*RegistryError]; [*LimitError] of the call; the end
-// of ctx.
+// Errors: [*FieldError] if image or manifest is not a SHA-256 digest; [*RegistryError]; [*LimitError] of the call; the
+// end of ctx.
 func (r *Resolver) Attached(ctx context.Context, image name.Digest, manifest v1.Hash) (Attachment, error) {
 	if err := checkImage(image); err != nil {
 		return Attachment{}, err

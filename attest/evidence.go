@@ -108,8 +108,8 @@ func (e Evidence) Err() error {
 	return wrap("evidence", ErrNotFound)
 }
 
-// Digest returns the SHA-256 digest of the statement, by which [Options.UnsafeIgnoreStatements] names it; zero if it could
-// not be read.
+// Digest returns the SHA-256 digest of the statement, by which [Options.UnsafeIgnoreStatements] names it; zero if it
+// could not be read.
 func (e Evidence) Digest() v1.Hash {
 	if e.payload == nil {
 		return v1.Hash{}

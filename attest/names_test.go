@@ -179,8 +179,8 @@ func TestIgnoredStatements(t *testing.T) {
 	})
 }
 
-// A Resolver can be told to pass over a statement at one image alone. A test without other evidence tells of it too, and
-// a statement that is not at the image is not told of.
+// A Resolver can be told to pass over a statement at one image alone. A test without other evidence tells of it too,
+// and a statement that is not at the image is not told of.
 func TestIgnoringForOneImage(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
@@ -195,7 +195,8 @@ func TestIgnoringForOneImage(t *testing.T) {
 	}
 	failure := newest(r)
 	ignored := newest(r.UnsafeIgnoring(coffee, failure.Digest()))
-	if !errors.Is(ignored.Problem, ErrNotFound) || !slices.Equal(ignored.Ignored, []v1.Hash{failure.Digest()}) || ignored.Digest() != (v1.Hash{}) {
+	if !errors.Is(ignored.Problem, ErrNotFound) || !slices.Equal(ignored.Ignored,
+		[]v1.Hash{failure.Digest()}) || ignored.Digest() != (v1.Hash{}) {
 		t.Errorf("got %+v", ignored)
 	}
 	if again := newest(r); again.Result != Failed || again.Ignored != nil {

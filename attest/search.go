@@ -33,9 +33,11 @@ type search struct {
 }
 
 // collect reads what answers q about image, and whatever is in the way of an answer. It verifies no statement. One
-// statement found in several places, or signed by several, is one piece of evidence. None is the Evidence of a test without
-// any: what is known of the search.
-func (r *Resolver) collect(ctx context.Context, image name.Digest, q question) (all []Evidence, none Evidence, err error) {
+// statement found in several places, or signed by several, is one piece of evidence. None is the Evidence of a test
+// without any: what is known of the search.
+func (r *Resolver) collect(
+	ctx context.Context, image name.Digest, q question,
+) (all []Evidence, none Evidence, err error) {
 	none.Image = image
 	if err := errors.Join(checkImage(image), r.check()); err != nil {
 		return nil, none, err

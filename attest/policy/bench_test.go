@@ -46,7 +46,8 @@ func BenchmarkJudge(b *testing.B) {
 		{"10000 statements of 100 tests", p, many},
 		{"10000 statements of 10000 tests", all, each},
 		{"10000 findings denied", requires("scan"), scan},
-		{"1000 findings waived by 1000 waivers", waived, []attest.Evidence{scanned("scan", -time.Minute, found[:1000])}},
+		{"1000 findings waived by 1000 waivers", waived,
+			[]attest.Evidence{scanned("scan", -time.Minute, found[:1000])}},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -52,8 +52,8 @@
 // # Required tasks
 //
 // A list has entries, each in force from an instant on in place of those before it. What the entry in force names and the
-// last one does not is no longer enforced; what only the last one names warns, and its new alternatives are enough already.
-// A list of names within the list is of alternatives: one that passes is enough.
+// last one does not is no longer enforced; what only the last one names warns, and its new alternatives are enough
+// already. A list of names within the list is of alternatives: one that passes is enough.
 //
 // Tasks of required_in_build must be in the newest build of the image, by its provenance alone: evidence that an
 // integration run left never meets them. Of two builds of the same instant both must have the task, but the provenance of a
@@ -74,18 +74,18 @@
 // blocks it like any other evidence that does not count. A test whose name differs from a required one only by letters of
 // another script that look the same is another test, and a warning.
 //
-// A test-result passes if it is PASSED, and with a warning if it is WARNED; FAILED and ERROR deny, and SKIPPED as the policy
-// says. Vulns are judged by each finding.
+// A test-result passes if it is PASSED, and with a warning if it is WARNED; FAILED and ERROR deny, and SKIPPED as the
+// policy says. Vulns are judged by each finding.
 //
 // A task of a build passes if it succeeded, or, where the provenance does not say how it ended, as that of a single TaskRun,
 // if its TEST_OUTPUT says so, and its results do not say otherwise, as Konflux' tasks give them: TEST_OUTPUT is a test
 // result, where failures deny and warnings warn whatever the result says; SCAN_OUTPUT counts vulnerabilities by level, with
 // and without a fix; IMAGES_PROCESSED, if there, must list the image.
 //
-// REPORTS names the report of a scan, by digest, for each image that it looked at. Policy.Gate reads it, and its findings are
-// judged in place of the counts: that of the image, or if the image is an index those of all images that it lists. If one of
-// them is missing or cannot be read the counts are judged, which no leeway and no waiver of a finding changes; without counts
-// that denies. Reports of Clair are read.
+// REPORTS names the report of a scan, by digest, for each image that it looked at. Policy.Gate reads it, and its
+// findings are judged in place of the counts: that of the image, or if the image is an index those of all images that
+// it lists. If one of them is missing or cannot be read the counts are judged, which no leeway and no waiver of a
+// finding changes; without counts that denies. Reports of Clair are read.
 //
 // # Vulnerabilities
 //
@@ -95,35 +95,36 @@
 // attest.FindingFix; without it a fix is assumed. A finding that would be denied only warns for as many days after
 // attest.FindingPublished as its level has leeway; one without that date has none.
 //
-// The vulnerability database may be as old as max_db_age when the scan ends, by the time that decides which evidence is the
-// newest. It is not the age of today: an old scan with a database that was fresh then is a matter of attest.Options.MaxAge. A
-// database without a time, or of a time after the scan, is of unknown age, which denies. Counts in SCAN_OUTPUT come without
-// it, which warns.
+// The vulnerability database may be as old as max_db_age when the scan ends, by the time that decides which evidence is
+// the newest. It is not the age of today: an old scan with a database that was fresh then is a matter of
+// attest.Options.MaxAge. A database without a time, or of a time after the scan, is of unknown age, which denies.
+// Counts in SCAN_OUTPUT come without it, which warns.
 //
-// A scan tells what it did not look at (attest.Vulns.Unscanned), which denies, and why it may have missed something in the
-// rest (attest.Vulns.Incomplete), which warns. With incomplete both deny, or both warn.
+// A scan tells what it did not look at (attest.Vulns.Unscanned), which denies, and why it may have missed something in
+// the rest (attest.Vulns.Incomplete), which warns. With incomplete both deny, or both warn.
 //
 // # Skipped and informative tests
 //
 // A required test that was skipped denies, since nothing is known. With skipped it only warns, or counts as passed.
 //
-// The failures of an informative test only warn: that it failed, was skipped or could not tell, what its scan found, and what
-// that did not look at. If it is required it must be there all the same, and its evidence must count.
+// The failures of an informative test only warn: that it failed, was skipped or could not tell, what its scan found,
+// and what that did not look at. If it is required it must be there all the same, and its evidence must count.
 //
 // # Waivers
 //
-// A waiver lets images pass although one thing speaks against them. It says which thing, for which images, until when, who
-// answers for it, and why. What it meets moves from the violations and the warnings of a report to those that are waived.
+// A waiver lets images pass although one thing speaks against them. It says which thing, for which images, until when,
+// who answers for it, and why. What it meets moves from the violations and the warnings of a report to those that are
+// waived.
 //
-//   - A waiver of a task waives everything about that task: that it is missing, that it failed, each finding of its scan, and
-//     evidence about it that does not count, also if it is not verified.
+//   - A waiver of a task waives everything about that task: that it is missing, that it failed, each finding of its
+//     scan, and evidence about it that does not count, also if it is not verified.
 //   - A waiver of a finding waives that alone, in scans of any task.
-//   - A waiver of a statement passes over it, whatever it says; Policy.Gate asks the resolver to. It is the one way to pass
-//     over evidence that may be of any task.
+//   - A waiver of a statement passes over it, whatever it says; Policy.Gate asks the resolver to. It is the one way to
+//     pass over evidence that may be of any task.
 //
-// Images are named by digest, by repository, by both, or by the component that the caller gives. A waiver is in force from an
-// instant until before another. A date is its first instant in UTC. Three things are warned about, at images that the waiver
-// is for: that it ends within 14 days, that it has ended, and that it meets nothing.
+// Images are named by digest, by repository, by both, or by the component that the caller gives. A waiver is in force
+// from an instant until before another. A date is its first instant in UTC. Three things are warned about, at images
+// that the waiver is for: that it ends within 14 days, that it has ended, and that it meets nothing.
 //
 // Exceptions of vulnerabilities are another spelling of waivers, for every image and by the author of the policy:
 //
@@ -137,9 +138,9 @@
 // # Rule data of Conforma
 //
 // required-tasks and required-test-tasks are read as other names of required_in_build and required. Parse refuses other
-// fields of that data by name and says what to write: pipeline-required-tasks, since it has a list for each kind of pipeline
-// and only a label of the build says which counts, so that one of them has to be copied; signing_identities, since who may
-// sign is told to the verifier.
+// fields of that data by name and says what to write: pipeline-required-tasks, since it has a list for each kind of
+// pipeline and only a label of the build says which counts, so that one of them has to be copied; signing_identities,
+// since who may sign is told to the verifier.
 //
 // # What it leaves out
 //

@@ -13,7 +13,8 @@ import (
 // scanOf is a scan that ended a minute before noon, with a database of so long before its end.
 func scanOf(age time.Duration, change func(*attest.Vulns), found ...attest.Finding) attest.Evidence {
 	ended := noon.Add(-time.Minute)
-	v := attest.Vulns{Scanner: attest.Scanner{Result: append([]attest.Finding{}, found...)}, Metadata: attest.ScanMetadata{FinishedOn: ended}}
+	v := attest.Vulns{Scanner: attest.Scanner{Result: append([]attest.Finding{}, found...)},
+		Metadata: attest.ScanMetadata{FinishedOn: ended}}
 	v.Scanner.DB.LastUpdate = ended.Add(-age)
 	if change != nil {
 		change(&v)
@@ -29,7 +30,10 @@ func TestEffects(t *testing.T) {
 		return p
 	}
 	skipped := func(e Effect, p Policy) Policy { return with(p, func(p *Policy) { p.Skipped = e }) }
-	informative := func(p Policy) Policy { return with(p, func(p *Policy) { p.Informative = []string{"lint", "scan"} }) }
+	informative := func(p Policy) Policy {
+		return with(p,
+			func(p *Policy) { p.Informative = []string{"lint", "scan"} })
+	}
 	incomplete := func(e Effect) Policy {
 		return with(requires("scan"), func(p *Policy) { p.Vulnerabilities.Incomplete = e })
 	}
@@ -50,41 +54,61 @@ func TestEffects(t *testing.T) {
 		builds   []attest.Build
 		want     []string
 	}{
-		{"A test that was skipped denies.", requires("scan"), []attest.Evidence{skip}, nil, []string{"violation test.skipped scan"}},
-		{"skipped: deny says so.", skipped(Deny, requires("scan")), []attest.Evidence{skip}, nil, []string{"violation test.skipped scan"}},
-		{"skipped: warn warns of it.", skipped(Warn, requires("scan")), []attest.Evidence{skip}, nil, []string{"warning test.skipped scan"}},
-		{"skipped: allow allows it.", skipped(Allow, requires("scan")), []attest.Evidence{skip}, nil, []string{"success test.skipped scan"}},
-		{"A task of a build that was skipped denies.", inBuild("scan"), nil, []attest.Build{skipInBuild}, []string{"violation test.skipped scan"}},
-		{"skipped: warn is for builds too.", skipped(Warn, inBuild("scan")), nil, []attest.Build{skipInBuild}, []string{"warning test.skipped scan"}},
-		{"skipped: allow is for builds too.", skipped(Allow, inBuild("scan")), nil, []attest.Build{skipInBuild}, []string{"success required_in_build.found scan"}},
-		{"skipped is for no other result.", skipped(Allow, requires("scan")), []attest.Evidence{tested("scan", attest.Errored, 0)}, nil,
+		{"A test that was skipped denies.", requires("scan"), []attest.Evidence{skip}, nil,
+			[]string{"violation test.skipped scan"}},
+		{"skipped: deny says so.", skipped(Deny, requires("scan")), []attest.Evidence{skip}, nil,
+			[]string{"violation test.skipped scan"}},
+		{"skipped: warn warns of it.", skipped(Warn, requires("scan")), []attest.Evidence{skip}, nil,
+			[]string{"warning test.skipped scan"}},
+		{"skipped: allow allows it.", skipped(Allow, requires("scan")), []attest.Evidence{skip}, nil,
+			[]string{"success test.skipped scan"}},
+		{"A task of a build that was skipped denies.", inBuild("scan"), nil, []attest.Build{skipInBuild},
+			[]string{"violation test.skipped scan"}},
+		{"skipped: warn is for builds too.", skipped(Warn, inBuild("scan")), nil, []attest.Build{skipInBuild},
+			[]string{"warning test.skipped scan"}},
+		{"skipped: allow is for builds too.", skipped(Allow, inBuild("scan")), nil, []attest.Build{skipInBuild},
+			[]string{"success required_in_build.found scan"}},
+		{"skipped is for no other result.", skipped(Allow, requires("scan")),
+			[]attest.Evidence{tested("scan", attest.Errored, 0)}, nil,
 			[]string{"violation test.errored scan"}},
 		{"An older failure is no fallback for what was skipped.", skipped(Allow, requires("scan")),
 			[]attest.Evidence{tested("scan", attest.Failed, -min), skip}, nil, []string{"success test.skipped scan"}},
 
-		{"An informative test that failed only warns.", informative(requires("scan")), []attest.Evidence{tested("scan", attest.Failed, 0)}, nil,
+		{"An informative test that failed only warns.", informative(requires("scan")),
+			[]attest.Evidence{tested("scan", attest.Failed, 0)}, nil,
 			[]string{"warning test.failed scan"}},
-		{"So does one that could not tell.", informative(requires("scan")), []attest.Evidence{tested("scan", attest.Errored, 0)}, nil,
+		{"So does one that could not tell.", informative(requires("scan")),
+			[]attest.Evidence{tested("scan", attest.Errored, 0)}, nil,
 			[]string{"warning test.errored scan"}},
-		{"So does one that was skipped.", informative(requires("scan")), []attest.Evidence{skip}, nil, []string{"warning test.skipped scan"}},
-		{"So does a scan that found something.", informative(requires("scan")), []attest.Evidence{scanOf(0, nil, critical)}, nil,
+		{"So does one that was skipped.", informative(requires("scan")), []attest.Evidence{skip}, nil,
+			[]string{"warning test.skipped scan"}},
+		{"So does a scan that found something.", informative(requires("scan")),
+			[]attest.Evidence{scanOf(0, nil, critical)}, nil,
 			[]string{"warning vulnerability.denied CVE-1"}},
-		{"So does one that did not look at everything.", informative(requires("scan")), []attest.Evidence{scanOf(0, unscanned)}, nil,
+		{"So does one that did not look at everything.", informative(requires("scan")),
+			[]attest.Evidence{scanOf(0, unscanned)}, nil,
 			[]string{"warning vulnerability.incomplete scan"}},
-		{"So does a task of a build.", informative(inBuild("scan")), nil, []attest.Build{failInBuild}, []string{"warning test.failed scan"}},
-		{"So does one that ended badly.", informative(inBuild("scan")), nil, []attest.Build{built(0, status("Failed", task("scan", 0)))},
+		{"So does a task of a build.", informative(inBuild("scan")), nil, []attest.Build{failInBuild},
 			[]string{"warning test.failed scan"}},
-		{"So do its counts.", informative(inBuild("scan")), nil, []attest.Build{built(0, task("scan", 0, "SCAN_OUTPUT", counts))},
+		{"So does one that ended badly.", informative(inBuild("scan")), nil,
+			[]attest.Build{built(0, status("Failed", task("scan", 0)))},
+			[]string{"warning test.failed scan"}},
+		{"So do its counts.", informative(inBuild("scan")), nil,
+			[]attest.Build{built(0, task("scan", 0, "SCAN_OUTPUT", counts))},
 			[]string{"warning vulnerability.denied scan"}},
-		{"An informative test must be there.", informative(requires("scan")), nil, nil, []string{"violation required.missing scan"}},
-		{"Its evidence must count.", informative(requires("scan")), []attest.Evidence{tested("scan", attest.Failed, 0, unverified)}, nil,
+		{"An informative test must be there.", informative(requires("scan")), nil, nil,
+			[]string{"violation required.missing scan"}},
+		{"Its evidence must count.", informative(requires("scan")),
+			[]attest.Evidence{tested("scan", attest.Failed, 0, unverified)}, nil,
 			[]string{"violation evidence.unverified scan"}},
 		{"Its evidence must be about the image.", informative(inBuild("scan")), nil,
 			[]attest.Build{built(0, task("scan", 0, "IMAGES_PROCESSED", `{"image":{"digests":[]}}`))},
 			[]string{"violation test.errored scan"}},
-		{"A test that passed stays one that passed.", informative(requires("scan")), []attest.Evidence{tested("scan", attest.Passed, 0)}, nil,
+		{"A test that passed stays one that passed.", informative(requires("scan")),
+			[]attest.Evidence{tested("scan", attest.Passed, 0)}, nil,
 			[]string{"success test.passed scan"}},
-		{"Other tests are not informative.", informative(requires("unit")), []attest.Evidence{tested("unit", attest.Failed, 0)}, nil,
+		{"Other tests are not informative.", informative(requires("unit")),
+			[]attest.Evidence{tested("unit", attest.Failed, 0)}, nil,
 			[]string{"violation test.failed unit"}},
 
 		{"What was not scanned at all denies.", requires("scan"), []attest.Evidence{scanOf(0, unscanned)}, nil,
@@ -93,29 +117,42 @@ func TestEffects(t *testing.T) {
 			[]string{"warning vulnerability.incomplete scan", "success test.passed scan"}},
 		{"incomplete: deny denies what was left out.", incomplete(Deny), []attest.Evidence{scanOf(0, eosl)}, nil,
 			[]string{"violation vulnerability.incomplete scan"}},
-		{"incomplete: deny denies what was not scanned.", incomplete(Deny), []attest.Evidence{scanOf(0, unscanned)}, nil,
+		{"incomplete: deny denies what was not scanned.", incomplete(Deny), []attest.Evidence{scanOf(0, unscanned)},
+			nil,
 			[]string{"violation vulnerability.incomplete scan"}},
-		{"incomplete: warn warns of what was not scanned.", incomplete(Warn), []attest.Evidence{scanOf(0, unscanned)}, nil,
+		{"incomplete: warn warns of what was not scanned.", incomplete(Warn), []attest.Evidence{scanOf(0, unscanned)},
+			nil,
 			[]string{"warning vulnerability.incomplete scan", "success test.passed scan"}},
 		{"incomplete: warn warns of what was left out.", incomplete(Warn), []attest.Evidence{scanOf(0, eosl)}, nil,
 			[]string{"warning vulnerability.incomplete scan", "success test.passed scan"}},
-		{"A scan that says neither is whole.", incomplete(Deny), []attest.Evidence{scanOf(0, nil)}, nil, []string{"success test.passed scan"}},
-		{"A waiver of the task waives that.", waiving(requires("scan"), Waiver{Task: "scan"}), []attest.Evidence{scanOf(0, unscanned)}, nil,
+		{"A scan that says neither is whole.", incomplete(Deny), []attest.Evidence{scanOf(0, nil)}, nil,
+			[]string{"success test.passed scan"}},
+		{"A waiver of the task waives that.", waiving(requires("scan"), Waiver{Task: "scan"}),
+			[]attest.Evidence{scanOf(0, unscanned)}, nil,
 			[]string{"waived vulnerability.incomplete scan"}},
 
-		{"A database of any age will do.", requires("scan"), []attest.Evidence{scanOf(1000*day, nil)}, nil, []string{"success test.passed scan"}},
-		{"max_db_age denies a scan with an older one.", week, []attest.Evidence{scanOf(7*day+1, nil)}, nil, []string{"violation vulnerability.old_database scan"}},
-		{"A database of just that age will do.", week, []attest.Evidence{scanOf(7*day, nil)}, nil, []string{"success test.passed scan"}},
-		{"The age is that at the end of the scan, however long ago that was.", week,
-			[]attest.Evidence{evidence(attest.Vulns{Scanner: attest.Scanner{Result: []attest.Finding{}, DB: attest.ScannerDB{LastUpdate: noon.Add(-107 * day)}}}, "scan", -100*day, nil)},
-			nil, []string{"success test.passed scan"}},
-		{"A database without a time is of unknown age.", week, []attest.Evidence{scanOf(0, func(v *attest.Vulns) { v.Scanner.DB.LastUpdate = time.Time{} })}, nil,
+		{"A database of any age will do.", requires("scan"), []attest.Evidence{scanOf(1000*day, nil)}, nil,
+			[]string{"success test.passed scan"}},
+		{"max_db_age denies a scan with an older one.", week, []attest.Evidence{scanOf(7*day+1, nil)}, nil,
 			[]string{"violation vulnerability.old_database scan"}},
-		{"Nor does a time after the scan tell its age.", week, []attest.Evidence{scanOf(-6*min, nil)}, nil, []string{"violation vulnerability.old_database scan"}},
-		{"Clocks may differ a little.", week, []attest.Evidence{scanOf(-5*min, nil)}, nil, []string{"success test.passed scan"}},
-		{"Counts of a build do not tell it, which warns.", weekInBuild, nil, []attest.Build{built(0, task("scan", 0, "SCAN_OUTPUT", `{"vulnerabilities":{}}`))},
+		{"A database of just that age will do.", week, []attest.Evidence{scanOf(7*day, nil)}, nil,
+			[]string{"success test.passed scan"}},
+		{"The age is that at the end of the scan, however long ago that was.", week,
+			[]attest.Evidence{evidence(attest.Vulns{Scanner: attest.Scanner{Result: []attest.Finding{},
+				DB: attest.ScannerDB{LastUpdate: noon.Add(-107 * day)}}}, "scan", -100*day, nil)},
+			nil, []string{"success test.passed scan"}},
+		{"A database without a time is of unknown age.", week,
+			[]attest.Evidence{scanOf(0, func(v *attest.Vulns) { v.Scanner.DB.LastUpdate = time.Time{} })}, nil,
+			[]string{"violation vulnerability.old_database scan"}},
+		{"Nor does a time after the scan tell its age.", week, []attest.Evidence{scanOf(-6*min, nil)}, nil,
+			[]string{"violation vulnerability.old_database scan"}},
+		{"Clocks may differ a little.", week, []attest.Evidence{scanOf(-5*min, nil)}, nil,
+			[]string{"success test.passed scan"}},
+		{"Counts of a build do not tell it, which warns.", weekInBuild, nil,
+			[]attest.Build{built(0, task("scan", 0, "SCAN_OUTPUT", `{"vulnerabilities":{}}`))},
 			[]string{"warning vulnerability.old_database scan", "success required_in_build.found scan"}},
-		{"It is no matter of a test result.", week, []attest.Evidence{tested("scan", attest.Passed, 0)}, nil, []string{"success test.passed scan"}},
+		{"It is no matter of a test result.", week, []attest.Evidence{tested("scan", attest.Passed, 0)}, nil,
+			[]string{"success test.passed scan"}},
 	} {
 		if diff := cmp.Diff(tt.want, brief(judged(t, tt.policy, tt.evidence, tt.builds...))); diff != "" {
 			t.Errorf("%s %s", tt.sentence, diff)
@@ -134,7 +171,7 @@ func TestEffectMessages(t *testing.T) {
 	want := []string{
 		`scan: not everything was scanned: a file was skipped; the test is informative`,
 		`scan: not scanned: "the OS\n"; the test is informative`,
-		"scan: its vulnerability database of 2026-02-27T22:59:00Z was older than 36h0m0s when the scan ended; update the database and scan again; the test is informative",
+		"scan: its vulnerability database of 2026-02-27T22:59:00Z was older than 36h0m0s when the scan ended; update it and scan again; the test is informative",
 	}
 	var got []string
 	for _, n := range r.Warnings {
@@ -144,7 +181,8 @@ func TestEffectMessages(t *testing.T) {
 		t.Error(diff)
 	}
 	p.Vulnerabilities.MaxDBAge, p.Informative = 24*time.Hour, nil
-	if r := judged(t, p, []attest.Evidence{scanOf(37*time.Hour, nil)}); !strings.Contains(r.Violations[0].Msg, "was older than 1 day when") {
+	if r := judged(t, p, []attest.Evidence{scanOf(37*time.Hour, nil)}); !strings.Contains(r.Violations[0].Msg,
+		"was older than 1 day when") {
 		t.Errorf("got %s", r.Violations[0].Msg)
 	}
 }
@@ -154,7 +192,8 @@ func TestEffectsAreValid(t *testing.T) {
 	p := requires("scan")
 	p.Skipped, p.Informative = "ignore", []string{"lint", "sc\u034fan", ""}
 	p.Vulnerabilities.MaxDBAge, p.Vulnerabilities.Incomplete = -1, Allow
-	want := []string{"skipped", "informative[1]", "informative[2]", "vulnerabilities.max_db_age", "vulnerabilities.incomplete"}
+	want := []string{"skipped", "informative[1]", "informative[2]", "vulnerabilities.max_db_age",
+		"vulnerabilities.incomplete"}
 	if diff := cmp.Diff(want, fields(t, p.Validate())); diff != "" {
 		t.Error(diff)
 	}

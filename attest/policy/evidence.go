@@ -177,7 +177,8 @@ func (j *judge) weighed(test string, v verdict) verdict {
 	return v
 }
 
-// result judges how a test ended. What could not tell has not passed, and what was skipped has not unless the policy says so.
+// result judges how a test ended. What could not tell has not passed, and what was skipped has not unless the policy
+// says so.
 func (j *judge) result(test string, r attest.Result, where string, sources []Source) verdict {
 	effect, code, what := Deny, CodeErrored, fmt.Sprintf("has the result %q, which is none", r)
 	switch r {
@@ -193,7 +194,10 @@ func (j *judge) result(test string, r attest.Result, where string, sources []Sou
 		code, what = CodeErrored, "could not tell"
 	}
 	var v verdict
-	v.tell(effect, Note{Msg: shown(test) + " " + what + where, Metadata: Metadata{Code: code, Term: Term{test}}, Evidence: sources})
+	v.tell(effect, Note{
+		Msg:      shown(test) + " " + what + where,
+		Metadata: Metadata{Code: code, Term: Term{test}}, Evidence: sources,
+	})
 	return v
 }
 

@@ -50,7 +50,8 @@ func TestGate(t *testing.T) {
 	}
 	for name, v := range map[string]attest.Verifier{"a key": believer{}, "provenance too": attest.AnyOf(believer{}, trusting)} {
 		r := attest.NewResolver(v, attest.Options{})
-		got, err := Policy{Required: entries([]string{"scan", "e2e"}), RequiredInBuild: entries([]string{"init"})}.Gate(t.Context(), r, Input{Image: image, Now: noon})
+		got, err := Policy{Required: entries([]string{"scan", "e2e"}),
+			RequiredInBuild: entries([]string{"init"})}.Gate(t.Context(), r, Input{Image: image, Now: noon})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +81,8 @@ func TestGate(t *testing.T) {
 	if _, err := requires("scan").Gate(t.Context(), r, Input{Image: image, Now: noon}); !errors.As(err, &down) {
 		t.Errorf("without evidence: %v", err)
 	}
-	if _, err := inBuild("init").Gate(t.Context(), attest.NewResolver(trusting, attest.Options{}), Input{Image: image, Now: noon}); !errors.As(err, &down) {
+	if _, err := inBuild("init").Gate(t.Context(), attest.NewResolver(trusting, attest.Options{}),
+		Input{Image: image, Now: noon}); !errors.As(err, &down) {
 		t.Errorf("without builds: %v", err)
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/testdag/testdag/attest"
 )
 
-// Gate asks the resolver for all that the policy asks about in.Image, fills Evidence, Builds, Reports and Platforms of in with it, and judges.
-// Statements that a Waiver in force names are passed over. Tasks of builds are found only if the resolver's verifier has a
-// part made by [attest.ByProvenance], with p.Trust or another.
+// Gate asks the resolver for all that the policy asks about in.Image, fills Evidence, Builds, Reports and Platforms of
+// in with it, and judges. Statements that a Waiver in force names are passed over. Tasks of builds are found only if
+// the resolver's verifier has a part made by [attest.ByProvenance], with p.Trust or another.
 //
 // Errors: those of [Policy.Judge], [attest.Resolver.Newests] and [attest.Resolver.Builds]. An image that does not exist is
 // one without evidence.
@@ -148,7 +148,8 @@ func (v verdict) report(p Policy, in Input) Report {
 	}
 	return Report{
 		Success: v.met(), Image: in.Image.String(), Component: in.Component, Time: in.Now.UTC(),
-		Violations: sorted(v.violations), Warnings: sorted(v.warnings), Waived: sorted(v.waived), Successes: sorted(v.successes),
+		Violations: sorted(v.violations), Warnings: sorted(v.warnings),
+		Waived: sorted(v.waived), Successes: sorted(v.successes),
 	}
 }
 
@@ -175,9 +176,11 @@ func newJudge(p Policy, in Input) *judge {
 	return j
 }
 
-// anyOf judges alternatives. One that is met is enough, but for Strict, where each that ran must be. Whether it is met is
-// not a matter of waivers: these are asked about each that ran, and about all if none did.
-func (j *judge) anyOf(task AnyOf, missing Code, of func(string) (verdict, bool), waive func(verdict, ...string) verdict) verdict {
+// anyOf judges alternatives. One that is met is enough, but for Strict, where each that ran must be. Whether it is met
+// is not a matter of waivers: these are asked about each that ran, and about all if none did.
+func (j *judge) anyOf(
+	task AnyOf, missing Code, of func(string) (verdict, bool), waive func(verdict, ...string) verdict,
+) verdict {
 	var met, not verdict
 	var ran, well bool
 	for _, name := range task {

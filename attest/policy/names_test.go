@@ -140,7 +140,8 @@ func TestGateIsShut(t *testing.T) {
 			statement := `{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"` + digest.Hex + `"}}],"predicateType":"` +
 				tt.predicateType + `","predicate":` + tt.predicate + `}`
 			refer(t, image, digest, statement)
-			got, err := requires("scan").Gate(t.Context(), attest.NewResolver(believer{}, attest.Options{}), Input{Image: image, Now: noon})
+			got, err := requires("scan").Gate(t.Context(), attest.NewResolver(believer{}, attest.Options{}),
+				Input{Image: image, Now: noon})
 			if err != nil {
 				t.Fatal(err)
 			}

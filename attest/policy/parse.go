@@ -29,8 +29,8 @@ const (
 )
 
 // Parse reads a policy as the package comment shows it, in YAML or JSON, of at most 1 MiB, and validates it. It reports
-// every mistake at once, each a [*FieldError] with its line, joined. Unknown fields are mistakes: what is misspelled would
-// not be required. So is required_in_build without trust, since anybody who may run a task has provenance.
+// every mistake at once, each a [*FieldError] with its line, joined. Unknown fields are mistakes: what is misspelled
+// would not be required. So is required_in_build without trust, since anybody who may run a task has provenance.
 func Parse(r io.Reader) (Policy, error) {
 	data, err := io.ReadAll(io.LimitReader(r, mostBytes+1))
 	if err != nil {
@@ -77,8 +77,8 @@ func (r *reader) mistake(n *yaml.Node, format string, args ...any) {
 // full reports whether there are more mistakes than are told.
 func (r *reader) full() bool { return len(r.mistakes) > mostMistakes }
 
-// check adds what is wrong with a policy that was read. A value that could not even be read has been told of, and may be all
-// that is required.
+// check adds what is wrong with a policy that was read. A value that could not even be read has been told of, and may
+// be all that is required.
 func (r *reader) check(p Policy) {
 	var c checklist
 	c.policy(p)
@@ -90,7 +90,9 @@ func (r *reader) check(p Policy) {
 		c = nil // the rest has not been read
 	}
 	for _, e := range c {
-		told := func(path string) bool { return within(path, e.Field) || within(e.Field, path) || e.Field == "required" }
+		told := func(path string) bool {
+			return within(path, e.Field) || within(e.Field, path) || e.Field == "required"
+		}
 		if !r.full() && !slices.ContainsFunc(r.unread, told) {
 			e.Line = r.line(e.Field)
 			r.mistakes = append(r.mistakes, e)
@@ -119,7 +121,8 @@ func (r *reader) line(path string) int {
 func (r *reader) err() error {
 	slices.SortStableFunc(r.mistakes, func(a, b *FieldError) int { return cmp.Compare(a.Line, b.Line) })
 	if r.full() {
-		r.mistakes[mostMistakes] = &FieldError{Line: r.mistakes[mostMistakes].Line, Problem: "here is another mistake; mend those before and look again"}
+		last := r.mistakes[mostMistakes]
+		last.Field, last.Problem = "", "here is another mistake; mend those before and look again"
 	}
 	return r.mistakes.err()
 }
@@ -194,8 +197,10 @@ func (r *reader) unknown(key *yaml.Node, known []string) {
 
 // notRead says of fields that look right why they are not read, and what to do.
 var notRead = map[string]string{
-	"pipeline-required-tasks": "not read: it has a list for each kind of pipeline, and only a label of the build says which counts; copy the one list of your pipeline to required_in_build",
-	"signing_identities":      "not read: a policy does not say who may sign; give that to the gate, with -key, or with -identity, -issuer and -trusted-root",
+	"pipeline-required-tasks": "not read: it has a list for each kind of pipeline, and only a label of the build says " +
+		"which counts; copy the one list of your pipeline to required_in_build",
+	"signing_identities": "not read: a policy does not say who may sign; give that to the gate, with -key, or with " +
+		"-identity, -issuer and -trusted-root",
 	"trusted_tasks":           "not read: write trust.tasks, with a pattern for each task",
 	"trusted_task_rules":      "not read: write trust.tasks, with a pattern for each rule",
 	"informative_tests":       "not read: write informative",
@@ -222,7 +227,8 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// distance is how many letters must be put in, left out or exchanged to make one word another; or most, if there are more.
+// distance is how many letters must be put in, left out or exchanged to make one word another; or most, if there are
+// more.
 func distance(a, b string, most int) int {
 	if len(a)-len(b) >= most || len(b)-len(a) >= most {
 		return most
@@ -357,10 +363,12 @@ func (r *reader) policy(doc *yaml.Node) Policy {
 	r.fields(doc.Content[0], map[string]func(*yaml.Node){
 		"required_in_build": inBuild, "required-tasks": inBuild,
 		"required": required, "required-test-tasks": required,
-		"strict":          r.flag(&p.Strict),
-		"skipped":         r.effect(&p.Skipped),
-		"informative":     r.texts(&p.Informative),
-		"waivers":         func(n *yaml.Node) { r.list(n, func(n *yaml.Node) { waivers = append(waivers, r.waiver(n)) }) },
+		"strict":      r.flag(&p.Strict),
+		"skipped":     r.effect(&p.Skipped),
+		"informative": r.texts(&p.Informative),
+		"waivers": func(n *yaml.Node) {
+			r.list(n, func(n *yaml.Node) { waivers = append(waivers, r.waiver(n)) })
+		},
 		"vulnerabilities": func(n *yaml.Node) { p.Vulnerabilities, exceptions = r.vulnerabilities(n) },
 		"trust":           func(n *yaml.Node) { p.Trust = r.trust(n) },
 	})
@@ -461,20 +469,25 @@ func (r *reader) leeway(n *yaml.Node) map[Level]int {
 }
 
 func (r *reader) waiver(n *yaml.Node) Waiver {
-	w := Waiver{Place: fmt.Sprintf("%s, line %d", r.path, n.Line)}
+	w := Waiver{Place: r.place(n)}
 	r.fields(n, map[string]func(*yaml.Node){
-		"task": r.text(&w.Task), "finding": r.text(&w.Finding), "package": r.text(&w.Package), "statement": r.digest(&w.Statement),
-		"images": r.texts(&w.Images), "components": r.texts(&w.Components),
+		"task": r.text(&w.Task), "finding": r.text(&w.Finding), "package": r.text(&w.Package),
+		"statement": r.digest(&w.Statement),
+		"images":    r.texts(&w.Images), "components": r.texts(&w.Components),
 		"from": r.moment(&w.From), "until": r.moment(&w.Until), "who": r.text(&w.Who), "why": r.text(&w.Why),
 	})
 	return w
 }
 
+// place is where the value is that is read.
+func (r *reader) place(n *yaml.Node) string { return fmt.Sprintf("%s, line %d", r.path, n.Line) }
+
 // exception reads another spelling of a waiver: of a finding, for every image, by the author of the policy.
 func (r *reader) exception(n *yaml.Node) Waiver {
-	w := Waiver{Place: fmt.Sprintf("%s, line %d", r.path, n.Line), Images: []string{everyImage}, Who: "the author of the policy"}
+	w := Waiver{Place: r.place(n), Images: []string{everyImage}, Who: "the author of the policy"}
 	r.fields(n, map[string]func(*yaml.Node){
-		"id": r.text(&w.Finding), "package": r.text(&w.Package), "expires_on": r.moment(&w.Until), "reason": r.text(&w.Why),
+		"id": r.text(&w.Finding), "package": r.text(&w.Package),
+		"expires_on": r.moment(&w.Until), "reason": r.text(&w.Why),
 	})
 	return w
 }

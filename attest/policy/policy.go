@@ -27,8 +27,8 @@ type Policy struct {
 	// Skipped is what becomes of an image if a required test was skipped. Empty: Deny.
 	Skipped Effect
 
-	// Informative names tests whose failures only warn: however they end, and whatever their scans find. They must be there
-	// all the same if they are required, and their evidence must count.
+	// Informative names tests whose failures only warn: however they end, and whatever their scans find. They must be
+	// there all the same if they are required, and their evidence must count.
 	Informative []string
 
 	Vulnerabilities Vulnerabilities
@@ -83,12 +83,12 @@ type Vulnerabilities struct {
 	// LeewayDays is how many days after it was published a vulnerability of that level only warns.
 	LeewayDays map[Level]int
 
-	// MaxDBAge is how old the vulnerability database may be when a scan ends. Zero: of any age. How old the scan itself may
-	// be is for [attest.Options.MaxAge].
+	// MaxDBAge is how old the vulnerability database may be when a scan ends. Zero: of any age. How old the scan itself
+	// may be is for [attest.Options.MaxAge].
 	MaxDBAge time.Duration
 
-	// Incomplete is what becomes of an image if a scan could not look at everything: Deny or Warn. Empty: a scan that looked
-	// at nothing at all denies, and one that left something out warns.
+	// Incomplete is what becomes of an image if a scan could not look at everything: Deny or Warn. Empty: a scan that
+	// looked at nothing at all denies, and one that left something out warns.
 	Incomplete Effect
 }
 
@@ -199,7 +199,8 @@ func (c *checklist) trust(t attest.Trust) {
 }
 
 var trustFields = strings.NewReplacer(
-	"Builders", "builders", "Tasks", "tasks", "Pattern", "pattern", "Digest", "digest", "EffectiveOn", "effective_on", "ExpiresOn", "expires_on",
+	"Builders", "builders", "Tasks", "tasks", "Pattern", "pattern", "Digest", "digest",
+	"EffectiveOn", "effective_on", "ExpiresOn", "expires_on",
 )
 
 func (c *checklist) effect(field string, e Effect, allowed ...Effect) {

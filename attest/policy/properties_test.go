@@ -253,9 +253,11 @@ func TestReportsAreWritten(t *testing.T) {
 
 func lines(r Report) string { return strings.Join(brief(r), "\n") }
 
-// drawWaiver draws a waiver of something that is likely to be found, for some image, that has ended, holds, or begins later.
+// drawWaiver draws a waiver of something that is likely to be found, for some image, that has ended, holds, or begins
+// later.
 func drawWaiver(t *rapid.T) Waiver {
-	w := Waiver{Images: []string{rapid.SampledFrom([]string{"*", "registry.example/team/*", "registry.example/other", image.DigestStr(), other.DigestStr()}).Draw(t, "images")}}
+	w := Waiver{Images: []string{rapid.SampledFrom([]string{"*", "registry.example/team/*", "registry.example/other",
+		image.DigestStr(), other.DigestStr()}).Draw(t, "images")}}
 	w.Who, w.Why = rapid.SampledFrom([]string{"ada", "bob"}).Draw(t, "who"), "x"
 	w.From = noon.AddDate(0, 0, rapid.IntRange(-20, 2).Draw(t, "from"))
 	w.Until = w.From.AddDate(0, 0, rapid.IntRange(1, 30).Draw(t, "days"))
@@ -288,8 +290,8 @@ func own(r Report) (about []Note, rest Report) {
 	return about, rest
 }
 
-// A waiver never makes a report worse, and to take one out never makes it better: all that it does is to move notes from the
-// violations to the warnings, and from both to those that are waived.
+// A waiver never makes a report worse, and to take one out never makes it better: all that it does is to move notes
+// from the violations to the warnings, and from both to those that are waived.
 func TestWaiversOnlyMoveNotes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSituation(t)
@@ -338,8 +340,8 @@ func TestWaiversOnlyMoveNotes(t *testing.T) {
 	})
 }
 
-// A waiver that has ended, or has not begun, changes nothing but the warnings about it, and neither does one for another
-// image, which is not even told of.
+// A waiver that has ended, or has not begun, changes nothing but the warnings about it, and neither does one for
+// another image, which is not even told of.
 func TestWaiversThatDoNotHoldChangeNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSituation(t)

@@ -21,7 +21,8 @@ func parsePURL(text string) purl {
 	if i := strings.IndexAny(rest, "?#"); i >= 0 {
 		rest, p.qualifiers = rest[:i], rest[i:]
 	}
-	if i := strings.LastIndexByte(rest, '@'); i > strings.LastIndexByte(rest, '/') { // pkg:npm/@scope/name has no version
+	// The name is behind the last slash: pkg:npm/@scope/name has no version.
+	if i := strings.LastIndexByte(rest, '@'); i > strings.LastIndexByte(rest, '/') {
 		rest, p.version = rest[:i], unescaped(rest[i+1:])
 	}
 	kind, path, _ := strings.Cut(rest, "/")

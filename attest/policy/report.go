@@ -28,7 +28,9 @@ type Note struct {
 	Msg      string   `json:"msg"` // for people; text of reports is quoted where it is not printable
 	Metadata Metadata `json:"metadata"`
 	Evidence []Source `json:"evidence,omitempty"` // what it was concluded from; none if something is missing
-	Waiver   *Waiver  `json:"waiver,omitempty"`   // of a note in Report.Waived: what waives it; of a warning about a waiver: that one
+
+	// Waiver is the one that waives a note in Report.Waived, and the one that a warning about a waiver is about.
+	Waiver *Waiver `json:"waiver,omitempty"`
 }
 
 // Metadata is what programs read of a Note.
@@ -114,7 +116,7 @@ type Source struct {
 	Origin        Origin              `json:"origin"`
 	PredicateType string              `json:"predicateType,omitempty"`
 	Manifest      string              `json:"manifest"`            // digest of the manifest that holds it
-	Statement     string              `json:"statement,omitempty"` // digest of the statement, by which a Waiver names it
+	Statement     string              `json:"statement,omitempty"` // its digest, by which a Waiver names it
 	Time          *time.Time          `json:"time,omitempty"`      // nil if nobody knows
 	Clock         attest.Clock        `json:"clock,omitempty"`     // whose word Time is
 	By            string              `json:"by,omitempty"`        // who vouches: "key SHA256:..."
@@ -135,8 +137,9 @@ type Input struct {
 	// Builds is what [attest.Resolver.Builds] found.
 	Builds []attest.Build
 
-	// Reports are those that builds name by digest, see [BuildReport]. A scan whose reports are not here is judged by its
-	// counts. Platforms are the images that Image lists if it is an index; the reports of all of them stand for one of it.
+	// Reports are those that builds name by digest, see [BuildReport]. A scan whose reports are not here is judged by
+	// its counts. Platforms are the images that Image lists if it is an index; the reports of all of them stand for one
+	// of it.
 	Reports   []BuildReport
 	Platforms []v1.Hash
 

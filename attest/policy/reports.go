@@ -15,7 +15,8 @@ import (
 	"github.com/testdag/testdag/attest/scan"
 )
 
-// mostReports is how many reports about one image are read. Scans whose reports are left out are judged by their counts.
+// mostReports is how many reports about one image are read. Scans whose reports are left out are judged by their
+// counts.
 const mostReports = 64
 
 // reportFormats are the formats of reports, by the media type under which the tasks of Konflux attach them.
@@ -28,7 +29,8 @@ type BuildReport struct {
 	Problem  error            // why it could not be read
 }
 
-// namedReports is a result REPORTS: the digest of the manifest of a report, by the digest of the image that it is about.
+// namedReports is a result REPORTS: the digest of the manifest of a report, by the digest of the image that it is
+// about.
 type namedReports map[v1.Hash]v1.Hash
 
 // reportsOf returns the reports that a task names. It is false if the task has no such result.
@@ -40,8 +42,9 @@ func reportsOf(t attest.ProvenanceTask) (named namedReports, ok bool, err error)
 	return named, ok, err
 }
 
-// covering returns, by image, those that tell all that was found in an image: its own report, or if it has none those of all
-// images that it lists. It returns none if one of them is missing, since what is missing may have found something.
+// covering returns, by image, those that tell all that was found in an image: its own report, or if it has none those
+// of all images that it lists. It returns none if one of them is missing, since what is missing may have found
+// something.
 func (named namedReports) covering(image v1.Hash, platforms []v1.Hash) namedReports {
 	if report, ok := named[image]; ok {
 		return namedReports{image: report}
@@ -65,8 +68,8 @@ type reportReader struct {
 	listed   bool // in.Platforms has been asked for
 }
 
-// readReports fills in.Reports and in.Platforms by the builds that in holds, for the scans that the policy requires. An error
-// is about the registry.
+// readReports fills in.Reports and in.Platforms by the builds that in holds, for the scans that the policy requires. An
+// error is about the registry.
 func (p Policy) readReports(ctx context.Context, r *attest.Resolver, in *Input) error {
 	image, err := v1.NewHash(in.Image.DigestStr())
 	if err != nil {
@@ -109,7 +112,8 @@ func (r *reportReader) read(ctx context.Context, t attest.ProvenanceTask) error 
 	covering := named.covering(r.image, r.in.Platforms)
 	for _, image := range slices.SortedFunc(maps.Keys(covering), compareHashes) {
 		manifest := covering[image]
-		if len(r.in.Reports) == mostReports || slices.ContainsFunc(r.in.Reports, func(b BuildReport) bool { return b.Manifest == manifest }) {
+		read := slices.ContainsFunc(r.in.Reports, func(b BuildReport) bool { return b.Manifest == manifest })
+		if read || len(r.in.Reports) == mostReports {
 			continue
 		}
 		a, err := r.resolver.Attached(ctx, r.in.Image, manifest)
@@ -145,8 +149,8 @@ func (r *reportReader) list(ctx context.Context) error {
 	return nil
 }
 
-// findingsIn converts a report. The formats have no times and no version of a database. They must be given, so those of the
-// task stand in for them, and are dropped with the rest.
+// findingsIn converts a report. The formats have no times and no version of a database. They must be given, so those of
+// the task stand in for them, and are dropped with the rest.
 func findingsIn(a attest.Attachment, image v1.Hash, t attest.ProvenanceTask) ([]attest.Finding, error) {
 	if a.Problem != nil {
 		return nil, a.Problem
@@ -179,7 +183,8 @@ func (t inBuildTask) scanned() verdict {
 	case err == nil && len(reports) > 0:
 		v.add(t.findings(reports))
 	case !counted:
-		v.violate(t.note(CodeErrored, "there is no SCAN_OUTPUT, and no report about the image in REPORTS that can be read"+because(err)))
+		const text = "there is no SCAN_OUTPUT, and no report about the image in REPORTS that can be read"
+		v.violate(t.note(CodeErrored, text+because(err)))
 	default:
 		v.add(t.scanOutput(counts))
 		if err != nil {
@@ -199,8 +204,8 @@ func because(err error) string {
 	return ": " + shownError(err)
 }
 
-// reports returns those that tell all that the task found in the image, none if one of them was not looked for. It is false if
-// the task names none at all. An error is about the first that could not be read.
+// reports returns those that tell all that the task found in the image, none if one of them was not looked for. It is
+// false if the task names none at all. An error is about the first that could not be read.
 func (t inBuildTask) reports() (all []BuildReport, ok bool, err error) {
 	named, ok, err := reportsOf(t.ProvenanceTask)
 	if !ok || err != nil {

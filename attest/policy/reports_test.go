@@ -41,12 +41,13 @@ func naming(pairs ...string) string {
 	return string(b)
 }
 
-// A scan that ran in a build is judged by the findings of its reports, if these tell all that was found in the image, and by
-// its counts otherwise.
+// A scan that ran in a build is judged by the findings of its reports, if these tell all that was found in the image,
+// and by its counts otherwise.
 func TestBuildReports(t *testing.T) {
 	own, report, another := image.DigestStr(), hash("report"), hash("another")
 	amd, arm := hash("amd64"), hash("arm64")
-	critical := finding("CVE-1", "critical", attest.FindingPackage, "openssl", attest.FindingPublished, "2026-02-20T12:00:00Z")
+	critical := finding("CVE-1", "critical", attest.FindingPackage, "openssl", attest.FindingPublished,
+		"2026-02-20T12:00:00Z")
 	found := BuildReport{Manifest: report, Findings: []attest.Finding{critical}}
 	clean := BuildReport{Manifest: another}
 	broken := BuildReport{Manifest: report, Problem: errBroken}
@@ -63,58 +64,82 @@ func TestBuildReports(t *testing.T) {
 		platforms []v1.Hash
 		want      []string
 	}{
-		{"Its findings deny.", inBuild("scan"), []string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{found}, nil,
+		{"Its findings deny.", inBuild("scan"),
+			[]string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{found}, nil,
 			[]string{"violation vulnerability.denied CVE-1"}},
 		{"A waiver of one holds.", waiving(inBuild("scan"), Waiver{Finding: "CVE-1", Package: "openssl"}),
 			[]string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{found}, nil,
 			[]string{"waived vulnerability.denied CVE-1", "success required_in_build.found scan"}},
-		{"Leeway holds.", leeway, []string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{found}, nil,
+		{"Leeway holds.", leeway, []string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", oneCritical},
+			[]BuildReport{found}, nil,
 			[]string{"warning vulnerability.leeway CVE-1", "success required_in_build.found scan"}},
-		{"It is the same where the test may have run elsewhere.", requires("scan"), []string{"REPORTS", naming(own, report.String())}, []BuildReport{found}, nil,
+		{"It is the same where the test may have run elsewhere.", requires("scan"),
+			[]string{"REPORTS", naming(own, report.String())}, []BuildReport{found}, nil,
 			[]string{"violation vulnerability.denied CVE-1"}},
-		{"A report without findings is one that passed.", inBuild("scan"), []string{"REPORTS", naming(own, another.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, nil,
+		{"A report without findings is one that passed.", inBuild("scan"),
+			[]string{"REPORTS", naming(own, another.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, nil,
 			[]string{"success required_in_build.found scan"}},
-		{"Without a report in REPORTS the counts decide.", inBuild("scan"), []string{"SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, nil,
+		{"Without a report in REPORTS the counts decide.", inBuild("scan"), []string{"SCAN_OUTPUT", oneCritical},
+			[]BuildReport{clean}, nil,
 			[]string{"violation vulnerability.denied scan"}},
-		{"So they do if the report was not looked for.", inBuild("scan"), []string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, nil,
+		{"So they do if the report was not looked for.", inBuild("scan"),
+			[]string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, nil,
 			[]string{"violation vulnerability.denied scan"}},
-		{"So they do if it is about another image.", inBuild("scan"), []string{"REPORTS", naming(other.DigestStr(), another.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, nil,
+		{"So they do if it is about another image.", inBuild("scan"),
+			[]string{"REPORTS", naming(other.DigestStr(), another.String()), "SCAN_OUTPUT",
+				oneCritical}, []BuildReport{clean}, nil,
 			[]string{"violation vulnerability.denied scan"}},
-		{"So they do if it cannot be read, which warns.", inBuild("scan"), []string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", noneFound}, []BuildReport{broken}, nil,
+		{"So they do if it cannot be read, which warns.", inBuild("scan"),
+			[]string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", noneFound}, []BuildReport{broken}, nil,
 			[]string{"warning evidence.unreadable scan", "success required_in_build.found scan"}},
-		{"Counts deny beside a report that cannot be read.", inBuild("scan"), []string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{broken}, nil,
+		{"Counts deny beside a report that cannot be read.", inBuild("scan"),
+			[]string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{broken}, nil,
 			[]string{"violation vulnerability.denied scan", "warning evidence.unreadable scan"}},
-		{"Without counts a report that cannot be read denies.", inBuild("scan"), []string{"REPORTS", naming(own, report.String())}, []BuildReport{broken}, nil,
+		{"Without counts a report that cannot be read denies.", inBuild("scan"),
+			[]string{"REPORTS", naming(own, report.String())}, []BuildReport{broken}, nil,
 			[]string{"violation test.errored scan"}},
-		{"Without counts a report that was not looked for denies.", inBuild("scan"), []string{"REPORTS", naming(own, report.String())}, nil, nil,
+		{"Without counts a report that was not looked for denies.", inBuild("scan"),
+			[]string{"REPORTS", naming(own, report.String())}, nil, nil,
 			[]string{"violation test.errored scan"}},
-		{"REPORTS that cannot be read leave the counts, and warn.", inBuild("scan"), []string{"REPORTS", "none", "SCAN_OUTPUT", noneFound}, nil, nil,
+		{"REPORTS that cannot be read leave the counts, and warn.", inBuild("scan"),
+			[]string{"REPORTS", "none", "SCAN_OUTPUT", noneFound}, nil, nil,
 			[]string{"warning evidence.unreadable scan", "success required_in_build.found scan"}},
-		{"REPORTS that name no digest cannot be read.", inBuild("scan"), []string{"REPORTS", naming(own, "latest"), "SCAN_OUTPUT", noneFound}, nil, nil,
+		{"REPORTS that name no digest cannot be read.", inBuild("scan"),
+			[]string{"REPORTS", naming(own, "latest"), "SCAN_OUTPUT", noneFound}, nil, nil,
 			[]string{"warning evidence.unreadable scan", "success required_in_build.found scan"}},
 		{"REPORTS that cannot be read deny without counts.", inBuild("scan"), []string{"REPORTS", "none"}, nil, nil,
 			[]string{"violation test.errored scan"}},
 
-		{"Of an index the reports of all images that it lists decide.", inBuild("scan"), []string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{found, clean}, []v1.Hash{amd, arm},
+		{"Of an index the reports of all images that it lists decide.", inBuild("scan"),
+			[]string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{found, clean}, []v1.Hash{amd, arm},
 			[]string{"violation vulnerability.denied CVE-1"}},
-		{"Waivers hold there too.", waiving(inBuild("scan"), Waiver{Finding: "CVE-1"}), []string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{clean, found}, []v1.Hash{arm, amd},
+		{"Waivers hold there too.", waiving(inBuild("scan"), Waiver{Finding: "CVE-1"}),
+			[]string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{clean, found}, []v1.Hash{arm, amd},
 			[]string{"waived vulnerability.denied CVE-1", "success required_in_build.found scan"}},
-		{"If one is not named the counts decide.", inBuild("scan"), []string{"REPORTS", naming(arm.String(), another.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, []v1.Hash{amd, arm},
+		{"If one is not named the counts decide.", inBuild("scan"),
+			[]string{"REPORTS", naming(arm.String(), another.String()), "SCAN_OUTPUT",
+				oneCritical}, []BuildReport{clean}, []v1.Hash{amd, arm},
 			[]string{"violation vulnerability.denied scan"}},
-		{"If one was not read the counts decide.", inBuild("scan"), []string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, []v1.Hash{amd, arm},
+		{"If one was not read the counts decide.", inBuild("scan"),
+			[]string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, []v1.Hash{amd, arm},
 			[]string{"violation vulnerability.denied scan"}},
-		{"If one cannot be read the counts decide.", inBuild("scan"), []string{"REPORTS", both, "SCAN_OUTPUT", noneFound}, []BuildReport{clean, broken}, []v1.Hash{amd, arm},
+		{"If one cannot be read the counts decide.", inBuild("scan"),
+			[]string{"REPORTS", both, "SCAN_OUTPUT", noneFound}, []BuildReport{clean, broken}, []v1.Hash{amd, arm},
 			[]string{"warning evidence.unreadable scan", "success required_in_build.found scan"}},
-		{"An image of its own has no use for the reports of others.", inBuild("scan"), []string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{clean, found}, nil,
+		{"An image of its own has no use for the reports of others.", inBuild("scan"),
+			[]string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{clean, found}, nil,
 			[]string{"violation vulnerability.denied scan"}},
 
 		{"A failure that the task tells denies beside its report.", inBuild("scan"),
-			[]string{"REPORTS", naming(own, another.String()), "TEST_OUTPUT", testFailed}, []BuildReport{clean}, nil, []string{"violation test.failed scan"}},
-		{"Reports do not tell the age of a database.", week, []string{"REPORTS", naming(own, another.String())}, []BuildReport{clean}, nil,
+			[]string{"REPORTS", naming(own, another.String()), "TEST_OUTPUT",
+				testFailed}, []BuildReport{clean}, nil, []string{"violation test.failed scan"}},
+		{"Reports do not tell the age of a database.", week, []string{"REPORTS", naming(own, another.String())},
+			[]BuildReport{clean}, nil,
 			[]string{"warning vulnerability.old_database scan", "success required_in_build.found scan"}},
 	} {
 		b := built(0, task("scan", -time.Minute, tt.results...))
-		r, err := tt.policy.Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b}, Reports: tt.reports, Platforms: tt.platforms})
+		r, err := tt.policy.Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b}, Reports: tt.reports,
+			Platforms: tt.platforms})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,12 +149,14 @@ func TestBuildReports(t *testing.T) {
 	}
 }
 
-// A finding is shown with the build and with the report that has it. Those of several platforms that say the same are one.
+// A finding is shown with the build and with the report that has it. Those of several platforms that say the same are
+// one.
 func TestSourcesOfBuildReports(t *testing.T) {
 	amd, arm := hash("amd64"), hash("arm64")
 	b := built(0, task("scan", -time.Minute, "REPORTS", naming(image.DigestStr(), hash("report").String())))
 	critical := []attest.Finding{finding("CVE-1", "critical")}
-	r, err := inBuild("scan").Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b}, Reports: []BuildReport{{Manifest: hash("report"), Findings: critical}}})
+	r, err := inBuild("scan").Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b},
+		Reports: []BuildReport{{Manifest: hash("report"), Findings: critical}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,9 +167,11 @@ func TestSourcesOfBuildReports(t *testing.T) {
 	if diff := cmp.Diff([]string{b.Manifest.String(), hash("report").String()}, manifests); diff != "" {
 		t.Error(diff)
 	}
-	b = built(0, task("scan", -time.Minute, "REPORTS", naming(amd.String(), hash("1").String(), arm.String(), hash("2").String())))
-	r, err = inBuild("scan").Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b}, Platforms: []v1.Hash{amd, arm},
-		Reports: []BuildReport{{Manifest: hash("1"), Findings: critical}, {Manifest: hash("2"), Findings: critical}}})
+	b = built(0, task("scan", -time.Minute, "REPORTS",
+		naming(amd.String(), hash("1").String(), arm.String(), hash("2").String())))
+	r, err = inBuild("scan").Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b},
+		Platforms: []v1.Hash{amd, arm},
+		Reports:   []BuildReport{{Manifest: hash("1"), Findings: critical}, {Manifest: hash("2"), Findings: critical}}})
 	if err != nil || len(r.Violations) != 1 || len(r.Violations[0].Evidence) != 1 {
 		t.Errorf("got %s, %v", lines(r), err)
 	}
@@ -183,7 +212,8 @@ func TestReportsAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	push := func(media, text string) v1.Hash {
-		artifact := mutate.MediaType(mutate.ConfigMediaType(empty.Image, "application/vnd.oci.empty.v1+json"), types.OCIManifestSchema1)
+		artifact := mutate.MediaType(mutate.ConfigMediaType(empty.Image, "application/vnd.oci.empty.v1+json"),
+			types.OCIManifestSchema1)
 		artifact, err := mutate.AppendLayers(artifact, static.NewLayer([]byte(text), types.MediaType(media)))
 		if err != nil {
 			t.Fatal(err)
@@ -202,7 +232,8 @@ func TestReportsAreRead(t *testing.T) {
 			"vulnerabilities":{"1":{"id":"1","name":%q,"normalized_severity":"Critical","fixed_in_version":"2"}},"package_vulnerabilities":{"1":["1"]}}`, image, cve)
 	}
 	amdReport, armReport := push(clairReport, clair(amd, "CVE-1")), push(clairReport, clair(arm, "CVE-2"))
-	foreign, empty, elsewhere := push("application/vnd.redhat.tpa-report+json", "{}"), push(clairReport, ""), push(clairReport, clair(absentImage, "CVE-3"))
+	foreign, empty, elsewhere := push("application/vnd.redhat.tpa-report+json", "{}"), push(clairReport,
+		""), push(clairReport, clair(absentImage, "CVE-3"))
 	both := naming(amd.String(), amdReport.String(), arm.String(), armReport.String())
 	for _, tt := range []struct {
 		name     string
@@ -213,14 +244,21 @@ func TestReportsAreRead(t *testing.T) {
 		requests []string // for manifests
 	}{
 		{"of an image", inBuild("scan"), amd, both, []string{"CVE-1"}, []string{amdReport.String()}},
-		{"of an index", inBuild("scan"), digest, both, []string{"CVE-1", "CVE-2"}, []string{digest.String(), amdReport.String(), armReport.String()}},
-		{"for a test that may have run elsewhere", requires("lint|scan"), arm, both, []string{"CVE-2"}, []string{armReport.String()}},
+		{"of an index", inBuild("scan"), digest, both, []string{"CVE-1", "CVE-2"},
+			[]string{digest.String(), amdReport.String(), armReport.String()}},
+		{"for a test that may have run elsewhere", requires("lint|scan"), arm, both, []string{"CVE-2"},
+			[]string{armReport.String()}},
 		{"for another test", inBuild("lint"), amd, both, nil, nil},
-		{"of an index, of which one is missing", inBuild("scan"), digest, naming(amd.String(), amdReport.String()), nil, []string{digest.String()}},
-		{"that is not there", inBuild("scan"), amd, naming(amd.String(), absentImage.String()), []string{"MANIFEST_UNKNOWN"}, []string{absentImage.String()}},
-		{"of a tool that is not known", inBuild("scan"), amd, naming(amd.String(), foreign.String()), []string{"of no report that is read"}, []string{foreign.String()}},
-		{"that is empty", inBuild("scan"), amd, naming(amd.String(), empty.String()), []string{"scan: "}, []string{empty.String()}},
-		{"that is of another image", inBuild("scan"), amd, naming(amd.String(), elsewhere.String()), []string{absentImage.String()}, []string{elsewhere.String()}},
+		{"of an index, of which one is missing", inBuild("scan"), digest, naming(amd.String(), amdReport.String()), nil,
+			[]string{digest.String()}},
+		{"that is not there", inBuild("scan"), amd, naming(amd.String(), absentImage.String()),
+			[]string{"MANIFEST_UNKNOWN"}, []string{absentImage.String()}},
+		{"of a tool that is not known", inBuild("scan"), amd, naming(amd.String(), foreign.String()),
+			[]string{"of no report that is read"}, []string{foreign.String()}},
+		{"that is empty", inBuild("scan"), amd, naming(amd.String(), empty.String()), []string{"scan: "},
+			[]string{empty.String()}},
+		{"that is of another image", inBuild("scan"), amd, naming(amd.String(), elsewhere.String()),
+			[]string{absentImage.String()}, []string{elsewhere.String()}},
 		{"that cannot be read", inBuild("scan"), amd, "none", nil, nil},
 		{"of an image that is gone", inBuild("scan"), absentImage, both, nil, []string{absentImage.String()}},
 	} {
@@ -230,7 +268,8 @@ func TestReportsAreRead(t *testing.T) {
 		untrusted.Problem = errBroken
 		in := Input{Image: of(tt.image), Builds: []attest.Build{b, b, untrusted, {Problem: errBroken}}}
 		asked = nil
-		if err := tt.policy.readReports(t.Context(), attest.NewResolver(believer{}, attest.Options{}), &in); err != nil {
+		if err := tt.policy.readReports(t.Context(), attest.NewResolver(believer{}, attest.Options{}),
+			&in); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
 		var got []string
@@ -265,7 +304,8 @@ func TestReportsAreRead(t *testing.T) {
 	down = true
 	for _, h := range []v1.Hash{amd, digest} {
 		in := Input{Image: of(h), Builds: []attest.Build{built(0, task("scan", 0, "REPORTS", both))}}
-		if err := inBuild("scan").readReports(t.Context(), attest.NewResolver(believer{}, attest.Options{Attempts: 1}), &in); err == nil {
+		if err := inBuild("scan").readReports(t.Context(), attest.NewResolver(believer{}, attest.Options{Attempts: 1}),
+			&in); err == nil {
 			t.Errorf("the registry is down, and %+v is known", in.Reports)
 		}
 	}
@@ -283,8 +323,10 @@ func TestReportsAreBounded(t *testing.T) {
 	}
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
-	in := Input{Image: imageOf(strings.TrimPrefix(server.URL, "http://") + "/team/app@" + image.String()), Builds: []attest.Build{built(0, tasks...)}}
-	if err := inBuild("scan").readReports(t.Context(), attest.NewResolver(believer{}, attest.Options{}), &in); err != nil || len(in.Reports) != mostReports {
+	in := Input{Image: imageOf(strings.TrimPrefix(server.URL, "http://") + "/team/app@" + image.String()),
+		Builds: []attest.Build{built(0, tasks...)}}
+	if err := inBuild("scan").readReports(t.Context(), attest.NewResolver(believer{}, attest.Options{}),
+		&in); err != nil || len(in.Reports) != mostReports {
 		t.Errorf("%d reports, %v", len(in.Reports), err)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/testdag/testdag/attest/scan"
 )
 
-// sample returns a part of a file: the lines from the first that holds one text until before the next that holds another,
-// without what every line begins with.
+// sample returns a part of a file: the lines from the first that holds one text until before the next that holds
+// another, without what every line begins with.
 func sample(t *testing.T, path, from, until, indent string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -45,7 +45,8 @@ func TestSamplePolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ name, text, image, waived string }{
-		{"package comment", sample(t, "doc.go", "//	required_in_build:", "//\n", "//\t"), "quay.io/shop/operator", "CVE-2021-44228"},
+		{"package comment", sample(t, "doc.go", "//	required_in_build:", "//\n", "//\t"), "quay.io/shop/operator",
+			"CVE-2021-44228"},
 		{"package comment, exceptions", "required: [{tasks: [trivy-scan]}]\nvulnerabilities:\n  exceptions:\n" + sample(t, "doc.go", "- {id: CVE", "//\n", "//\t"), "quay.io/any", "CVE-2021-44228"},
 		{"README", sample(t, "../../README.md", "required:     ", "```", ""), "quay.io/shop/operator", "CVE-2022-42889"},
 		{"gate", sample(t, "../../examples/gate/policy.yaml", "#", "\x00", ""), "registry.example.com/shop/app", "CVE-2021-44228"},

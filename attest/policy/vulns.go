@@ -147,7 +147,8 @@ func (j *judge) vulns(test string, p attest.Vulns, ended time.Time, sources []So
 		v.tell(cmp.Or(j.policy.Vulnerabilities.Incomplete, Deny), note(CodeIncomplete, "not scanned: "+shown(what)))
 	}
 	for _, why := range p.Incomplete {
-		v.tell(cmp.Or(j.policy.Vulnerabilities.Incomplete, Warn), note(CodeIncomplete, "not everything was scanned: "+shown(why)))
+		v.tell(cmp.Or(j.policy.Vulnerabilities.Incomplete, Warn),
+			note(CodeIncomplete, "not everything was scanned: "+shown(why)))
 	}
 	if problem := j.policy.Vulnerabilities.databaseProblem(p.Scanner.DB.LastUpdate, ended); problem != "" {
 		v.violate(note(CodeOldDB, problem))
@@ -176,9 +177,10 @@ func (v Vulnerabilities) databaseProblem(updated, ended time.Time) string {
 	case updated.IsZero():
 		return "the age of its vulnerability database is not known"
 	case age > v.MaxDBAge:
-		return fmt.Sprintf("its vulnerability database of %s was older than %s when the scan ended; update the database and scan again", stamp, span(v.MaxDBAge))
+		const text = "its vulnerability database of %s was older than %s when the scan ended; update it and scan again"
+		return fmt.Sprintf(text, stamp, span(v.MaxDBAge))
 	case age < -dbSkew:
-		return fmt.Sprintf("its vulnerability database is of %s, which is after the scan ended, so its age is not known", stamp)
+		return fmt.Sprintf("its vulnerability database of %s is newer than the scan, so its age is not known", stamp)
 	}
 	return ""
 }

@@ -22,28 +22,29 @@ const everyImage = "*"
 // A Waiver lets images pass although one thing speaks against them, from an instant until another. What it meets moves
 // from the violations and the warnings of a report to [Report.Waived], and stays visible there.
 //
-// It names one of Task, Finding and Statement. It is for the images that Images or Components name, and names at least one.
+// It names one of Task, Finding and Statement. It is for the images that Images or Components name, and names at least
+// one.
 type Waiver struct {
-	// Task waives everything about a required task: that it did not run, that it failed, the findings of its scan, and that
-	// its evidence does not count, because it is not verified or for another reason. Of alternatives that are all missing it
-	// is enough if one is waived. An alternative that ran and failed needs a waiver of its own. A task that will be required
-	// later still warns.
+	// Task waives everything about a required task: that it did not run, that it failed, the findings of its scan, and
+	// that its evidence does not count, because it is not verified or for another reason. Of alternatives that are all
+	// missing it is enough if one is waived. An alternative that ran and failed needs a waiver of its own. A task that
+	// will be required later still warns.
 	Task string `json:"task,omitempty"`
 
-	// Finding waives a finding of scans, by its id or one of [attest.FindingAliases], and Package only in one package: by its
-	// name, with or without the group of Maven (org.apache.logging.log4j:log4j-core, log4j-core), or by its package URL, which
-	// may leave out the version and the qualifiers. It never waives evidence that does not count.
+	// Finding waives a finding of scans, by its id or one of [attest.FindingAliases], and Package only in one package:
+	// by its name, with or without the group of Maven (org.apache.logging.log4j:log4j-core, log4j-core), or by its
+	// package URL, which may leave out the version and the qualifiers. It never waives evidence that does not count.
 	Finding string `json:"finding,omitempty"`
 	Package string `json:"package,omitempty"`
 
-	// Statement is the SHA-256 digest of a statement that [Policy.Gate] passes over as if it were not there, whatever it
-	// says. It is for a statement that blocks and can be neither understood nor deleted, see
+	// Statement is the SHA-256 digest of a statement that [Policy.Gate] passes over as if it were not there, whatever
+	// it says. It is for a statement that blocks and can be neither understood nor deleted, see
 	// [attest.Options.UnsafeIgnoreStatements]. To pass over the newest failure brings an older pass back.
 	Statement v1.Hash `json:"statement,omitzero"`
 
-	// Images are images by digest ("sha256:..."), by repository ("quay.io/shop/api"), or by both ("quay.io/shop/api@sha256:...").
-	// A repository is a pattern by the rules of [attest.Trust]: a * behind the host stands for any text, and "*"
-	// alone for every image. An image that an index lists has a digest of its own.
+	// Images are images by digest ("sha256:..."), by repository ("quay.io/shop/api"), or by both
+	// ("quay.io/shop/api@sha256:..."). A repository is a pattern by the rules of [attest.Trust]: a * behind the host
+	// stands for any text, and "*" alone for every image. An image that an index lists has a digest of its own.
 	Images []string `json:"images,omitempty"`
 
 	// Components are names that the caller gives to images, see [Input.Component].
@@ -60,7 +61,8 @@ type Waiver struct {
 
 // String says who waives until when, why, and where the policy has it, in one line.
 func (w Waiver) String() string {
-	return fmt.Sprintf("waived by %s until %s: %s (%s)", shown(w.Who), w.Until.UTC().Format(time.RFC3339), shown(w.Why), shown(w.Place))
+	until := w.Until.UTC().Format(time.RFC3339)
+	return fmt.Sprintf("waived by %s until %s: %s (%s)", shown(w.Who), until, shown(w.Why), shown(w.Place))
 }
 
 // term is what is waived, for programs.
@@ -120,11 +122,12 @@ func (w Waiver) isIn(a about) bool {
 	return false
 }
 
-// compareWaivers orders waivers by how long they hold, longest first, and equal ones by all else, so that the order of a
-// policy does not matter.
+// compareWaivers orders waivers by how long they hold, longest first, and equal ones by all else, so that the order of
+// a policy does not matter.
 func compareWaivers(a, b *waiver) int {
 	return cmp.Or(
-		b.Until.Compare(a.Until), a.From.Compare(b.From), slices.Compare(a.term(), b.term()), cmp.Compare(a.Package, b.Package),
+		b.Until.Compare(a.Until), a.From.Compare(b.From),
+		slices.Compare(a.term(), b.term()), cmp.Compare(a.Package, b.Package),
 		cmp.Compare(a.Who, b.Who), cmp.Compare(a.Why, b.Why), slices.Compare(a.Images, b.Images),
 		slices.Compare(a.Components, b.Components), cmp.Compare(a.Place, b.Place),
 	)
@@ -146,7 +149,9 @@ type waivers struct {
 
 // waiversFor returns the waivers of a policy that are for the image.
 func (p Policy) waiversFor(in Input) waivers {
-	ws := waivers{byTask: map[string][]*waiver{}, byFinding: map[string][]*waiver{}, byStatement: map[string][]*waiver{}}
+	ws := waivers{
+		byTask: map[string][]*waiver{}, byFinding: map[string][]*waiver{}, byStatement: map[string][]*waiver{},
+	}
 	for i, w := range p.Waivers {
 		if !w.isFor(in) || in.Now.Before(w.From) {
 			continue
@@ -252,11 +257,11 @@ func (ws waivers) notes(now time.Time) verdict {
 		case w.over && w.met:
 			n.Metadata.Code, what = CodeWaiverExpired, "ended on "+until+", so what it waived counts again"
 		case w.over:
-			n.Metadata.Code, what = CodeWaiverExpired, "ended on "+until+" and meets nothing; take it out of the policy"
+			n.Metadata.Code, what = CodeWaiverExpired, "ended on "+until+" and meets nothing; take it out"
 		case !w.met && w.elsewhere != "":
 			n.Metadata.Code, what = CodeWaiverUnused, "meets nothing: the finding is in package "+shown(w.elsewhere)
 		case !w.met:
-			n.Metadata.Code, what = CodeWaiverUnused, "meets nothing; take it out of the policy, or correct what it names"
+			n.Metadata.Code, what = CodeWaiverUnused, "meets nothing; take it out, or correct what it names"
 		case !now.Before(notice):
 			n.Metadata.Code, what = CodeWaiverExpiring, "ends on "+until+"; from then on what it waives counts again"
 			n.Metadata.EffectiveOn = &w.Until

@@ -69,27 +69,36 @@ func TestWaiverSentences(t *testing.T) {
 			[]string{"waived required.missing scan"}},
 		{"It waives that the build did not run it.", waiving(inBuild("scan"), of("scan")), nil, nil,
 			[]string{"waived required_in_build.missing scan"}},
-		{"It waives that it failed.", waiving(requires("scan"), of("scan")), list{tested("scan", attest.Failed, 0)}, nil,
+		{"It waives that it failed.", waiving(requires("scan"), of("scan")), list{tested("scan", attest.Failed, 0)},
+			nil,
 			[]string{"waived test.failed scan"}},
-		{"It waives that it failed in the build.", waiving(inBuild("scan"), of("scan")), nil, []attest.Build{built(0, task("scan", 0, "TEST_OUTPUT", testFailed))},
+		{"It waives that it failed in the build.", waiving(inBuild("scan"), of("scan")), nil,
+			[]attest.Build{built(0, task("scan", 0, "TEST_OUTPUT", testFailed))},
 			[]string{"waived test.failed scan"}},
-		{"It waives what it warns of.", waiving(requires("scan"), of("scan")), list{tested("scan", attest.Warned, 0)}, nil,
+		{"It waives what it warns of.", waiving(requires("scan"), of("scan")), list{tested("scan", attest.Warned, 0)},
+			nil,
 			[]string{"waived test.warned scan"}},
 		{"It waives the findings of its scan.", waiving(requires("scan"), of("scan")), list{scan}, nil,
 			[]string{"waived vulnerability.denied CVE-1", "waived vulnerability.denied CVE-2"}},
-		{"It waives that nobody vouches for its evidence.", waiving(requires("scan"), of("scan")), list{tested("scan", attest.Passed, 0, unverified)}, nil,
+		{"It waives that nobody vouches for its evidence.", waiving(requires("scan"), of("scan")),
+			list{tested("scan", attest.Passed, 0, unverified)}, nil,
 			[]string{"waived evidence.unverified scan"}},
-		{"It does not waive what may be evidence of any test.", waiving(requires("scan"), of("scan")), list{anyTest}, nil,
+		{"It does not waive what may be evidence of any test.", waiving(requires("scan"), of("scan")), list{anyTest},
+			nil,
 			[]string{"violation evidence.unreadable", "waived required.missing scan"}},
 		{"It waives nothing about another task.", waiving(requires("scan", "lint"), of("scan")), nil, nil,
 			[]string{"violation required.missing lint", "waived required.missing scan"}},
-		{"A task that passed needs none.", waiving(requires("scan"), of("scan")), list{tested("scan", attest.Passed, 0)}, nil,
+		{"A task that passed needs none.", waiving(requires("scan"), of("scan")),
+			list{tested("scan", attest.Passed, 0)}, nil,
 			[]string{"warning waiver.unused scan", "success test.passed scan"}},
-		{"Of alternatives that are all missing it is enough if one is waived.", waiving(requires("lint|vet"), of("vet")), nil, nil,
+		{"Of alternatives that are all missing it is enough if one is waived.",
+			waiving(requires("lint|vet"), of("vet")), nil, nil,
 			[]string{"waived required.missing lint|vet"}},
-		{"An alternative that ran and failed needs a waiver of its own.", waiving(requires("lint|vet"), of("vet")), list{tested("lint", attest.Failed, 0)}, nil,
+		{"An alternative that ran and failed needs a waiver of its own.", waiving(requires("lint|vet"), of("vet")),
+			list{tested("lint", attest.Failed, 0)}, nil,
 			[]string{"violation test.failed lint", "warning waiver.unused vet"}},
-		{"An alternative that failed and is waived does not count as one that passed.", waiving(requires("lint|vet"), of("vet")),
+		{"An alternative that failed and is waived does not count as one that passed.",
+			waiving(requires("lint|vet"), of("vet")),
 			list{tested("lint", attest.Failed, 0), tested("vet", attest.Failed, 0)}, nil,
 			[]string{"violation test.failed lint", "waived test.failed vet"}},
 		{"Beside an alternative that passed it is only told.", waiving(requires("lint|vet"), of("vet")),
@@ -100,27 +109,34 @@ func TestWaiverSentences(t *testing.T) {
 			[]string{"waived test.failed vet", "success test.passed lint"}},
 		{"A task that will be required later still warns.", waiving(later, of("scan")), list{unit}, nil,
 			[]string{"warning required.missing scan", "warning waiver.unused scan", "success test.passed unit"}},
-		{"A test whose name looks alike stays a warning.", waiving(requires("scan"), of("scan")), list{tested("s\u0441an", attest.Passed, 0)}, nil,
+		{"A test whose name looks alike stays a warning.", waiving(requires("scan"), of("scan")),
+			list{tested("s\u0441an", attest.Passed, 0)}, nil,
 			[]string{"warning required.alike scan", "waived required.missing scan"}},
 
 		{"A waiver of a finding waives that alone.", waiving(requires("scan"), cve("CVE-1")), list{scan}, nil,
 			[]string{"violation vulnerability.denied CVE-2", "waived vulnerability.denied CVE-1"}},
-		{"With all findings waived the scan has passed.", waiving(requires("scan"), cve("CVE-1"), cve("CVE-2")), list{scan}, nil,
-			[]string{"waived vulnerability.denied CVE-1", "waived vulnerability.denied CVE-2", "success test.passed scan"}},
-		{"It waives a finding that only warns.", waiving(requires("scan"), cve("CVE-1")), list{scanned("scan", 0, []attest.Finding{finding("CVE-1", "high", attest.FindingFix, "")})}, nil,
+		{"With all findings waived the scan has passed.", waiving(requires("scan"), cve("CVE-1"), cve("CVE-2")),
+			list{scan}, nil,
+			[]string{"waived vulnerability.denied CVE-1", "waived vulnerability.denied CVE-2",
+				"success test.passed scan"}},
+		{"It waives a finding that only warns.", waiving(requires("scan"), cve("CVE-1")),
+			list{scanned("scan", 0, []attest.Finding{finding("CVE-1", "high", attest.FindingFix, "")})}, nil,
 			[]string{"waived vulnerability.warned CVE-1", "success test.passed scan"}},
-		{"It meets nothing if the policy allows the finding anyway.", waiving(requires("scan"), cve("CVE-1")), list{scanned("scan", 0, []attest.Finding{finding("CVE-1", "low")})}, nil,
+		{"It meets nothing if the policy allows the finding anyway.", waiving(requires("scan"), cve("CVE-1")),
+			list{scanned("scan", 0, []attest.Finding{finding("CVE-1", "low")})}, nil,
 			[]string{"warning waiver.unused CVE-1", "success test.passed scan"}},
 		{"It never waives evidence that nobody vouches for.", waiving(requires("scan"), cve("CVE-1"), cve("CVE-2")),
 			list{scanned("scan", -min, []attest.Finding{critical}, unverified)}, nil,
-			[]string{"violation evidence.unverified scan", "warning waiver.unused CVE-1", "warning waiver.unused CVE-2"}},
+			[]string{"violation evidence.unverified scan", "warning waiver.unused CVE-1",
+				"warning waiver.unused CVE-2"}},
 		{"It never waives that a scan is missing.", waiving(requires("scan"), cve("CVE-1")), nil, nil,
 			[]string{"violation required.missing scan", "warning waiver.unused CVE-1"}},
 		{"It waives no counts.", waiving(inBuild("scan"), cve("CVE-1")), nil,
 			[]attest.Build{built(0, task("scan", 0, "SCAN_OUTPUT", `{"vulnerabilities":{"critical":1}}`))},
 			[]string{"violation vulnerability.denied scan", "warning waiver.unused CVE-1"}},
 
-		{"Notes of a waived task and a waived finding are told once.", waiving(requires("scan"), cve("CVE-1"), of("scan")), list{scan}, nil,
+		{"Notes of a waived task and a waived finding are told once.",
+			waiving(requires("scan"), cve("CVE-1"), of("scan")), list{scan}, nil,
 			[]string{"waived vulnerability.denied CVE-1", "waived vulnerability.denied CVE-2"}},
 	} {
 		got := judged(t, tt.policy, tt.evidence, tt.builds...)
@@ -151,11 +167,17 @@ func TestWaiverTimes(t *testing.T) {
 		{"for a month", 0, 30 * day, []string{"waived required.missing scan"}, []string{"warning waiver.unused scan"}},
 		{"since now", -1, 30 * day, []string{"waived required.missing scan"}, []string{"warning waiver.unused scan"}},
 		{"from soon on", 1, 30 * day, []string{"violation required.missing scan"}, nil},
-		{"until now", 0, 0, []string{"violation required.missing scan", "warning waiver.expired scan"}, []string{"warning waiver.expired scan"}},
-		{"until soon", 0, 1, []string{"warning waiver.expiring scan", "waived required.missing scan"}, []string{"warning waiver.unused scan"}},
-		{"for 14 days", 0, 14 * day, []string{"warning waiver.expiring scan", "waived required.missing scan"}, []string{"warning waiver.unused scan"}},
-		{"for a little more", 0, 14*day + 1, []string{"waived required.missing scan"}, []string{"warning waiver.unused scan"}},
-		{"until long ago", -60 * day, -30 * day, []string{"violation required.missing scan", "warning waiver.expired scan"}, []string{"warning waiver.expired scan"}},
+		{"until now", 0, 0, []string{"violation required.missing scan", "warning waiver.expired scan"},
+			[]string{"warning waiver.expired scan"}},
+		{"until soon", 0, 1, []string{"warning waiver.expiring scan", "waived required.missing scan"},
+			[]string{"warning waiver.unused scan"}},
+		{"for 14 days", 0, 14 * day, []string{"warning waiver.expiring scan", "waived required.missing scan"},
+			[]string{"warning waiver.unused scan"}},
+		{"for a little more", 0, 14*day + 1, []string{"waived required.missing scan"},
+			[]string{"warning waiver.unused scan"}},
+		{"until long ago", -60 * day, -30 * day,
+			[]string{"violation required.missing scan",
+				"warning waiver.expired scan"}, []string{"warning waiver.expired scan"}},
 	} {
 		w := Waiver{Task: "scan", Until: noon.Add(tt.until)}
 		if tt.from != 0 {
@@ -182,7 +204,8 @@ func TestWaiverTimes(t *testing.T) {
 	}
 }
 
-// A waiver is for the images that it names: by digest, by repository, by both, or by component. For others it is not told of.
+// A waiver is for the images that it names: by digest, by repository, by both, or by component. For others it is not
+// told of.
 func TestWaiverImages(t *testing.T) {
 	digest, repository := image.DigestStr(), "registry.example/team/app"
 	for _, tt := range []struct {
@@ -214,7 +237,8 @@ func TestWaiverImages(t *testing.T) {
 		{"a component is no image", []string{repository}, []string{"app"}, image, "api", true},
 		{"an image is no component", []string{other.DigestStr()}, []string{"app"}, image, "app", true},
 		{"of Docker Hub", []string{"docker.io/library/*"}, nil, imageOf("nginx@" + digest), "", true},
-		{"of Docker Hub, by its other name", []string{"index.docker.io/library/nginx"}, nil, imageOf("docker.io/library/nginx@" + digest), "", true},
+		{"of Docker Hub, by its other name", []string{"index.docker.io/library/nginx"}, nil,
+			imageOf("docker.io/library/nginx@" + digest), "", true},
 		{"of a host with a port", []string{"localhost:5000/*"}, nil, imageOf("localhost:5000/app@" + digest), "", true},
 	} {
 		p := waiving(requires("scan"), Waiver{Task: "scan", Images: tt.images, Components: tt.components})
@@ -288,7 +312,8 @@ func TestWaiverFindings(t *testing.T) {
 		{"CVE-1", "pkg:deb/ubuntu/openssl", "openssl", deb, "CVE-1", nil, false},
 		{"CVE-1", "pkg:rpm/debian/openssl", "openssl", deb, "CVE-1", nil, false},
 		{"CVE-1", "pkg:deb/debian/open", "openssl", deb, "CVE-1", nil, false},
-		{"CVE-1", "pkg:deb/debian/openssl@1.1%2Bdfsg", "openssl", "pkg:deb/debian/openssl@1.1+dfsg", "CVE-1", nil, true},
+		{"CVE-1", "pkg:deb/debian/openssl@1.1%2Bdfsg", "openssl", "pkg:deb/debian/openssl@1.1+dfsg", "CVE-1", nil,
+			true},
 		{"CVE-1", "pkg:npm/@scope/name", "@scope/name", npm, "CVE-1", nil, true},
 		{"CVE-1", "pkg:npm/%40scope/name", "@scope/name", "pkg:npm/@scope/name", "CVE-1", nil, true},
 		{"CVE-1", "pkg:npm/@scope/name@1.0", "@scope/name", npm, "CVE-1", nil, true},
@@ -304,7 +329,8 @@ func TestWaiverFindings(t *testing.T) {
 		p := waiving(requires("scan"), Waiver{Finding: tt.finding, Package: tt.pkg})
 		r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{f})})
 		if waived := len(r.Waived) == 1 && r.Success; waived != tt.want || len(r.Waived)+len(r.Violations) != 1 {
-			t.Errorf("waiver of %s in %q, finding %s in %q, %q:\n%s", tt.finding, tt.pkg, tt.id, tt.found, tt.purl, lines(r))
+			t.Errorf("waiver of %s in %q, finding %s in %q, %q:\n%s", tt.finding, tt.pkg, tt.id, tt.found, tt.purl,
+				lines(r))
 		}
 	}
 }
@@ -312,7 +338,8 @@ func TestWaiverFindings(t *testing.T) {
 // Of several waivers the one that holds longest is told, and all that there is something for are in use.
 func TestWaiverThatHoldsLongest(t *testing.T) {
 	days := func(n int) time.Time { return noon.AddDate(0, 0, n) }
-	p := waiving(requires("scan"), Waiver{Finding: "CVE-1", Until: days(30)}, Waiver{Finding: "GHSA-1", Until: days(60)},
+	p := waiving(requires("scan"), Waiver{Finding: "CVE-1", Until: days(30)},
+		Waiver{Finding: "GHSA-1", Until: days(60)},
 		Waiver{Finding: "CVE-1", Until: days(-1)}, Waiver{Finding: "CVE-1", From: days(1), Until: days(90)})
 	f := finding("CVE-1", "critical")
 	f.Annotations = []map[string]any{{attest.FindingAliases: []string{"GHSA-1"}}}
@@ -339,15 +366,16 @@ func TestWaiverMessages(t *testing.T) {
 		Waiver{Statement: statement},
 	)
 	r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{
-		finding("CVE-1", "critical", attest.FindingPackage, "org.apache:log4j-api"), finding("CVE-1", "critical", attest.FindingPackage, "org.apache:log4j"),
+		finding("CVE-1", "critical", attest.FindingPackage, "org.apache:log4j-api"), finding("CVE-1", "critical",
+			attest.FindingPackage, "org.apache:log4j"),
 	})})
 	want := []string{
-		"the waiver of finding CVE-2 ended on 2026-02-28T12:00:00Z and meets nothing; take it out of the policy (waivers[3])",
+		"the waiver of finding CVE-2 ended on 2026-02-28T12:00:00Z and meets nothing; take it out (waivers[3])",
 		"the waiver of task scan ended on 2026-02-22T12:00:00Z, so what it waived counts again (waivers[1])",
 		"the waiver of task lint ends on 2026-03-08T12:00:00Z; from then on what it waives counts again (waivers[0])",
-		`the waiver of finding "CVE-3\n" meets nothing; take it out of the policy, or correct what it names (waivers[4])`,
+		`the waiver of finding "CVE-3\n" meets nothing; take it out, or correct what it names (waivers[4])`,
 		"the waiver of finding CVE-1 in log4j-core meets nothing: the finding is in package org.apache:log4j (waivers[2], line 12)",
-		"the waiver of statement " + statement.String() + " meets nothing; take it out of the policy, or correct what it names (waivers[5])",
+		"the waiver of statement " + statement.String() + " meets nothing; take it out, or correct what it names (waivers[5])",
 	}
 	got := map[string]bool{}
 	for _, n := range r.Warnings {
@@ -377,13 +405,16 @@ func TestWaiversAreValid(t *testing.T) {
 		{},
 		{Task: " scan", Finding: "CVE-1", Package: "x", Images: []string{"*"}, Until: noon, Who: " ", Why: "\n"},
 		{Task: "scan", Package: "x", Images: []string{sha}, From: noon, Until: noon, Who: "ada", Why: "x"},
-		{Statement: v1.Hash{Algorithm: "sha512", Hex: strings.Repeat("a", 128)}, Components: []string{""}, Until: noon, Who: "ada", Why: "x"},
+		{Statement: v1.Hash{Algorithm: "sha512", Hex: strings.Repeat("a", 128)}, Components: []string{""}, Until: noon,
+			Who: "ada", Why: "x"},
 		{Finding: "CVE-1", Images: []string{
 			"", "**", "*@" + sha, "quay.io", "quay.io/", "team/app", "quay.io*/x", "*/app", "https://quay.io/app", "quay.io/app:latest",
-			"sha256:ab", "SHA256:" + strings.Repeat("a", 64), "sha256:" + strings.Repeat("A", 64), "quay.io/app@sha256:ab", "quay.io/app@",
+			"sha256:ab", "SHA256:" + strings.Repeat("a", 64), "sha256:" + strings.Repeat("A",
+				64), "quay.io/app@sha256:ab", "quay.io/app@",
 			"quay.io/app", "quay.io/*@" + sha, "localhost/app", "localhost:5000/*", "registry:5000/app",
 		}, Until: noon, Who: "ada", Why: "x"},
-		{Finding: "CVE-1", Images: []string{"*"}, From: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), Who: "ada", Why: "x"},
+		{Finding: "CVE-1", Images: []string{"*"}, From: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC),
+			Until: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), Who: "ada", Why: "x"},
 	}
 	want := []string{
 		"waivers[0]", "waivers[0].images", "waivers[0].until", "waivers[0].who", "waivers[0].why",
@@ -400,10 +431,11 @@ func TestWaiversAreValid(t *testing.T) {
 	}
 }
 
-// A waiver of a statement is handed to the resolver, for the images that it is for, while it is in force, and is told of.
-// The evidence below it decides then.
+// A waiver of a statement is handed to the resolver, for the images that it is for, while it is in force, and is told
+// of. The evidence below it decides then.
 func TestWaivedStatements(t *testing.T) {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)),
+		registry.WithReferrersSupport(true)))
 	defer server.Close()
 	digest, err := empty.Image.Digest()
 	if err != nil {
@@ -428,16 +460,24 @@ func TestWaivedStatements(t *testing.T) {
 		want   []string
 	}{
 		{"none", Waiver{Finding: "CVE-1"}, []string{"violation test.failed scan", "warning waiver.unused CVE-1"}},
-		{"of it", Waiver{Statement: bad}, []string{"waived evidence.ignored " + bad.String(), "success test.passed scan"}},
-		{"of it, for the image", Waiver{Statement: bad, Images: []string{digest.String()}}, []string{"waived evidence.ignored " + bad.String(), "success test.passed scan"}},
-		{"of it, for another image", Waiver{Statement: bad, Images: []string{other.DigestStr()}}, []string{"violation test.failed scan"}},
-		{"of it, for a component", Waiver{Statement: bad, Components: []string{"app"}}, []string{"waived evidence.ignored " + bad.String(), "success test.passed scan"}},
-		{"of it, that has ended", Waiver{Statement: bad, Until: noon}, []string{"violation test.failed scan", "warning waiver.expired " + bad.String()}},
-		{"of it, that has not begun", Waiver{Statement: bad, From: noon.Add(1)}, []string{"violation test.failed scan"}},
-		{"of another statement", Waiver{Statement: hash("other")}, []string{"violation test.failed scan", "warning waiver.unused " + hash("other").String()}},
+		{"of it", Waiver{Statement: bad},
+			[]string{"waived evidence.ignored " + bad.String(), "success test.passed scan"}},
+		{"of it, for the image", Waiver{Statement: bad, Images: []string{digest.String()}},
+			[]string{"waived evidence.ignored " + bad.String(), "success test.passed scan"}},
+		{"of it, for another image", Waiver{Statement: bad, Images: []string{other.DigestStr()}},
+			[]string{"violation test.failed scan"}},
+		{"of it, for a component", Waiver{Statement: bad, Components: []string{"app"}},
+			[]string{"waived evidence.ignored " + bad.String(), "success test.passed scan"}},
+		{"of it, that has ended", Waiver{Statement: bad, Until: noon},
+			[]string{"violation test.failed scan", "warning waiver.expired " + bad.String()}},
+		{"of it, that has not begun", Waiver{Statement: bad, From: noon.Add(1)},
+			[]string{"violation test.failed scan"}},
+		{"of another statement", Waiver{Statement: hash("other")},
+			[]string{"violation test.failed scan", "warning waiver.unused " + hash("other").String()}},
 	} {
 		r := attest.NewResolver(believer{}, attest.Options{})
-		got, err := waiving(requires("scan"), tt.waiver).Gate(t.Context(), r, Input{Image: image, Component: "app", Now: noon})
+		got, err := waiving(requires("scan"), tt.waiver).Gate(t.Context(), r,
+			Input{Image: image, Component: "app", Now: noon})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,12 +20,14 @@ import (
 	"github.com/testdag/testdag/attest"
 )
 
-// scannedInBuild attaches the report of a scan to the image, and the provenance of the task that made it and that the key
-// signed: a recording of Chains with two more results.
+// scannedInBuild attaches the report of a scan to the image, and the provenance of the task that made it and that the
+// key signed: a recording of Chains with two more results.
 func (w *world) scannedInBuild(report string) {
 	w.Helper()
-	artifact := mutate.MediaType(mutate.ConfigMediaType(empty.Image, "application/vnd.oci.empty.v1+json"), types.OCIManifestSchema1)
-	artifact, err := mutate.AppendLayers(artifact, static.NewLayer([]byte(report), "application/vnd.redhat.clair-report+json"))
+	artifact := mutate.MediaType(mutate.ConfigMediaType(empty.Image, "application/vnd.oci.empty.v1+json"),
+		types.OCIManifestSchema1)
+	artifact, err := mutate.AppendLayers(artifact,
+		static.NewLayer([]byte(report), "application/vnd.redhat.clair-report+json"))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -38,7 +40,8 @@ func (w *world) scannedInBuild(report string) {
 		w.Fatal(err)
 	}
 	var statement map[string]any
-	if err := json.Unmarshal(bytes.ReplaceAll(recorded, []byte(strings.Repeat("c0ffee00", 8)), []byte(w.do(v1.NewHash(w.image.DigestStr())).Hex)), &statement); err != nil {
+	if err := json.Unmarshal(bytes.ReplaceAll(recorded, []byte(strings.Repeat("c0ffee00", 8)),
+		[]byte(w.do(v1.NewHash(w.image.DigestStr())).Hex)), &statement); err != nil {
 		w.Fatal(err)
 	}
 	details := statement["predicate"].(map[string]any)["runDetails"].(map[string]any)

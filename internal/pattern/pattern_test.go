@@ -29,8 +29,10 @@ func TestMatchesInOrder(t *testing.T) {
 		want          bool
 	}{
 		{"a*b", "ab", true}, {"a*b", "axb", true}, {"a*b", "axbx", false}, {"a*b", "xab", false},
-		{"a*", "a/b:c", true}, {"*a", "ba", true}, {"*a", "ab", false}, {"*", "", true}, {"", "", true}, {"", "a", false},
-		{"a*a", "a", false}, {"ab*bc", "abc", false}, {"a*b*c", "a-c-b-c", true}, {"a*b*c", "a-c-b", false}, {"a**b", "ab", true},
+		{"a*", "a/b:c", true}, {"*a", "ba", true}, {"*a", "ab", false}, {"*", "", true}, {"", "", true}, {"", "a",
+			false},
+		{"a*a", "a", false}, {"ab*bc", "abc", false}, {"a*b*c", "a-c-b-c", true}, {"a*b*c", "a-c-b", false}, {"a**b",
+			"ab", true},
 		{"a", "ab", false}, {"a.b", "axb", false}, {"[ab]", "a", false}, {"a?", "ab", false},
 	} {
 		if got := Matches(tt.pattern, tt.text); got != tt.want {
