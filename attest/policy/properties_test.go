@@ -362,6 +362,24 @@ func TestWaiversThatDoNotHoldChangeNothing(t *testing.T) {
 	})
 }
 
+// A waiver of a finding moves notes about that finding alone: never what a test did, and never evidence that does not
+// count. A waiver of a task moves no note that names no task.
+func TestWaiversKeepToTheirSubject(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		s.policy.Waivers = append(s.policy.Waivers, drawWaiver(t))
+		s.evidence = append(s.evidence, attest.Evidence{Image: image, Problem: &attest.CandidateError{Err: errBroken}})
+		for _, n := range s.judge(t).Waived {
+			if len(n.Metadata.Term) == 0 {
+				t.Errorf("it is about no task, and is waived: %+v", n)
+			}
+			if id := n.Waiver.Finding; id != "" && (n.Metadata.Term[0] != id || !strings.HasPrefix(string(n.Metadata.Code), "vulnerability.")) {
+				t.Errorf("the waiver of %s moves %+v", id, n)
+			}
+		}
+	})
+}
+
 func TestOrderOfWaiversDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSituation(t)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
 )
@@ -162,5 +163,37 @@ func TestNotesAreSaidOnce(t *testing.T) {
 	scan := tested("scan", attest.Passed, 0)
 	if got := brief(judged(t, requires("scan", "scan|lint"), []attest.Evidence{scan, scan})); len(got) != 1 {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A waiver is in the JSON of what it waives, with the names that the file has for its fields.
+func TestJSONOfWaivers(t *testing.T) {
+	digest := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("b", 64)}
+	p := requires("scan")
+	p.Waivers = []Waiver{{
+		Task: "scan", Images: []string{"registry.example/*"}, Components: []string{"app"}, From: noon.AddDate(0, -1, 0),
+		Until: noon.AddDate(0, 1, 0).In(time.FixedZone("", 3600)), Who: "ada", Why: "it is down", Place: "waivers[0], line 4",
+	}}
+	for want, w := range map[string]Waiver{
+		`{"task":"scan","images":["registry.example/*"],"components":["app"],"from":"2026-02-01T12:00:00Z",` +
+			`"until":"2026-04-01T12:00:00Z","who":"ada","why":"it is down","place":"waivers[0], line 4"}`: *judged(t, p, nil).Waived[0].Waiver,
+		`{"finding":"CVE-1","package":"tar","until":"2026-03-01T12:00:00Z","who":"ada","why":"x"}`: {
+			Finding: "CVE-1", Package: "tar", Until: noon, Who: "ada", Why: "x",
+		},
+		`{"statement":"` + digest.String() + `","until":"2026-03-01T12:00:00Z","who":"ada","why":"x"}`: {
+			Statement: digest, Until: noon, Who: "ada", Why: "x",
+		},
+	} {
+		b, err := json.Marshal(w)
+		if err != nil || string(b) != want {
+			t.Errorf("got %s, %v\nwant %s", b, err, want)
+		}
+		var back Waiver
+		if err := json.Unmarshal(b, &back); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(w, back); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
