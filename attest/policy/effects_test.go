@@ -169,7 +169,8 @@ func TestEffectMessages(t *testing.T) {
 	want := []string{
 		`scan: not everything was scanned: a file was skipped; the test is informative`,
 		`scan: not scanned: "the OS\n"; the test is informative`,
-		"scan: its vulnerability database of 2026-02-27T22:59:00Z was older than 36h0m0s when the scan ended; update it and scan again; the test is informative",
+		"scan: its vulnerability database of 2026-02-27T22:59:00Z was older than 36h0m0s when the scan ended; " +
+			"update it and scan again; the test is informative",
 	}
 	var got []string
 	for _, n := range r.Warnings {

@@ -42,7 +42,8 @@ waivers:
 		Predicate: attest.Vulns{Scanner: attest.Scanner{Result: []attest.Finding{
 			{ID: "CVE-2021-44228", Severity: []attest.Severity{{Method: "clair", Score: "critical"}},
 				Annotations: []map[string]any{{
-					attest.FindingPackage: "org.apache.logging.log4j:log4j-core", attest.FindingVersion: "2.14.1", attest.FindingFix: "2.15.0",
+					attest.FindingPackage: "org.apache.logging.log4j:log4j-core",
+					attest.FindingVersion: "2.14.1", attest.FindingFix: "2.15.0",
 				}}},
 			{ID: "CVE-2026-1", Severity: []attest.Severity{{Method: "clair", Score: "high"}}, Annotations: []map[string]any{
 				{attest.FindingPackage: "openssl", attest.FindingVersion: "3.0.1", attest.FindingFix: "3.0.2"},
@@ -58,11 +59,11 @@ waivers:
 		fmt.Println(n.Metadata.Code, "-", n.Msg)
 	}
 	for _, n := range report.Waived {
-		fmt.Println(n.Metadata.Code, n.Metadata.Term, "-", n.Waiver)
+		fmt.Println(n.Metadata.Term, n.Waiver)
 	}
 	// Output:
 	// allowed: false
 	// required.missing - nothing tells of any of the required tests unit-tests or e2e-tests
 	// vulnerability.denied - clair-scan: CVE-2026-1 in openssl 3.0.1: high, fixed in 3.0.2
-	// vulnerability.denied [CVE-2021-44228] - waived by ada until 2027-01-01T00:00:00Z: lookups are off (waivers[0], line 5)
+	// [CVE-2021-44228] waived by ada until 2027-01-01T00:00:00Z: lookups are off (waivers[0], line 5)
 }

@@ -134,7 +134,8 @@ func TestParseRefuses(t *testing.T) {
 		{"no YAML", "required: [", []string{"policy: yaml"}},
 		{"a tab", "required:\n\t- a", []string{"policy: yaml"}},
 		{"two documents", "required: [{tasks: [a]}]\n---\nrequired: [{tasks: [b]}]", []string{"policy: file: more than one document"}},
-		{"text", "required", []string{"policy: line 1: want a mapping of informative, required, required-tasks, required-test-tasks, required_in_build, skipped, strict, trust, vulnerabilities, waivers"}},
+		{"text", "required", []string{"policy: line 1: want a mapping of informative, required, required-tasks, " +
+			"required-test-tasks, required_in_build, skipped, strict, trust, vulnerabilities, waivers"}},
 		{"nothing required", "strict: true", []string{"policy: required: neither this nor required_in_build names a task"}},
 		{"an empty list", "required: []", []string{"policy: line 1: required: neither"}},
 		{"null", "required: null", []string{"policy: line 1: required: neither"}},
@@ -149,13 +150,17 @@ func TestParseRefuses(t *testing.T) {
 		{"a task without a name", "required: [{tasks: [~]}]",
 			[]string{`policy: line 1: required[0].tasks[0]: no name of a task: required`}},
 		{"a task with blanks around", "required: [{tasks: [' a']}]",
-			[]string{`policy: line 1: required[0].tasks[0]: no name of a task: " a": U+0020 at byte 0 is a blank around the name`}},
+			[]string{`policy: line 1: required[0].tasks[0]: no name of a task: " a": U+0020 at byte 0 is a blank ` +
+				`around the name`}},
 		{"a task that cannot be printed", `required: [{tasks: ["a\nb"]}]`,
-			[]string{`policy: line 1: required[0].tasks[0]: no name of a task: "a\nb": U+000A at byte 1 is a control character`}},
+			[]string{`policy: line 1: required[0].tasks[0]: no name of a task: "a\nb": U+000A at byte 1 is a ` +
+				`control character`}},
 		{"a task that looks like another", `required: [{tasks: ["sc\u034fan"]}]`,
-			[]string{`policy: line 1: required[0].tasks[0]: no name of a task: "sc\u034fan": U+034F at byte 2 is invisible`}},
+			[]string{`policy: line 1: required[0].tasks[0]: no name of a task: "sc\u034fan": U+034F at byte 2 is ` +
+				`invisible`}},
 		{"a task that is not in NFC", `required_in_build: [{tasks: ["cafe\u0301"]}]`,
-			[]string{`policy: line 1: required_in_build[0].tasks[0]: no name of a task: "cafe\u0301": U+0301 at byte 4 is not in NFC`}},
+			[]string{`policy: line 1: required_in_build[0].tasks[0]: no name of a task: "cafe\u0301": U+0301 at ` +
+				`byte 4 is not in NFC`}},
 		{"a task with a parameter", "required: [{tasks: ['a[B=c]']}]",
 			[]string{`policy: line 1: required[0].tasks[0]: "a[B=c]": parameters of tasks are not looked at`}},
 		{"no alternatives", "required: [{tasks: [[]]}]",
@@ -186,7 +191,8 @@ func TestParseRefuses(t *testing.T) {
 			[]string{"policy: line 1: required[0].effective_on: 2026-02-30 is not a time; write 2026-01-31"}},
 		{"a year of five digits", "required: [{effective_on: '9999-12-31T23:59:59-05:00', tasks: [a]}]",
 			[]string{"policy: line 1: required[0].effective_on: the year does not have four digits"}},
-		{"an exception for ever", "required: [{tasks: [a]}]\nvulnerabilities: {exceptions: [{id: a, reason: b, expires_on: '9999-12-31T23:59:59-05:00'}]}", []string{"policy: line 2: vulnerabilities.exceptions[0].expires_on: the year does not have four digits"}},
+		{"an exception for ever", "required: [{tasks: [a]}]\n" +
+			"vulnerabilities: {exceptions: [{id: a, reason: b, expires_on: '9999-12-31T23:59:59-05:00'}]}", []string{"policy: line 2: vulnerabilities.exceptions[0].expires_on: the year does not have four digits"}},
 		{"builds without trust", "required_in_build: [{tasks: [a]}]", []string{"policy: trust: required by required_in_build"}},
 		{"builds without builders", "required_in_build: [{tasks: [a]}]\ntrust: {tasks: [{pattern: p}]}",
 			[]string{"policy: line 2: trust: required by required_in_build"}},
@@ -203,7 +209,8 @@ func TestParseRefuses(t *testing.T) {
 		{"strict that is a list", "required: [{tasks: [a]}]\nstrict: [true]",
 			[]string{"policy: line 2: strict: want true or false"}},
 		{"a level that is none", "required: [{tasks: [a]}]\nvulnerabilities: {with_fix: {deny: [crit]}}",
-			[]string{`policy: line 2: vulnerabilities.with_fix.deny: "crit" is not one of [critical high medium low unknown]`}},
+			[]string{`policy: line 2: vulnerabilities.with_fix.deny: "crit" is not one of [critical high medium low ` +
+				`unknown]`}},
 		{"a level in capitals", "required: [{tasks: [a]}]\nvulnerabilities: {without_fix: {warn: [HIGH]}}",
 			[]string{`policy: line 2: vulnerabilities.without_fix.warn: "HIGH"`}},
 		{"levels that are no list", "required: [{tasks: [a]}]\nvulnerabilities: {with_fix: {deny: critical}}",
@@ -221,37 +228,45 @@ func TestParseRefuses(t *testing.T) {
 		{
 			"an exception that says nothing", "required: [{tasks: [a]}]\nvulnerabilities: {exceptions: [{reason: ' '}]}",
 			[]string{"policy: line 2: vulnerabilities.exceptions[0].id: required: the vulnerability",
-				"policy: line 2: vulnerabilities.exceptions[0].reason: required", "policy: line 2: vulnerabilities.exceptions[0].expires_on: required"},
+				"policy: line 2: vulnerabilities.exceptions[0].reason: required", "policy: line 2: " +
+					"vulnerabilities.exceptions[0].expires_on: required"},
 		},
-		{"a waiver of nothing", "required: [{tasks: [a]}]\nwaivers:\n  - images: [quay.io/x]\n    until: 2026-12-31\n    who: ada", []string{
-			"policy: line 3: waivers[0]: name one of task, finding and statement", "policy: line 3: waivers[0].why: required: say why",
+		{"a waiver of nothing", "required: [{tasks: [a]}]\nwaivers:\n  - images: [quay.io/x]\n" +
+			"    until: 2026-12-31\n    who: ada", []string{
+			"policy: line 3: waivers[0]: name one of task, finding and statement", "policy: line 3: waivers[0].why: " +
+				"required: say why",
 		}},
 		{"a waiver that says little", "required: [{tasks: [a]}]\nwaivers:\n  - task: a", []string{
 			"line 3: waivers[0].images: required, or components", "line 3: waivers[0].until: required", "line 3: waivers[0].who: required", "line 3: waivers[0].why: required",
 		}},
-		{"a waiver of a tag", "required: [{tasks: [a]}]\nwaivers:\n  - task: a\n    images: [quay.io/x/*, 'quay.io/x:1']\n    until: 2026-12-31\n    who: ada\n    why: x", []string{
+		{"a waiver of a tag", "required: [{tasks: [a]}]\nwaivers:\n  - task: a\n" +
+			"    images: [quay.io/x/*, 'quay.io/x:1']\n    until: 2026-12-31\n    who: ada\n    why: x", []string{
 			"policy: line 4: waivers[0].images[1]: quay.io/x:1: has a tag, which can move; name the digest",
 		}},
 		{"a waiver of no digest", "required: [{tasks: [a]}]\nwaivers: [{statement: sha256:ab}]",
 			[]string{"policy: line 2: waivers[0].statement: sha256:ab is not a digest; want sha256: and 64 hex digits"}},
-		{"a waiver that never holds", "required: [{tasks: [a]}]\nwaivers: [{task: a, images: ['*'], from: 2026-12-31, until: 2026-12-31, who: ada, why: x}]",
+		{"a waiver that never holds", "required: [{tasks: [a]}]\n" +
+			"waivers: [{task: a, images: ['*'], from: 2026-12-31, until: 2026-12-31, who: ada, why: x}]",
 			[]string{"policy: line 2: waivers[0].until: not later than from, so it never holds"}},
 		{"waivers in the wrong place", "required: [{tasks: [a]}]\nvulnerabilities: {waivers: []}",
 			[]string{"policy: line 2: vulnerabilities.waivers: belongs beside vulnerabilities"}},
 		{"exceptions in the wrong place", "required: [{tasks: [a]}]\nexceptions: []",
 			[]string{"policy: line 2: exceptions: belongs under vulnerabilities"}},
 		{"who may sign", "required: [{tasks: [a]}]\nsigning_identities: []",
-			[]string{"policy: line 2: signing_identities: not read: a policy does not say who may sign; give that to the gate"}},
+			[]string{"policy: line 2: signing_identities: not read: a policy does not say who may sign; give that " +
+				"to the gate"}},
 		{"a field of a waiver that is misspelled",
 			"required: [{tasks: [a]}]\nwaivers: [{task: a, untill: 2026-12-31, reason: x, image: y}]", []string{
-				"waivers[0].untill: unknown field; is until meant?", "waivers[0].reason: unknown field; want one of components,", "waivers[0].image: unknown field; is images meant?",
+				"waivers[0].untill: unknown field; is until meant?", "waivers[0].reason: unknown field; want one of " +
+					"components,", "waivers[0].image: unknown field; is images meant?",
 				"waivers[0].who: required", "waivers[0].why: required",
 			}},
 		{"a field in capitals", "REQUIRED: []",
 			[]string{"policy: line 1: REQUIRED: unknown field; is required meant?"}},
 		{"an effect that is none", "required: [{tasks: [a]}]\nskipped: ignore\nvulnerabilities: {incomplete: allow}",
 			[]string{
-				`policy: line 2: skipped: "ignore" is not one of [deny warn allow]`, `policy: line 3: vulnerabilities.incomplete: "allow" is not one of [deny warn]`,
+				`policy: line 2: skipped: "ignore" is not one of [deny warn allow]`, `policy: line 3: ` +
+					`vulnerabilities.incomplete: "allow" is not one of [deny warn]`,
 			}},
 		{"spans that are none", "required: [{tasks: [a]}]\nvulnerabilities: {max_db_age: week}",
 			[]string{"policy: line 2: vulnerabilities.max_db_age: week is no span of time; write 7d or 36h"}},
@@ -267,10 +282,14 @@ func TestParseRefuses(t *testing.T) {
 			[]string{"policy: line 2: informative[1]: no name of a task: required"}},
 		{"a list of text that holds a list", "required: [{tasks: [a]}]\ninformative: [[a]]",
 			[]string{"policy: line 2: informative[0]: want text"}},
-		{"mistakes of values and of meaning", "required:\n  - tasks: [' a']\n    effective_on: soon\nstrict: 7\nvulnerabilities:\n  with_fix: {deny: [crit]}\n  leeway_days: {high: -1}\ntrust: {builders: ['*']}", []string{
-			"policy: line 2: required[0].tasks[0]: no name of a task", "policy: line 3: required[0].effective_on: soon is not a time",
-			"policy: line 4: strict: want true or false", `policy: line 6: vulnerabilities.with_fix.deny: "crit" is not one of`,
-			"policy: line 7: vulnerabilities.leeway_days.high: -1 is not between", "policy: line 8: trust: builders and tasks are needed both",
+		{"mistakes of values and of meaning", "required:\n  - tasks: [' a']\n    effective_on: soon\nstrict: 7\n" +
+			"vulnerabilities:\n  with_fix: {deny: [crit]}\n  leeway_days: {high: -1}\ntrust: {builders: ['*']}", []string{
+			"policy: line 2: required[0].tasks[0]: no name of a task", "policy: line 3: required[0].effective_on: " +
+				"soon is not a time",
+			"policy: line 4: strict: want true or false", `policy: line 6: vulnerabilities.with_fix.deny: "crit" is ` +
+				`not one of`,
+			"policy: line 7: vulnerabilities.leeway_days.high: -1 is not between", "policy: line 8: trust: builders " +
+				"and tasks are needed both",
 			"policy: line 8: trust.builders[0]: ",
 		}},
 		{"several mistakes", "requird: 1\nstrict: 7\nrequired: a",
@@ -297,7 +316,8 @@ func TestParseTellsMistakesOnce(t *testing.T) {
 		"requird:\n  - tasks: [a]":   {"policy: line 1: requird: unknown field; is required meant?"},
 		"required:\n  - tasks: a\n":  {"policy: line 2: required[0].tasks: want a list"},
 		"required:\n  - task: [a]\n": {"policy: line 2: required[0].task: unknown field; is tasks meant?"},
-		"pipeline-required-tasks: {docker: []}": {"policy: line 1: pipeline-required-tasks: not read: it has a list for each kind of pipeline, " +
+		"pipeline-required-tasks: {docker: []}": {"policy: line 1: pipeline-required-tasks: not read: it has a list " +
+			"for each kind of pipeline, " +
 			"and only a label of the build says which counts; copy the one list of your pipeline to required_in_build"},
 		"required: [{tasks: [a]}]\nwaivers:\n  - {task: a, images: ['*'], who: ada, why: x, until: soon}": {
 			"policy: line 3: waivers[0].until: soon is not a time; write 2026-01-31 or 2026-01-31T12:00:00Z"},
@@ -305,7 +325,8 @@ func TestParseTellsMistakesOnce(t *testing.T) {
 			"policy: line 3: waivers[0].statement: ab is not a digest; want sha256: and 64 hex digits"},
 		"required: [{tasks: [a]}]\nwaivers:\n  - {findng: CVE-1, images: ['*'], who: ada, why: x, until: 2026-12-31}": {
 			"policy: line 3: waivers[0].findng: unknown field; is finding meant?"},
-		"required: [{tasks: [a]}]\nstrict: 1\ntrust:\n  builders: ['*']\n  tasks:\n    - pattern: '*'\n      digest: ab\n      expires_on: 0001-01-01": {
+		"required: [{tasks: [a]}]\nstrict: 1\ntrust:\n  builders: ['*']\n  tasks:\n    - pattern: '*'\n" +
+			"      digest: ab\n      expires_on: 0001-01-01": {
 			"policy: line 2: strict: want true or false",
 			`policy: line 4: trust.builders[0]: "*" has a * that is not behind scheme://host/`,
 			`policy: line 6: trust.tasks[0].pattern: "*" has a * that is not behind scheme://host/`,
@@ -383,8 +404,12 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"required: [{tasks: [a, [b, c]], effective_on: 2026-01-01}]", "required: &a [*a]", "{required: [{tasks: [a]}], strict: yes}",
 		"vulnerabilities: {with_fix: {deny: []}, leeway_days: {high: 1}, exceptions: [{id: a}]}", "? [a]\n: b", "<<: {required: []}",
-		"required: [{tasks: [a]}]\nwaivers: [{task: a, finding: b, package: 'pkg:x', statement: sha256:ab, images: ['*', 'x@y'], components: [c], from: 2026-01-01, until: 2026-01-02, who: w, why: y}]",
-		"required: [{tasks: [a]}]\nskipped: warn\ninformative: [a]\nvulnerabilities: {max_db_age: 7d, incomplete: deny, exceptions: [{id: a, expires_on: 2026-01-01, reason: r}]}",
+		"required: [{tasks: [a]}]\n" +
+			"waivers: [{task: a, finding: b, package: 'pkg:x', statement: sha256:ab, images: ['*', 'x@y'], " +
+			"components: [c], from: 2026-01-01, until: 2026-01-02, who: w, why: y}]",
+		"required: [{tasks: [a]}]\nskipped: warn\ninformative: [a]\n" +
+			"vulnerabilities: {max_db_age: 7d, incomplete: deny, exceptions: [{id: a, expires_on: 2026-01-01, " +
+			"reason: r}]}",
 	} {
 		f.Add(seed)
 	}

@@ -172,11 +172,13 @@ func TestJSONOfWaivers(t *testing.T) {
 	p := requires("scan")
 	p.Waivers = []Waiver{{
 		Task: "scan", Images: []string{"registry.example/*"}, Components: []string{"app"}, From: noon.AddDate(0, -1, 0),
-		Until: noon.AddDate(0, 1, 0).In(time.FixedZone("", 3600)), Who: "ada", Why: "it is down", Place: "waivers[0], line 4",
+		Until: noon.AddDate(0, 1, 0).In(time.FixedZone("",
+			3600)), Who: "ada", Why: "it is down", Place: "waivers[0], line 4",
 	}}
 	for want, w := range map[string]Waiver{
 		`{"task":"scan","images":["registry.example/*"],"components":["app"],"from":"2026-02-01T12:00:00Z",` +
-			`"until":"2026-04-01T12:00:00Z","who":"ada","why":"it is down","place":"waivers[0], line 4"}`: *judged(t, p, nil).Waived[0].Waiver,
+			`"until":"2026-04-01T12:00:00Z","who":"ada","why":"it is down","place":"waivers[0], line 4"}`: *judged(t, p,
+			nil).Waived[0].Waiver,
 		`{"finding":"CVE-1","package":"tar","until":"2026-03-01T12:00:00Z","who":"ada","why":"x"}`: {
 			Finding: "CVE-1", Package: "tar", Until: noon, Who: "ada", Why: "x",
 		},

@@ -145,8 +145,9 @@ func TestWaiverSentences(t *testing.T) {
 			t.Errorf("%s success is %t", tt.sentence, got.Success)
 		}
 		for _, n := range got.Waived {
-			if n.Waiver == nil || n.Waiver.Who != "ada" || n.Waiver.Why != "no time" || !n.Waiver.Until.Equal(noon.Add(month)) || !strings.HasPrefix(n.Waiver.Place, "waivers[") {
-				t.Errorf("%s waived by %+v", tt.sentence, n.Waiver)
+			if w := n.Waiver; w == nil || w.Who != "ada" || w.Why != "no time" || !w.Until.Equal(noon.Add(month)) ||
+				!strings.HasPrefix(w.Place, "waivers[") {
+				t.Errorf("%s waived by %+v", tt.sentence, w)
 			}
 		}
 	}
@@ -190,7 +191,8 @@ func TestWaiverTimes(t *testing.T) {
 			t.Errorf("%s: %s", tt.name, diff)
 		}
 		for _, n := range missing.Warnings {
-			if ends := n.Metadata.EffectiveOn; n.Metadata.Code == CodeWaiverExpiring && (ends == nil || !ends.Equal(w.Until)) {
+			ends := n.Metadata.EffectiveOn
+			if n.Metadata.Code == CodeWaiverExpiring && (ends == nil || !ends.Equal(w.Until)) {
 				t.Errorf("%s: it ends on %v", tt.name, ends)
 			}
 		}
@@ -371,8 +373,10 @@ func TestWaiverMessages(t *testing.T) {
 		"the waiver of task scan ended on 2026-02-22T12:00:00Z, so what it waived counts again (waivers[1])",
 		"the waiver of task lint ends on 2026-03-08T12:00:00Z; from then on what it waives counts again (waivers[0])",
 		`the waiver of finding "CVE-3\n" meets nothing; take it out, or correct what it names (waivers[4])`,
-		"the waiver of finding CVE-1 in log4j-core meets nothing: the finding is in package org.apache:log4j (waivers[2], line 12)",
-		"the waiver of statement " + statement.String() + " meets nothing; take it out, or correct what it names (waivers[5])",
+		"the waiver of finding CVE-1 in log4j-core meets nothing: the finding is in package org.apache:log4j " +
+			"(waivers[2], line 12)",
+		"the waiver of statement " + statement.String() + " meets nothing; take it out, or correct what it names " +
+			"(waivers[5])",
 	}
 	got := map[string]bool{}
 	for _, n := range r.Warnings {
