@@ -149,6 +149,17 @@ func TestBuildReports(t *testing.T) {
 	}
 }
 
+// A result that is an object, as Tekton has them too, is no text that holds JSON.
+func TestReportsThatAreNoText(t *testing.T) {
+	scan := task("scan", -time.Minute, "SCAN_OUTPUT", noneFound)
+	scan.Results["REPORTS"] = json.RawMessage(naming(image.DigestStr(), hash("report").String()))
+	got := brief(judged(t, inBuild("scan"), nil, built(0, scan)))
+	want := []string{"warning evidence.unreadable scan", "success required_in_build.found scan"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A finding is shown with the build and with the report that has it. Those of several platforms that say the same are
 // one.
 func TestSourcesOfBuildReports(t *testing.T) {

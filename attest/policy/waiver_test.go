@@ -497,3 +497,32 @@ func TestWaivedStatements(t *testing.T) {
 		}
 	}
 }
+
+// Evidence tells which statements were passed over: at the image, and of those that waivers name.
+func TestIgnoredStatementsAreThoseOfTheImage(t *testing.T) {
+	statement := hash("statement")
+	p := waiving(requires("scan"), Waiver{Statement: statement})
+	ignoring := func(image name.Digest, ignored v1.Hash) attest.Evidence {
+		return tested("scan", attest.Passed, 0,
+			func(e *attest.Evidence) { e.Image, e.Ignored = image, []v1.Hash{ignored} })
+	}
+	passed := tested("scan", attest.Passed, 0)
+	for _, tt := range []struct {
+		name     string
+		evidence []attest.Evidence
+		want     string
+	}{
+		{"that one", []attest.Evidence{ignoring(image, statement)}, "waived evidence.ignored " + statement.String()},
+		{"twice", []attest.Evidence{ignoring(image, statement), ignoring(image, statement)},
+			"waived evidence.ignored " + statement.String()},
+		{"another", []attest.Evidence{ignoring(image, hash("another"))}, "warning waiver.unused " + statement.String()},
+		{"at another image", []attest.Evidence{passed, ignoring(other, statement)},
+			"warning waiver.unused " + statement.String()},
+		{"none", []attest.Evidence{passed}, "warning waiver.unused " + statement.String()},
+	} {
+		if diff := cmp.Diff([]string{tt.want, "success test.passed scan"},
+			brief(judged(t, p, tt.evidence))); diff != "" {
+			t.Errorf("%s: %s", tt.name, diff)
+		}
+	}
+}
