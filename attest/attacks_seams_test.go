@@ -53,8 +53,8 @@ func madeBy(name string, record v1.Hash, end time.Duration) []byte {
 	return pipelineRun(record, 0, pipelineTask{name: name, from: end - 10*time.Minute, to: end, record: record})
 }
 
-// namedTwice makes attacks of a failure that calls itself another test and that two trusted tasks of one end have named, in
-// both orders.
+// namedTwice makes attacks of a failure that calls itself another test and that two trusted tasks of one end have named,
+// in both orders.
 func namedTwice(name, answer string, first, second pipelineTask) []attack {
 	var all []attack
 	for _, order := range []string{"in order", "in reverse"} {
@@ -77,8 +77,8 @@ func namedTwice(name, answer string, first, second pipelineTask) []attack {
 	return all
 }
 
-// untrusted makes an attack of a failure that calls itself another test. The rule that trusts the task which made it is in
-// the place of one that trusts the task of an older pass.
+// untrusted makes an attack of a failure that calls itself another test. A rule is about the task that made it; the task of
+// an older pass is trusted.
 func untrusted(name string, rule TaskRule) attack {
 	return attack{
 		name: name,
@@ -100,8 +100,8 @@ func untrusted(name string, rule TaskRule) attack {
 	}
 }
 
-// withinASecond writes a pass that a key vouches for, 0.4 s after eleven, and a failure that ended later in the same second,
-// by a provenance, which does not tell fractions.
+// withinASecond writes a pass that a key vouches for, 0.4 s after eleven, and a failure that ended later in that second, by a
+// provenance, which does not tell fractions.
 func withinASecond(w *world, ours *key) (passed, failed Record) {
 	passed = w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
 	failed = w.unsigned("scan", outcome(Failed, -time.Hour+600*time.Millisecond))
@@ -125,11 +125,12 @@ func (c certified) Verify(ctx context.Context, found Candidate) ([]byte, Voucher
 // failure that lacks it, before the tag and in it.
 func copiedBare(w *world, ours, _ *key) {
 	var layers []v1.Descriptor
+	passed := w.sign(ours, replaced(w.t, w.statementOf(TestResultType, failedBadly), "FAILED", "PASSED"))
 	failed := w.sign(ours, w.statementOf(TestResultType, failedAs))
-	for _, envelope := range [][]byte{w.sign(ours, w.statementOf(TestResultType, strings.Replace(failedBadly, "FAILED", "PASSED", 1))), failed} {
+	for _, envelope := range [][]byte{passed, failed} {
 		w.stock(envelope)
 		l := describe(envelope, EnvelopeType)
-		l.Annotations = map[string]string{annotationSignature: "", AnnotationPredicateType: TestResultType, certificate: ours.name}
+		l.Annotations = map[string]string{annotationSignature: "", certificate: ours.name}
 		layers = append(layers, l)
 	}
 	w.showOnly(append([]v1.Descriptor{describe(failed, EnvelopeType)}, layers...)...)
@@ -140,6 +141,8 @@ func byCertificate(w *world, r *Resolver) *Resolver {
 	return NewResolver(certified{r.verifier.(*key)}, w.opts)
 }
 
+const passedAtEleven = "PASSED at 2026-03-01T11:00:00Z by predicate"
+
 // seamAttacks are made where two rules meet.
 var seamAttacks = slices.Concat([]attack{
 	artifact(EnvelopeType, emptyConfigType, "application/vnd.oci.image.layer.v1.tar", "layers: none holds a statement"),
@@ -148,16 +151,16 @@ var seamAttacks = slices.Concat([]attack{
 	artifact("", EnvelopeType, "application/json", "layers: none holds a statement"),
 	artifact("", BundleType, "application/json", "layers: none holds a statement"),
 	// What is no statement by any of its types blocks nothing: a chart, a signature, another manifest's artifact type.
-	artifact("", "application/vnd.cncf.helm.config.v1+json", "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "PASSED at 2026-03-01T11:00:00Z"),
-	artifact("application/vnd.cncf.notary.signature", emptyConfigType, "application/jose+json", "PASSED at 2026-03-01T11:00:00Z"),
-	artifact("application/spdx+json", PayloadType, "application/spdx+json", "PASSED at 2026-03-01T11:00:00Z"),
+	artifact("", "application/vnd.cncf.helm.config.v1+json", "application/vnd.cncf.helm.chart.content.v1.tar+gzip", passedAtEleven),
+	artifact("application/vnd.cncf.notary.signature", emptyConfigType, "application/jose+json", passedAtEleven),
+	artifact("application/spdx+json", PayloadType, "application/spdx+json", passedAtEleven),
 
 	ofSubject("SHA256", `subject[0].digest.SHA256: another spelling of "sha256"`),
 	ofSubject("sha-256", `subject[0].digest.sha-256: another spelling of "sha256"`),
 	ofSubject("Sha2-256", `subject[0].digest.Sha2-256: another spelling of "sha256"`),
 	ofSubject("sha\u200b256", `another spelling of "sha256"`),
-	ofSubject("sha3_256", "PASSED at 2026-03-01T11:00:00Z"),
-	ofSubject("gitCommit", "PASSED at 2026-03-01T11:00:00Z"),
+	ofSubject("sha3_256", passedAtEleven),
+	ofSubject("gitCommit", passedAtEleven),
 	{
 		name: "a failure that ended later in the second of a pass, by a clock of whole seconds",
 		do:   func(w *world, ours, _ *key) { withinASecond(w, ours) },
@@ -214,7 +217,8 @@ var seamAttacks = slices.Concat([]attack{
 			_, failed := withinASecond(w, ours)
 			r := byKeyOrProvenance(w, NewResolver(ours, w.opts))
 			for range 2 { // that the mark is later than the failure is no contradiction
-				if e, err := r.Newest(context.Background(), w.image, testResultOf("scan")); err != nil || e.Problem != nil || e.Result != Failed {
+				e, err := r.Newest(context.Background(), w.image, testResultOf("scan"))
+				if err != nil || e.Problem != nil || e.Result != Failed {
 					w.t.Errorf("at first: %s", answerOf(e, err))
 				}
 			}
@@ -239,7 +243,8 @@ var seamAttacks = slices.Concat([]attack{
 		do: func(w *world, ours, _ *key) {
 			w.scanned(ours, Failed, -2*time.Hour, -2*time.Hour)
 			passed := w.unsigned("scan", outcome(Passed, -time.Minute))
-			w.provenances(ours, passed.Digest, madeBy("scan", passed.Digest, -3*time.Hour), madeBy("scan", passed.Digest, -4*time.Hour),
+			w.provenances(ours, passed.Digest,
+				madeBy("scan", passed.Digest, -3*time.Hour), madeBy("scan", passed.Digest, -4*time.Hour),
 				pipelineRun(passed.Digest, 0, pipelineTask{name: "scan", timeless: true, record: passed.Digest}))
 		},
 		ask:    byProvenanceOnly,
@@ -248,7 +253,8 @@ var seamAttacks = slices.Concat([]attack{
 		name: "a pass whose maker has no times, named before by a task that is not trusted",
 		do: func(w *world, ours, _ *key) {
 			passed := w.unsigned("scan", outcome(Passed, -time.Minute))
-			w.provenances(ours, passed.Digest, replaced(w.t, madeBy("scan", passed.Digest, -4*time.Hour), "quay.io/konflux-ci/", "quay.io/mallory/"),
+			w.provenances(ours, passed.Digest,
+				replaced(w.t, madeBy("scan", passed.Digest, -4*time.Hour), "quay.io/konflux-ci/", "quay.io/mallory/"),
 				pipelineRun(passed.Digest, 0, pipelineTask{name: "scan", timeless: true, record: passed.Digest}))
 		},
 		ask:    byProvenanceOnly,
@@ -273,7 +279,8 @@ var seamAttacks = slices.Concat([]attack{
 		name: "a failure with a key in another case, handed on by a trusted task of another test",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			failed := w.attach(w.sign(ours, w.statementOf(TestResultType, strings.Replace(failedAs, "timestamp", "Timestamp", 1))), nil)
+			payload := replaced(w.t, w.statementOf(TestResultType, failedAs), "timestamp", "Timestamp")
+			failed := w.attach(w.sign(ours, payload), nil)
 			w.provenance(ours, failed, madeBy("summary", failed, 0))
 		},
 		ask:    byKeyOrProvenance,
@@ -299,7 +306,8 @@ var seamAttacks = slices.Concat([]attack{
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
 	},
 },
-	namedTwice("a failure that a task of another test named too, in the second in which its own ended", `FAILED at 2026-03-01T12:00:00Z by provenance, declared "another"`,
+	namedTwice("a failure that a task of another test named too, in the second in which its own ended",
+		`FAILED at 2026-03-01T12:00:00Z by provenance, declared "another"`,
 		pipelineTask{name: "scan", from: -10 * time.Minute}, pipelineTask{name: "summary", from: 0}),
 	namedTwice("a failure that two tasks without times named", `"another"`,
 		pipelineTask{name: "scan", timeless: true}, pipelineTask{name: "summary", timeless: true}),
@@ -312,8 +320,10 @@ func TestExpectWithinASecond(t *testing.T) {
 	passed := w.write(k, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
 	worse := w.unsigned("scan", TestResult{Result: Warned, Timestamp: noon.Add(-time.Hour)})
 	w.provenance(k, worse.Digest, madeBy("scan", worse.Digest, -time.Hour))
-	r := byKeyOrProvenance(w, NewResolver(k, w.opts)).Expecting(Expect{Test: "scan", Records: []v1.Hash{passed.Digest, worse.Digest}})
-	if e, err := r.Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Problem != nil || e.Result != Warned || len(e.Tied) != 2 {
+	both := Expect{Test: "scan", Records: []v1.Hash{passed.Digest, worse.Digest}}
+	r := byKeyOrProvenance(w, NewResolver(k, w.opts)).Expecting(both)
+	e, err := r.Newest(t.Context(), w.image, testResultOf("scan"))
+	if err != nil || e.Problem != nil || e.Result != Warned || len(e.Tied) != 2 {
 		t.Errorf("got %s", answerOf(e, err))
 	}
 }
@@ -348,7 +358,7 @@ func TestPlatformsThatAnAnnotationHides(t *testing.T) {
 		`"platform":{"os":"unknown","architecture":"unknown","variant":"v8"},`: 1,
 		``: 1,
 	} {
-		b := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"digest":%q,%s%s}]}`, types.OCIImageIndex, w.hash(), platform, hidden)
+		b := fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[{"digest":%q,%s%s}]}`, w.hash(), platform, hidden)
 		digest := describe(b, "").Digest.String()
 		w.retag(digest, types.OCIImageIndex, b)
 		got, err := NewResolver(newKey(t, "k"), w.opts).Platforms(t.Context(), w.image.Context().Digest(digest))
@@ -482,5 +492,18 @@ func TestProvenanceThatIsWrongTwice(t *testing.T) {
 		if e.Problem == nil || !strings.Contains(e.Problem.Error(), reason) {
 			t.Errorf("%q is not in %v", reason, e.Problem)
 		}
+	}
+}
+
+// A tag that should hold the provenance of a record, and holds something else, is told.
+func TestProvenanceUnderATagOfSomethingElse(t *testing.T) {
+	w := newWorld(t, true)
+	k := newKey(t, "k")
+	r := w.unsigned("scan", outcome(Passed, 0))
+	tag := viewTag(w.image.Context().Digest(r.Digest.String()))
+	w.retag(tag, types.OCIImageIndex, []byte(`{"schemaVersion":2,"manifests":[]}`))
+	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
+	if e.Problem == nil || !strings.Contains(e.Problem.Error(), "tag "+tag+": not an image manifest") {
+		t.Errorf("got %v", e.Problem)
 	}
 }
