@@ -115,7 +115,7 @@ var errUnlisted = errors.New("the record is stored, but the registry does not li
 func isUnlisted(err error) bool { return err == errUnlisted }
 
 // missed gives the record a tag of its own. There are registries, and proxies before them, that answer for referrers and
-// list none, or list them late. Views that were put before count for nothing: others did not see the record in a list.
+// list none, or list them late.
 func (p *publication) missed(ctx context.Context) error {
 	if !p.tagged[p.record.Digest] {
 		_ = p.tagOwn(ctx) // a failure shows in the next list
@@ -205,6 +205,7 @@ func (p *publication) tagOwn(ctx context.Context) error {
 }
 
 // tag gives a record a tag of its own. A tag that leads there already may be refused, where tags are immutable.
+// Views that were put before count for nothing: others may not have seen the record in a list until now.
 func (p *publication) tag(ctx context.Context, e entry) error {
 	tag := recordTag(p.image, e.descriptor.Digest)
 	if err := p.put(ctx, tag, e.descriptor.MediaType, e.bytes); err != nil {
@@ -213,7 +214,7 @@ func (p *publication) tag(ctx context.Context, e entry) error {
 			return err
 		}
 	}
-	p.tagged[e.descriptor.Digest] = true
+	p.tagged[e.descriptor.Digest], p.viewStale = true, true
 	return nil
 }
 

@@ -41,13 +41,17 @@ func TestWriterThatUndoesAnother(t *testing.T) {
 // could not see it. So the views count for nothing before the record has a tag of its own.
 func TestViewsBeforeARecordIsListed(t *testing.T) {
 	w := newWorld(t, true)
+	taken(w) // no index leads to the record
 	listsNothing(w)
 	k := newKey(t, "k")
+	third := w.attach(w.sign(k, w.statementOf(TestResultType, failedAs)), nil)
+	var puts atomic.Int32
 	atView, putView := w.halts(func(r *http.Request) bool {
-		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, viewTag(w.image))
+		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, viewTag(w.image)) && puts.Add(1) == 2
 	})
 	other := w.writes(k, "other")
-	<-atView // it has not seen ours
+	<-atView // it puts cosign's tag once more, for the third record, and has not seen ours
+	w.untag(recordTag(w.image, third))
 	atTag, putTag := w.halts(func(r *http.Request) bool {
 		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, viewTag(w.image)+".")
 	})
@@ -61,7 +65,9 @@ func TestViewsBeforeARecordIsListed(t *testing.T) {
 	if err := <-ours; err != nil {
 		t.Fatal(err)
 	}
-	w.shows(2)
+	if got := w.attLayers(); len(got) != 3 {
+		t.Errorf("cosign's tag shows %d of 3", len(got))
+	}
 }
 
 // halts keeps the first request that f picks from the registry until goOn is closed.
