@@ -24,8 +24,8 @@ type hiding struct {
 	during func(w *world) // between pass and failure
 	after  func(w *world) // both
 
-	// What must be in the answer, if it is not the failure: by the form of the failure, without views, without the referrers
-	// API. The first key that is there counts.
+	// What must be in the answer, if it is not the failure: by the form of the failure, without views, without the
+	// referrers API. The first key that is there counts.
 	answers map[string]string
 	views   bool // without views there is nothing to find in what is left
 }
@@ -42,7 +42,8 @@ func (h hiding) answer(form Form, without, referrers bool) string {
 	if !referrers {
 		api = "no API"
 	}
-	for _, k := range []string{name + ", " + views + ", " + api, name + ", " + views, views + ", " + api, name, views, api, ""} {
+	for _, k := range []string{name + ", " + views + ", " + api, name + ", " + views, views + ", " + api, name, views, api,
+		""} {
 		if a, ok := h.answers[k]; ok {
 			return a
 		}
@@ -77,14 +78,16 @@ func stale(w *world) {
 		return
 	}
 	answer := httptest.NewRecorder()
-	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v2/"+w.image.Context().RepositoryStr()+"/referrers/"+w.image.DigestStr(), nil))
+	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet,
+		"/v2/"+w.image.Context().RepositoryStr()+"/referrers/"+w.image.DigestStr(), nil))
 	w.listing(answer.Body.String())
 }
 
 // staler makes the referrers API answer without its last manifest of the image.
 func staler(w *world) {
 	answer := httptest.NewRecorder()
-	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v2/"+w.image.Context().RepositoryStr()+"/referrers/"+w.image.DigestStr(), nil))
+	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet,
+		"/v2/"+w.image.Context().RepositoryStr()+"/referrers/"+w.image.DigestStr(), nil))
 	var index v1.IndexManifest
 	if err := json.Unmarshal(answer.Body.Bytes(), &index); !w.referrers || err != nil {
 		return
@@ -146,7 +149,8 @@ func unsorted(w *world) { w.crowd(tagList{unordered: true, page: 10}, 25) }
 // dropped empties the fallback index, if there is one, as a tool does that rewrites it from an old copy.
 func dropped(w *world) {
 	if w.tags(func(tag string) bool { return tag == tagBase(w.image) }) != nil {
-		w.retag(tagBase(w.image), types.OCIImageIndex, []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`))
+		w.retag(tagBase(w.image), types.OCIImageIndex,
+			[]byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`))
 	}
 }
 
@@ -191,11 +195,13 @@ func collected(w *world) {
 			continue
 		}
 		answer := httptest.NewRecorder()
-		w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodDelete, "/v2/"+w.image.Context().RepositoryStr()+"/manifests/"+digest, nil))
+		w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodDelete,
+			"/v2/"+w.image.Context().RepositoryStr()+"/manifests/"+digest, nil))
 	}
 }
 
-// copied copies the image and those of its tags to another repository, as tools do that know tags only, and reads there.
+// copied copies the image and those of its tags to another repository, as tools do that know tags only, and reads
+// there.
 func copied(match func(image name.Digest, tag string) bool) func(w *world) {
 	return func(w *world) {
 		w.t.Helper()
@@ -277,12 +283,17 @@ var hidings = []hiding{
 		name:   "tags are immutable and do not sort, and the API serves the list from before",
 		before: func(w *world) { unsorted(w); immutable(w) }, after: staler,
 	},
-	{name: "another front end lists tags in no order, and the list from before", after: func(w *world) { unsorted(w); staler(w) }},
-	{name: "an old index is put back, tags do not sort, and the API serves the list from before", before: unsorted, during: keepIndex, after: putBack},
-	{name: "tags do not sort, another tool empties the index, and the API lists nothing", before: unsorted, after: func(w *world) { dropped(w); listsNothing(w) }},
+	{name: "another front end lists tags in no order, and the list from before",
+		after: func(w *world) { unsorted(w); staler(w) }},
+	{name: "an old index is put back, tags do not sort, and the API serves the list from before", before: unsorted,
+		during: keepIndex, after: putBack},
+	{name: "tags do not sort, another tool empties the index, and the API lists nothing", before: unsorted,
+		after: func(w *world) { dropped(w); listsNothing(w) }},
 	{name: "another tool empties the index", after: dropped},
-	{name: "another tool empties the index, and the API answers 404", after: func(w *world) { dropped(w); withoutAPI(404)(w) }},
-	{name: "another tool empties the index, and the API lists nothing", after: func(w *world) { dropped(w); listsNothing(w) }},
+	{name: "another tool empties the index, and the API answers 404",
+		after: func(w *world) { dropped(w); withoutAPI(404)(w) }},
+	{name: "another tool empties the index, and the API lists nothing",
+		after: func(w *world) { dropped(w); listsNothing(w) }},
 }
 
 // fail writes the newer failure in a form.
@@ -295,7 +306,8 @@ func (w *world) fail(ours *key, form Form) {
 		w.t.Fatal(err)
 	}
 	if form == FormStatement {
-		w.provenance(ours, r.Digest, pipelineRun(r.Digest, 0, pipelineTask{name: "scan", from: -5 * time.Minute, record: r.Digest}))
+		w.provenance(ours, r.Digest, pipelineRun(r.Digest, 0,
+			pipelineTask{name: "scan", from: -5 * time.Minute, record: r.Digest}))
 	}
 }
 

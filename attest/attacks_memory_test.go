@@ -99,7 +99,8 @@ func (w *world) collectOrphans(repo name.Repository) {
 func (w *world) allTags() []string {
 	w.t.Helper()
 	answer := httptest.NewRecorder()
-	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v2/"+w.image.Context().RepositoryStr()+"/tags/list", nil))
+	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v2/"+w.image.Context().RepositoryStr()+"/tags/list",
+		nil))
 	tags, err := parseTags(answer.Body.Bytes(), defaultLimits)
 	if err != nil {
 		w.t.Fatal(err)
@@ -198,7 +199,8 @@ func overwritten(with string, media types.MediaType, body, problem string) attac
 		name: "the tag that led to the newest failure overwritten with " + with,
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.stock(w.sign(ours, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
+			w.stock(w.sign(ours, w.statementOf(TestResultType,
+				`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
 			w.serves("/manifests/"+viewTag(w.image), media, body)
 		},
 		answer: problem,
@@ -266,7 +268,8 @@ var memoryAttacks = []attack{
 			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/app", Digest: coffee.String()}}
 			for _, e := range w.records() {
 				if e.descriptor.Annotations[AnnotationPredicateType] == VulnsType {
-					over.Artifacts = append(over.Artifacts, scheduler.Artifact{URI: "origin.example.com/team/app", Digest: e.descriptor.Digest.String()})
+					over.Artifacts = append(over.Artifacts, scheduler.Artifact{URI: "origin.example.com/team/app",
+						Digest: e.descriptor.Digest.String()})
 				}
 			}
 			return r.Expecting(ExpectRuns(scheduler.Snapshot{}.Observe(over), w.image)...)
@@ -283,7 +286,8 @@ var memoryAttacks = []attack{
 			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/sboms", Digest: coffee.String()}}
 			for _, e := range w.records() {
 				if e.descriptor.Annotations[AnnotationCreated] == stamp(noon) {
-					over.Artifacts = append(over.Artifacts, scheduler.Artifact{URI: "origin.example.com/team/app", Digest: e.descriptor.Digest.String()})
+					over.Artifacts = append(over.Artifacts, scheduler.Artifact{URI: "origin.example.com/team/app",
+						Digest: e.descriptor.Digest.String()})
 				}
 			}
 			return r.Expecting(ExpectRuns(scheduler.Snapshot{}.Observe(over), w.image)...)
@@ -291,7 +295,8 @@ var memoryAttacks = []attack{
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
 	},
 	overwritten("a page of text", types.OCIManifestSchema1, "<html>404</html>", "invalid character '<'"),
-	overwritten("an empty index", types.OCIImageIndex, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`,
+	overwritten("an empty index", types.OCIImageIndex,
+		`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`,
 		"not an image manifest: Writer.Repair with Options.ReplaceViews replaces it"),
 	overwritten("an image of something else", types.OCIManifestSchema1, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
 		"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",

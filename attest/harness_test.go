@@ -48,7 +48,8 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t testing.TB, referrers bool) *world {
 	t.Helper()
-	w := &world{t: t, referrers: referrers, inner: registrypkg.New(registrypkg.Logger(log.New(io.Discard, "", 0)), registrypkg.WithReferrersSupport(referrers))}
+	w := &world{t: t, referrers: referrers, inner: registrypkg.New(registrypkg.Logger(log.New(io.Discard, "", 0)),
+		registrypkg.WithReferrersSupport(referrers))}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		w.requests = append(w.requests, r.Method+" "+r.URL.Path)
@@ -282,7 +283,8 @@ func (k *key) Sign(_ context.Context, payloadType string, payload []byte) ([]byt
 	return json.Marshal(map[string]any{
 		"payloadType": payloadType,
 		"payload":     base64.StdEncoding.EncodeToString(payload),
-		"signatures":  []map[string]string{{"keyid": id, "sig": base64.StdEncoding.EncodeToString(ed25519.Sign(k.private, pae(payloadType, payload)))}},
+		"signatures": []map[string]string{{"keyid": id,
+			"sig": base64.StdEncoding.EncodeToString(ed25519.Sign(k.private, pae(payloadType, payload)))}},
 	})
 }
 
@@ -433,7 +435,8 @@ func (w *world) provenance(k *key, at v1.Hash, payload []byte) {
 // provenances attaches several.
 func (w *world) provenances(k *key, at v1.Hash, payloads ...[]byte) {
 	w.t.Helper()
-	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: describe([]byte(emptyConfig), emptyConfigType)}
+	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1,
+		Config: describe([]byte(emptyConfig), emptyConfigType)}
 	blobs := [][]byte{[]byte(emptyConfig)}
 	for _, payload := range payloads {
 		envelope := w.sign(k, payload)

@@ -44,8 +44,8 @@ func refs(pointers []pointer) []string {
 	return out
 }
 
-// hinted returns the pointers with the hints of the fallback index, where the referrers API gives none. A Writer may use
-// them to read less: what a wrong one does to the views, rewriting the views does as well.
+// hinted returns the pointers with the hints of the fallback index, where the referrers API gives none. A Writer may
+// use them to read less: what a wrong one does to the views, rewriting the views does as well.
 func (l listing) hinted() []pointer {
 	known := map[string]hints{}
 	for _, p := range l.indexed {
@@ -93,9 +93,9 @@ type hints struct {
 	envelope, payload string
 }
 
-// complete reports whether the hints say of which test the statement is, and when it was made. Without a test it was not
-// a Writer of ours, and others give the time when they pushed. A name that no test may have, and a version of a predicate
-// that is not understood, say nothing: other records must not be passed over because of them.
+// complete reports whether the hints say of which test the statement is, and when it was made. Without a test it was
+// not a Writer of ours, and others give the time when they pushed. A name that no test may have, and a version of a
+// predicate that is not understood, say nothing: other records must not be passed over because of them.
 func (h hints) complete() bool {
 	return readers[h.predicateType] != nil && !h.created.IsZero() && testname.Problem(h.test) == ""
 }
@@ -267,8 +267,8 @@ func (r *repository) fallback(ctx context.Context, image name.Digest) ([]pointer
 	return indexed, err
 }
 
-// errIsImage is what readIndex returns if the tag leads to the image itself: cosign copy puts it there, and some registries
-// answer so.
+// errIsImage is what readIndex returns if the tag leads to the image itself: cosign copy puts it there, and some
+// registries answer so.
 var errIsImage = fmt.Errorf("%w: it is the image itself", errNotIndex)
 
 // readIndex reads the fallback index. A *CandidateError says that the tag holds neither an index nor an image.

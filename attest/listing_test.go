@@ -111,9 +111,11 @@ func TestAnswerWithoutAListIsAnError(t *testing.T) {
 		{"/referrers/", `{}`, false}, {"/referrers/", `null`, false}, {"/referrers/", `{"errors":[{"code":"DENIED"}]}`, false},
 		{"/referrers/", `<html>`, false}, {"/referrers/", ``, false}, {"/referrers/", `{"manifests":null}`, false},
 		{"/referrers/", `{"layers":[]}`, false}, {"/referrers/", `{"layers":[],"manifests":[]}`, false},
-		{"/tags/", `{}`, false}, {"/tags/", `null`, false}, {"/tags/", `{"errors":[{"code":"DENIED"}]}`, false}, {"/tags/", ``, false},
+		{"/tags/", `{}`, false}, {"/tags/", `null`, false}, {"/tags/", `{"errors":[{"code":"DENIED"}]}`, false},
+		{"/tags/", ``, false},
 		{"/tags/", `{"tags":"x"}`, false}, {"/tags/", `{"tags":[]}`, true}, {"/tags/", `{"tags":null}`, true},
-		{"FALLBACK", `{}`, false}, {"FALLBACK", `{"manifests":null}`, false}, {"FALLBACK", `{"layers":[],"manifests":[]}`, false},
+		{"FALLBACK", `{}`, false}, {"FALLBACK", `{"manifests":null}`, false},
+		{"FALLBACK", `{"layers":[],"manifests":[]}`, false},
 	} {
 		w := newWorld(t, tt.part == "/referrers/")
 		k := newKey(t, "k")
@@ -139,7 +141,8 @@ func TestAnswerWithoutAListIsAnError(t *testing.T) {
 // No digest covers the header that says what a document is.
 func TestContentTypeDecidesNothing(t *testing.T) {
 	for _, media := range []string{
-		"", "text/plain", "application/json", "application/vnd.oci.image.index.v1+json ; charset=utf-8", "Application/VND.oci.image.index.v1+json",
+		"", "text/plain", "application/json", "application/vnd.oci.image.index.v1+json ; charset=utf-8",
+		"Application/VND.oci.image.index.v1+json",
 		string(types.DockerManifestList), string(types.OCIManifestSchema1),
 	} {
 		t.Run(media, func(t *testing.T) {
@@ -218,15 +221,16 @@ func TestAPIThatListsNothing(t *testing.T) {
 			t.Errorf("got %s in %s, %v", e.Result, e.Manifest, e.Problem)
 		}
 		w.write(k, "other", outcome(Passed, 0))
-		w.retag(tagBase(w.image), types.OCIImageIndex, []byte(`{"schemaVersion":2,"manifests":[]}`)) // undone by another writer
+		w.retag(tagBase(w.image), types.OCIImageIndex,
+			[]byte(`{"schemaVersion":2,"manifests":[]}`)) // undone by another writer
 		if got := len(w.all(k)); got != 2 || !without && len(w.attLayers()) != 2 {
 			t.Errorf("found %d of 2, %d in the view", got, len(w.attLayers()))
 		}
 	}
 }
 
-// If the API lists nothing, the fallback index shows that it does not list everything. The tags of single records are asked
-// for then: a concurrent writer can undo both views, and only its own tag leads to the record.
+// If the API lists nothing, the fallback index shows that it does not list everything. The tags of single records are
+// asked for then: a concurrent writer can undo both views, and only its own tag leads to the record.
 func TestAPIThatListsNothingAndViewsThatAreUndone(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
@@ -373,7 +377,8 @@ func TestEveryStatementOnceHoweverMany(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		read = append(read, Evidence{Statement: &Statement{}, payload: b, envelopes: []Candidate{{}}}, Evidence{Problem: ErrNotFound})
+		read = append(read, Evidence{Statement: &Statement{}, payload: b, envelopes: []Candidate{{}}},
+			Evidence{Problem: ErrNotFound})
 	}
 	all, envelopes := merge(read), 0
 	for _, e := range all {
@@ -440,7 +445,8 @@ func TestValuesOfAllStatementsAreCounted(t *testing.T) {
 // What others wrote may be all mistakes; a thousand of them are told.
 func TestMistakesAreBounded(t *testing.T) {
 	findings := "[" + strings.Repeat("{},", 50_000) + "{}]"
-	payload := `{"_type":"https://in-toto.io/Statement/v1","predicateType":"` + VulnsType + `","predicate":{},"subject":` + findings + `}`
+	payload := `{"_type":"https://in-toto.io/Statement/v1","predicateType":"` + VulnsType + `","predicate":{},"subject":` +
+		findings + `}`
 	_, err := ParseStatement([]byte(payload))
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || len(joined.Unwrap()) != 1001 {

@@ -42,18 +42,19 @@ type Options struct {
 	// Logger hears of repairs and of what is passed over, never of payloads or credentials. Default: none.
 	Logger *zap.Logger
 
-	// WithoutViews keeps a Writer from updating the tags that all writers share: cosign's .att tag, and the fallback index.
-	// Each record gets a tag of its own instead, so that a registry with the referrers API still has it in two lists; in
-	// a registry without that API the tag is the only list. A Resolver finds the record all the same. What is given up is
-	// cosign's tag: stock tools do not see the statement, and a copy of that tag alone does not tell that it lacks it.
+	// WithoutViews keeps a Writer from updating the tags that all writers share: cosign's .att tag, and the fallback
+	// index. Each record gets a tag of its own instead, so that a registry with the referrers API still has it in two
+	// lists; in a registry without that API the tag is the only list. A Resolver finds the record all the same. What is
+	// given up is cosign's tag: stock tools do not see the statement, and a copy of that tag alone does not tell that it
+	// lacks it.
 	WithoutViews bool
 
-	// ReplaceViews lets [Writer.Repair] replace what is under the tags that all writers share if that is something else: no
-	// manifest, under cosign's .att tag an index, an image of something else. It takes layers that hold no statement out of
-	// cosign's tag, and leaves the image itself under the tag of the fallback index. Without ReplaceViews, Repair and Write
-	// leave rubbish alone and return a *ViewError, and a Resolver finds no test of the image certain. Write never replaces.
-	// Beware: a statement that only the tag led to, before something else was put there, is then gone for good; a Checkpoint
-	// that has seen it, or the Expect of its run, notices.
+	// ReplaceViews lets [Writer.Repair] replace what is under the tags that all writers share if that is something else:
+	// no manifest, under cosign's .att tag an index, an image of something else. It takes layers that hold no statement
+	// out of cosign's tag, and leaves the image itself under the tag of the fallback index. Without ReplaceViews, Repair
+	// and Write leave rubbish alone and return a *ViewError, and a Resolver finds no test of the image certain. Write
+	// never replaces. Beware: a statement that only the tag led to, before something else was put there, is then gone for
+	// good; a Checkpoint that has seen it, or the Expect of its run, notices.
 	ReplaceViews bool
 
 	// Form is how a Writer stores statements. Default FormEnvelope.
@@ -81,10 +82,10 @@ type Options struct {
 	// the newest failure brings an older pass back, and so does a signature that is late.
 	UnsafeIgnoreUnverified bool
 
-	// UnsafeIgnoreStatements names statements, by the SHA-256 of their payload, that a Resolver passes over as if they were not
-	// there. It is for one that blocks and can be neither understood nor deleted; its problem names the digest. While there
-	// are any, everything at the image is read, and no annotation believed. Unsafe: to pass over the newest failure brings an
-	// older pass back.
+	// UnsafeIgnoreStatements names statements, by the SHA-256 of their payload, that a Resolver passes over as if they
+	// were not there. It is for one that blocks and can be neither understood nor deleted; its problem names the digest.
+	// While there are any, everything at the image is read, and no annotation believed. Unsafe: to pass over the newest
+	// failure brings an older pass back.
 	UnsafeIgnoreStatements []v1.Hash
 
 	// Now is the clock that tells which times are in the future. Default time.Now.
@@ -108,10 +109,11 @@ func (o Options) check(c *checklist) {
 	}{
 		{"Attempts", int64(o.Attempts)}, {"Parallel", int64(o.Parallel)},
 		{"Backoff", int64(o.Backoff)}, {"Skew", int64(o.Skew)}, {"MaxAge", int64(o.MaxAge)},
-		{"Limits.ManifestBytes", l.ManifestBytes}, {"Limits.PageBytes", l.PageBytes}, {"Limits.EnvelopeBytes", l.EnvelopeBytes},
-		{"Limits.StatementBytes", l.StatementBytes}, {"Limits.AttachedBytes", l.AttachedBytes},
-		{"Limits.TotalBytes", l.TotalBytes},
-		{"Limits.ForeignBytes", l.ForeignBytes}, {"Limits.TotalForeignBytes", l.TotalForeignBytes}, {"Limits.Statements", int64(l.Statements)},
+		{"Limits.ManifestBytes", l.ManifestBytes}, {"Limits.PageBytes", l.PageBytes},
+		{"Limits.EnvelopeBytes", l.EnvelopeBytes}, {"Limits.StatementBytes", l.StatementBytes},
+		{"Limits.AttachedBytes", l.AttachedBytes}, {"Limits.TotalBytes", l.TotalBytes},
+		{"Limits.ForeignBytes", l.ForeignBytes}, {"Limits.TotalForeignBytes", l.TotalForeignBytes},
+		{"Limits.Statements", int64(l.Statements)},
 		{"Limits.Signatures", int64(l.Signatures)}, {"Limits.Pages", int64(l.Pages)}, {"Limits.Depth", int64(l.Depth)},
 		{"Limits.Values", int64(l.Values)}, {"Limits.TotalValues", l.TotalValues},
 		{"Limits.RequestTime", int64(l.RequestTime)}, {"Limits.CallTime", int64(l.CallTime)},

@@ -21,20 +21,20 @@ const maxRounds = 32
 // A view is one object that every writer rewrites, and no registry knows conditional writes, so any write can undo
 // another. But no record is lost from a view, however many writers there are. Each keeps to this order:
 //
-//   - It stores its record where no other writer writes: under its digest, or under a tag of its own. The referrers API and
-//     the tags list those. They are the record lists.
+//   - It stores its record where no other writer writes: under its digest, or under a tag of its own. The referrers API
+//     and the tags list those. They are the record lists.
 //   - Then it puts a view that holds all that the writer has seen, unless the view, as read then, does so already.
 //   - Then it looks at the record lists. If they have a record that the view did not hold when the writer last put or
 //     read it, the writer reads the view again, and goes on with the step before.
 //
-// Take the last put of a view, by a writer L, and a record R of another writer W. W has put the view with R in it, or read
-// it so. If that was after the put of L, W can only have read, and the view holds R. If it was before, R was stored before
-// the put of L, and so before L looked. L saw R in a record list, and has put it: otherwise L would not have stopped there.
-// So no writer needs to read a view again just because it has put it.
+// Take the last put of a view, by a writer L, and a record R of another writer W. W has put the view with R in it, or
+// read it so. If that was after the put of L, W can only have read, and the view holds R. If it was before, R was
+// stored before the put of L, and so before L looked. L saw R in a record list, and has put it: otherwise L would not
+// have stopped there. So no writer needs to read a view again just because it has put it.
 //
-// This needs a registry that lists a record as soon as it has stored it. A writer that does not find its record in a list
-// gives it a tag of its own, and takes the views for unread, see missed. It needs writers that keep to the order, too:
-// another tool that rewrites a view can undo a put at any time. The next write repairs that.
+// This needs a registry that lists a record as soon as it has stored it. A writer that does not find its record in a
+// list gives it a tag of its own, and takes the views for unread, see missed. It needs writers that keep to the order,
+// too: another tool that rewrites a view can undo a put at any time. The next write repairs that.
 type publication struct {
 	*repository
 	image  name.Digest
@@ -114,8 +114,8 @@ var errUnlisted = errors.New("the record is stored, but the registry does not li
 
 func isUnlisted(err error) bool { return err == errUnlisted }
 
-// missed gives the record a tag of its own. There are registries, and proxies before them, that answer for referrers and
-// list none, or list them late.
+// missed gives the record a tag of its own. There are registries, and proxies before them, that answer for referrers
+// and list none, or list them late.
 func (p *publication) missed(ctx context.Context) error {
 	if !p.tagged[p.record.Digest] {
 		_ = p.tagOwn(ctx) // a failure shows in the next list
@@ -136,7 +136,8 @@ func (p *publication) unlisted() error {
 // records.
 func (p *publication) holds(l listing) bool {
 	digest := p.record.Digest
-	if p.record.Bytes == nil || slices.ContainsFunc(l.listed, func(listed pointer) bool { return listed.ref == digest.String() }) {
+	if p.record.Bytes == nil || slices.ContainsFunc(l.listed,
+		func(listed pointer) bool { return listed.ref == digest.String() }) {
 		return true
 	}
 	return slices.Contains(l.tags, recordTag(p.image, digest))
@@ -155,8 +156,8 @@ func (p *publication) viewErrors() error {
 	return errors.Join(errs...)
 }
 
-// rebuild adds to each list what it lacks. That one view cannot be written does not keep it from the other. An error says
-// that the record is in one list only.
+// rebuild adds to each list what it lacks. That one view cannot be written does not keep it from the other. An error
+// says that the record is in one list only.
 func (p *publication) rebuild(ctx context.Context, l *listing) (changed bool, err error) {
 	if !p.views {
 		return false, p.secondList(ctx, *l)
@@ -218,8 +219,8 @@ func (p *publication) tag(ctx context.Context, e entry) error {
 	return nil
 }
 
-// tagOthers does the same for other records that the fallback index does not hold, which their writers may have taken for
-// listed there.
+// tagOthers does the same for other records that the fallback index does not hold, which their writers may have taken
+// for listed there.
 func (p *publication) tagOthers(ctx context.Context, l listing) *ViewError {
 	if !l.referrers {
 		return nil // they have one
@@ -267,7 +268,8 @@ func refusesRewriting(err error) bool {
 		return false
 	}
 	switch e.Status {
-	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusPreconditionFailed, http.StatusLocked:
+	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusPreconditionFailed,
+		http.StatusLocked:
 		return true
 	case http.StatusBadRequest:
 		var answer *transport.Error

@@ -12,8 +12,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// "Any write can undo another. But no record is lost from a view." A slow writer puts a view that lacks what a quick one has
-// put since. The quick one does not look again, so the slow one has to see in the record lists what it has undone.
+// "Any write can undo another. But no record is lost from a view." A slow writer puts a view that lacks what a quick
+// one has put since. The quick one does not look again, so the slow one has to see in the record lists what it has
+// undone.
 func TestWriterThatUndoesAnother(t *testing.T) {
 	for _, view := range []string{"cosign's tag", "the fallback index"} {
 		t.Run(view, func(t *testing.T) {
@@ -168,7 +169,8 @@ func TestConfigIsThereAfterAWrite(t *testing.T) {
 	}
 }
 
-// Equal statements leave one record, in each form, with and without views, although the signer signs otherwise each time.
+// Equal statements leave one record, in each form, with and without views, although the signer signs otherwise each
+// time.
 func TestSameStatementTwiceInEachForm(t *testing.T) {
 	for _, form := range []Form{FormEnvelope, FormBundle, FormStatement} {
 		for _, without := range []bool{false, true} {

@@ -21,11 +21,11 @@ const (
 	AnnotationPayload       = "io.github.testdag.payload"        // digest of the statement inside
 )
 
-// AnnotationNotShown is an annotation of cosign's .att manifest. It names the records that cosign's tag cannot show: bundles,
-// unsigned statements, and what is too large or one too many. Its value are the digests of their manifests, in ascending
-// order, with a comma between two. One layer of each predicate type carries it too, since cosign attest --replace drops
-// the annotations of the manifest and keeps those of the layers that it does not replace. A [Resolver] reads each record
-// that any of the annotations names, so a copy of the tag without the records blocks.
+// AnnotationNotShown is an annotation of cosign's .att manifest. It names the records that cosign's tag cannot show:
+// bundles, unsigned statements, and what is too large or one too many. Its value are the digests of their manifests, in
+// ascending order, with a comma between two. One layer of each predicate type carries it too, since cosign attest
+// --replace drops the annotations of the manifest and keeps those of the layers that it does not replace. A [Resolver]
+// reads each record that any of the annotations names, so a copy of the tag without the records blocks.
 const AnnotationNotShown = "io.github.testdag.notshown"
 
 // annotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is
@@ -44,7 +44,8 @@ const (
 	emptyConfigType = "application/vnd.oci.empty.v1+json"
 )
 
-// A Record is one statement as stored: an immutable OCI manifest whose subject is the image. Tekton results point to it.
+// A Record is one statement as stored: an immutable OCI manifest whose subject is the image. Tekton results point to
+// it.
 type Record struct {
 	Repository name.Repository
 	Digest     v1.Hash // of the manifest
@@ -112,8 +113,8 @@ func viewTag(image name.Digest) string { return tagBase(image) + ".att" }
 // shortHex is how much of a manifest's digest the tag of a record has room for: 71 + 5 + 32 characters of 128.
 const shortHex = 32
 
-// recordTag is the tag of one record alone, for records that are not in two other lists. It names the manifest, so no two
-// writers share it, and a reader sees if it was moved.
+// recordTag is the tag of one record alone, for records that are not in two other lists. It names the manifest, so no
+// two writers share it, and a reader sees if it was moved.
 func recordTag(image name.Digest, manifest v1.Hash) string {
 	return viewTag(image) + "." + manifest.Hex[:shortHex]
 }

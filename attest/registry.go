@@ -250,8 +250,8 @@ func (r *repository) answer(ctx context.Context, a ask) (*http.Response, error) 
 	return resp, nil
 }
 
-// withoutURL takes off what the HTTP client adds: Ref says what was asked for, and a URL that the registry redirected to
-// may hold a signature.
+// withoutURL takes off what the HTTP client adds: Ref says what was asked for, and a URL that the registry redirected
+// to may hold a signature.
 func withoutURL(err error) error {
 	for {
 		asked, ok := err.(*url.Error)
@@ -296,9 +296,10 @@ func (r *repository) ref(identifier string) string {
 // errNoList is what pages wraps if the registry has no such list.
 var errNoList = errors.New("no such list")
 
-// pages reads a list page by page and hands each body to visit. Whether the registry lacks the list altogether, only the
-// answer to the first request can tell: once there was a page, whatever goes wrong is an error.
-func (r *repository) pages(ctx context.Context, a ask, limit int, lacks func(error) bool, visit func([]byte) error) error {
+// pages reads a list page by page and hands each body to visit. Whether the registry lacks the list altogether, only
+// the answer to the first request can tell: once there was a page, whatever goes wrong is an error.
+func (r *repository) pages(ctx context.Context, a ask, limit int, lacks func(error) bool,
+	visit func([]byte) error) error {
 	a.counts, a.limit = whatPage, r.opts.Limits.PageBytes
 	seen := map[string]bool{}
 	for page := 1; a.url != nil; page++ {
@@ -332,7 +333,8 @@ func (r *repository) pages(ctx context.Context, a ask, limit int, lacks func(err
 // linkBytes bounds a Link header. Most servers take no longer address.
 const linkBytes = 8 << 10
 
-// nextPage returns what the Link header calls next, nil if nothing. Another host is refused: credentials would go there.
+// nextPage returns what the Link header calls next, nil if nothing. Another host is refused: credentials would go
+// there.
 func nextPage(u *url.URL, header http.Header) (*url.URL, error) {
 	link := strings.Join(header.Values("Link"), ", ")
 	if len(link) > linkBytes {

@@ -27,14 +27,18 @@ var rubbish = []struct {
 	{"an object of something else", types.OCIManifestSchema1, `{"kind":"Pod"}`, "there must be manifests or layers"},
 	{"a key given twice", types.OCIManifestSchema1, `{"layers":[],"layers":[]}`, "given twice"},
 	{"an index", types.OCIImageIndex, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`, "not an image manifest"},
-	{"an index that says it is an image", types.OCIManifestSchema1, `{"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}`, "not an image manifest"},
-	{"an image that says it is an index", types.OCIManifestSchema1, `{"mediaType":"application/vnd.oci.image.index.v1+json","layers":[]}`, "not an image manifest"},
+	{"an index that says it is an image", types.OCIManifestSchema1,
+		`{"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}`, "not an image manifest"},
+	{"an image that says it is an index", types.OCIManifestSchema1,
+		`{"mediaType":"application/vnd.oci.image.index.v1+json","layers":[]}`, "not an image manifest"},
 	{"an image of something else", types.OCIManifestSchema1, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
 		"config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
 		"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}]}`,
 		"an image of something else: no layer holds a statement"},
-	{"a descriptor without a digest", types.OCIManifestSchema1, `{"layers":[{"mediaType":"application/vnd.dsse.envelope.v1+json","digest":"x"}]}`, "cannot parse hash"},
-	{"more than a manifest may have", types.OCIManifestSchema1, `{"layers":[],"annotations":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`, "manifest bytes"},
+	{"a descriptor without a digest", types.OCIManifestSchema1,
+		`{"layers":[{"mediaType":"application/vnd.dsse.envelope.v1+json","digest":"x"}]}`, "cannot parse hash"},
+	{"more than a manifest may have", types.OCIManifestSchema1,
+		`{"layers":[],"annotations":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`, "manifest bytes"},
 }
 
 // Anything under cosign's tag blocks, since it may hide what was there before, and is replaced on request alone.
@@ -56,7 +60,8 @@ func TestRubbishUnderTheTagOfCosign(t *testing.T) {
 						t.Errorf("%q is not in %v", part, c)
 					}
 				}
-				if got, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0)); got.Digest == (v1.Hash{}) {
+				if got, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan",
+					outcome(Failed, 0)); got.Digest == (v1.Hash{}) {
 					t.Error("not even recorded")
 				} else {
 					w.refused(viewTag(w.image), err, tt.problem)
@@ -90,7 +95,8 @@ var rubbishIndex = []struct{ name, bytes, problem string }{
 	{"a key given twice", `{"manifests":[],"manifests":[]}`, "given twice"},
 	{"an entry without a digest", `{"manifests":[{"size":1}]}`, "cannot parse hash"},
 	{"an entry with half a digest", `{"manifests":[{"digest":"sha256:12","size":1}]}`, "wrong number of hex digits"},
-	{"more than a manifest may have", `{"manifests":[],"annotations":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`, "manifest bytes"},
+	{"more than a manifest may have", `{"manifests":[],"annotations":{"x":"` + strings.Repeat("x", 1<<20) + `"}}`,
+		"manifest bytes"},
 }
 
 // The same of the fallback index: the record gets a tag of its own meanwhile.
@@ -132,8 +138,8 @@ func TestRubbishUnderTheTagOfTheIndex(t *testing.T) {
 	}
 }
 
-// An image under the tag of the index blocks nothing, since cosign copy puts the image itself there, and stays there. Another
-// image is replaced on request.
+// An image under the tag of the index blocks nothing, since cosign copy puts the image itself there, and stays there.
+// Another image is replaced on request.
 func TestImageUnderTheTagOfTheIndex(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
@@ -231,7 +237,8 @@ func TestRubbishAmongStatements(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		passedBefore(w, k)
-		w.stock(w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
+		w.stock(w.sign(k, w.statementOf(TestResultType,
+			`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
 		want := w.attLayers()
 		m, _, err := w.repo().att(t.Context(), w.image)
 		if err != nil {
@@ -320,7 +327,10 @@ func TestUnreadableTagIsNotReplaced(t *testing.T) {
 	k := newKey(t, "k")
 	passedBefore(w, k)
 	w.opts.ReplaceViews = true
-	w.answers(http.StatusForbidden, func(r *http.Request) bool { return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".att") })
+	w.answers(http.StatusForbidden, func(r *http.Request) bool {
+		return r.Method == http.MethodGet &&
+			strings.HasSuffix(r.URL.Path, ".att")
+	})
 	before := w.count("PUT", ".att")
 	err := NewWriter(k, w.opts).Repair(t.Context(), w.image)
 	if e := wantAs[*RegistryError](t, err); strings.Contains(e.Error(), howToReplace) || w.count("PUT", ".att") != before {
@@ -334,7 +344,8 @@ func TestReplacedTagIsRemembered(t *testing.T) {
 		k := newKey(t, "k")
 		w.opts.Checkpoint, w.opts.ReplaceViews = inDir(w), true
 		passedBefore(w, k)
-		w.stock(w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
+		w.stock(w.sign(k, w.statementOf(TestResultType,
+			`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
 		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
 			t.Fatal(answerOf(e, nil))
 		}

@@ -47,15 +47,15 @@ func unfinished(ctx context.Context, op, ref string, err error) error {
 	return registryError(op, ref, overtime(ctx, err))
 }
 
-// resending is a transport that repeats a request if its answer is transient or breaks off. To notice the latter it reads
-// the body of the answer, as far as the intake of the request says.
+// resending is a transport that repeats a request if its answer is transient or breaks off. To notice the latter it
+// reads the body of the answer, as far as the intake of the request says.
 type resending struct {
 	inner http.RoundTripper
 	opts  Options
 }
 
-// An intake says how much of an answer's body the transport reads before it returns the answer. A request carries it in its
-// context.
+// An intake says how much of an answer's body the transport reads before it returns the answer. A request carries it in
+// its context.
 type intake struct {
 	most   int64
 	budget *budget // pays for the body; nil for none
@@ -196,8 +196,8 @@ func (e *answerError) Unwrap() error {
 	return &backoff.RetryAfterError{Duration: e.wait}
 }
 
-// retryAfter returns how long an answer asks to wait: a number of seconds, or until a date. It is 0 if it asks for nothing
-// that can be read.
+// retryAfter returns how long an answer asks to wait: a number of seconds, or until a date. It is 0 if it asks for
+// nothing that can be read.
 func retryAfter(header http.Header) time.Duration {
 	text := header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {

@@ -81,8 +81,10 @@ func TestWaits(t *testing.T) {
 		{"seconds", []answer{{status: 429, header: retryIn("7")}, good}, []time.Duration{7 * time.Second}, true, 200},
 		{"seconds, several times", []answer{{status: 429, header: retryIn("7")}, {status: 503, header: retryIn("11")}, good},
 			[]time.Duration{7 * time.Second, 11 * time.Second}, true, 200},
-		{"date", []answer{{status: 503, header: retryIn("Sun, 01 Mar 2026 12:00:20 GMT")}, good}, []time.Duration{20 * time.Second}, true, 200},
-		{"date in the past", []answer{{status: 503, header: retryIn("Sun, 01 Mar 2026 11:00:00 GMT")}, good}, []time.Duration{time.Second}, false, 200},
+		{"date", []answer{{status: 503, header: retryIn("Sun, 01 Mar 2026 12:00:20 GMT")}, good},
+			[]time.Duration{20 * time.Second}, true, 200},
+		{"date in the past", []answer{{status: 503, header: retryIn("Sun, 01 Mar 2026 11:00:00 GMT")}, good},
+			[]time.Duration{time.Second}, false, 200},
 		{"rubbish", []answer{{status: 503, header: retryIn("soon")}, good}, []time.Duration{time.Second}, false, 200},
 		{"negative", []answer{{status: 503, header: retryIn("-5")}, good}, []time.Duration{time.Second}, false, 200},
 		{"nothing", []answer{{status: 503, header: retryIn("0")}, good}, []time.Duration{time.Second}, false, 200},
@@ -250,7 +252,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// An upload that is not answered begins anew, as often as Options.Attempts says and no more. One that is refused does not.
+// An upload that is not answered begins anew, as often as Options.Attempts says and no more. One that is refused does
+// not.
 func TestAttemptsOfAnUpload(t *testing.T) {
 	for _, tt := range []struct {
 		method string

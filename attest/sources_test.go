@@ -134,9 +134,9 @@ func TestViewNamesWhatItCannotShow(t *testing.T) {
 	})
 }
 
-// cosign attest --replace drops the annotations of cosign's tag, and its layers of one type of predicate. The names of what
-// the tag does not show are still in it if there is a layer of another type, and a copy of the tag blocks. The next write
-// completes the names.
+// cosign attest --replace drops the annotations of cosign's tag, and its layers of one type of predicate. The names of
+// what the tag does not show are still in it if there is a layer of another type, and a copy of the tag blocks. The
+// next write completes the names.
 func TestNamesSurviveReplace(t *testing.T) {
 	const stockType = "https://example.com/review/v1"
 	for _, tt := range []struct {
@@ -172,7 +172,8 @@ func TestNamesSurviveReplace(t *testing.T) {
 					t.Errorf("after another: %s", diff)
 				}
 				byTag(w)
-				if e, err := w.newest(k, testResultOf("scan")); err == nil && e.Problem == nil || !strings.Contains(fmt.Sprint(err, e.Problem), notWhole) {
+				if e, err := w.newest(k, testResultOf("scan")); err == nil && e.Problem == nil ||
+					!strings.Contains(fmt.Sprint(err, e.Problem), notWhole) {
 					t.Errorf("a copy: %s", answerOf(e, err))
 				}
 			})
@@ -234,7 +235,10 @@ func TestRubbishInTheAnnotationOfALayer(t *testing.T) {
 	_, err = w.newest(k, testResultOf("scan"))
 	wantField(t, wantAs[*CandidateError](t, err), "layers[0].annotations."+AnnotationNotShown)
 	w.opts.ReplaceViews = true
-	w.answers(http.StatusNotFound, func(r *http.Request) bool { return strings.Contains(r.URL.Path, failed) }) // only a name is left
+	w.answers(http.StatusNotFound, func(r *http.Request) bool {
+		return strings.Contains(r.URL.Path,
+			failed)
+	}) // only a name is left
 	_ = NewWriter(k, w.opts).Repair(t.Context(), w.image)
 	if diff := cmp.Diff([]string{failed}, w.named()); diff != "" {
 		t.Error(diff)
@@ -293,7 +297,8 @@ func TestNamedRecordIsRead(t *testing.T) {
 		if e := wantAs[*CandidateError](t, err); e.Manifest != coffee || !strings.Contains(err.Error(), names) || !strings.Contains(err.Error(), notWhole) {
 			t.Errorf("got %v", err)
 		}
-		for _, rubbish := range []string{"latest", ",", "sha256:12", failed.Digest.String() + ",", viewTag(w.image) + "." + failed.Digest.Hex[:32]} {
+		for _, rubbish := range []string{"latest", ",", "sha256:12", failed.Digest.String() + ",",
+			viewTag(w.image) + "." + failed.Digest.Hex[:32]} {
 			name(rubbish)
 			_, err := w.newest(k, testResultOf("scan"))
 			wantField(t, wantAs[*CandidateError](t, err), "annotations."+AnnotationNotShown)
@@ -417,8 +422,10 @@ func TestRefusesRewriting(t *testing.T) {
 		code   string
 		want   bool
 	}{
-		{400, "TAG_INVALID", true}, {403, "DENIED", true}, {405, "", true}, {409, "", true}, {412, "PRECONDITION", true}, {423, "", true},
-		{400, "", false}, {400, "MANIFEST_INVALID", false}, {413, "SIZE_INVALID", false}, {401, "UNAUTHORIZED", false}, {404, "NAME_UNKNOWN", false},
+		{400, "TAG_INVALID", true}, {403, "DENIED", true}, {405, "", true}, {409, "", true}, {412, "PRECONDITION", true},
+		{423, "", true},
+		{400, "", false}, {400, "MANIFEST_INVALID", false}, {413, "SIZE_INVALID", false}, {401, "UNAUTHORIZED", false},
+		{404, "NAME_UNKNOWN", false},
 		{429, "TOOMANYREQUESTS", false}, {500, "", false}, {507, "", false},
 	} {
 		w := newWorld(t, true)
@@ -460,13 +467,15 @@ func TestReferrersThatWereThere(t *testing.T) {
 				t.Fatalf("got %s, %v", e.Result, e.Problem)
 			}
 		}
-		h := w.attach(w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)), nil)
+		h := w.attach(w.sign(k, w.statementOf(TestResultType,
+			`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)), nil)
 		w.deleteTag(recordTag(w.image, h))
 		withoutAPI(404)(w)
 		w.opts.Checkpoint = open()
 		e := w.mustNewest(k, testResultOf("scan"))
 		source := wantAs[*SourceError](t, e.Problem)
-		if e.Result != Unknown || source.Missing != "referrers API" || !source.Seen.Equal(noon.Add(-time.Hour)) || source.Advice == "" {
+		if e.Result != Unknown || source.Missing != "referrers API" || !source.Seen.Equal(noon.Add(-time.Hour)) ||
+			source.Advice == "" {
 			t.Errorf("got %s, %+v", e.Result, source)
 		}
 		w.write(k, "scan", outcome(Passed, time.Second)) // nor does something newer help
@@ -540,7 +549,8 @@ func TestMarkWithReferrersAsWritten(t *testing.T) {
 	if err := os.Remove(files[0]); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := CheckpointDir(dir).Seen(t.Context(), someImage, testResultOf("scan")); err != nil || got.Referrers || got.IsZero() {
+	if got, err := CheckpointDir(dir).Seen(t.Context(), someImage, testResultOf("scan")); err != nil || got.Referrers ||
+		got.IsZero() {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -156,11 +156,11 @@ func TestEveryWayToListTags(t *testing.T) {
 	}
 }
 
-// Where tags come in order, neither the tags of the repository nor the records of the image make a write dearer: 15 requests
-// without the referrers API. These are one to connect and one for the image; two to upload the statement; the referrers API
-// and cosign's tag; the record, and one to read it back; the fallback index, read and written; three to rewrite cosign's
-// tag; the tags, and the index read back. With the API it is asked once more. The first write also uploads the empty config
-// (3). A reader asks for the four lists and for each record that may decide.
+// Where tags come in order, neither the tags of the repository nor the records of the image make a write dearer: 15
+// requests without the referrers API. These are one to connect and one for the image; two to upload the statement; the
+// referrers API and cosign's tag; the record, and one to read it back; the fallback index, read and written; three to
+// rewrite cosign's tag; the tags, and the index read back. With the API it is asked once more. The first write also
+// uploads the empty config (3). A reader asks for the four lists and for each record that may decide.
 func TestTagsOfOtherImagesCostNothing(t *testing.T) {
 	for _, n := range []int{100, 10_000, 100_100} {
 		eachRegistry(t, func(t *testing.T, w *world) {
@@ -195,7 +195,8 @@ func TestTagsOfOtherImagesCostNothing(t *testing.T) {
 	}
 }
 
-// Nor do records of which the referrers API gives no annotations: the index has them, and cosign's tag has those of layers.
+// Nor do records of which the referrers API gives no annotations: the index has them, and cosign's tag has those of
+// layers.
 func TestRecordsWithoutAnnotationsCostNothing(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")

@@ -85,8 +85,8 @@ func (r *repository) storeConfig(ctx context.Context) error {
 	return r.upload(ctx, []byte(emptyConfig))
 }
 
-// upload stores a blob. The registry may have taken bytes that it did not answer, so they are not sent again to the same
-// address: each attempt begins anew. A blob that is there already stays as it is.
+// upload stores a blob. The registry may have taken bytes that it did not answer, so they are not sent again to the
+// same address: each attempt begins anew. A blob that is there already stays as it is.
 func (r *repository) upload(ctx context.Context, blob []byte) error {
 	return r.during(ctx, ask{op: opUpload}, func(ctx context.Context) error {
 		begun := false
@@ -129,9 +129,9 @@ func (r *repository) uploading(method string, to *url.URL) ask {
 	return ask{op: opUpload, method: method, url: to, counts: "manifest bytes", limit: r.opts.Limits.ManifestBytes}
 }
 
-// uploadAddress returns where a registry wants the bytes of a blob: at an address of its own, relative or not, or at one
-// of another host, under the same guard as a redirect. The scheme of its own is the one that it was reached by, since a
-// registry behind a proxy does not know it.
+// uploadAddress returns where a registry wants the bytes of a blob: at an address of its own, relative or not, or at
+// one of another host, under the same guard as a redirect. The scheme of its own is the one that it was reached by,
+// since a registry behind a proxy does not know it.
 func uploadAddress(ctx context.Context, begun *url.URL, location string) (context.Context, *url.URL, error) {
 	to, err := begun.Parse(location)
 	if location == "" || err != nil { // err quotes what may hold a signature

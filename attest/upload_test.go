@@ -36,7 +36,8 @@ func (b *blobStore) RoundTrip(req *http.Request) (*http.Response, error) {
 		body, _ = io.ReadAll(req.Body)
 	}
 	user, _, _ := req.BasicAuth()
-	b.got = append(b.got, strings.TrimSpace(fmt.Sprint(req.Method, " ", req.URL, " ", req.Header.Get("Content-Type"), " ", user, " ", string(body))))
+	b.got = append(b.got, strings.TrimSpace(fmt.Sprint(req.Method, " ", req.URL, " ", req.Header.Get("Content-Type"), " ",
+		user, " ", string(body))))
 	if resp.StatusCode = http.StatusCreated; req.Method == http.MethodPost {
 		resp.StatusCode = http.StatusAccepted
 		resp.Header.Set("Location", b.location)
@@ -44,8 +45,8 @@ func (b *blobStore) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// The bytes of a blob go where the registry says, in its own spelling, and credentials to the registry alone. The guard is
-// that of redirects. No error tells the address, which may hold a signature.
+// The bytes of a blob go where the registry says, in its own spelling, and credentials to the registry alone. The guard
+// is that of redirects. No error tells the address, which may hold a signature.
 func TestWhereBlobsAreSent(t *testing.T) {
 	const begin = "https://registry.example.com/v2/team/app/blobs/uploads/"
 	digest := url.QueryEscape(describe([]byte("blob"), "").Digest.String())
@@ -55,14 +56,20 @@ func TestWhereBlobsAreSent(t *testing.T) {
 		anonymous      bool
 		problem        string
 	}{
-		{name: "a path", location: "/v2/team/app/blobs/uploads/1", to: "https://registry.example.com/v2/team/app/blobs/uploads/1?digest=" + digest},
+		{name: "a path", location: "/v2/team/app/blobs/uploads/1",
+			to: "https://registry.example.com/v2/team/app/blobs/uploads/1?digest=" + digest},
 		{name: "relative", location: "1", to: begin + "1?digest=" + digest},
 		{name: "absolute", location: begin + "1", to: begin + "1?digest=" + digest},
-		{name: "with a state", location: "/up?_state=a%2fb;c==&x", to: "https://registry.example.com/up?_state=a%2fb;c==&x&digest=" + digest},
-		{name: "behind a proxy that ends TLS", location: "http://registry.example.com/up", to: "https://registry.example.com/up?digest=" + digest},
-		{name: "another host", location: "https://store.example.com/up?sig=SECRET", to: "https://store.example.com/up?sig=SECRET&digest=" + digest, anonymous: true},
-		{name: "a user", location: "https://mallory:pw@store.example.com/up", to: "https://store.example.com/up?digest=" + digest, anonymous: true},
-		{name: "another host without TLS", location: "http://store.example.com/up?sig=SECRET", problem: "redirected from https to http"},
+		{name: "with a state", location: "/up?_state=a%2fb;c==&x",
+			to: "https://registry.example.com/up?_state=a%2fb;c==&x&digest=" + digest},
+		{name: "behind a proxy that ends TLS", location: "http://registry.example.com/up",
+			to: "https://registry.example.com/up?digest=" + digest},
+		{name: "another host", location: "https://store.example.com/up?sig=SECRET",
+			to: "https://store.example.com/up?sig=SECRET&digest=" + digest, anonymous: true},
+		{name: "a user", location: "https://mallory:pw@store.example.com/up",
+			to: "https://store.example.com/up?digest=" + digest, anonymous: true},
+		{name: "another host without TLS", location: "http://store.example.com/up?sig=SECRET",
+			problem: "redirected from https to http"},
 		{name: "this machine", location: "https://localhost/up?sig=SECRET", problem: "redirected to localhost"},
 		{name: "this machine's network", location: "https://10.0.0.1/up?sig=SECRET", problem: "redirected to 10.0.0.1"},
 		{name: "this machine in another spelling", location: "https://0x7f.1/up?sig=SECRET", problem: "redirected to 0x7f.1"},
@@ -89,7 +96,8 @@ func TestWhereBlobsAreSent(t *testing.T) {
 			if diff := cmp.Diff(want, store.got); diff != "" {
 				t.Error(diff)
 			}
-			if (err != nil) != (tt.to == "") || err != nil && (!strings.Contains(err.Error(), tt.problem) || strings.Contains(err.Error(), "SECRET")) {
+			if (err != nil) != (tt.to == "") || err != nil &&
+				(!strings.Contains(err.Error(), tt.problem) || strings.Contains(err.Error(), "SECRET")) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -136,7 +144,8 @@ func TestUploadsDoNotWaitTooLong(t *testing.T) {
 		s := &script{answers: []answer{{status: 200}, {status: 503, header: retryIn("61")}}}
 		w := world{t: t, opts: Options{Transport: s}}
 		err := w.elsewhere().upload(context.Background(), []byte("blob"))
-		if e := wantAs[*RegistryError](t, err); e.Status != 503 || !strings.Contains(err.Error(), "asks to wait 1m1s") || len(s.asked) != 2 {
+		if e := wantAs[*RegistryError](t, err); e.Status != 503 || !strings.Contains(err.Error(), "asks to wait 1m1s") ||
+			len(s.asked) != 2 {
 			t.Errorf("asked at %v: %v", s.asked, err)
 		}
 	})

@@ -70,11 +70,12 @@ func viewOf(m v1.Manifest, digest v1.Hash) shownView {
 
 // byWriter reports whether a Writer has written the tag.
 func (v shownView) byWriter() bool {
-	return len(v.named) > 0 || slices.ContainsFunc(v.layers, func(l v1.Descriptor) bool { return l.Annotations[AnnotationTest] != "" })
+	return len(v.named) > 0 || slices.ContainsFunc(v.layers,
+		func(l v1.Descriptor) bool { return l.Annotations[AnnotationTest] != "" })
 }
 
-// toRebuild returns the manifest to which statements are added. If the view may be replaced, what is no statement is left
-// out, and replaced says so.
+// toRebuild returns the manifest to which statements are added. If the view may be replaced, what is no statement is
+// left out, and replaced says so.
 func (v shownView) toRebuild(replace bool) (m v1.Manifest, replaced bool, err error) {
 	m = v.manifest
 	switch {
@@ -234,8 +235,8 @@ func withAnnotation(annotations map[string]string, names string) (map[string]str
 	return out, true
 }
 
-// namedIn returns the records that a view names because it cannot show them, all that any annotation names. An error says
-// that an annotation is none of names.
+// namedIn returns the records that a view names because it cannot show them, all that any annotation names. An error
+// says that an annotation is none of names.
 func namedIn(m v1.Manifest) ([]pointer, error) {
 	digests, err := namesIn("annotations", m.Annotations)
 	errs := []error{err}
@@ -397,9 +398,10 @@ func (p *publication) tryIndex(ctx context.Context, l *listing) (bool, error) {
 	return true, l.setIndex(parseIndex(b, p.opts.Limits))
 }
 
-// indexToRebuild reads the fallback index as it is by now. It is nil if the tag leads to an image, which stays there. If the
-// index may be replaced, it is empty in place of rubbish, and of any image but the one that it is about.
-func (p *publication) indexToRebuild(ctx context.Context, l *listing) (index *v1.IndexManifest, replaced bool, err error) {
+// indexToRebuild reads the fallback index as it is by now. It is nil if the tag leads to an image, which stays there.
+// If the index may be replaced, it is empty in place of rubbish, and of any image but the one that it is about.
+func (p *publication) indexToRebuild(ctx context.Context, l *listing) (index *v1.IndexManifest, replaced bool,
+	err error) {
 	indexed, doc, taken := p.readIndex(ctx, p.image)
 	if err := l.setIndex(indexed, taken); err != nil {
 		return nil, false, err
@@ -421,8 +423,8 @@ func (p *publication) indexToRebuild(ctx context.Context, l *listing) (index *v1
 	return nil, false, err
 }
 
-// ensureConfig makes sure that the config of the record is there. Each Writer does before it writes the index, so one that
-// names a record shows that it is.
+// ensureConfig makes sure that the config of the record is there. Each Writer does before it writes the index, so one
+// that names a record shows that it is.
 func (p *publication) ensureConfig(ctx context.Context, l listing) error {
 	byWriter := func(indexed pointer) bool { return indexed.hints.payload != "" }
 	if p.configured || p.record.Bytes == nil || slices.ContainsFunc(l.indexed, byWriter) {

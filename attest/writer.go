@@ -34,19 +34,19 @@ func NewWriter(s Signer, opts Options) *Writer {
 }
 
 // Write states that test had the outcome p on image, signs that, and stores it in the image's repository as a manifest
-// of its own whose subject is the image, in the form that Options.Form says. When it returns without an error the record
-// has been read back, it is in two lists (see Writing in the package's documentation for the exceptions), and cosign's
-// tag shows or names it. The name of the test is written into the predicate, see [Test].
+// of its own whose subject is the image, in the form that Options.Form says. When it returns without an error the
+// record has been read back, it is in two lists (see Writing in the package's documentation for the exceptions), and
+// cosign's tag shows or names it. The name of the test is written into the predicate, see [Test].
 //
-// Writing the same statement again leaves one record, if the first Write has returned no error, the Options are equal, and
-// the Signer can tell its own signature (see [Signer]) or signs alike each time, or nobody signs. Otherwise there may be two
-// records of it, which count as one. It is signed again all the same, before the registry is asked for it.
+// Writing the same statement again leaves one record, if the first Write has returned no error, the Options are equal,
+// and the Signer can tell its own signature (see [Signer]) or signs alike each time, or nobody signs. Otherwise there
+// may be two records of it, which count as one. It is signed again all the same, before the registry is asked for it.
 //
 // Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [*FutureError], since no [Resolver]
-// would believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A Record that is not zero is
-// stored, whatever the error. A [*ViewError] says that a [Resolver] finds it, and only other tools do not see it yet; if it
-// is Immutable they never will, and to write again changes nothing. After any other error a reader may not find the
-// record, or find it in one list only: write again.
+// would believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A Record that is not zero
+// is stored, whatever the error. A [*ViewError] says that a [Resolver] finds it, and only other tools do not see it
+// yet; if it is Immutable they never will, and to write again changes nothing. After any other error a reader may not
+// find the record, or find it in one list only: write again.
 func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Predicate) (Record, error) {
 	payload, err := encode(image, test, p)
 	if err = errors.Join(err, w.check()); err != nil {
@@ -82,11 +82,11 @@ func (w *Writer) told(image name.Digest, err error) error {
 	return err
 }
 
-// Repair brings the fallback index and cosign's .att tag up to the record of image. If the index cannot be written, each
-// record that only the referrers API lists gets a tag of its own. Each Write does so too: a repair of its own is for
-// readers that may write. It mends what a killed writer left, what an earlier release entered into one list only, and
-// what a tool undid that rewrites a tag without a look at the record. A .att tag that holds something else is refused with a
-// *ViewError, unless Options.ReplaceViews says that it may be replaced.
+// Repair brings the fallback index and cosign's .att tag up to the record of image. If the index cannot be written,
+// each record that only the referrers API lists gets a tag of its own. Each Write does so too: a repair of its own is
+// for readers that may write. It mends what a killed writer left, what an earlier release entered into one list only,
+// and what a tool undid that rewrites a tag without a look at the record. A .att tag that holds something else is
+// refused with a *ViewError, unless Options.ReplaceViews says that it may be replaced.
 //
 // Errors: [*FieldError], [ErrNoImage], [*RegistryError], [*LimitError], [*ViewError].
 func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
@@ -127,8 +127,8 @@ func (w *Writer) check() error {
 	return errors.Join(c...)
 }
 
-// record gives p the record of a statement, written before or now. It returns what was listed just before. The statement
-// is signed and uploaded first, so that little time is between a look at a view and its rebuilding.
+// record gives p the record of a statement, written before or now. It returns what was listed just before. The
+// statement is signed and uploaded first, so that little time is between a look at a view and its rebuilding.
 func (w *Writer) record(ctx context.Context, p *publication, d draft) (l listing, err error) {
 	if d.subject, err = p.subject(ctx, d.image); err != nil {
 		return listing{}, err
@@ -167,7 +167,8 @@ func checkImage(image name.Digest) error {
 	return nil
 }
 
-// NewStatement returns what [Writer.Write] states with the same arguments, as json.Marshal spells it. It asks no registry.
+// NewStatement returns what [Writer.Write] states with the same arguments, as json.Marshal spells it. It asks no
+// registry.
 //
 // Errors: [*FieldError] for what the predicate or an argument lacks, all at once.
 func NewStatement(image name.Digest, test string, p Predicate) (*Statement, error) {
@@ -199,7 +200,8 @@ func NewStatement(image name.Digest, test string, p Predicate) (*Statement, erro
 	return s, s.readable(defaultLimits)
 }
 
-// readable returns why a Resolver would not read the statement: it is too large. What nobody can read must not be written.
+// readable returns why a Resolver would not read the statement: it is too large. What nobody can read must not be
+// written.
 func (s *Statement) readable(limits Limits) error {
 	if got := int64(len(s.Predicate)); got > limits.StatementBytes {
 		return &LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
@@ -246,8 +248,9 @@ type draft struct {
 }
 
 // find returns the record that already holds the statement, if the signer vouches for it and the record is just as it
-// would be written. That somebody has put the statement there is not enough: without a good signature it would count for
-// nothing, and a manifest may hold more than it says. Of a form without signatures equal statements are equal records.
+// would be written. That somebody has put the statement there is not enough: without a good signature it would count
+// for nothing, and a manifest may hold more than it says. Of a form without signatures equal statements are equal
+// records.
 func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing, known memory) (Record, bool, error) {
 	form := w.registry.opts.Form
 	v, ok := w.signer.(Verifier)
@@ -284,8 +287,8 @@ func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing,
 	return Record{}, false, nil
 }
 
-// mayHold returns the layers that may hold the statement, told by annotations: those of records, and those in cosign's tag.
-// A record of which no list says anything is read only if that tag would not show it.
+// mayHold returns the layers that may hold the statement, told by annotations: those of records, and those in cosign's
+// tag. A record of which no list says anything is read only if that tag would not show it.
 func (r *repository) mayHold(ctx context.Context, d draft, l listing, known memory) ([]v1.Descriptor, error) {
 	hint := describe(d.payload, PayloadType).Digest.String()
 	shows := l.view.exists() && r.opts.Form == FormEnvelope && !r.opts.WithoutViews
@@ -318,8 +321,8 @@ func (r *repository) mayHold(ctx context.Context, d draft, l listing, known memo
 }
 
 // add stores the record, under a tag of its own or by its digest alone. cosign's tag shows whether there were records
-// before, and so the config that they share. If that deceives, as after a copy of the tag alone, the registry refuses the
-// record, and what it needs is uploaded.
+// before, and so the config that they share. If that deceives, as after a copy of the tag alone, the registry refuses
+// the record, and what it needs is uploaded.
 func (p *publication) add(ctx context.Context, d draft, l listing, record Record) error {
 	at, tagged := record.Digest.String(), !l.referrers || !p.views
 	if tagged {

@@ -144,7 +144,8 @@ func TestViewKeepsWhatOthersWrote(t *testing.T) {
 		foreign := w.sign(k, w.statementOf("https://example.com/other", `{}`))
 		d := describe(foreign, EnvelopeType)
 		d.Annotations = map[string]string{"dev.sigstore.cosign/certificate": "PEM", annotationSignature: ""}
-		m := v1.Manifest{SchemaVersion: 2, MediaType: "application/vnd.oci.image.manifest.v1+json", Config: describe([]byte("{}"), "application/vnd.oci.image.config.v1+json"), Layers: []v1.Descriptor{d}}
+		m := v1.Manifest{SchemaVersion: 2, MediaType: "application/vnd.oci.image.manifest.v1+json",
+			Config: describe([]byte("{}"), "application/vnd.oci.image.config.v1+json"), Layers: []v1.Descriptor{d}}
 		b, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)
@@ -170,7 +171,8 @@ func TestViewLayersCarryWhatCosignDemands(t *testing.T) {
 		bare := w.sign(k, w.statementOf(TestResultType, `{"configuration":[{"name":"bare"}]}`))
 		w.attach(bare, func(m *v1.Manifest) {
 			m.Layers[0].Annotations = map[string]string{
-				"dev.sigstore.cosign/bundle": "kept", "dev.sigstore.cosign/chain": strings.Repeat("x", 16<<10+1), "unknown": "dropped",
+				"dev.sigstore.cosign/bundle": "kept", "dev.sigstore.cosign/chain": strings.Repeat("x", 16<<10+1),
+				"unknown": "dropped",
 			}
 		})
 		w.write(k, "scan", outcome(Passed, 0))
@@ -182,7 +184,8 @@ func TestViewLayersCarryWhatCosignDemands(t *testing.T) {
 		if i < 0 {
 			t.Fatal("it is not in the view")
 		}
-		if diff := cmp.Diff(map[string]string{"dev.sigstore.cosign/bundle": "kept", annotationSignature: ""}, view.Layers[i].Annotations); diff != "" {
+		if diff := cmp.Diff(map[string]string{"dev.sigstore.cosign/bundle": "kept", annotationSignature: ""},
+			view.Layers[i].Annotations); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -354,8 +357,8 @@ func TestFallbackTagThatIsAnImageOfPlatforms(t *testing.T) {
 	}
 }
 
-// The tag of the fallback index can be moved between a list and its repair. What is no index then stays as it is: written
-// over, its layers would be gone.
+// The tag of the fallback index can be moved between a list and its repair. What is no index then stays as it is:
+// written over, its layers would be gone.
 func TestFallbackTagThatIsMovedBeforeItsRepair(t *testing.T) {
 	w := newWorld(t, false)
 	w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
@@ -386,7 +389,8 @@ func TestWriteRefuses(t *testing.T) {
 	wantField(t, write("scan", (*Vulns)(nil)), "predicate")
 	wantField(t, write("", outcome(Passed, 0)), "test")
 	wantField(t, write("scan", TestResult{}), "result", "timestamp")
-	wantField(t, write("scan", Vulns{}), "scanner.uri", "scanner.db.lastUpdate", "scanner.result", "metadata.scanStartedOn", "metadata.scanFinishedOn")
+	wantField(t, write("scan", Vulns{}), "scanner.uri", "scanner.db.lastUpdate", "scanner.result",
+		"metadata.scanStartedOn", "metadata.scanFinishedOn")
 	wantField(t, write("scan", TestResult{Configuration: []ResourceDescriptor{{Name: "other"}}}), "configuration[0].name")
 	wantField(t, write("scan", Vulns{Test: "other"}), TestField)
 	backwards := vulns(0)
@@ -395,7 +399,8 @@ func TestWriteRefuses(t *testing.T) {
 	if f := wantAs[*FutureError](t, write("scan", outcome(Passed, 5*time.Minute+1))); !f.Now.Equal(noon) {
 		t.Errorf("got %v", f)
 	}
-	_, err := NewWriter(k, w.opts).Write(context.Background(), w.image.Context().Digest("sha512:"+strings.Repeat("ab", 64)), "scan", outcome(Passed, 0))
+	_, err := NewWriter(k, w.opts).Write(context.Background(),
+		w.image.Context().Digest("sha512:"+strings.Repeat("ab", 64)), "scan", outcome(Passed, 0))
 	wantField(t, err, "image")
 	if len(w.requests) != before {
 		t.Errorf("the registry was asked: %v", w.requests[before:])
@@ -412,7 +417,8 @@ func TestImageThatDoesNotExist(t *testing.T) {
 		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusNotFound || e.Ref != nowhere.Name() {
 			t.Errorf("got %+v", e)
 		}
-		if want := "attest: read manifest " + nowhere.Name() + ": no such image: push it before its evidence, or correct its repository and digest"; err.Error() != want {
+		if want := "attest: read manifest " + nowhere.Name() +
+			": no such image: push it before its evidence, or correct its repository and digest"; err.Error() != want {
 			t.Errorf("got %q, want %q", err, want)
 		}
 		if w.count("PUT", "") != 2 {
@@ -436,10 +442,11 @@ func TestSignerThatMisbehaves(t *testing.T) {
 		sign signer
 		want string
 	}{
-		"fails":             {func([]byte) ([]byte, error) { return nil, refused }, "card removed"},
-		"returns nothing":   {func([]byte) ([]byte, error) { return nil, nil }, "unexpected EOF"},
-		"signs other bytes": {func(p []byte) ([]byte, error) { return k.Sign(t.Context(), PayloadType, append(p, ' ')) }, "another payload"},
-		"signs as other":    {func(p []byte) ([]byte, error) { return k.Sign(t.Context(), "text/plain", p) }, "payloadType"},
+		"fails":           {func([]byte) ([]byte, error) { return nil, refused }, "card removed"},
+		"returns nothing": {func([]byte) ([]byte, error) { return nil, nil }, "unexpected EOF"},
+		"signs other bytes": {func(p []byte) ([]byte, error) { return k.Sign(t.Context(), PayloadType, append(p, ' ')) },
+			"another payload"},
+		"signs as other": {func(p []byte) ([]byte, error) { return k.Sign(t.Context(), "text/plain", p) }, "payloadType"},
 		"blows up": {func(p []byte) ([]byte, error) {
 			b, err := k.Sign(t.Context(), PayloadType, p)
 			return append(b, make([]byte, 2000)...), err
@@ -465,7 +472,8 @@ func TestViewWithoutAMediaType(t *testing.T) {
 		k := newKey(t, "k")
 		w.write(k, "a", outcome(Passed, 0))
 		view := w.get(viewTag(w.image))
-		w.retag(viewTag(w.image), view.media, []byte(strings.Replace(string(view.bytes), `"mediaType":"application/vnd.oci.image.manifest.v1+json",`, ``, 1)))
+		w.retag(viewTag(w.image), view.media, []byte(strings.Replace(string(view.bytes),
+			`"mediaType":"application/vnd.oci.image.manifest.v1+json",`, ``, 1)))
 		w.write(k, "b", outcome(Passed, 0))
 		if got := w.get(viewTag(w.image)); got.media != types.OCIManifestSchema1 || len(w.attLayers()) != 2 {
 			t.Errorf("%d statements in a view of type %q", len(w.attLayers()), got.media)
@@ -505,7 +513,8 @@ func TestViewIsNotFilledBeyondWhatCosignReads(t *testing.T) {
 		for i := range before {
 			layers = append(layers, describe(fmt.Append(nil, i), EnvelopeType))
 		}
-		b, err := json.Marshal(v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: layers[0], Layers: layers})
+		b, err := json.Marshal(v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: layers[0],
+			Layers: layers})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -697,8 +706,8 @@ func TestWriteReadsBack(t *testing.T) {
 	})
 }
 
-// The tag of a record can lead to another manifest, since any user who may push can move it. A Writer that takes that for
-// stored leaves a failure that no reader finds.
+// The tag of a record can lead to another manifest, since any user who may push can move it. A Writer that takes that
+// for stored leaves a failure that no reader finds.
 func TestTagThatLeadsElsewhereIsNotReadBack(t *testing.T) {
 	w := newWorld(t, false)
 	w.opts.WithoutViews = true
