@@ -172,25 +172,21 @@ func (r *report) clairFindings(c *clairReport) error {
 		if v.Name == "" {
 			return &FormatError{r.format, fmt.Sprintf("vulnerabilities[%.80q]", pair.what), errors.New("without a name")}
 		}
-		id, aliases := clairID(v.Name)
-		about := make(notes, 12)
-		about[attest.FindingFix] = clairFix(v.Fixed)
-		about.put(attest.FindingTitle, v.Description)
-		about.put(attest.FindingSource, v.Links)
-		about.date(attest.FindingPublished, v.Issued)
-		about.put(attest.FindingPackage, c.packages[pair.in].Name)
-		about.put(attest.FindingVersion, c.packages[pair.in].Version)
-		about.put(attest.FindingLocation, c.places[pair.in])
-		about.alias(id, aliases...)
-		if v.Severity != "" {
-			about.put(findingVendor, strings.TrimPrefix(v.Updater+"="+strings.ToLower(v.Severity), "="))
-		}
 		scores := c.scores[pair.what]
 		if scores == (cvss{}) {
 			scores.set("", nil, v.Severity) // that of an updater can be a vector
 		}
-		severity := scores.rate(said(string(Clair), v.Normalized), "nvd") // where the enricher has them from
-		if err := r.add(id, severity, about); err != nil {
+		id, aliases := clairID(v.Name)
+		p := c.packages[pair.in]
+		f := finding{
+			id: id, aliases: aliases, by: string(Clair), word: v.Normalized, scores: scores.rate(nil, "nvd"), // where the enricher has them from
+			pkg: p.Name, version: p.Version, location: c.places[pair.in], fix: clairFix(v.Fixed), fixKnown: true,
+			title: v.Description, source: v.Links, published: v.Issued,
+		}
+		if v.Severity != "" {
+			f.vendors = strings.TrimPrefix(v.Updater+"="+strings.ToLower(v.Severity), "=")
+		}
+		if err := r.add(f); err != nil {
 			return err
 		}
 	}

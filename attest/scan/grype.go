@@ -177,35 +177,26 @@ func (r *report) grypeAlerts() error {
 
 func (r *report) grypeMatch(m *grypeMatch) error {
 	v := &m.Vulnerability
-	about := make(notes, 12)
-	about.put(attest.FindingSource, v.DataSource)
-	about.put(attest.FindingTitle, line(v.Description))
-	about.put(attest.FindingPackage, m.Artifact.Name)
-	about.put(attest.FindingVersion, m.Artifact.Version)
-	about.put(attest.FindingPURL, m.Artifact.PURL)
-	about.put(findingStatus, v.Fix.State)
-	if len(v.Fix.Versions) > 0 || v.Fix.State == "not-fixed" || v.Fix.State == "wont-fix" { // "unknown" says nothing
-		about[attest.FindingFix] = strings.Join(v.Fix.Versions, ", ")
+	f := finding{
+		id: v.ID, by: string(Grype), word: v.Severity, scores: m.scores(), exploited: len(v.KnownExploited) > 0,
+		pkg: m.Artifact.Name, version: m.Artifact.Version, purl: m.Artifact.PURL, title: v.Description, source: v.DataSource,
+		fix: strings.Join(v.Fix.Versions, ", "), status: v.Fix.State,
+		fixKnown: v.Fix.State == "not-fixed" || v.Fix.State == "wont-fix", // "unknown" says nothing
 	}
 	for _, e := range v.EPSS {
-		about.put(findingEPSS, text(e.EPSS))
-	}
-	if len(v.KnownExploited) > 0 {
-		about[findingExploited] = true
+		f.epss = cmp.Or(text(e.EPSS), f.epss)
 	}
 	for _, l := range m.Artifact.Locations {
-		if _, there := about[attest.FindingLocation]; !there {
-			about.put(attest.FindingLocation, l.Path)
-		}
+		f.location = cmp.Or(f.location, l.Path)
 	}
 	for _, related := range m.Related {
-		about.alias(v.ID, related.ID)
+		f.aliases = append(f.aliases, related.ID)
 	}
-	return r.add(v.ID, m.severity(), about)
+	return r.add(f)
 }
 
-// severity returns the scores by source, its own first, otherwise in the order of the report.
-func (m *grypeMatch) severity() []attest.Severity {
+// scores returns them by source, its own first, otherwise in the order of the report.
+func (m *grypeMatch) scores() (list []attest.Severity) {
 	var order []string
 	by := map[string]*cvss{}
 	gather := func(scores []grypeCVSS, namespace string) {
@@ -223,7 +214,6 @@ func (m *grypeMatch) severity() []attest.Severity {
 	for _, related := range m.Related {
 		gather(related.CVSS, related.Namespace)
 	}
-	list := said(string(Grype), m.Vulnerability.Severity)
 	for _, source := range order {
 		list = by[source].rate(list, source)
 	}

@@ -180,51 +180,44 @@ func (r *report) osvPackage() error {
 // osvFinding adds the finding of a vulnerability in a package.
 func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 	group := p.groups[v.ID]
-	about := make(notes, 12)
-	about.put(attest.FindingTitle, line(v.Summary))
-	about.date(attest.FindingPublished, v.Published)
-	about.date(attest.FindingModified, v.Modified)
-	about.put(attest.FindingPackage, cmp.Or(p.is.Name, p.is.Commit))
-	about.put(attest.FindingVersion, cmp.Or(p.is.Version, p.is.Commit))
-	about.alias(v.ID, slices.Concat(v.Aliases, group.IDs, group.Aliases)...)
+	f := finding{
+		id: v.ID, by: "osv", word: text(v.Database.is.Severity), aliases: slices.Concat(v.Aliases, group.IDs, group.Aliases),
+		pkg: cmp.Or(p.is.Name, p.is.Commit), version: cmp.Or(p.is.Version, p.is.Commit),
+		title: v.Summary, published: v.Published, modified: v.Modified,
+	}
 	for _, link := range v.References {
-		if _, there := about[attest.FindingSource]; !there && link.Type == "ADVISORY" {
-			about.put(attest.FindingSource, link.URL)
+		if link.Type == "ADVISORY" {
+			f.source = cmp.Or(f.source, link.URL)
 		}
 	}
-	word := text(v.Database.is.Severity)
-	scores := v.Severity
+	severity := v.Severity
 	var versions []string
-	ranged := false
 	for _, a := range v.Affected {
 		if !a.is(p) {
 			continue
 		}
-		scores = append(scores, a.Severity...)
+		severity = append(severity, a.Severity...)
 		for _, one := range a.Ranges {
 			if (one.Type == "GIT") == (p.is.Name == "") { // commits are of use only to who has a commit
-				versions, ranged = one.fixes(versions), true
+				versions, f.fixKnown = one.fixes(versions), true
 			}
 		}
 	}
-	if ranged {
-		about[attest.FindingFix] = strings.Join(versions, ", ")
-	}
+	f.fix = strings.Join(versions, ", ")
 	var c cvss
-	for _, s := range scores {
+	for _, s := range severity {
 		c.set(strings.TrimPrefix(s.Type, "CVSS_V"), number(s.Score), text(s.Score))
 		if s.Type == "Ubuntu" {
-			word = cmp.Or(word, text(s.Score))
+			f.word = cmp.Or(f.word, text(s.Score))
 		}
 	}
-	severity := said("osv", word)
 	if number(group.Severity) == nil {
-		severity = c.rate(severity, string(OSVScanner))
+		f.scores = c.rate(nil, string(OSVScanner))
 	}
 	if most := text(group.Severity); most != "" {
-		severity = append(severity, attest.Severity{Method: "cvss:" + string(OSVScanner), Score: most})
+		f.scores = append(f.scores, attest.Severity{Method: "cvss:" + string(OSVScanner), Score: most})
 	}
-	return r.add(v.ID, severity, about)
+	return r.add(f)
 }
 
 // is says whether a is of the package.

@@ -76,14 +76,12 @@ func (r *report) quayFeature() error {
 }
 
 func (r *report) quayVulnerability(v *quayVulnerability) error {
-	id, aliases := clairID(v.Name)
-	about := make(notes, 8)
-	about[attest.FindingFix] = clairFix(v.FixedBy)
-	about.put(attest.FindingTitle, line(v.Description))
-	about.put(attest.FindingSource, firstLink(v.Link))
-	about.alias(id, aliases...)
 	var c cvss
 	c.set("2", number(v.Metadata.NVD.CVSSv2.Score), text(v.Metadata.NVD.CVSSv2.Vectors))
 	c.set("3", number(v.Metadata.NVD.CVSSv3.Score), text(v.Metadata.NVD.CVSSv3.Vectors))
-	return r.add(id, c.rate(said(string(Quay), v.Severity), "nvd"), about)
+	id, aliases := clairID(v.Name)
+	return r.add(finding{
+		id: id, aliases: aliases, by: string(Quay), word: v.Severity, scores: c.rate(nil, "nvd"),
+		fix: clairFix(v.FixedBy), fixKnown: true, title: v.Description, source: firstLink(v.Link),
+	})
 }

@@ -135,26 +135,73 @@ func tell(list *[]string, reason string) {
 	}
 }
 
-// add adds a finding. One that is malware has no severity of its own, and none is worse.
-func (r *report) add(id string, severity []attest.Severity, about notes) error {
-	if id == "" {
+// A finding is what a report says of one. Text that is empty was not said.
+type finding struct {
+	id       string
+	by, word string            // how bad it is, in the scanner's own word, and by whom
+	scores   []attest.Severity // and by others
+
+	pkg, version, purl, class, location, title, source string // see attest.FindingPackage and its neighbours
+	published, modified                                string // times, as the report writes them
+	aliases                                            []string
+
+	fix      string
+	fixKnown bool // without a fix there is none
+
+	status, vendors, epss string
+	exploited             bool
+}
+
+// mostAliases bounds the other ids of one finding. Vulnerabilities have about five; with fewer an exception covers less.
+const mostAliases = 50
+
+// add adds a finding.
+func (r *report) add(f finding) error {
+	if f.id == "" {
 		return r.fail(errors.New("a finding without an id"))
 	}
-	if err := r.room(len(r.scanner.Result) + 1); err != nil {
-		return err
+	about := make(map[string]any, 12)
+	size := len(f.id)
+	for _, note := range [...]struct{ key, value string }{
+		{attest.FindingPackage, f.pkg}, {attest.FindingVersion, f.version}, {attest.FindingPURL, f.purl},
+		{attest.FindingClass, f.class}, {attest.FindingLocation, f.location}, {attest.FindingSource, f.source},
+		{attest.FindingTitle, line(f.title)}, {attest.FindingPublished, date(f.published)}, {attest.FindingModified, date(f.modified)},
+		{attest.FindingFix, f.fix}, {findingStatus, f.status}, {findingVendor, f.vendors}, {findingEPSS, f.epss},
+	} {
+		if note.value != "" || note.key == attest.FindingFix && f.fixKnown {
+			about[note.key] = note.value
+			size += len(note.value)
+		}
 	}
-	if got := about.size() + int64(len(id)); got > r.limits.ValueBytes {
-		return &attest.LimitError{What: whatValue, Limit: r.limits.ValueBytes, Got: got}
+	if f.exploited {
+		about[findingExploited] = true
 	}
-	if isMalware(id) || slices.ContainsFunc(about.aliases(), isMalware) {
-		severity = append([]attest.Severity{{Method: "malware", Score: "critical"}}, severity...)
+	malware := isMalware(f.id)
+	var aliases []any
+	for _, alias := range f.aliases {
+		malware = malware || isMalware(alias)
+		if alias != "" && alias != f.id && len(aliases) < mostAliases && !slices.Contains(aliases, any(alias)) {
+			aliases = append(aliases, alias)
+			about[attest.FindingAliases] = aliases
+			size += len(alias)
+		}
 	}
-	f := attest.Finding{ID: id, Severity: severity}
+	if most := r.limits.ValueBytes; int64(size) > most {
+		return &attest.LimitError{What: whatValue, Limit: most, Got: int64(size)}
+	}
+	entry := attest.Finding{ID: f.id, Severity: make([]attest.Severity, 0, 2+len(f.scores))}
+	if malware { // it has no severity of its own, and none is worse
+		entry.Severity = append(entry.Severity, attest.Severity{Method: "malware", Score: "critical"})
+	}
+	if f.word != "" {
+		entry.Severity = append(entry.Severity, attest.Severity{Method: f.by, Score: strings.ToLower(f.word)})
+	}
+	entry.Severity = append(entry.Severity, f.scores...)
 	if len(about) > 0 {
-		f.Annotations = []map[string]any{about}
+		entry.Annotations = []map[string]any{about}
 	}
-	r.scanner.Result = append(r.scanner.Result, f)
-	return nil
+	r.scanner.Result = append(r.scanner.Result, entry)
+	return r.room(len(r.scanner.Result))
 }
 
 // complete notes what is said of a finding after it was added, unless that is known.
@@ -172,7 +219,7 @@ func (r *report) complete(finding int, key, value string) {
 }
 
 // isMalware says whether an id is of the OSV database of malicious packages, which scanners have from there.
-func isMalware(id any) bool { return strings.HasPrefix(id.(string), "MAL-") }
+func isMalware(id string) bool { return strings.HasPrefix(id, "MAL-") }
 
 // Keys of annotations that are not among those of attest.
 const (
@@ -181,59 +228,6 @@ const (
 	findingEPSS      = "epss"           // probability that it is exploited within 30 days, by FIRST: "0.00056"
 	findingExploited = "knownExploited" // true if it is in a list of those that are
 )
-
-// notes are the annotation of a finding.
-type notes map[string]any
-
-// put keeps what is not empty.
-func (n notes) put(key, value string) {
-	if value != "" {
-		n[key] = value
-	}
-}
-
-// date keeps a time that is one.
-func (n notes) date(key, value string) {
-	if t := parseTime(value); !t.IsZero() {
-		n[key] = t.Format(time.RFC3339Nano)
-	}
-}
-
-// mostAliases bounds the other ids of one finding. Vulnerabilities have about five.
-const mostAliases = 50
-
-// alias keeps other ids of a finding, each once.
-func (n notes) alias(id string, others ...string) {
-	all := n.aliases()
-	for _, other := range others {
-		if len(all) == mostAliases {
-			break // with fewer an exception covers less
-		}
-		if other != "" && other != id && !slices.Contains(all, any(other)) {
-			all = append(all, other)
-		}
-	}
-	if len(all) > 0 {
-		n[attest.FindingAliases] = all
-	}
-}
-
-func (n notes) aliases() []any {
-	all, _ := n[attest.FindingAliases].([]any)
-	return all
-}
-
-// size is how much text the notes are.
-func (n notes) size() (size int64) {
-	for _, value := range n {
-		text, _ := value.(string)
-		size += int64(len(text))
-	}
-	for _, alias := range n.aliases() {
-		size += int64(len(alias.(string)))
-	}
-	return size
-}
 
 // line returns the first line of text for people, or what fits of it.
 func line(s string) string {
@@ -259,13 +253,13 @@ func parseTime(s string) time.Time {
 	return t.UTC()
 }
 
-// said begins the severities of a finding with the scanner's own word, in lower case.
-func said(method, word string) []attest.Severity {
-	list := make([]attest.Severity, 0, 4)
-	if word != "" {
-		list = append(list, attest.Severity{Method: method, Score: strings.ToLower(word)})
+// date returns a time as annotations have it, empty if it is none.
+func date(s string) string {
+	t := parseTime(s)
+	if t.IsZero() {
+		return ""
 	}
-	return list
+	return t.Format(time.RFC3339Nano)
 }
 
 // rated adds a base score of a version of CVSS, "cvss_v3", unless the same is there.

@@ -346,11 +346,10 @@ func (r *report) sarifFindings(run *sarifRun) error {
 			err := errors.New("neither ruleId nor a rule names what was found")
 			return &FormatError{r.format, fmt.Sprintf("%s.results[%d]", run.where, i), err}
 		}
-		about := make(notes, 4)
-		about.put(attest.FindingTitle, cmp.Or(rule.Title.Text, s.Message.Text))
-		about.put(attest.FindingSource, rule.Help)
-		about.put(attest.FindingLocation, s.place)
-		if err := r.add(id, run.severity(s, rule), about); err != nil {
+		f := finding{id: id, title: cmp.Or(rule.Title.Text, s.Message.Text), source: rule.Help, location: s.place}
+		f.by = strings.ToLower(run.driver.name)
+		f.word, f.scores = run.severity(s, rule, f.by)
+		if err := r.add(f); err != nil {
 			return err
 		}
 	}
@@ -421,10 +420,9 @@ var byScore = map[string]bool{"codeql": true}
 
 // severity returns how bad the tool says a result is: by score, by level, or by both if the level is worse. A score of 0 is
 // how Trivy and Grype write that it is not known.
-func (run *sarifRun) severity(s *sarifResult, rule *sarifRule) []attest.Severity {
-	tool := strings.ToLower(run.driver.name)
+func (run *sarifRun) severity(s *sarifResult, rule *sarifRule, tool string) (word string, scores []attest.Severity) {
 	level := cmp.Or(s.Level, run.configured(s, rule))
-	word := cmp.Or(level, "warning")
+	word = cmp.Or(level, "warning")
 	if cmp.Or(s.Kind, "fail") != "fail" && (s.Level == "" || s.Level == "none") {
 		word = "unknown" // what is not decided has no level (3.27.10), and that must not look harmless
 	}
@@ -434,13 +432,13 @@ func (run *sarifRun) severity(s *sarifResult, rule *sarifRule) []attest.Severity
 	}
 	switch {
 	case !given:
-		return said(tool, word)
+		return word, nil
 	case level != "" && levels[word] > score && levels[word] >= levels["warning"] && !byScore[tool]:
-		return append(said(tool, word), list...)
+		return word, list
 	case score == 0:
-		return said(tool, "unknown")
+		return "unknown", nil
 	}
-	return list
+	return "", list
 }
 
 // score returns the score in a property bag, if there is one, and as severities: none if it is 0.

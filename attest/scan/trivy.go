@@ -116,9 +116,10 @@ func (r *report) trivyResult(t *trivyReport) error {
 	var vulnerabilities bool
 	first := len(r.scanner.Result)
 	var places []string // where in the target each finding is
-	add := func(id, severity string, line int, about notes) error {
+	add := func(line int, f finding) error {
 		places = append(places, place(line))
-		return r.add(id, said(string(Trivy), severity), about)
+		f.by = cmp.Or(f.by, string(Trivy))
+		return r.add(f)
 	}
 	t.results++
 	err := r.object(fields{
@@ -127,32 +128,22 @@ func (r *report) trivyResult(t *trivyReport) error {
 		"Type":   r.into(&in.kind),
 		"Vulnerabilities": func() error {
 			vulnerabilities = true
-			return each(r.reader, func(v *trivyVulnerability) error {
-				places = append(places, "")
-				return r.add(v.VulnerabilityID, v.severity(), v.notes())
-			})()
+			return each(r.reader, func(v *trivyVulnerability) error { return add(0, v.finding()) })()
 		},
 		"Misconfigurations": each(r.reader, func(m *trivyMisconfiguration) error {
 			if m.Status == "PASS" || m.Status == "EXCEPTION" {
 				return nil
 			}
-			about := notes{attest.FindingClass: "misconfiguration"}
-			about.put(attest.FindingTitle, line(m.Title))
-			about.put(attest.FindingSource, m.PrimaryURL)
-			return add(m.ID, m.Severity, m.CauseMetadata.StartLine, about)
+			f := finding{id: m.ID, word: m.Severity, class: "misconfiguration", title: m.Title, source: m.PrimaryURL}
+			return add(m.CauseMetadata.StartLine, f)
 		}),
 		"Secrets": each(r.reader, func(s *trivySecret) error {
-			about := notes{attest.FindingClass: "secret"}
-			about.put(attest.FindingTitle, line(s.Title))
-			return add(s.RuleID, s.Severity, s.StartLine, about)
+			return add(s.StartLine, finding{id: s.RuleID, word: s.Severity, class: "secret", title: s.Title})
 		}),
 		"Licenses": each(r.reader, func(l *trivyLicense) error {
-			about := notes{attest.FindingClass: "license"}
-			about.put(attest.FindingTitle, line(l.Category))
-			about.put(attest.FindingPackage, l.PkgName)
-			about.put(attest.FindingLocation, l.FilePath)
-			about.put(attest.FindingSource, l.Link)
-			return add(l.Name, l.Severity, 0, about)
+			return add(0, finding{
+				id: l.Name, word: l.Severity, class: "license", title: l.Category, pkg: l.PkgName, location: l.FilePath, source: l.Link,
+			})
 		}),
 	})
 	if err != nil {
@@ -179,8 +170,19 @@ func place(line int) string {
 	return ":" + strconv.Itoa(line)
 }
 
-func (v *trivyVulnerability) severity() []attest.Severity {
-	list := said(cmp.Or(v.SeveritySource, string(Trivy)), v.Severity)
+// trivyUnfixed are the states of a vulnerability that has no fix. Others do not say so.
+var trivyUnfixed = []string{"affected", "will_not_fix", "fix_deferred", "end_of_life"}
+
+func (v *trivyVulnerability) finding() finding {
+	return finding{
+		id: v.VulnerabilityID, by: v.SeveritySource, word: v.Severity, scores: v.scores(), vendors: v.vendors(),
+		pkg: v.PkgName, version: v.InstalledVersion, purl: v.PkgIdentifier.PURL, location: v.PkgPath,
+		fix: v.FixedVersion, fixKnown: slices.Contains(trivyUnfixed, v.Status), status: v.Status,
+		title: v.Title, source: v.PrimaryURL, published: v.PublishedDate, modified: v.LastModifiedDate,
+	}
+}
+
+func (v *trivyVulnerability) scores() (list []attest.Severity) {
 	for _, source := range slices.Sorted(maps.Keys(v.CVSS)) {
 		var c cvss
 		by := v.CVSS[source]
@@ -190,27 +192,6 @@ func (v *trivyVulnerability) severity() []attest.Severity {
 		list = c.rate(list, source)
 	}
 	return list
-}
-
-func (v *trivyVulnerability) notes() notes {
-	about := make(notes, 12)
-	about.put(attest.FindingPackage, v.PkgName)
-	about.put(attest.FindingVersion, v.InstalledVersion)
-	about.put(attest.FindingPURL, v.PkgIdentifier.PURL)
-	about.put(attest.FindingLocation, v.PkgPath)
-	about.put(attest.FindingSource, v.PrimaryURL)
-	about.put(attest.FindingTitle, line(v.Title))
-	about.put(findingStatus, v.Status)
-	about.put(findingVendor, v.vendors())
-	about.date(attest.FindingPublished, v.PublishedDate)
-	about.date(attest.FindingModified, v.LastModifiedDate)
-	switch v.Status { // others do not say that there is no fix
-	case "affected", "will_not_fix", "fix_deferred", "end_of_life":
-		about[attest.FindingFix] = v.FixedVersion
-	default:
-		about.put(attest.FindingFix, v.FixedVersion)
-	}
-	return about
 }
 
 // vendors returns which severity each source gives, as Trivy numbers them, in one text.
