@@ -130,7 +130,8 @@ func (r *report) clairDone(c *clairReport) error {
 	case c.manifest == "":
 		return &FormatError{r.format, "manifest_hash", errors.New("missing: it is not said what was looked at")}
 	case !c.paired: // an IndexReport has none, for one: it lists packages before anybody looked for vulnerabilities
-		return &FormatError{r.format, "package_vulnerabilities", errors.New("missing; a scan that found nothing has an empty object")}
+		err := errors.New("missing; a scan that found nothing has an empty object")
+		return &FormatError{r.format, "package_vulnerabilities", err}
 	case len(c.packages) == 0:
 		return r.notRun("it has no packages, so nothing was looked at")
 	case len(c.pairs) == 0 && len(c.vulnerabilities) > 0:
@@ -179,8 +180,9 @@ func (r *report) clairFindings(c *clairReport) error {
 		id, aliases := clairID(v.Name)
 		p := c.packages[pair.in]
 		f := finding{
-			id: id, aliases: aliases, by: string(Clair), word: v.Normalized, scores: scores.rate(nil, "nvd"), // where the enricher has them from
-			pkg: p.Name, version: p.Version, location: c.places[pair.in], fix: clairFix(v.Fixed), fixKnown: true,
+			id: id, aliases: aliases, by: string(Clair), word: v.Normalized,
+			scores: scores.rate(nil, "nvd"), // where the enricher has them from
+			pkg:    p.Name, version: p.Version, location: c.places[pair.in], fix: clairFix(v.Fixed), fixKnown: true,
 			title: v.Description, source: v.Links, published: v.Issued,
 		}
 		if v.Severity != "" {

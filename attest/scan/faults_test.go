@@ -219,6 +219,8 @@ func TestSeverityIsRead(t *testing.T) {
 
 		{"SARIF, an override by id", scan.SARIF, sarif("t", ``, ``, override(`"id":"V-1"`, "error")), severity("t", "error")},
 		{"SARIF, an override by index", scan.SARIF, sarif("t", level("note"), ``, override(`"index":0`, "error")), severity("t", "error")},
+		{"SARIF, an override and a lesser one", scan.SARIF, sarif("t", ``, ``, strings.Replace(override(`"id":"V-1"`, "error"), `]}]`,
+			`,{"descriptor":{"id":"V-1"},"configuration":{"level":"note"}}]}]`, 1)), severity("t", "error")},
 		{"SARIF, an override of another rule", scan.SARIF, sarif("t", level("note"), ``, override(`"id":"V-2"`, "error")), severity("t", "note")},
 		{"SARIF, an override that is less", scan.SARIF, sarif("t", level("error"), ``, override(`"id":"V-1"`, "note")), severity("t", "error")},
 		{"SARIF, an override that is less, by the invocation", scan.SARIF, sarif("t", level("error"), `,"provenance":{"invocationIndex":0}`, override(`"id":"V-1"`, "note")), severity("t", "note")},

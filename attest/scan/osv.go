@@ -139,9 +139,7 @@ func (r *report) osvSource() error {
 	if !packages {
 		return r.fail(errors.New("without packages"))
 	}
-	for i := first; i < len(r.scanner.Result); i++ {
-		r.complete(i, attest.FindingLocation, source.Path)
-	}
+	complete(r.scanner.Result[first:], attest.FindingLocation, source.Path)
 	return nil
 }
 

@@ -67,11 +67,10 @@ func (r *report) quayFeature() error {
 	if name == "" {
 		return r.fail(errors.New("a feature without a name"))
 	}
-	for i := first; i < len(r.scanner.Result); i++ {
-		r.complete(i, attest.FindingPackage, name)
-		r.complete(i, attest.FindingVersion, version)
-		r.complete(i, attest.FindingLocation, layer)
-	}
+	found := r.scanner.Result[first:]
+	complete(found, attest.FindingPackage, name)
+	complete(found, attest.FindingVersion, version)
+	complete(found, attest.FindingLocation, layer)
 	return nil
 }
 

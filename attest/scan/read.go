@@ -48,8 +48,8 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A pieces reader is what the tokenizer reads from. The tokenizer holds a token as a whole, and a decoded element is held as
-// a whole too, so reading fails where one of them does not end.
+// A pieces reader is what the tokenizer reads from. The tokenizer holds a token as a whole, and an element that is decoded
+// is held as a whole too, so reading fails where one of them does not end.
 type pieces struct {
 	in    io.Reader
 	dec   *jsontext.Decoder

@@ -99,7 +99,8 @@ func (r *report) lacks(v attest.Vulns) error {
 // released adds a version to a package URL of a repository, where releases are tagged v1.2.3.
 func released(uri, version string) string {
 	number := strings.TrimPrefix(version, "v")
-	if !strings.HasPrefix(uri, "pkg:") || number == "" || number[0] < '0' || number[0] > '9' || strings.ContainsAny(number, "@?#%/ ") {
+	digit := number != "" && number[0] >= '0' && number[0] <= '9'
+	if !strings.HasPrefix(uri, "pkg:") || !digit || strings.ContainsAny(number, "@?#%/ ") {
 		return uri
 	}
 	return uri + "@v" + number
@@ -165,8 +166,9 @@ func (r *report) add(f finding) error {
 	for _, note := range [...]struct{ key, value string }{
 		{attest.FindingPackage, f.pkg}, {attest.FindingVersion, f.version}, {attest.FindingPURL, f.purl},
 		{attest.FindingClass, f.class}, {attest.FindingLocation, f.location}, {attest.FindingSource, f.source},
-		{attest.FindingTitle, line(f.title)}, {attest.FindingPublished, date(f.published)}, {attest.FindingModified, date(f.modified)},
-		{attest.FindingFix, f.fix}, {findingStatus, f.status}, {findingVendor, f.vendors}, {findingEPSS, f.epss},
+		{attest.FindingTitle, line(f.title)}, {attest.FindingPublished, date(f.published)},
+		{attest.FindingModified, date(f.modified)}, {attest.FindingFix, f.fix},
+		{findingStatus, f.status}, {findingVendor, f.vendors}, {findingEPSS, f.epss},
 	} {
 		if note.value != "" || note.key == attest.FindingFix && f.fixKnown {
 			about[note.key] = note.value
@@ -189,7 +191,7 @@ func (r *report) add(f finding) error {
 	if most := r.limits.ValueBytes; int64(size) > most {
 		return &attest.LimitError{What: whatValue, Limit: most, Got: int64(size)}
 	}
-	entry := attest.Finding{ID: f.id, Severity: make([]attest.Severity, 0, 2+len(f.scores))}
+	entry := attest.Finding{ID: f.id, Severity: []attest.Severity{}}
 	if malware { // it has no severity of its own, and none is worse
 		entry.Severity = append(entry.Severity, attest.Severity{Method: "malware", Score: "critical"})
 	}
@@ -204,17 +206,19 @@ func (r *report) add(f finding) error {
 	return r.room(len(r.scanner.Result))
 }
 
-// complete notes what is said of a finding after it was added, unless that is known.
-func (r *report) complete(finding int, key, value string) {
-	f := &r.scanner.Result[finding]
+// complete notes what is said of findings after they were added, unless it is known.
+func complete(findings []attest.Finding, key, value string) {
 	if value == "" {
 		return
 	}
-	if f.Annotations == nil {
-		f.Annotations = []map[string]any{{}}
-	}
-	if _, there := f.Annotations[0][key]; !there {
-		f.Annotations[0][key] = value
+	for i := range findings {
+		f := &findings[i]
+		if f.Annotations == nil {
+			f.Annotations = []map[string]any{{}}
+		}
+		if _, known := f.Annotations[0][key]; !known {
+			f.Annotations[0][key] = value
+		}
 	}
 }
 
@@ -243,8 +247,8 @@ func line(s string) string {
 	return s[:end] + "…"
 }
 
-// parseTime returns a time. What is no time, or the zero time that Go writes for none, is as if it were not there: it will be
-// asked for.
+// parseTime returns a time. What is no time, or the zero time that Go writes for none, is as if it were not there: it will
+// be asked for.
 func parseTime(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if y := t.UTC().Year(); err != nil || y < 1 || y > 9999 {

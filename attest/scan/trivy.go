@@ -156,7 +156,7 @@ func (r *report) trivyResult(t *trivyReport) error {
 	t.packages = t.packages || t.system || in.class == "lang-pkgs" || vulnerabilities
 	for i, place := range places {
 		if in.target != "" {
-			r.complete(first+i, attest.FindingLocation, in.target+place)
+			complete(r.scanner.Result[first+i:][:1], attest.FindingLocation, in.target+place)
 		}
 	}
 	return nil
