@@ -186,6 +186,25 @@ func TestEffectMessages(t *testing.T) {
 	}
 }
 
+// A database without a time is not told to be old: nothing is known of it.
+func TestDatabaseWithoutTime(t *testing.T) {
+	p := requires("scan")
+	p.Vulnerabilities.MaxDBAge = time.Hour
+	for want, change := range map[string]func(*attest.Vulns){
+		"scan: the age of its vulnerability database is not known": func(v *attest.Vulns) {
+			v.Scanner.DB.LastUpdate = time.Time{}
+		},
+		"scan: its vulnerability database of 2026-03-01T12:59:00Z is newer than the scan, so its age is not known": func(v *attest.Vulns) {
+			v.Scanner.DB.LastUpdate = noon.Add(59 * time.Minute)
+		},
+	} {
+		if r := judged(t, p, []attest.Evidence{scanOf(0,
+			change)}); len(r.Violations) != 1 || r.Violations[0].Msg != want {
+			t.Errorf("got %+v, want %s", r.Violations, want)
+		}
+	}
+}
+
 // Go code that makes a policy by hand is held to the same rules as a file.
 func TestEffectsAreValid(t *testing.T) {
 	p := requires("scan")
