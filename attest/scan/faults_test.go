@@ -325,6 +325,9 @@ func TestNamesAndFixesOfClair(t *testing.T) {
 				if got := fmt.Sprint(f.ID, " ", aliases); got != want {
 					t.Errorf("%s: got %s, want %s", format, got, want)
 				}
+				if place, there := f.Annotations[0][attest.FindingLocation]; there {
+					t.Errorf("%s: found in %q, which the report does not say", format, place)
+				}
 				if got := f.Annotations[0][attest.FindingFix]; got != wantFix {
 					t.Errorf("%s: %q is fixed in %q, want %q", format, fix, got, wantFix)
 				}
