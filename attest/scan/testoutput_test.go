@@ -53,7 +53,7 @@ func TestTestOutput(t *testing.T) {
 func TestNoTestOutput(t *testing.T) {
 	wantRefused[*FormatError](t, TestOutput, []refusal{
 		{"empty", "", "it ends too early"},
-		{"no JSON", "SUCCESS", "invalid character 'S' at start of value at byte 0"},
+		{"no JSON", "SUCCESS", "no JSON at byte 1"},
 		{"a list", "[]", "at its top: a list, want an object"},
 		{"a key twice", `{"result":"FAILURE","result":"SUCCESS",` + noCounts + `}`, "given twice"},
 		{"a key in another case", `{"result":"SUCCESS","Failures":1,` + noCounts + `}`, "differs from"},

@@ -135,8 +135,6 @@ func (s *scanner) token() (jsontext.Token, error) {
 		return token, io.ErrUnexpectedEOF
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
 		return token, &KeyError{Key: syntax.JSONPointer.LastToken(), Problem: "given twice"}
-	case errors.As(err, &syntax):
-		return token, fmt.Errorf("%w at byte %d", syntax.Err, syntax.ByteOffset)
 	}
 	return token, err
 }
