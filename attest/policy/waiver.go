@@ -107,7 +107,7 @@ func namesImage(images string, image name.Digest) bool {
 
 // isIn reports whether a waiver of a finding is for the package.
 func (w Waiver) isIn(a about) bool {
-	if w.Package == "" || w.Package == a.purl {
+	if w.Package == "" {
 		return true
 	}
 	found := parsePURL(a.purl)
