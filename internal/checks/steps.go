@@ -35,7 +35,7 @@ const vetted = "./dag/... ./scheduler ./scheduler/process/... ./scheduler/schedu
 // steps returns the table. A bare machine needs the time for builds too.
 func steps(t *tree) []*step {
 	return []*step{
-		{name: "tests", gate: true, always: true, budget: 260 * time.Second, commands: []string{"go test -count=1 ./..."}},
+		{name: "tests", gate: true, always: true, budget: 150 * time.Second, commands: []string{"go test -count=1 ./..."}},
 		{name: "quickstart", gate: true, always: true, budget: 10 * time.Second, commands: []string{"go run ./examples/quickstart"}},
 		{name: "corpus", always: true, budget: 20 * time.Second, commands: []string{
 			"go test -count=1 ./attest/... ./dag/dagfile ./examples/konflux -run Corpus|Conforma|ProvenanceOfOthers|UpstreamSample -v",
@@ -46,8 +46,8 @@ func steps(t *tree) []*step {
 			"go run -modfile internal/tools/go.mod honnef.co/go/tools/cmd/staticcheck ./...",
 		}},
 		{name: "modules", always: true, budget: 20 * time.Second, commands: []string{"go mod verify"}},
-		{name: "race", gate: true, together: true, budget: 300 * time.Second, parts: t.raced(), commands: []string{"go test -count=1 -race {part}"}},
-		{name: "systems", budget: 60 * time.Second, parts: t.systems(), commands: []string{"env {part} go vet " + vetted}},
+		{name: "race", gate: true, together: true, budget: 360 * time.Second, parts: t.raced(), commands: []string{"go test -count=1 -race {part}"}},
+		{name: "systems", budget: 70 * time.Second, parts: t.systems(), commands: []string{"env {part} go vet " + vetted}},
 		{name: "histories of the rules", budget: 50 * time.Second, parts: t.one("scheduler"), commands: []string{
 			"go test -count=1 ./scheduler -run Histories|DecisionRecord -rapid.checks=5000",
 		}},
@@ -58,7 +58,7 @@ func steps(t *tree) []*step {
 			"go test -count=1 ./scheduler -run Explore -timeout 20m -v -explore.long",
 		}},
 		t.nested("internal/konflux", 20*time.Second, reads{}),
-		t.nested("internal/chains", 240*time.Second, reads{
+		t.nested("internal/chains", 280*time.Second, reads{
 			paths: []string{"attest/scan/testdata", "attest/testdata/provenance"},
 		}),
 		t.nested("internal/interop", 120*time.Second, reads{}),
