@@ -14,12 +14,10 @@ import (
 // A cvss is the base scores that one source gives, by the major version of CVSS.
 type cvss struct{ v2, v3, v4 *float64 }
 
-// set takes a score of a version, "3.1", or that of its vector if there is no score, or 0 for none. The highest counts.
+// set takes a score of a version, "3.1", or that of its vector if that is no score. The highest counts.
 func (c *cvss) set(version string, score *float64, vector string) {
-	if score == nil || *score == 0 {
-		if of, computed := scored(vector); computed != nil {
-			version, score = of, computed
-		}
+	if !isScore(score) {
+		version, score = scored(vector)
 	}
 	switch major, _, _ := strings.Cut(version, "."); major {
 	case "2":
@@ -30,6 +28,10 @@ func (c *cvss) set(version string, score *float64, vector string) {
 		c.v4 = higher(c.v4, score)
 	}
 }
+
+// isScore says whether a score is one. Tools write 0 for none, as Clair did for version 3 where only version 2 is
+// known. That something does no harm is told by its vector.
+func isScore(score *float64) bool { return score != nil && *score > 0 && *score <= 10 }
 
 // higher returns the higher of two scores, either of which may be missing.
 func higher(a, b *float64) *float64 {

@@ -29,7 +29,7 @@
 //
 // What a report says that the scanner did not look at, or may have missed, is in attest.Vulns.Unscanned and Incomplete: an OS
 // that it does not know, one out of support, a file that it skipped. Where a report has a CVSS vector and no score, the score
-// is computed; an entry about malware is critical.
+// is computed. A score of 0 without a vector is none. An entry about malware is critical.
 //
 // # What is refused
 //

@@ -209,11 +209,12 @@ func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 			f.word = cmp.Or(f.word, text(s.Score))
 		}
 	}
-	if number(group.Severity) == nil {
-		f.scores = c.rate(nil, string(OSVScanner))
-	}
-	if most := text(group.Severity); most != "" {
-		f.scores = append(f.scores, attest.Severity{Method: "cvss:" + string(OSVScanner), Score: most})
+	f.scores = c.rate(nil, string(OSVScanner))
+	switch most := number(group.Severity); {
+	case isScore(most):
+		f.scores = rated(nil, "cvss", string(OSVScanner), *most)
+	case most == nil:
+		f.word = cmp.Or(f.word, text(group.Severity))
 	}
 	return r.add(f)
 }

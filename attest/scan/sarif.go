@@ -449,7 +449,7 @@ func (p *sarifProperties) score(tool string) (score float64, list []attest.Sever
 	}
 	f := number(p.Score)
 	switch score := higher(higher(c.v2, c.v3), c.v4); {
-	case f != nil && *f > 0 && *f <= 10:
+	case isScore(f):
 		return *f, rated(nil, "cvss", tool, *f), true
 	case score != nil:
 		return *score, c.rate(nil, tool), true

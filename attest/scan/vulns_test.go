@@ -106,7 +106,7 @@ var samples = map[string]struct {
 			Result: []attest.Finding{
 				{
 					ID:       "GHSA-aaaa-bbbb-cccc",
-					Severity: severity("grype", "critical", "cvss_v4:github", "0", "cvss_v3:github", "9.8", "cvss_v3:nvd", "7.5"),
+					Severity: severity("grype", "critical", "cvss_v3:github", "9.8", "cvss_v3:nvd", "7.5"),
 					Annotations: notes("package", "example.org/parser/v5", "installedVersion", "v5.8.0", "fixedVersion", "5.9.0, 4.8.1",
 						"purl", "pkg:golang/example.org/parser/v5@v5.8.0", "status", "fixed", "location", "/go.mod", "title", "Panic in parser.",
 						"source", "https://advisories.example/GHSA-aaaa-bbbb-cccc", "aliases", []any{"CVE-2026-0003"},
