@@ -51,9 +51,12 @@ type osvVulnerability struct {
 	} `json:"references"`
 
 	// Database is what a database adds of its own, each in its own form.
-	Database maybe[struct {
-		Severity jsontext.Value `json:"severity"`
-	}] `json:"database_specific"`
+	Database maybe[osvWord] `json:"database_specific"`
+}
+
+// An osvWord is the part that is read of objects which each database fills in its own way.
+type osvWord struct {
+	Severity jsontext.Value `json:"severity"`
 }
 
 // An osvSeverity is a CVSS vector, or a score in some databases; that of Ubuntu is a word.
@@ -69,6 +72,10 @@ type osvAffected struct {
 	} `json:"package"`
 	Severity []osvSeverity `json:"severity"`
 	Ranges   []osvRange    `json:"ranges"`
+
+	// Ecosystem and Database are additions of an ecosystem and of a database for the package.
+	Ecosystem maybe[osvWord] `json:"ecosystem_specific"`
+	Database  maybe[osvWord] `json:"database_specific"`
 }
 
 // An osvRange is of versions, or of commits if its type is "GIT".
@@ -175,7 +182,8 @@ func (r *report) osvPackage() error {
 	return nil
 }
 
-// osvFinding adds the finding of a vulnerability in a package.
+// osvFinding adds the finding of a vulnerability in a package. The score is that of its group; a vector that is worse, which
+// old versions did not understand, counts beside it.
 func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 	group := p.groups[v.ID]
 	f := finding{
@@ -195,6 +203,7 @@ func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 			continue
 		}
 		severity = append(severity, a.Severity...)
+		f.word = cmp.Or(f.word, text(a.Ecosystem.is.Severity), text(a.Database.is.Severity))
 		for _, one := range a.Ranges {
 			if (one.Type == "GIT") == (p.is.Name == "") { // commits are of use only to who has a commit
 				versions, f.fixKnown = one.fixes(versions), true
@@ -212,7 +221,10 @@ func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 	f.scores = c.rate(nil, string(OSVScanner))
 	switch most := number(group.Severity); {
 	case isScore(most):
-		f.scores = rated(nil, "cvss", string(OSVScanner), *most)
+		if vector := c.highest(); vector == nil || *vector <= *most {
+			f.scores = nil
+		}
+		f.scores = rated(f.scores, "cvss", string(OSVScanner), *most)
 	case most == nil:
 		f.word = cmp.Or(f.word, text(group.Severity))
 	}
