@@ -44,17 +44,6 @@ func higher(a, b *float64) *float64 {
 // highest returns the highest score of all versions, nil if there is none.
 func (c cvss) highest() *float64 { return higher(higher(c.v2, c.v3), c.v4) }
 
-// isScore returns a score, or nil for what is none. 0 is how tools write that they do not know it.
-func isScore(f *float64) *float64 {
-	if f == nil || !(*f > 0 && *f <= 10) {
-		return nil
-	}
-	return f
-}
-
-// highest returns the highest score of all versions, nil if there is none.
-func (c cvss) highest() *float64 { return higher(higher(c.v2, c.v3), c.v4) }
-
 // rate adds the scores of a source. Version 2 counts only where there is no later one: it is what scores were before.
 func (c cvss) rate(list []attest.Severity, source string) []attest.Severity {
 	if c.v4 != nil {

@@ -95,6 +95,9 @@ func TestWhatWasNotScannedIsTold(t *testing.T) {
 		{"SARIF, files that were skipped", scan.SARIF, runOf("t", success+`"toolExecutionNotifications":[{"message":{"text":"Skipped vendor/a.js: too large"}},`+
 			`{"level":"warning","message":{"text":"could not parse b.ts"}},{"level":"warning","descriptor":{"id":"file-not-analyzed"}},{"message":{"text":"can't read c.py"}}]}]`),
 			nil, []string{"the tool says: Skipped vendor/a.js: too large", "the tool says: could not parse b.ts", "the tool says: file-not-analyzed", "the tool says: can't read c.py"}},
+		{"SARIF, files that were read in part", scan.SARIF, runOf("t", success+`"toolExecutionNotifications":[{"level":"warning","message":{"text":"Syntax error at line a.js:1"}},`+
+			`{"level":"warning","message":{"text":"A parse error occurred"}},{"level":"warning","descriptor":{"id":"PartialParsing"}}]}]`),
+			nil, []string{"the tool says: Syntax error at line a.js:1", "the tool says: A parse error occurred", "the tool says: PartialParsing"}},
 		{"SARIF, other notifications", scan.SARIF, runOf("t", success+`"toolExecutionNotifications":[{"level":"note","message":{"text":"skipped nothing"}},`+
 			`{"level":"warning","message":{"text":"a new version is there"}},{"level":"none"}]}]`), nil, nil},
 	} {
@@ -225,6 +228,17 @@ func TestSeverityIsRead(t *testing.T) {
 		{"SARIF, 0 as a number", scan.SARIF, sarif("Grype", `,"properties":{"security-severity":0}`, ``, ``), severity("grype", "unknown")},
 		{"SARIF, 0 of the result", scan.SARIF, sarif("t", ``, score("0")+`,"level":"none"`, ``), severity("t", "unknown")},
 		{"SARIF, 0 of the result and a score of the rule", scan.SARIF, sarif("t", score("9.8"), score("0.0"), ``), severity("cvss:t", "9.8")},
+
+		{"SARIF, a word in place of a score", scan.SARIF, sarif("t", score("Critical"), `,"level":"note"`, ``), severity("t", "critical")},
+		{"SARIF, a word in place of a score and an error", scan.SARIF, sarif("t", score("low"), `,"level":"error"`, ``), severity("t", "error", "t", "low")},
+		{"SARIF, less than 0", scan.SARIF, sarif("t", score("-1"), `,"level":"note"`, ``), severity("t", "unknown")},
+		{"SARIF, more than 10", scan.SARIF, sarif("t", score("100"), `,"level":"note"`, ``), severity("t", "unknown")},
+		{"SARIF, no number", scan.SARIF, sarif("t", score("NaN"), `,"level":"note"`, ``), severity("t", "unknown")},
+		{"SARIF, no text", scan.SARIF, sarif("t", score(""), `,"level":"note"`, ``), severity("t", "note")},
+		{"SARIF, null", scan.SARIF, sarif("t", `,"properties":{"security-severity":null}`, `,"level":"note"`, ``), severity("t", "note")},
+		{"SARIF, a level in capitals", scan.SARIF, sarif("t", score("2"), `,"level":"Error"`, ``), severity("t", "error", "cvss:t", "2")},
+		{"SARIF, a level of the tool's own", scan.SARIF, sarif("t", score("2"), `,"level":"critical"`, ``), severity("t", "critical", "cvss:t", "2")},
+		{"SARIF, a rule by its reference", scan.SARIF, sarif("t", level("error"), `,"ruleIndex":-1,"rule":{"index":0}`, ``), severity("t", "error")},
 		{"SARIF, 0 and an error", scan.SARIF, sarif("t", score("0.0"), `,"level":"error"`, ``), severity("t", "error")},
 
 		{"SARIF, an error and a low score", scan.SARIF, sarif("t", score("5.5"), `,"level":"error"`, ``), severity("t", "error", "cvss:t", "5.5")},

@@ -157,7 +157,12 @@ func sarif(r *report) error {
 	var tool *sarifTool
 	runs := 0
 	err := r.object(fields{
-		"version":                  r.into(&version),
+		"version": func() error {
+			if err := r.element(&version); err != nil || version == "2.1.0" {
+				return err
+			}
+			return r.sarifVersion(version) // before other mistakes: they follow from it
+		},
 		"inlineExternalProperties": func() error { return r.list(r.sarifApart) },
 		"runs": func() error {
 			return r.list(func() error {
@@ -170,8 +175,8 @@ func sarif(r *report) error {
 	switch {
 	case err != nil:
 		return err
-	case version != "2.1.0":
-		return &FormatError{r.format, "version", fmt.Errorf("%.20q, want 2.1.0", version)}
+	case version == "":
+		return r.sarifVersion("")
 	case runs == 0:
 		return r.notRun("it has no runs")
 	}
@@ -180,6 +185,10 @@ func sarif(r *report) error {
 		r.scanner.URI = tool.uri
 	}
 	return nil
+}
+
+func (r *report) sarifVersion(version string) error {
+	return &FormatError{r.format, "version", fmt.Errorf("%.20q, want 2.1.0", version)}
 }
 
 // sarifApart reads what of a run is elsewhere (3.14.2, 4.3). Without taxonomies, or the properties of a scan, nothing is
@@ -239,7 +248,7 @@ func (r *report) sarifRun(run *sarifRun, tool **sarifTool) error {
 	case *tool == nil:
 		*tool = d
 	case (*tool).name != d.name || (*tool).version != d.version || (*tool).semantic != d.semantic:
-		err := fmt.Errorf("%.40q in version %.40q is not the tool of the first run", d.name, d.version)
+		err := fmt.Errorf("%.40q in version %.40q is not the tool of the first run; make a report for each", d.name, d.version)
 		return &FormatError{r.format, run.where + ".tool.driver", err}
 	}
 	return r.sarifFindings(run)
@@ -265,13 +274,13 @@ func (r *report) sarifTool(t *sarifTool, run *sarifRun) error {
 	})
 }
 
-// skipped is how tools warn of a file that they did not look at.
-var skipped = regexp.MustCompile(`(?i)\bskip|\bignor|\bfail|\bunable|time[ds]? ?out|(could|can) ?not|(could|ca)n't|` +
-	`(not|un)[ -]?(scanned|parsed|supported|analy[sz]ed)`)
+// skipped is how tools warn of a file that they did not look at, or of a part of it.
+var skipped = regexp.MustCompile(`(?i)\berrors?\b|\bpartial|\bskip|\bignor|\bfail|\bunable|time[ds]? ?out|(could|can) ?not|` +
+	`(could|ca)n't|(not|un)[ -]?(scanned|parsed|supported|analy[sz]ed)`)
 
 // sarifInvocation notes when the tool ran, whether it ran to its end, and what it did not look at.
 func (r *report) sarifInvocation(run *sarifRun, i *sarifInvocation) error {
-	if i.Success == nil || !*i.Success {
+	if i.Success == nil || !*i.Success || i.StartFailure != "" {
 		return r.notRun(i.unsuccessful())
 	}
 	if t := parseTime(i.Start); !t.IsZero() && (r.started.IsZero() || t.Before(r.started)) {
@@ -293,8 +302,11 @@ func (r *report) sarifInvocation(run *sarifRun, i *sarifInvocation) error {
 
 func (i *sarifInvocation) unsuccessful() string {
 	reason := "executionSuccessful is false"
-	if i.Success == nil { // it is required
+	switch {
+	case i.Success == nil: // it is required
 		reason = "an invocation does not say executionSuccessful"
+	case *i.Success:
+		reason = "executionSuccessful is true, and the tool did not start"
 	}
 	if i.ExitCode != nil {
 		reason += fmt.Sprintf(", exit code %v", *i.ExitCode)
@@ -339,7 +351,10 @@ func (r *report) sarifFindings(run *sarifRun) error {
 		if !s.counts() {
 			continue
 		}
-		s.Rule.ID, s.Rule.Index = cmp.Or(s.RuleID, s.Rule.ID), cmp.Or(s.RuleIndex, s.Rule.Index)
+		s.Rule.ID = cmp.Or(s.RuleID, s.Rule.ID)
+		if s.RuleIndex != nil && *s.RuleIndex >= 0 { // -1 stands for none (3.27.6)
+			s.Rule.Index = s.RuleIndex
+		}
 		rule := run.rule(s.Rule)
 		id := cmp.Or(s.Rule.ID, rule.ID)
 		if id == "" {
@@ -414,14 +429,21 @@ func isUnder(id, rule string) bool {
 // levels are the levels of SARIF, and the CVSS score from which on one of them says nothing worse.
 var levels = map[string]float64{"none": 0, "note": 0.1, "warning": 4, "error": 7}
 
+// least returns the score of a level. A word that is none of SARIF's, such as "critical", is not less than an error.
+func least(level string) float64 {
+	if score, known := levels[level]; known || level == "" {
+		return score
+	}
+	return levels["error"]
+}
+
 // byScore are tools whose level says something else where there is a score: that of CodeQL is of quality, as GitHub's
 // documentation of properties.problem.severity has it.
 var byScore = map[string]bool{"codeql": true}
 
-// severity returns how bad the tool says a result is: by score, by level, or by both if the level is worse. A score of 0 is
-// how Trivy and Grype write that it is not known.
+// severity returns how bad the tool says a result is: by score, by level, or by both if the level is worse.
 func (run *sarifRun) severity(s *sarifResult, rule *sarifRule, tool string) (word string, scores []attest.Severity) {
-	level := cmp.Or(s.Level, run.configured(s, rule))
+	level := strings.ToLower(cmp.Or(s.Level, run.configured(s, rule)))
 	word = cmp.Or(level, "warning")
 	if cmp.Or(s.Kind, "fail") != "fail" && (s.Level == "" || s.Level == "none") {
 		word = "unknown" // what is not decided has no level (3.27.10), and that must not look harmless
@@ -433,28 +455,33 @@ func (run *sarifRun) severity(s *sarifResult, rule *sarifRule, tool string) (wor
 	switch {
 	case !given:
 		return word, nil
-	case level != "" && levels[word] > score && levels[word] >= levels["warning"] && !byScore[tool]:
+	case level != "" && least(word) > score && least(word) >= levels["warning"] && !byScore[tool]:
 		return word, list
-	case score == 0:
+	case list == nil:
 		return "unknown", nil
 	}
 	return "", list
 }
 
-// score returns the score in a property bag, if there is one, and as severities: none if it is 0.
+// score returns the score in a property bag, if there is one, and as severities. A score of 0 is how Trivy and Grype write
+// that it is not known, and one that is none is not known either; a word in its place is kept.
 func (p *sarifProperties) score(tool string) (score float64, list []attest.Severity, given bool) {
 	var c cvss
 	for _, raw := range p.Others {
 		c.set("", nil, text(raw))
 	}
-	f := number(p.Score)
-	switch score := higher(higher(c.v2, c.v3), c.v4); {
-	case isScore(f):
-		return *f, rated(nil, "cvss", tool, *f), true
-	case score != nil:
-		return *score, c.rate(nil, tool), true
+	number, vector := number(p.Score), c.highest()
+	switch word := text(p.Score); {
+	case isScore(number):
+		return *number, rated(nil, "cvss", tool, *number), true
+	case vector != nil:
+		return *vector, c.rate(nil, tool), true
+	case word == "":
+		return 0, nil, false
+	case number == nil:
+		return 0, []attest.Severity{{Method: tool, Score: strings.ToLower(word)}}, true
 	}
-	return 0, nil, f != nil && *f == 0
+	return 0, nil, true
 }
 
 // A sarifOverride is of a rule, and of an invocation of the run; -1 stands for the worst of all.
