@@ -157,6 +157,8 @@ func plain(err error) error {
 		return fmt.Errorf("no JSON at byte %d", bad.Offset)
 	case markup != nil:
 		return errors.New(markup.Msg)
+	case strings.HasPrefix(err.Error(), "xml: ") && errors.Unwrap(err) != nil:
+		return errors.Unwrap(err)
 	}
 	return err
 }

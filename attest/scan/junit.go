@@ -18,10 +18,11 @@ import (
 const maxXMLDepth = 64
 
 // jUnit reads JUnit XML, which has no specification: testsuites or one testsuite, suites within suites, and in them
-// testcases. A testcase with an error could not tell, one with a failure failed, one that was skipped or has the status
-// notrun or disabled did not run, and one with a flakyFailure or flakyError failed first and passed when it was run
-// again, which is a warning. A rerunFailure or rerunError is a further run that failed. An error or failure that
-// belongs to a suite itself counts like one of a testcase. Names are "classname.name".
+// testcases. A testcase with an error could not tell, one with a failure failed, one that was skipped did not run, one with
+// a warning, as PHPUnit writes it, passed with a warning, and so did one with a flakyFailure or flakyError, which failed
+// first and passed when it was run again. A rerunFailure or rerunError is a further run that failed. If no element says that
+// it failed, a word in the attributes status and result of the testcase may. An error or failure that belongs to a suite
+// itself counts like one of a testcase. Names are "classname.name".
 //
 // Elements decide, and the attributes of a suite are held against them. A suite that counts more failures and errors than
 // its elements explain has failed, and one that counts more tests has an error: something is missing in the report, and to
@@ -33,7 +34,8 @@ const maxXMLDepth = 64
 //   - Any: each failure and error of a testcase explains one, whichever of the two the attributes call it. pytest writes
 //     one for each subtest that failed.
 //   - pytest, by the names that it gives its suites: the attribute tests counts subtests that passed, which have no
-//     testcase. Catch2, by its hostname "tbd": it counts assertions. So more tests than testcases say nothing there.
+//     testcase. Catch2, by its hostname "tbd", and doctest, by its attributes: they count assertions. So more tests than
+//     testcases say nothing there.
 //
 // The end of the latest suite is its timestamp plus its time. A timestamp without a zone, which many tools write, says
 // no instant, and if only one is so the time is asked for.
@@ -42,7 +44,8 @@ const maxXMLDepth = 64
 // have room for it. Only UTF-8 is read. A document type is refused, and with it all entities but the five of XML.
 //
 // Source: surefire-test-report.xsd of Apache Maven Surefire with its page on tests that are run again; junit-10.xsd of
-// the Jenkins xUnit plugin; _pytest/junitxml.py; JunitReporter of Catch2; what pytest and GoogleTest print.
+// the Jenkins xUnit plugin; _pytest/junitxml.py; JunitReporter of Catch2; JUnitReporter of doctest; what pytest and
+// GoogleTest print; nunit3-junit.xslt of NUnit and the reporter of Ginkgo for status.
 func jUnit(in io.Reader, opts Options) (attest.Predicate, error) {
 	r := jUnitReport{tally: tally{limits: opts.Limits}}
 	if err := r.read(in); err != nil {
@@ -68,36 +71,57 @@ type jUnitElement struct {
 	has        jUnitCounts // of a suite, those within counted in
 	claims     jUnitCounts // of a suite, by its attributes
 	countsMore bool        // of a suite, its producer counts tests that have no testcase
-	skipped    bool        // of a testcase
+	status     jUnitCounts // of a testcase, by its attributes
 }
 
 // jUnitCounts are what elements show, or attributes say. Flaky are runs that failed before one that passed.
-type jUnitCounts struct{ tests, failures, errors, flaky int }
+type jUnitCounts struct{ tests, failures, errors, flaky, warnings, skipped int }
 
 func (c *jUnitCounts) add(o jUnitCounts) {
-	c.tests, c.failures, c.errors, c.flaky = c.tests+o.tests, c.failures+o.failures, c.errors+o.errors, c.flaky+o.flaky
+	c.tests, c.failures, c.errors = c.tests+o.tests, c.failures+o.failures, c.errors+o.errors
+	c.flaky, c.warnings, c.skipped = c.flaky+o.flaky, c.warnings+o.warnings, c.skipped+o.skipped
 }
 
 // jUnitMarks are the elements within a testcase that say how a run of it ended.
 var jUnitMarks = map[string]jUnitCounts{
 	"error": {errors: 1}, "rerunError": {errors: 1, tests: 1}, "flakyError": {flaky: 1, tests: 1},
 	"failure": {failures: 1}, "rerunFailure": {failures: 1, tests: 1}, "flakyFailure": {flaky: 1, tests: 1},
+	"warning": {warnings: 1}, "skipped": {skipped: 1},
+}
+
+// jUnitStatus are words in the attributes status and result of a testcase, in lower case, that say that it did not pass.
+var jUnitStatus = map[string]jUnitCounts{
+	"failed": {failures: 1}, "fail": {failures: 1}, "failure": {failures: 1},
+	"error": {errors: 1}, "errored": {errors: 1}, "broken": {errors: 1}, "panicked": {errors: 1}, "crashed": {errors: 1},
+	"aborted": {errors: 1}, "interrupted": {errors: 1}, "timedout": {errors: 1}, "timeout": {errors: 1},
+	"warning": {warnings: 1}, "flaky": {warnings: 1},
+	"notrun": {skipped: 1}, "disabled": {skipped: 1}, "skipped": {skipped: 1}, "skip": {skipped: 1}, "suppressed": {skipped: 1},
+	"ignored": {skipped: 1}, "pending": {skipped: 1}, "untested": {skipped: 1}, "undefined": {skipped: 1}, "inconclusive": {skipped: 1},
 }
 
 // jUnitCountsMore are attributes of suites whose producer counts tests that have no testcase.
 var jUnitCountsMore = []struct{ kind, attribute, value string }{
 	{"testsuites", "name", "pytest tests"},
 	{"testsuite", "name", "pytest"},
-	{"testsuite", "hostname", "tbd"}, // Catch2
+	{"testsuite", "hostname", "tbd"},                                           // Catch2
+	{"testsuite", attributeNames, "name errors failures tests"},                // doctest, told to leave out times
+	{"testsuite", attributeNames, "name errors failures tests time timestamp"}, // doctest
 }
+
+// attributeNames stands for an attribute that has the names of all, in their order.
+const attributeNames = ""
 
 func (e *jUnitElement) isSuite() bool { return e.kind == "testsuite" || e.kind == "testsuites" }
 
 func (r *jUnitReport) read(in io.Reader) error {
 	bounded := &tokenReader{in: bufio.NewReader(in)}
 	dec := xml.NewDecoder(bounded)
-	dec.CharsetReader = func(charset string, _ io.Reader) (io.Reader, error) {
-		return nil, fmt.Errorf("it is in %.40q, and only UTF-8 is read", charset)
+	dec.CharsetReader = func(charset string, in io.Reader) (io.Reader, error) {
+		switch strings.ToLower(charset) {
+		case "us-ascii", "ascii", "utf8": // UTF-8 by other names, or a part of it
+			return in, nil
+		}
+		return nil, fmt.Errorf("it is in %.40q, and only UTF-8 is read; convert it, as with iconv, and its first line", charset)
 	}
 	for {
 		bounded.left = r.limits.ValueBytes
@@ -174,6 +198,7 @@ func (r *jUnitReport) start(t xml.StartElement) error {
 		return &attest.LimitError{What: "XML depth", Limit: maxXMLDepth, Got: maxXMLDepth + 1}
 	}
 	attributes := map[string]string{}
+	var order []string
 	seen := map[xml.Name]bool{}
 	for _, a := range t.Attr {
 		if seen[a.Name] {
@@ -181,8 +206,10 @@ func (r *jUnitReport) start(t xml.StartElement) error {
 		}
 		if seen[a.Name] = true; a.Name.Space == "" {
 			attributes[a.Name.Local] = a.Value
+			order = append(order, a.Name.Local)
 		}
 	}
+	attributes[attributeNames] = strings.Join(order, " ")
 	e := &jUnitElement{kind: t.Name.Local, name: attributes["name"]}
 	in := &jUnitElement{}
 	if len(r.open) > 0 {
@@ -203,10 +230,10 @@ func (r *jUnitReport) start(t xml.StartElement) error {
 			e.name = class + "." + e.name
 		}
 		e.has.tests = 1
-		e.skipped = attributes["status"] == "notrun" || attributes["status"] == "disabled"
+		e.status.add(jUnitStatus[strings.ToLower(attributes["status"])])
+		e.status.add(jUnitStatus[strings.ToLower(attributes["result"])])
 	case in.kind == "testcase":
 		in.has.add(jUnitMarks[e.kind])
-		in.skipped = in.skipped || e.kind == "skipped"
 	case in.isSuite() && e.kind == "error":
 		in.has.errors++
 		return r.count(attest.Errored, in.name)
@@ -260,6 +287,9 @@ func (r *jUnitReport) end() error {
 	if e.isSuite() {
 		r.closeSuite(e)
 	}
+	if e.has.failures+e.has.errors == 0 {
+		e.has.add(e.status)
+	}
 	if len(r.open) > 0 && (e.isSuite() || e.kind == "testcase") {
 		r.open[len(r.open)-1].has.add(e.has)
 	}
@@ -276,9 +306,9 @@ func (e *jUnitElement) verdict() attest.Result {
 		return attest.Errored
 	case e.has.failures > 0:
 		return attest.Failed
-	case e.skipped:
+	case e.has.skipped > 0:
 		return attest.Skipped
-	case e.has.flaky > 0:
+	case e.has.flaky+e.has.warnings > 0:
 		return attest.Warned
 	}
 	return attest.Passed

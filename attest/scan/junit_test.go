@@ -109,6 +109,44 @@ func TestJUnit(t *testing.T) {
 		{"a time without a zone", `<testsuites><testsuite timestamp="2026-03-01T11:00:00Z"><testcase name="a"/></testsuite><testsuite timestamp="2026-03-01T11:00:00"/></testsuites>`, attest.TestResult{
 			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
 		}},
+		{"words of status", `<testsuite tests="9"><testcase name="a" status="run" result="completed"/><testcase name="b" status="Failed"/>` +
+			`<testcase name="c" status="run" result="skipped"/><testcase name="d" status="Inconclusive"/><testcase name="e" status="passed"/>` +
+			`<testcase name="f" status="untested"/><testcase name="g" status="flaky"/><testcase name="h" status="disabled"/><testcase name="i" status="200"/></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Successes: 3, Failures: 1, Warnings: 1, PassedTests: []string{"a", "e", "i"}, FailedTests: []string{"b"}, WarnedTests: []string{"g"}, Timestamp: noon,
+		}},
+		{"a test that was interrupted", `<testsuite><testcase name="a" status="interrupted"/></testsuite>`, attest.TestResult{
+			Result: attest.Errored, Failures: 1, FailedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a suite counts what a status says", `<testsuite tests="1" failures="1"><testcase name="a" result="Failure"/></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Failures: 1, FailedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"the worse of elements and status, and failures before both", `<testsuite failures="1"><testcase name="a" status="error"><failure/></testcase><testcase name="b" status="failed"><flakyFailure/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Failures: 2, FailedTests: []string{"a", "b"}, Timestamp: noon,
+		}},
+		{"a suite counts more than a status says", `<testsuite failures="2"><testcase name="a" status="failed"/></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Failures: 2, FailedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a warning of PHPUnit", `<testsuite tests="2" warnings="1" failures="0"><testcase name="a"><warning>no tests</warning></testcase><testcase name="b"/></testsuite>`, attest.TestResult{
+			Result: attest.Warned, Successes: 1, Warnings: 1, PassedTests: []string{"b"}, WarnedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a warning explains no failure", `<testsuite tests="1" failures="1"><testcase name="a"><warning/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Failed, Failures: 1, Warnings: 1, WarnedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"assertions of doctest", `<testsuites><testsuite name="cart_tests" errors="0" failures="0" tests="40" time="0.1" timestamp="2026-03-01T11:00:00Z"><testcase classname="a.cpp" name="a" status="run"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a.cpp.a"}, Timestamp: noon.Add(-time.Hour + 100*time.Millisecond),
+		}},
+		{"assertions of doctest without times", `<testsuites><testsuite name="cart_tests" errors="0" failures="0" tests="40"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"nearly doctest, and tests are missing", `<testsuites><testsuite name="x" tests="40" errors="0" failures="0"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Errored, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"doctest counts a failure that nothing shows", `<testsuites><testsuite name="x" errors="0" failures="1" tests="40"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"in ASCII", `<?xml version='1.0' encoding='us-ascii'?><testsuite><testcase name="a&#228;"/></testsuite>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"aä"}, Timestamp: noon,
+		}},
 		{"a suite that takes no time", `<testsuite timestamp="2026-03-01T11:00:00Z" time=""><testcase name="a"/></testsuite>`, attest.TestResult{
 			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon.Add(-time.Hour),
 		}},
@@ -151,7 +189,8 @@ func TestNoJUnit(t *testing.T) {
 		{"a testcase in properties", `<testsuite><properties><testcase/></properties></testsuite>`, `a testcase in "properties"`},
 		{"document type", `<!DOCTYPE x [<!ENTITY e "boom">]><testsuite/>`, "a document type is not read"},
 		{"entity", `<testsuite><testcase name="&e;"/></testsuite>`, "invalid character entity"},
-		{"another charset", `<?xml version="1.0" encoding="ISO-8859-1"?><testsuite/>`, `it is in "ISO-8859-1", and only UTF-8 is read`},
+		{"another charset", `<?xml version="1.0" encoding="ISO-8859-1"?><testsuite/>`, `line 1: it is in "ISO-8859-1", and only UTF-8 is read; convert it`},
+		{"ASCII that is none", "<?xml version='1.0' encoding='us-ascii'?><testsuite name='\xe4'/>", "invalid UTF-8"},
 		{"not UTF-8", "<testsuite name='\xff'/>", "invalid UTF-8"},
 		{"failures are no number", `<testsuite name="s" failures="some"/>`, `failures of suite "s": "some" is no count`},
 		{"errors are no number", `<testsuite name="s" errors="-1"/>`, `errors of suite "s"`},
