@@ -102,7 +102,7 @@ func (l *clamLog) number(n int, found []string) error {
 func (l *clamLog) file(line string) error {
 	at := strings.LastIndex(line, ": ")
 	switch {
-	case strings.HasSuffix(line, " ERROR"), strings.HasPrefix(line, "ERROR: "),
+	case strings.HasSuffix(line, " ERROR"), strings.HasSuffix(line, ": Access denied"), strings.HasPrefix(line, "ERROR: "),
 		strings.HasPrefix(line, "WARNING: ") && strings.Contains(line, "Can't "): // it was not scanned, and is not counted
 		l.errors++
 	case at < 0:

@@ -70,6 +70,7 @@ func TestClamAV(t *testing.T) {
 			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: Win.Heuristics.X"},
 		}},
 		{"an error without a count", "a: Can't open file ERROR\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 3}},
+		{"a file that may not be read", "a: Access denied\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 3}},
 		{"an error of no file", "ERROR: Can't access file a\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 3}},
 		{"an error is of its log", "a: Can't open file ERROR\n" + summary() + "b: OK\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 6}},
 		{"errors that are only counted", summary("Time", "Total errors: 1\nTime"), attest.TestResult{Result: attest.Errored, Successes: 3}},

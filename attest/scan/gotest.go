@@ -23,6 +23,8 @@ import (
 // tell either, and so could its tests: the log was cut off. Lines that are no JSON come from go itself, on its standard
 // error, and only what they say of failed packages counts.
 //
+// What go tool test2json prints, which names no package, is of one without a name.
+//
 // The time is that of the last event. The log has no end of its own: a cut between two packages cannot be seen, one
 // within a package is.
 //
@@ -47,6 +49,9 @@ type goEvent struct {
 	FailedBuild string
 	ImportPath  string
 }
+
+// name is that of the test. Test2json knows the package only if it is told.
+func (e goEvent) name() string { return strings.TrimPrefix(e.Package+"."+e.Test, ".") }
 
 type goLog struct {
 	tally
@@ -90,10 +95,11 @@ func (l *goLog) line(n int, line string) error {
 }
 
 func (l *goLog) event(e goEvent) error {
-	if e.Action == "build-fail" {
+	how, ends := goEnds[e.Action]
+	switch {
+	case e.Action == "build-fail":
 		return l.build(e.ImportPath, false)
-	}
-	if e.Package == "" {
+	case e.Package == "" && !ends && e.Action != "run" && e.Action != "start": // not of a test
 		return nil
 	}
 	p := l.packages[e.Package]
@@ -107,14 +113,13 @@ func (l *goLog) event(e goEvent) error {
 	if e.Test == "" {
 		return l.ofPackage(e, p)
 	}
-	how, ends := goEnds[e.Action]
 	switch {
 	case e.Action == "run":
 		p.over, p.open[e.Test] = false, true
 	case ends:
 		delete(p.open, e.Test)
 		p.failed = p.failed || how == attest.Failed
-		return l.count(how, e.Package+"."+e.Test)
+		return l.count(how, e.name())
 	}
 	return nil
 }
@@ -158,7 +163,7 @@ func (l *goLog) leave(path string, p *goPackage, how attest.Result) error {
 		if p.over && how == attest.Errored && strings.HasPrefix(test, "Benchmark") {
 			how = attest.Passed
 		}
-		if err := l.count(how, path+"."+test); err != nil {
+		if err := l.count(how, goEvent{Package: path, Test: test}.name()); err != nil {
 			return err
 		}
 	}

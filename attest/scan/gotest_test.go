@@ -109,6 +109,15 @@ func TestGoTest(t *testing.T) {
 		{"no times", `{"Action":"pass","Package":"p","Test":"A"}` + "\n" + `{"Action":"pass","Package":"p"}`, attest.TestResult{
 			Result: attest.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: noon,
 		}},
+		{"no package", `{"Action":"start"}` + "\n" + `{"Action":"run","Test":"A"}` + "\n" + `{"Action":"pass","Test":"A"}` + "\n" + `{"Action":"run","Test":"B"}` + "\n" + `{"Action":"fail"}`, attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"A"}, FailedTests: []string{"B"}, Timestamp: noon,
+		}},
+		{"no package beside one that passed", events(`pass p A`, `pass p`) + `{"Action":"fail","Test":"B"}` + "\n" + `{"Action":"fail"}`, attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"B"}, Timestamp: second(1),
+		}},
+		{"no package, cut off", events(`pass p A`, `pass p`) + `{"Action":"run","Test":"B"}`, attest.TestResult{
+			Result: attest.Errored, Successes: 1, Failures: 2, PassedTests: []string{"p.A"}, FailedTests: []string{"B", ""}, Timestamp: second(1),
+		}},
 		{"what is unknown", `{"Action":"attr","Package":"p","Test":"A","Key":"k","Value":"v"}` + "\n" + `{"Action":"new"}` + "\n" + events(`new p`, `pass p A`, `pass p`), attest.TestResult{
 			Result: attest.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: second(2),
 		}},

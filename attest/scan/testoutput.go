@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/testdag/testdag/attest"
@@ -97,6 +98,7 @@ func (o konfluxOutput) time() (time.Time, error) {
 			return time.Time{}, &FormatError{Format: TestOutput, Where: "timestamp", Err: plain(err)}
 		}
 	}
+	text = strings.TrimSpace(text) // of date +%s
 	var t time.Time
 	switch {
 	case text == "" || text == "null" || text == "0":

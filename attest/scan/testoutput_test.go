@@ -27,6 +27,7 @@ func TestTestOutput(t *testing.T) {
 		{"warning", outputOf(`"WARNING"`, `"2026-03-01T12:58:51.5+01:00"`, `"successes":1,"failures":0,"warnings":2`), attest.TestResult{
 			Result: attest.Warned, Successes: 1, Warnings: 2, Timestamp: ended.Add(time.Second / 2),
 		}},
+		{"seconds of date", outputOf(`"SKIPPED"`, `"1772366331\n"`, noCounts), attest.TestResult{Result: attest.Skipped, Timestamp: ended}},
 		{"skipped", outputOf(`"SKIPPED"`, `1772366331`, noCounts), attest.TestResult{Result: attest.Skipped, Timestamp: ended}},
 		{"error", outputOf(`"ERROR"`, `0`, noCounts), attest.TestResult{Result: attest.Errored, Timestamp: noon}},
 		{"no time", outputOf(`"SUCCESS"`, `"0"`, noCounts), attest.TestResult{Result: attest.Passed, Timestamp: noon}},
