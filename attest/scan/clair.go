@@ -20,6 +20,8 @@ type clairReport struct {
 	failure, state  string // of an IndexReport, which is not a report of vulnerabilities
 	packages        map[string]clairPackage
 	vulnerabilities map[string]clairVulnerability
+	sources         int               // distributions and repositories, by which databases are chosen
+	sourced         bool              // it has a list of distributions, if an empty one
 	places          map[string]string // of a package: in which package database, or which layer, it was first found
 	scores          map[string]cvss   // of a vulnerability, the highest of each version
 	pairs           []clairPair
@@ -62,6 +64,10 @@ func clair(r *report) error {
 		packages: map[string]clairPackage{}, vulnerabilities: map[string]clairVulnerability{},
 		places: map[string]string{}, scores: map[string]cvss{},
 	}
+	count := func(string, *struct{}) error {
+		c.sources++
+		return nil
+	}
 	err := r.object(fields{
 		"manifest_hash": r.into(&c.manifest),
 		"err":           r.into(&c.failure),
@@ -75,6 +81,11 @@ func clair(r *report) error {
 			c.vulnerabilities[id] = *v
 			return nil
 		}),
+		"distributions": func() error {
+			c.sourced = true
+			return eachNamed(r.reader, count)()
+		},
+		"repository": eachNamed(r.reader, count),
 		"environments": eachNamed(r.reader, func(id string, all *[]clairEnvironment) error {
 			for _, e := range *all {
 				c.places[id] = cmp.Or(c.places[id], e.PackageDB, e.Layer)
@@ -136,6 +147,8 @@ func (r *report) clairDone(c *clairReport) error {
 		return r.notRun("it has no packages, so nothing was looked at")
 	case len(c.pairs) == 0 && len(c.vulnerabilities) > 0:
 		return &FormatError{r.format, "package_vulnerabilities", errors.New("empty, although there are vulnerabilities")}
+	case c.sourced && c.sources == 0:
+		tell(&r.unscanned, "the packages: they are of no distribution and no repository that Clair knows")
 	}
 	return r.clairLost(c)
 }

@@ -70,6 +70,8 @@ func TestRefused(t *testing.T) {
 		{"Trivy: results empty", `{"SchemaVersion":2,"Results":[]}`, `not run trivy: it has no Results`},
 		{"Trivy: results of null", `{"SchemaVersion":2,"Results":[null]}`, `format trivy: Results[0]: null, want an object`},
 		{"Trivy: results of nothing", `{"SchemaVersion":2,"Results":[{}]}`, `format trivy: Results[0]: a result of nothing`},
+		{"Trivy: fewer misconfigurations than it counts", `{"SchemaVersion":2,"Results":[{"Class":"config","MisconfSummary":{"Failures":2},"Misconfigurations":[{"ID":"a"},{"ID":"b","Status":"PASS"}]}]}`,
+			`format trivy: Results[0]: MisconfSummary counts 2 failures, and Misconfigurations has 1`},
 		{"Trivy: finding null", `{"SchemaVersion":2,"Results":[{"Target":"a","Vulnerabilities":[null]}]}`, `format trivy: Results[0].Vulnerabilities[0]: null, want an object`},
 		{"Trivy: no id", `{"SchemaVersion":2,"Results":[{"Target":"a","Secrets":[{"RuleID":""}]}]}`, `format trivy: Results[0].Secrets[0]: a finding without an id`},
 		{"Trivy: number as text", edit("trivy.json", `"zlib@1.3",

@@ -31,6 +31,11 @@ func grypeOf(alerts string) string {
 	return `{"matches":[],"alertsByPackage":` + alerts + `,"descriptor":{"name":"grype"}}`
 }
 
+// clairOf is a report of one package without vulnerabilities.
+func clairOf(more string) string {
+	return `{"manifest_hash":"a","packages":{"1":{"name":"p"}},"vulnerabilities":{},"package_vulnerabilities":{},` + more + `}`
+}
+
 // trivyOf is a report of an image.
 func trivyOf(os, results string) string {
 	return `{"SchemaVersion":2,"ArtifactType":"container_image","Metadata":{"OS":{` + os + `}},"Results":[` + results + `]}`
@@ -75,6 +80,12 @@ func TestWhatWasNotScannedIsTold(t *testing.T) {
 			[]string{"all of it: the report has no Results, not even empty ones of what was looked at"}, nil},
 		{"Trivy, a repository with nothing in it", scan.Trivy, `{"SchemaVersion":2,"ArtifactType":"repository","Results":[]}`,
 			[]string{"all of it: the report has no Results, not even empty ones of what was looked at"}, nil},
+
+		{"Clair, a distribution", scan.Clair, clairOf(`"distributions":{"1":{"did":"debian"}},"repository":{}`), nil, nil},
+		{"Clair, a repository", scan.Clair, clairOf(`"distributions":{},"repository":{"1":{"name":"go"}}`), nil, nil},
+		{"Clair, neither", scan.Clair, clairOf(`"distributions":{},"repository":null`),
+			[]string{"the packages: they are of no distribution and no repository that Clair knows"}, nil},
+		{"Clair, it does not say", scan.Clair, clairOf(`"distributions":null,"repository":{}`), nil, nil},
 
 		{"Grype, no alerts", scan.Grype, grypeOf(`[]`), nil, nil},
 		{"Grype, null", scan.Grype, grypeOf(`null`), nil, nil},

@@ -114,6 +114,8 @@ func (r *report) trivyLooked(t *trivyReport) error {
 func (r *report) trivyResult(t *trivyReport) error {
 	var in trivyResult
 	var vulnerabilities bool
+	var summary struct{ Failures int } // of misconfigurations
+	failures := 0
 	first := len(r.scanner.Result)
 	var places []string // where in the target each finding is
 	add := func(line int, f finding) error {
@@ -130,10 +132,12 @@ func (r *report) trivyResult(t *trivyReport) error {
 			vulnerabilities = true
 			return each(r.reader, func(v *trivyVulnerability) error { return add(0, v.finding()) })()
 		},
+		"MisconfSummary": r.into(&summary),
 		"Misconfigurations": each(r.reader, func(m *trivyMisconfiguration) error {
 			if m.Status == "PASS" || m.Status == "EXCEPTION" {
 				return nil
 			}
+			failures++
 			f := finding{id: m.ID, word: m.Severity, class: "misconfiguration", title: m.Title, source: m.PrimaryURL}
 			return add(m.CauseMetadata.StartLine, f)
 		}),
@@ -149,8 +153,11 @@ func (r *report) trivyResult(t *trivyReport) error {
 	if err != nil {
 		return err
 	}
-	if in == (trivyResult{}) {
+	switch {
+	case in == (trivyResult{}):
 		return r.fail(errors.New("a result of nothing: it has no Target, Class or Type"))
+	case summary.Failures > failures:
+		return r.fail(fmt.Errorf("MisconfSummary counts %d failures, and Misconfigurations has %d", summary.Failures, failures))
 	}
 	t.system = t.system || in.class == "os-pkgs" || in.class == "" // old versions know no class
 	t.packages = t.packages || t.system || in.class == "lang-pkgs" || vulnerabilities
