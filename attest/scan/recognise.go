@@ -45,10 +45,11 @@ func (s sign) quoted(text []byte) sign {
 }
 
 const (
-	clamMark = "SCAN_SUMMARY" // for the title in the log of ClamAV, wherever it is
-	useJUnit = "write JUnit XML instead"
-	useSARIF = "write SARIF instead"
-	scanSBOM = "it lists packages and not what is wrong with them; scan it, as with trivy sbom --format json or grype sbom:FILE -o json"
+	clamMark  = "SCAN_SUMMARY" // for the title in the log of ClamAV, wherever it is
+	useJUnit  = "write JUnit XML instead"
+	useSARIF  = "write SARIF instead"
+	scanImage = "scan the image, as with trivy image --format json or grype -o json"
+	scanSBOM  = "it lists packages and not what is wrong with them; scan it, as with trivy sbom --format json or grype sbom:FILE -o json"
 )
 
 // signs tell reports apart. A name that other tools write too is no mark, however likely it is: a report that is taken for
@@ -70,6 +71,9 @@ var signs = []sign{
 	{format: JUnit, marks: []string{"<testsuites", "<testsuite"}},
 	{format: ClamAV, marks: []string{clamMark}, text: `\A(.*\n)?LibClamAV |\A(/.*: OK\r?\n){20}`},
 
+	{what: "a report of Trivy of before schema 2", help: "run a later trivy with --format json", marks: []string{"[].Target [].Vulnerabilities", "[].Target [].Type"}},
+	{what: "a report of a cluster by Trivy", help: "scan each image, as with trivy image --format json", marks: []string{"ClusterName Resources", "ClusterName Findings"}},
+	{what: "a report of the Trivy operator", help: "scan the image, as with trivy image --format json", marks: []string{"report.vulnerabilities report.scanner", "items[].report.vulnerabilities"}},
 	{what: "Snyk's JSON", help: "run snyk with --sarif, or --sarif-file-output=FILE", marks: []string{
 		"vulnerabilities dependencyCount", "vulnerabilities packageManager", "vulnerabilities licensesPolicy",
 		"[].vulnerabilities [].dependencyCount", "[].vulnerabilities [].packageManager",
@@ -87,6 +91,19 @@ var signs = []sign{
 	{what: "Mocha's JSON", help: useJUnit + ", with mocha-junit-reporter", marks: []string{"stats tests passes failures"}},
 	{what: "Cucumber's JSON", help: useJUnit + ", with its junit formatter", marks: []string{"[].elements [].keyword", "[].elements[].steps"}},
 	{what: "Semgrep's JSON", help: "run semgrep with --sarif", marks: []string{"results errors paths", "results[].check_id"}},
+	{what: "govulncheck's JSON", help: "run govulncheck with -format sarif", marks: []string{"config.protocol_version"}},
+	{what: "pip-audit's JSON", help: "scan the lock file, as with osv-scanner --format json", marks: []string{"dependencies fixes"}},
+	{what: "a report of GitLab", help: "have its scanner write JSON of its own or SARIF: trivy with --format json, semgrep with --sarif", marks: []string{"vulnerabilities scan.scanner", "scan.analyzer"}},
+	{what: "findings of Amazon ECR", help: scanImage, marks: []string{"imageScanFindings"}},
+	{what: "JSON of twistcli", help: scanImage, marks: []string{"results consoleURL"}},
+	{what: "a VEX document", help: "it says which vulnerabilities matter and not which are there; give it to the scanner, as with trivy --vex or grype --vex", marks: []string{"@context=openvex", "document.csaf_version"}},
+	{what: "ESLint's JSON", help: "run eslint with --format @microsoft/eslint-formatter-sarif", marks: []string{"[].filePath [].messages"}},
+	{what: "ShellCheck's JSON", help: "convert it, as with csgrep --mode=sarif", marks: []string{"comments[].code", "[].file [].code [].endLine"}},
+	{what: "Playwright's JSON", help: useJUnit + ", with playwright test --reporter=junit", marks: []string{"config suites stats"}},
+	{what: "XML of Checkstyle", help: useSARIF, marks: []string{"<checkstyle"}},
+	{what: "XML of PMD", help: "run pmd with --format sarif", marks: []string{"<pmd"}},
+	{what: "XML of SpotBugs", help: "run spotbugs with -sarif", marks: []string{"<BugCollection"}},
+	{what: "a report of coverage", help: "it says which lines ran and not how the tests ended; " + useJUnit, marks: []string{"<coverage"}, text: `\Amode: (set|count|atomic)\r?\n`},
 	{what: "Bandit's JSON", help: "run bandit with -f sarif", marks: []string{"metrics generated_at", "results[].test_id"}},
 	{what: "gosec's JSON", help: "run gosec with -fmt sarif", marks: []string{"Issues Stats"}},
 	{what: "golangci-lint's JSON", help: "run golangci-lint with --output.sarif.path", marks: []string{"Issues Report"}},
@@ -101,7 +118,7 @@ var signs = []sign{
 	{what: "an HTML page", help: "a server may have answered with a page to log in or of an error, or the tool was told to write HTML", marks: []string{"<html", "<head", "<body"}, text: `(?i)\A(<!--.*-->\s*)?<(!doctype )?html\b`},
 	{what: "a log", quote: true, help: "the tool may have ended before it wrote its report", marks: []string{"level msg", "level message", "severity message", "log.level message"},
 		text: `(?m)\A(\S+ )?[\[(]?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\A[\[(]?(time=|level=|panic: |Traceback |FATA?L?\b|ERRO?R?\b|WARN|INFO|DEBUG|[Ee]rror: |fatal: |[IWEF]\d{4} \d\d:)|\A.*(not found|No such file or directory|[Pp]ermission denied|Killed|Segmentation fault)\b`},
-	{what: "an answer that tells of an error", quote: true, help: "no scan ran", marks: []string{"error", "errors[].message", "errors[].code", "[].error"}},
+	{what: "an answer that tells of an error", quote: true, help: "no scan ran", marks: []string{"error", "code message", "errors[].message", "errors[].code", "[].error"}},
 	{what: "a compressed file", help: "unpack it", text: `\A(\x1f\x{FFFD}|PK\x03\x04|BZh\d|\(\x{FFFD}/\x{FFFD}|\x{FFFD}7zXZ)`}, // FFFD is a byte that is not UTF-8
 	{what: "text in UTF-16", help: "write it in UTF-8; in PowerShell that is Out-File -Encoding utf8", text: `\A(\x{FFFD}\x{FFFD}|.\x00.\x00|\x00.\x00.)`},
 }
@@ -236,7 +253,7 @@ func (n names) addText(name, value string, depth int) {
 		return
 	}
 	n[name+"="+value] = false
-	for _, part := range []string{"sarif", "spdx"} { // of the URL of a schema
+	for _, part := range []string{"sarif", "spdx", "openvex"} { // of the URL of a schema
 		if strings.Contains(strings.ToLower(value), part) {
 			n[name+"="+part] = false
 		}

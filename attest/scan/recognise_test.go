@@ -92,6 +92,22 @@ func TestForeign(t *testing.T) {
 		seen, help string
 		contents   []string
 	}{
+		{"a report of Trivy of before schema 2", "later trivy", []string{`[{"Target":"a (alpine 3.10)","Type":"alpine","Vulnerabilities":null}]`, `[{"Target":"a","Type":"npm"}]`, `[{"Target":"a","Vulnerabilities":[{"VulnerabilityID":`}},
+		{"a report of a cluster by Trivy", "trivy image", []string{`{"ClusterName":"a","Resources":[]}`, `{"ClusterName":"a","Findings":[{"Results":[]}]}`, `{"Resources":[],"ClusterName":""}`}},
+		{"a report of the Trivy operator", "trivy image", []string{`{"apiVersion":"x","kind":"VulnerabilityReport","report":{"scanner":{},"vulnerabilities":[]}}`, `{"items":[{"report":{"vulnerabilities":[]}}]}`, `{"report":{"vulnerabilities":[],"scanner":{"name":"Trivy"}}}`}},
+		{"govulncheck's JSON", "-format sarif", []string{`{"config":{"protocol_version":"v1.0.0","scanner_name":"govulncheck"}}`, "{\n  \"config\": {\n    \"protocol_version\": \"v1\"}}\n{\"progress\":{}}", `{"config":{"scanner_name":"govulncheck","protocol_version":`}},
+		{"pip-audit's JSON", "osv-scanner", []string{`{"dependencies":[],"fixes":[]}`, `{"dependencies":[{"name":"a","vulns":[]}],"fixes":[]}`, `{"fixes":[],"dependencies":[]}`}},
+		{"a report of GitLab", "--format json", []string{`{"version":"15.0.7","vulnerabilities":[],"scan":{"scanner":{"id":"trivy"}}}`, `{"scan":{"analyzer":{}}}`, `{"scan":{"scanner":{}},"vulnerabilities":[]}`}},
+		{"findings of Amazon ECR", "trivy image", []string{`{"imageScanFindings":{}}`, `{"registryId":"1","imageScanFindings":{"findings":[]}}`, `{"imageScanFindings":null}`}},
+		{"JSON of twistcli", "grype", []string{`{"results":[],"consoleURL":"x"}`, `{"results":[{"vulnerabilities":[]}],"consoleURL":""}`, `{"consoleURL":"","results":[]}`}},
+		{"a VEX document", "--vex", []string{`{"@context":"https://openvex.dev/ns/v0.2.0","statements":[]}`, `{"document":{"category":"csaf_vex","csaf_version":"2.0"}}`, `{"document":{"csaf_version":"2.0"},"vulnerabilities":[]}`}},
+		{"ESLint's JSON", "sarif", []string{`[{"filePath":"a.js","messages":[]}]`, `[{"messages":[],"filePath":"a"}]`, `[{"filePath":"a.js","messages":[{"ruleId":"x"}]},{}]`}},
+		{"ShellCheck's JSON", "csgrep", []string{`{"comments":[{"file":"a","code":2086}]}`, `[{"file":"a","line":1,"endLine":1,"code":2086}]`, `{"comments":[{"code":1}]}`}},
+		{"Playwright's JSON", "--reporter=junit", []string{`{"config":{},"suites":[],"errors":[],"stats":{}}`, `{"suites":[],"config":{},"stats":{}}`, `{"config":{},"suites":[{"specs":[]}],"stats":{"flaky":0}}`}},
+		{"XML of Checkstyle", "SARIF", []string{`<checkstyle/>`, `<?xml version="1.0"?><checkstyle version="10">`, "\n<checkstyle>"}},
+		{"XML of PMD", "sarif", []string{`<pmd/>`, `<?xml version="1.0"?><pmd version="7">`, "\n<pmd>"}},
+		{"XML of SpotBugs", "-sarif", []string{`<BugCollection/>`, `<?xml version="1.0"?><BugCollection version="4">`, "\n<BugCollection>"}},
+		{"a report of coverage", "JUnit", []string{`<coverage/>`, `<?xml version="1.0"?><coverage line-rate="1">`, "mode: set\na.go:1.1,2.2 1 1\n"}},
 		{"Snyk's JSON", "--sarif", []string{
 			`{"vulnerabilities":[],"ok":true,"dependencyCount":41,"org":"o","policy":"","isPrivate":true}`,
 			`{"vulnerabilities":[{"id":"SNYK-1"}],"ok":false,"packageManager":"npm"}`, `[{"vulnerabilities":[],"ok":true,"dependencyCount":1},{}]`,
