@@ -209,6 +209,8 @@ func TestSeverityIsRead(t *testing.T) {
 		{"OSV, the group says too much", scan.OSVScanner, osv(vectors("CVSS_V3", v31), `,"max_severity":"98"`), severity("cvss_v3:osv-scanner", "9.8")},
 		{"OSV, a word of the ecosystem", scan.OSVScanner, osv(`"affected":[{"package":{"name":"a","ecosystem":"PyPI"},"ecosystem_specific":{"severity":"High"}}]`, ``), severity("osv", "high")},
 		{"OSV, a word of the database for the package", scan.OSVScanner, osv(`"affected":[{"package":{"name":"a","ecosystem":"PyPI"},"database_specific":{"severity":"Critical"}}]`, ``), severity("osv", "critical")},
+		{"OSV, a number in place of a vector", scan.OSVScanner, osv(vectors("CVSS_V3", "7.5", "CVSS_V4", "8"), ``), severity("cvss_v4:osv-scanner", "8", "cvss_v3:osv-scanner", "7.5")},
+		{"OSV, a license", scan.OSVScanner, `{"results":[{"packages":[{"package":{"name":"a"},"licenses":["GPL-3.0"],"license_violations":["GPL-3.0"]}]}]}`, severity("osv-scanner", "unknown")},
 		{"OSV, no vector", scan.OSVScanner, osv(vectors("CVSS_V3", "CVSS:3.1/AV:N"), ``), severity()},
 		{"OSV, no harm", scan.OSVScanner, osv(vectors("CVSS_V3", harmless), ``), severity("cvss_v3:osv-scanner", "0")},
 

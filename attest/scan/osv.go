@@ -152,11 +152,16 @@ func (r *report) osvSource() error {
 
 func (r *report) osvPackage() error {
 	p := osvPackage{groups: map[string]osvGroup{}}
+	var licenses []string // that are not allowed
 	err := r.object(fields{
 		"package": r.into(&p.is),
 		"vulnerabilities": each(r.reader, func(v *osvVulnerability) error {
 			p.vulnerabilities = append(p.vulnerabilities, *v)
 			return r.room(len(r.scanner.Result) + len(p.vulnerabilities))
+		}),
+		"license_violations": each(r.reader, func(license *string) error {
+			licenses = append(licenses, *license)
+			return r.room(len(r.scanner.Result) + len(licenses))
 		}),
 		"groups": each(r.reader, func(g *osvGroup) error {
 			for _, id := range g.IDs {
@@ -174,6 +179,13 @@ func (r *report) osvPackage() error {
 	if len(p.vulnerabilities) == 0 && len(p.groups) > 0 {
 		return r.fail(errors.New("a package with groups of vulnerabilities, and without vulnerabilities"))
 	}
+	for _, license := range licenses {
+		f := p.finding(license, string(OSVScanner), "unknown")
+		f.class = "license"
+		if err := r.add(f); err != nil {
+			return err
+		}
+	}
 	for _, v := range p.vulnerabilities {
 		if err := r.osvFinding(&p, &v); err != nil {
 			return err
@@ -182,15 +194,21 @@ func (r *report) osvPackage() error {
 	return nil
 }
 
+// finding returns a finding in the package, and how bad it is in whose word.
+func (p *osvPackage) finding(id, by, word string) finding {
+	return finding{
+		id: id, by: by, word: word,
+		pkg: cmp.Or(p.is.Name, p.is.Commit), version: cmp.Or(p.is.Version, p.is.Commit),
+	}
+}
+
 // osvFinding adds the finding of a vulnerability in a package. The score is that of its group; a vector that is worse, which
 // old versions did not understand, counts beside it.
 func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 	group := p.groups[v.ID]
-	f := finding{
-		id: v.ID, by: "osv", word: text(v.Database.is.Severity), aliases: slices.Concat(v.Aliases, group.IDs, group.Aliases),
-		pkg: cmp.Or(p.is.Name, p.is.Commit), version: cmp.Or(p.is.Version, p.is.Commit),
-		title: v.Summary, published: v.Published, modified: v.Modified,
-	}
+	f := p.finding(v.ID, "osv", text(v.Database.is.Severity))
+	f.title, f.published, f.modified = v.Summary, v.Published, v.Modified
+	f.aliases = slices.Concat(v.Aliases, group.IDs, group.Aliases)
 	for _, link := range v.References {
 		if link.Type == "ADVISORY" {
 			f.source = cmp.Or(f.source, link.URL)
