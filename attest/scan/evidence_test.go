@@ -61,6 +61,8 @@ func TestNoReportIsAnError(t *testing.T) {
 		"a scan did not run":  {content: `{"SchemaVersion":2,"Results":[]}`, note: "the trivy report is of a scan that did not run: it has no Results"},
 		"too large":           {content: passedOutput, opts: scan.Options{Limits: limited}, note: "attest: "},
 		"the scanner crashed": {failed: errors.New("trivy ended\n with\tcode 1"), content: passedOutput, note: "there is no report: trivy ended with code 1"},
+		"another tool's, with a format": {content: `{"results":[{"packages":[],"vulnerabilities":[{"id":"CVE-1"}]}],"consoleURL":"x"}`,
+			opts: scan.Options{Format: scan.OSVScanner}, note: "not a osv-scanner report: it is JSON of twistcli"},
 		"a log with a format": {content: "ERROR: no memory", opts: scan.Options{Format: scan.JUnit}, note: "not a junit report: it is a log"},
 		"nothing of a log":    {content: "", opts: scan.Options{Format: scan.GoTest}, note: "not a go-test report: it is empty"},
 		"text of go test":     {content: "ok  \tp\t0.1s\n", opts: scan.Options{Format: scan.GoTest}, note: "not a go-test report: it is the text of go test: run go test -json"},

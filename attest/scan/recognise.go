@@ -118,7 +118,7 @@ var signs = []sign{
 	{what: "an HTML page", help: "a server may have answered with a page to log in or of an error, or the tool was told to write HTML", marks: []string{"<html", "<head", "<body"}, text: `(?i)\A(<!--.*-->\s*)?<(!doctype )?html\b`},
 	{what: "a log", quote: true, help: "the tool may have ended before it wrote its report", marks: []string{"level msg", "level message", "severity message", "log.level message"},
 		text: `(?m)\A(\S+ )?[\[(]?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|\A[\[(]?(time=|level=|panic: |Traceback |FATA?L?\b|ERRO?R?\b|WARN|INFO|DEBUG|[Ee]rror: |fatal: |[IWEF]\d{4} \d\d:)|\A.*(not found|No such file or directory|[Pp]ermission denied|Killed|Segmentation fault)\b`},
-	{what: "an answer that tells of an error", quote: true, help: "no scan ran", marks: []string{"error", "code message", "errors[].message", "errors[].code", "[].error"}},
+	{what: "an answer that tells of an error", quote: true, help: "no scan ran", marks: []string{"error", "code message", "message documentation_url", "<Error", "errors[].message", "errors[].code", "[].error"}},
 	{what: "a compressed file", help: "unpack it", text: `\A(\x1f\x{FFFD}|PK\x03\x04|BZh\d|\(\x{FFFD}/\x{FFFD}|\x{FFFD}7zXZ)`}, // FFFD is a byte that is not UTF-8
 	{what: "text in UTF-16", help: "write it in UTF-8; in PowerShell that is Out-File -Encoding utf8", text: `\A(\x{FFFD}\x{FFFD}|.\x00.\x00|\x00.\x00.)`},
 }

@@ -127,9 +127,16 @@ func Convert(r io.Reader, opts Options) (attest.Predicate, error) {
 		begin = bytes.TrimSpace(begin)
 		return nil, &UnknownFormatError{Format: opts.Format, Begin: string(begin[:min(len(begin), 40)]), Seen: seen.what, Help: seen.help}
 	}
+	other, isLog := mistaken(format, seen), format == ClamAV || format == GoTest
+	if other != nil && !isLog {
+		return nil, other
+	}
 	p, err := convert(in, opts)
+	if isA[*FormatError](err) || isA[*NotRunError](err) {
+		err = cmp.Or(other, err)
+	}
 	if err != nil {
-		return nil, mistaken(err, format, seen)
+		return nil, err
 	}
 	result, isTest := p.(attest.TestResult)
 	vulns, _ := p.(attest.Vulns)
@@ -143,14 +150,14 @@ func Convert(r io.Reader, opts Options) (attest.Predicate, error) {
 	return p, nil
 }
 
-// mistaken returns err, and in its place what the report is if it is of another format than it is said to be.
-func mistaken(err error, format Format, seen sign) error {
+// mistaken says what the report is if it is of another format than it is said to be. A log may begin with anything, so there
+// it counts only if the report cannot be read.
+func mistaken(format Format, seen sign) error {
 	switch {
-	case !isA[*FormatError](err) && !isA[*NotRunError](err):
 	case seen.format != "" && seen.format != format:
 		return &FormatError{Format: format, Err: fmt.Errorf("it looks like a report of the format %s", seen.format)}
 	case seen.format == "" && !strings.HasPrefix(seen.what, unknown):
 		return &FormatError{Format: format, Err: fmt.Errorf("it is %s: %s", seen.what, seen.help)}
 	}
-	return err
+	return nil
 }
