@@ -181,6 +181,9 @@ func TestSeverityIsRead(t *testing.T) {
 	override := func(rule, level string) string {
 		return `,"invocations":[{"executionSuccessful":true,"ruleConfigurationOverrides":[{"descriptor":{` + rule + `},"configuration":{"level":"` + level + `"}}]}]`
 	}
+	under := func(report string, parts int) string {
+		return strings.Replace(report, `"ruleId":"V-1`, `"ruleId":"V-1`+strings.Repeat("/x", parts), 1)
+	}
 	malware := func(report string, id string) string { return strings.ReplaceAll(report, "V-1", id) }
 	for _, test := range []struct {
 		name   string
@@ -251,6 +254,8 @@ func TestSeverityIsRead(t *testing.T) {
 		{"SARIF, null", scan.SARIF, sarif("t", `,"properties":{"security-severity":null}`, `,"level":"note"`, ``), severity("t", "note")},
 		{"SARIF, a level in capitals", scan.SARIF, sarif("t", score("2"), `,"level":"Error"`, ``), severity("t", "error", "cvss:t", "2")},
 		{"SARIF, a level of the tool's own", scan.SARIF, sarif("t", score("2"), `,"level":"critical"`, ``), severity("t", "critical", "cvss:t", "2")},
+		{"SARIF, an id of 20 parts more", scan.SARIF, under(sarif("t", level("note"), ``, ``), 20), severity("t", "note")},
+		{"SARIF, an id of 21 parts more", scan.SARIF, under(sarif("t", level("note"), ``, ``), 21), severity("t", "warning")},
 		{"SARIF, a rule by its reference", scan.SARIF, sarif("t", level("error"), `,"ruleIndex":-1,"rule":{"index":0}`, ``), severity("t", "error")},
 		{"SARIF, 0 and an error", scan.SARIF, sarif("t", score("0.0"), `,"level":"error"`, ``), severity("t", "error")},
 

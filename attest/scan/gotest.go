@@ -57,6 +57,7 @@ type goLog struct {
 	tally
 	packages map[string]*goPackage
 	builds   map[string]bool // those that failed, by ID; false if a package has failed for it
+	running  int             // tests that have not ended, of all packages
 	last     time.Time
 }
 
@@ -107,7 +108,7 @@ func (l *goLog) event(e goEvent) error {
 		p = &goPackage{open: map[string]bool{}}
 		l.packages[e.Package] = p
 	}
-	if most := max(len(l.packages), len(p.open)); most > l.limits.Findings {
+	if most := max(len(l.packages), l.running); most > l.limits.Findings {
 		return overFindings(l.limits, most)
 	}
 	if e.Test == "" {
@@ -115,8 +116,14 @@ func (l *goLog) event(e goEvent) error {
 	}
 	switch {
 	case e.Action == "run":
+		if !p.open[e.Test] {
+			l.running++
+		}
 		p.over, p.open[e.Test] = false, true
 	case ends:
+		if p.open[e.Test] {
+			l.running--
+		}
 		delete(p.open, e.Test)
 		p.failed = p.failed || how == attest.Failed
 		return l.count(how, e.name())
@@ -167,6 +174,7 @@ func (l *goLog) leave(path string, p *goPackage, how attest.Result) error {
 			return err
 		}
 	}
+	l.running -= len(p.open)
 	clear(p.open)
 	return nil
 }

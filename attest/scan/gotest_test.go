@@ -131,6 +131,17 @@ func TestGoTest(t *testing.T) {
 	}
 }
 
+// Tests that have ended make room for others to run.
+func TestGoTestRoom(t *testing.T) {
+	few := asked
+	few.Limits.Findings = 2
+	log := events(`run p A`, `skip p A`, `run q A`, `skip q A`, `run p B`, `run p B`, `run q B`, `skip q B`, `skip p B`, `run p C`, `run q C`, `pass p`, `pass q`)
+	want := attest.TestResult{Result: attest.Errored, Failures: 2, FailedTests: []string{"p.C", "q.C"}, Timestamp: noon.Add(12 * time.Second)}
+	if diff := cmp.Diff(want, mustRead(t, GoTest, log, few)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestGoTestDidNotRun(t *testing.T) {
 	wantRefused[*NotRunError](t, GoTest, []refusal{
 		{"empty", "", "no test ran"},

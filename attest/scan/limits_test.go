@@ -65,6 +65,7 @@ func TestLimits(t *testing.T) {
 		{"many packages of Clair", []byte(`{"manifest_hash":"a","packages":{` + strings.ReplaceAll(names(1001), "[]", "{}") + `}}`), scan.Limits{Findings: 1}, "limit object names 1000"},
 		{"a long name", trivy(`"` + strings.Repeat("x", 5000) + `":1,`), scan.Limits{}, "limit value bytes 4096"},
 		{"a long name in what is skipped", trivy(`"x":{"` + strings.Repeat("x", 5000) + `":1},`), scan.Limits{}, "limit value bytes 4096"},
+		{"groups of OSV", []byte(`{"results":[{"packages":[{"package":{"name":"a"},"groups":[{"ids":["1","2"]},{"ids":["3"]}]}]}]}`), scan.Limits{Findings: 2}, "limit findings 2"},
 		{"rules", []byte(`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"a","rules":[{"id":"1"},{"id":"2"},{"id":"3"}]}}}]}`), scan.Limits{Findings: 2}, "limit findings 2"},
 		{"deep", trivy(`"Metadata":` + strings.Repeat(`[`, 20000) + strings.Repeat(`]`, 20000) + `,`), scan.Limits{}, "format trivy: Metadata[0][0]"},
 		{"not as deep", trivy(`"Metadata":` + strings.Repeat(`[`, 9999) + strings.Repeat(`]`, 9999) + `,`), scan.Limits{}, "converted"},

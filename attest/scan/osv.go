@@ -167,7 +167,7 @@ func (r *report) osvPackage() error {
 			for _, id := range g.IDs {
 				p.groups[id] = *g
 			}
-			return nil
+			return r.room(len(p.groups))
 		}),
 	})
 	if err != nil {

@@ -214,6 +214,9 @@ func namesIn(text []byte) names {
 // addValue adds the names in the next value, which is at that path.
 func (n names) addValue(dec *json.Decoder, path string, depth int) error {
 	const deepest = 6
+	if depth > deepest {
+		path = "" // these have no names, and it does not get long
+	}
 	token, err := dec.Token()
 	if err != nil {
 		return err

@@ -407,12 +407,12 @@ func (run *sarifRun) component(ref *sarifComponent) *sarifTool {
 	return nil
 }
 
-// mostNested bounds how often an id says more, since each way to read it is looked for.
-const mostNested = 10
+// mostParts bounds how many parts an id may have behind that of its rule. They are two or three.
+const mostParts = 20
 
 // named returns the rule of an id. An id may be that of a rule and then, after a slash, say more (3.27.5).
 func (t *sarifTool) named(id string) *sarifRule {
-	for n := 0; id != "" && n < mostNested; n++ {
+	for parts := 0; id != "" && parts <= mostParts; parts++ {
 		if i, there := t.byID[id]; there {
 			return &t.rules[i]
 		}

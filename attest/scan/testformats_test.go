@@ -177,6 +177,7 @@ func TestLimits(t *testing.T) {
 		{"many tests", GoTest, strings.Repeat(`{"Action":"pass","Package":"p","Test":"T"}`+"\n", 3), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
 		{"many tests at once", GoTest, events(`run p A`, `run p B`, `run p C`), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
 		{"many that their package ends", GoTest, events(`run p A`, `run p B`, `pass p`, `run q A`, `pass q`), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"many tests of two packages, before the log ends", GoTest, events(`run p A`, `run p B`, `run q A`, `pass q B`) + "{", few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
 		{"many packages", GoTest, events(`start p`, `start q`, `start r`), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
 		{"many packages with tests", GoTest, events(`run p A`, `run q A`, `run r A`), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
 		{"many builds", GoTest, builds("a", "b", "c"), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
