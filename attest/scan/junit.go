@@ -33,9 +33,11 @@ const maxXMLDepth = 64
 //     flakyError, rerunFailure and rerunError explains one test, and one failure or error.
 //   - Any: each failure and error of a testcase explains one, whichever of the two the attributes call it. pytest writes
 //     one for each subtest that failed.
+//   - Any: a test that was skipped or disabled by an attribute need have no testcase.
 //   - pytest, by the names that it gives its suites: the attribute tests counts subtests that passed, which have no
-//     testcase. Catch2, by its hostname "tbd", and doctest, by its attributes: they count assertions. So more tests than
-//     testcases say nothing there.
+//     testcase. mocha-junit-reporter, by the name "Mocha Tests": it counts pending tests, which have none either. Catch2, by
+//     its hostname "tbd", and doctest, by its attributes: they count assertions. So more tests than testcases say nothing
+//     there.
 //
 // The end of the latest suite is its timestamp plus its time. A timestamp without a zone, which many tools write, says
 // no instant, and if only one is so the time is asked for.
@@ -44,8 +46,8 @@ const maxXMLDepth = 64
 // have room for it. Only UTF-8 is read. A document type is refused, and with it all entities but the five of XML.
 //
 // Source: surefire-test-report.xsd of Apache Maven Surefire with its page on tests that are run again; junit-10.xsd of
-// the Jenkins xUnit plugin; _pytest/junitxml.py; JunitReporter of Catch2; JUnitReporter of doctest; what pytest and
-// GoogleTest print; nunit3-junit.xslt of NUnit and the reporter of Ginkgo for status.
+// the Jenkins xUnit plugin; _pytest/junitxml.py; JunitReporter of Catch2; JUnitReporter of doctest; index.js of mocha-junit-reporter;
+// what pytest and GoogleTest print; nunit3-junit.xslt of NUnit and the reporter of Ginkgo for status.
 func jUnit(in io.Reader, opts Options) (attest.Predicate, error) {
 	r := jUnitReport{tally: tally{limits: opts.Limits}}
 	if err := r.read(in); err != nil {
@@ -102,6 +104,7 @@ var jUnitStatus = map[string]jUnitCounts{
 // jUnitCountsMore are attributes of suites whose producer counts tests that have no testcase.
 var jUnitCountsMore = []struct{ kind, attribute, value string }{
 	{"testsuites", "name", "pytest tests"},
+	{"testsuites", "name", "Mocha Tests"}, // mocha-junit-reporter, and so Cypress
 	{"testsuite", "name", "pytest"},
 	{"testsuite", "hostname", "tbd"},                                           // Catch2
 	{"testsuite", attributeNames, "name errors failures tests"},                // doctest, told to leave out times
@@ -250,13 +253,17 @@ func (r *jUnitReport) suite(e, in *jUnitElement, attributes map[string]string) e
 	for _, p := range jUnitCountsMore {
 		e.countsMore = e.countsMore || e.kind == p.kind && attributes[p.attribute] == p.value
 	}
-	for name, to := range map[string]*int{"tests": &e.claims.tests, "failures": &e.claims.failures, "errors": &e.claims.errors} {
+	disabled := 0
+	for name, to := range map[string]*int{
+		"tests": &e.claims.tests, "failures": &e.claims.failures, "errors": &e.claims.errors, "skipped": &e.claims.skipped, "disabled": &disabled,
+	} {
 		n, err := strconv.ParseUint(cmp.Or(attributes[name], "0"), 10, 31)
 		if err != nil {
 			return fmt.Errorf("%s of suite %.40q: %.40q is no count", name, e.name, attributes[name])
 		}
 		*to = int(n)
 	}
+	e.claims.skipped += disabled
 	return r.times(attributes["timestamp"], attributes["time"])
 }
 
@@ -290,6 +297,9 @@ func (r *jUnitReport) end() error {
 	if e.has.failures+e.has.errors == 0 {
 		e.has.add(e.status)
 	}
+	if e.kind == "testcase" {
+		e.has.skipped = min(e.has.skipped, 1) // it may say so twice
+	}
 	if len(r.open) > 0 && (e.isSuite() || e.kind == "testcase") {
 		r.open[len(r.open)-1].has.add(e.has)
 	}
@@ -318,6 +328,7 @@ func (e *jUnitElement) verdict() attest.Result {
 func (r *jUnitReport) closeSuite(e *jUnitElement) {
 	claims, has := e.claims, &e.has
 	missing := claims.failures + claims.errors - has.failures - has.errors - has.flaky
+	absent := claims.tests - has.tests - max(0, claims.skipped-has.skipped)
 	switch {
 	case missing > 0 && claims.errors > has.errors+has.flaky:
 		has.errors += missing
@@ -326,8 +337,8 @@ func (r *jUnitReport) closeSuite(e *jUnitElement) {
 	case missing > 0:
 		has.failures += missing
 		r.result.Failures += missing
-	case claims.tests > has.tests && !e.countsMore: // nothing is known of those
-		r.tally.errors += claims.tests - has.tests
+	case absent > 0 && !e.countsMore: // nothing is known of those
+		r.tally.errors += absent
 	}
-	has.tests = max(has.tests, claims.tests)
+	has.tests, has.skipped = max(has.tests, claims.tests), max(has.skipped, claims.skipped)
 }

@@ -144,6 +144,21 @@ func TestJUnit(t *testing.T) {
 		{"doctest counts a failure that nothing shows", `<testsuites><testsuite name="x" errors="0" failures="1" tests="40"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
 			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"a"}, Timestamp: noon,
 		}},
+		{"a pending test of Mocha", `<testsuites name="Mocha Tests" tests="2" failures="0" skipped="1"><testsuite name="x" tests="2" failures="0"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"a hook of Mocha that failed", `<testsuites name="Mocha Tests" tests="3" failures="1"><testsuite name="x" tests="3" failures="1"><testcase name="before all"><failure/></testcase></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Failed, Failures: 1, FailedTests: []string{"before all"}, Timestamp: noon,
+		}},
+		{"a failure of Mocha that nothing shows", `<testsuites name="Mocha Tests" tests="2" failures="1"><testsuite tests="2" failures="0"><testcase name="a"/></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"tests without a testcase were skipped and disabled", `<testsuites tests="4" disabled="1" skipped="2"><testsuite tests="4" disabled="1" skipped="2"><testcase name="a"/><testcase name="b"><skipped/></testcase></testsuite></testsuites>`, attest.TestResult{
+			Result: attest.Passed, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
+		{"more tests are missing than were skipped", `<testsuite tests="4" skipped="2"><testcase name="a"/><testcase name="b" status="skipped"><skipped/></testcase></testsuite>`, attest.TestResult{
+			Result: attest.Errored, Successes: 1, PassedTests: []string{"a"}, Timestamp: noon,
+		}},
 		{"in ASCII", `<?xml version='1.0' encoding='us-ascii'?><testsuite><testcase name="a&#228;"/></testsuite>`, attest.TestResult{
 			Result: attest.Passed, Successes: 1, PassedTests: []string{"aä"}, Timestamp: noon,
 		}},
@@ -194,6 +209,7 @@ func TestNoJUnit(t *testing.T) {
 		{"not UTF-8", "<testsuite name='\xff'/>", "invalid UTF-8"},
 		{"failures are no number", `<testsuite name="s" failures="some"/>`, `failures of suite "s": "some" is no count`},
 		{"errors are no number", `<testsuite name="s" errors="-1"/>`, `errors of suite "s"`},
+		{"skipped is no number", `<testsuite name="s" skipped="some"/>`, `skipped of suite "s": "some" is no count`},
 		{"a time that is no number", `<testsuite timestamp="2026-03-01T11:00:00Z" time="long"/>`, `"long" is no time`},
 		{"a time that is negative", `<testsuite timestamp="2026-03-01T11:00:00Z" time="-1"/>`, `"-1" is no time`},
 		{"a time without end", `<testsuite timestamp="2026-03-01T11:00:00Z" time="1e9"/>`, `"1e9" is no time`},
