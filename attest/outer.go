@@ -196,7 +196,7 @@ type streamed struct {
 }
 
 func (s *streamed) Read(p []byte) (int, error) {
-	for len(s.plain) == 0 {
+	for len(p) > 0 && len(s.plain) == 0 {
 		if s.ended {
 			return 0, io.EOF
 		}
