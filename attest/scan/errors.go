@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"strings"
 	"time"
 
@@ -150,7 +149,7 @@ func plain(err error) error {
 	switch {
 	case errors.As(err, &kind):
 		got, _, _ := strings.Cut(kind.Value, " ")
-		return fmt.Errorf("%s: %s, want %s", cmp.Or(kind.Field, "at its top"), cmp.Or(jsonKinds[got], got), cmp.Or(goKinds[kind.Type.Kind()], "a whole number"))
+		return fmt.Errorf("%s: %s, want %s", cmp.Or(kind.Field, "at its top"), cmp.Or(jsonKinds[got], got), types[kind.Type.Kind()])
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &markup) && strings.Contains(markup.Msg, "unexpected EOF"):
 		return errors.New("it ends too early")
 	case errors.As(err, &bad):
@@ -163,10 +162,5 @@ func plain(err error) error {
 	return err
 }
 
-// jsonKinds and goKinds are the kinds of values, in words.
-var (
-	jsonKinds = map[string]string{"string": "text", "number": "a number", "bool": "true or false", "array": "a list", "object": "an object"}
-	goKinds   = map[reflect.Kind]string{
-		reflect.String: "text", reflect.Struct: "an object", reflect.Map: "an object", reflect.Slice: "a list", reflect.Bool: "true or false",
-	}
-)
+// jsonKinds are the kinds of values as package json names them, in words.
+var jsonKinds = map[string]string{"string": "text", "number": "a number", "bool": "true or false", "array": "a list", "object": "an object"}
