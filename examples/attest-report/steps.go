@@ -175,12 +175,20 @@ func findNewer(ctx context.Context, s *settings, written attest.Predicate) (stri
 		case e.Statement == nil:
 			return e.Problem.Error(), nil
 		case (e.Time.IsZero() || e.Time.After(at)) && (!isVulns || e.Test.PredicateType == attest.VulnsType):
-			return fmt.Sprintf("newer evidence of it, of %s, is in %s", e.Time.UTC().Format(time.RFC3339Nano), s.image.Context().Digest(e.Manifest.String())), nil
+			return fmt.Sprintf("%s is in %s", newerAt(e.Time), s.image.Context().Digest(e.Manifest.String())), nil
 		case isVulns && errors.As(e.Problem, &overruled):
 			return overruled.Error(), nil
 		}
 	}
 	return "", nil
+}
+
+// newerAt says of when evidence is that may be newer.
+func newerAt(at time.Time) string {
+	if at.IsZero() {
+		return "evidence of it without a time, which may be newer,"
+	}
+	return "newer evidence of it, of " + at.UTC().Format(time.RFC3339Nano) + ","
 }
 
 // tell says in a line what the evidence is.
