@@ -230,7 +230,7 @@ func clairID(name string) (id string, aliases []string) {
 }
 
 // clairNoFix is how updaters write that there is no fix: Debian's "0:0".
-var clairNoFix = regexp.MustCompile(`^[0:.~-]+$`)
+var clairNoFix = regexp.MustCompile(`^[0:.~+\s-]*$`)
 
 // clairFix returns the version that fixes it. Where a database knows ranges, Clair writes them as a query: that of OSV has
 // "fixed=1.2.3&introduced=0", and no "fixed" where there is no fix.

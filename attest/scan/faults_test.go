@@ -99,6 +99,9 @@ func TestWhatWasNotScannedIsTold(t *testing.T) {
 
 		{"SARIF, an error while it ran", scan.SARIF, runOf("t", success+`"toolExecutionNotifications":[{"level":"error","message":{"text":"a.c: parser crashed\nat 1"}}]}]`),
 			nil, []string{"the tool says: a.c: parser crashed"}},
+		{"SARIF, an error in capitals, and an exception", scan.SARIF, runOf("t", success+`"toolExecutionNotifications":[{"level":"Error","message":{"text":"a"}},`+
+			`{"level":"note","message":{"text":"b"},"exception":{"kind":"Crash"}},{"level":"note","message":{"text":"c"},"exception":null},{"level":"None","message":{"text":"skipped"}}]}]`),
+			nil, []string{"the tool says: a", "the tool says: b"}},
 		{"SARIF, an error in its configuration", scan.SARIF, runOf("t", success+`"toolConfigurationNotifications":[{"level":"error","descriptor":{"id":"no-rules"}}]}]`),
 			nil, []string{"the tool says: no-rules"}},
 		{"SARIF, an error without words", scan.SARIF, runOf("t", success+`"toolExecutionNotifications":[{"level":"error"}]}]`),
@@ -271,6 +274,10 @@ func TestSeverityIsRead(t *testing.T) {
 		{"SARIF, an override by index", scan.SARIF, sarif("t", level("note"), ``, override(`"index":0`, "error")), severity("t", "error")},
 		{"SARIF, an override and a lesser one", scan.SARIF, sarif("t", ``, ``, strings.Replace(override(`"id":"V-1"`, "error"), `]}]`,
 			`,{"descriptor":{"id":"V-1"},"configuration":{"level":"note"}}]}]`, 1)), severity("t", "error")},
+
+		{"SARIF, an override in capitals", scan.SARIF, sarif("t", level("note"), ``, override(`"id":"V-1"`, "Error")), severity("t", "error")},
+		{"SARIF, a review with the level None", scan.SARIF, sarif("t", ``, `,"kind":"review","level":"None"`, ``), severity("t", "unknown")},
+		{"SARIF, an override by a word of the tool's own", scan.SARIF, sarif("t", level("note"), ``, override(`"id":"V-1"`, "critical")), severity("t", "critical")},
 		{"SARIF, an override of another rule", scan.SARIF, sarif("t", level("note"), ``, override(`"id":"V-2"`, "error")), severity("t", "note")},
 		{"SARIF, an override that is less", scan.SARIF, sarif("t", level("error"), ``, override(`"id":"V-1"`, "note")), severity("t", "error")},
 		{"SARIF, an override that is less, by the invocation", scan.SARIF, sarif("t", level("error"), `,"provenance":{"invocationIndex":0}`, override(`"id":"V-1"`, "note")), severity("t", "note")},
@@ -364,7 +371,7 @@ func TestNamesAndFixesOfClair(t *testing.T) {
 		"See CVE-2024-1 for more":                           "See CVE-2024-1 for more []",
 	} {
 		for fix, wantFix := range map[string]string{
-			"0:0": "", "0": "", "0:0-0": "", "": "", "1.29b-1.1": "1.29b-1.1", "0:1.0": "0:1.0", "0:0~rc1": "0:0~rc1",
+			"0:0": "", "0": "", "0:0-0": "", "": "", " 0:0 ": "", "0:0+0": "", "fixed=&introduced=0": "", "1.29b-1.1": "1.29b-1.1", "0:1.0": "0:1.0", "0:0~rc1": "0:0~rc1",
 			"introduced=0": "", "fixed=0&introduced=0": "", "fixed=1.2&introduced=0": "1.2",
 		} {
 			clair := fmt.Sprintf(`{"manifest_hash":"a","packages":{"1":{"name":"p"}},"vulnerabilities":{"1":{"name":%q,"fixed_in_version":%q}},"package_vulnerabilities":{"1":["1"]}}`, name, fix)

@@ -127,6 +127,14 @@ type sarifNotification struct {
 	Level      string         `json:"level"`
 	Message    sarifMessage   `json:"message"`
 	Descriptor sarifReference `json:"descriptor"`
+	Exception  jsontext.Value `json:"exception"` // an object if the tool failed in some way
+}
+
+// matters says whether something was not looked at.
+func (n *sarifNotification) matters(text string) bool {
+	level := strings.ToLower(n.Level)
+	return level == "error" || n.Exception.Kind() == '{' ||
+		level != "note" && level != "none" && skipped.MatchString(n.Descriptor.ID+" "+text)
 }
 
 // sarifProperties are what a property bag says of the severity: a CVSS score, and vectors under names of many kinds.
@@ -291,7 +299,7 @@ func (r *report) sarifInvocation(run *sarifRun, i *sarifInvocation) error {
 	}
 	for _, n := range slices.Concat(i.Execution, i.Configuration) {
 		text := cmp.Or(line(n.Message.Text), n.Descriptor.ID)
-		if n.Level == "error" || n.Level != "note" && n.Level != "none" && skipped.MatchString(n.Descriptor.ID+" "+text) {
+		if n.matters(text) {
 			tell(&r.incomplete, "the tool says: "+cmp.Or(text, "an error, without a message"))
 		}
 	}
@@ -429,9 +437,10 @@ func isUnder(id, rule string) bool {
 // levels are the levels of SARIF, and the CVSS score from which on one of them says nothing worse.
 var levels = map[string]float64{"none": 0, "note": 0.1, "warning": 4, "error": 7}
 
-// least returns the score of a level. A word that is none of SARIF's, such as "critical", is not less than an error.
+// least returns the score of a level, in any case. A word that is none of SARIF's, such as "critical", is not less than an
+// error.
 func least(level string) float64 {
-	if score, known := levels[level]; known || level == "" {
+	if score, known := levels[strings.ToLower(level)]; known || level == "" {
 		return score
 	}
 	return levels["error"]
@@ -443,9 +452,9 @@ var byScore = map[string]bool{"codeql": true}
 
 // severity returns how bad the tool says a result is: by score, by level, or by both if the level is worse.
 func (run *sarifRun) severity(s *sarifResult, rule *sarifRule, tool string) (word string, scores []attest.Severity) {
-	level := strings.ToLower(cmp.Or(s.Level, run.configured(s, rule)))
+	level := cmp.Or(s.Level, run.configured(s, rule))
 	word = cmp.Or(level, "warning")
-	if cmp.Or(s.Kind, "fail") != "fail" && (s.Level == "" || s.Level == "none") {
+	if cmp.Or(s.Kind, "fail") != "fail" && (s.Level == "" || strings.EqualFold(s.Level, "none")) {
 		word = "unknown" // what is not decided has no level (3.27.10), and that must not look harmless
 	}
 	score, list, given := s.Properties.score(tool)
@@ -497,7 +506,7 @@ func (r *report) sarifOverrides(run *sarifRun) error {
 		for _, o := range invocation.Overrides {
 			id := cmp.Or(run.rule(o.Rule).ID, o.Rule.ID)
 			run.overrides[sarifOverride{id, i}] = o.Configuration.Level
-			if worst := (sarifOverride{id, -1}); levels[o.Configuration.Level] > levels[run.overrides[worst]] {
+			if worst := (sarifOverride{id, -1}); least(o.Configuration.Level) > least(run.overrides[worst]) {
 				run.overrides[worst] = o.Configuration.Level
 			}
 			if err := r.room(len(run.overrides) / 2); err != nil {
@@ -516,7 +525,7 @@ func (run *sarifRun) configured(s *sarifResult, rule *sarifRule) string {
 		return run.overrides[sarifOverride{id, *i}]
 	}
 	level := rule.Configuration.Level
-	if worst := run.overrides[sarifOverride{id, -1}]; levels[worst] > levels[cmp.Or(level, "warning")] {
+	if worst := run.overrides[sarifOverride{id, -1}]; least(worst) > least(cmp.Or(level, "warning")) {
 		return worst
 	}
 	return level
