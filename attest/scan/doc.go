@@ -15,9 +15,9 @@
 //	Trivy, Grype, Clair, Quay, OSVScanner, SARIF      vulns/v0.2
 //	ClamAV, TestOutput, JUnit, GoTest                 test-result/v0.1
 //
-// A format is recognised by what no other tool writes. If a report has nothing of that, its format has to be given. What is
-// written by a tool that is known and not read, such as Snyk's own JSON or an SBOM, is refused with its name and with the
-// flag or the converter that helps.
+// A format is recognised by what no other tool writes. If a report has nothing of that, its format has to be given; that does
+// not make a report one that is recognised as another. What is written by a tool that is known and not read, such as Snyk's
+// own JSON or an SBOM, is refused with its name and with the flag or the converter that helps.
 //
 // # What is kept
 //

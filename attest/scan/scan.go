@@ -32,7 +32,7 @@ const (
 
 // Options say what a report does not. The zero value takes everything from the report.
 type Options struct {
-	// Format of the report. Default: it is recognised by its content.
+	// Format of the report. Default: it is recognised by its content. A report that is recognised as another one is refused.
 	Format Format
 
 	// Scanner says what the report lacks of the scanner: its version, and of its database URI, version and last update.
