@@ -589,6 +589,18 @@ func TestPlatforms(t *testing.T) {
 	if _, err := r.Platforms(t.Context(), repo.Digest(coffee.String())); !errors.Is(err, ErrNoImage) {
 		t.Errorf("got %v", err)
 	}
+
+	// Those of an index within it are images too. One of them that is gone lists nothing.
+	const nested = `{"mediaType":"application/vnd.oci.image.index.v1+json","digest":%q}`
+	text := fmt.Sprintf(`{"manifests":[`+nested+","+nested+","+nested+`,{"digest":%q}]}`, both, coffee, both, arm.DigestStr())
+	outer := describe([]byte(text), "").Digest.String()
+	w.serves("/manifests/"+outer, types.OCIImageIndex, text)
+	got, err = r.Platforms(t.Context(), repo.Digest(outer))
+	want = append([]Platform{{repo.Digest(both), ""}, {repo.Digest(coffee.String()), ""}, {repo.Digest(both), ""}, {arm, ""}}, want...)
+	if diff := cmp.Diff(want, got, same); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+
 	bad := `{"manifests":[{"digest":"sha256:x"}]}`
 	digest := describe([]byte(bad), "").Digest.String()
 	w.serves("/manifests/"+digest, types.OCIImageIndex, bad)

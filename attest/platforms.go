@@ -1,12 +1,16 @@
 package attest
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // A Platform is an image for one kind of machine, as an image index lists it.
@@ -15,7 +19,8 @@ type Platform struct {
 	Name  string // "linux/arm64/v8"; empty if the index does not say
 }
 
-// Platforms returns the images that an image index lists, in its order, and nothing for an image that is no index.
+// Platforms returns the images that an image index lists, in its order, and nothing for an image that is no index. An index
+// that it lists is one of them, and those that this lists come behind all others.
 // Evidence is bound to one digest: that of an index says nothing about what it lists, nor the other way round, unless
 // a statement names both as its subjects. So who judges an index asks about it and about each of these. Manifests that
 // build tools list beside the images, as descriptions of them, are left out.
@@ -32,25 +37,50 @@ func (r *Resolver) Platforms(ctx context.Context, image name.Digest) ([]Platform
 	if err != nil {
 		return nil, err
 	}
-	doc, err := repo.imageManifest(ctx, image)
+	indexes := []name.Digest{image} // those to read, each once
+	var all []Platform
+	for i := 0; i < len(indexes); i++ {
+		listed, nested, err := repo.platforms(ctx, indexes[i])
+		if i > 0 && errors.Is(err, ErrNoImage) {
+			continue // a copy of some platforms alone leaves out others
+		}
+		all = append(all, listed...)
+		if err := cmp.Or(err, repo.tooMany(len(all))); err != nil {
+			return nil, err
+		}
+		for _, one := range nested {
+			if !slices.Contains(indexes, one) {
+				indexes = append(indexes, one)
+			}
+		}
+	}
+	return all, nil
+}
+
+// platforms returns the images that one index lists, and which of them are indexes.
+func (r *repository) platforms(ctx context.Context, image name.Digest) (all []Platform, indexes []name.Digest, err error) {
+	doc, err := r.imageManifest(ctx, image)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m, err := parseManifest(doc.bytes, r.opts.Limits)
 	if err != nil {
-		return nil, registryError("read manifest", repo.ref(image.DigestStr()), err)
+		return nil, nil, registryError("read manifest", r.ref(image.DigestStr()), err)
 	}
-	var all []Platform
 	for i, d := range m.Manifests {
 		if d.describesAnother() {
 			continue
 		}
 		if h, err := v1.NewHash(d.Digest); err != nil || h.Algorithm != "sha256" {
-			return nil, &FieldError{fmt.Sprintf("manifests[%d].digest", i), fmt.Sprintf("%q is not a SHA-256 digest", d.Digest)}
+			return nil, nil, &FieldError{fmt.Sprintf("manifests[%d].digest", i), fmt.Sprintf("%q is not a SHA-256 digest", d.Digest)}
 		}
-		all = append(all, Platform{Image: image.Context().Digest(d.Digest), Name: d.Platform.String()})
+		one := image.Context().Digest(d.Digest)
+		all = append(all, Platform{Image: one, Name: d.Platform.String()})
+		if types.MediaType(d.MediaType).IsIndex() {
+			indexes = append(indexes, one)
+		}
 	}
-	return all, repo.tooMany(len(all))
+	return all, indexes, nil
 }
 
 // describesAnother reports whether a manifest in an index is no image but what BuildKit says of one. It is for no platform
