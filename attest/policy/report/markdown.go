@@ -88,10 +88,14 @@ var edges = regexp.MustCompile("^$|^`|`$|^ .* $")
 // code is text as a code span: between more backticks than the text has in a row, so nothing in it ends the span.
 func code(text string) string {
 	text = printable(text)
-	fence := "`"
-	for strings.Contains(text, fence) {
-		fence += "`"
+	longest, run := 0, 0
+	for _, r := range text {
+		if run++; r != '`' {
+			run = 0
+		}
+		longest = max(longest, run)
 	}
+	fence := strings.Repeat("`", longest+1)
 	if edges.MatchString(text) {
 		text = " " + text + " " // one space on each side is taken off again
 	}

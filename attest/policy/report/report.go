@@ -162,11 +162,11 @@ func verdict(image policy.Judged) string {
 func name(image policy.Judged) string {
 	var about []string
 	if image.Component != "" {
-		about = append(about, printable(image.Component))
+		about = append(about, word(image.Component))
 	}
 	switch {
 	case image.Platform != "":
-		about = append(about, printable(image.Platform))
+		about = append(about, word(image.Platform))
 	case image.Index != "":
 		about = append(about, "of no named platform")
 	}

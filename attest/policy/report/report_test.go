@@ -103,6 +103,13 @@ func TestName(t *testing.T) {
 		"i (of no named platform)":      {Index: "x"},
 		`i ("a\n", "\x1b")`:             {Report: policy.Report{Component: "a\n"}, Platform: "\x1b"},
 		"i (api, of no named platform)": {Report: policy.Report{Component: "api"}, Index: "x"},
+		"i (größe_1.2-rc:3)":            {Report: policy.Report{Component: "größe_1.2-rc:3"}},
+
+		// Nothing that others name reads as more of the sentence.
+		`i ("api) is allowed at ")`:             {Report: policy.Report{Component: "api) is allowed at "}},
+		`i ("linux/arm64) is allowed")`:         {Index: "x", Platform: "linux/arm64) is allowed"},
+		`i ("a, b", "c\"")`:                     {Report: policy.Report{Component: "a, b"}, Platform: `c"`},
+		"i (" + strings.Repeat("x", 100) + "…)": {Report: policy.Report{Component: strings.Repeat("x", 1<<20)}},
 	} {
 		about.Image = "i"
 		if got := name(about); got != want {
@@ -385,6 +392,9 @@ func readSARIF(t rapid.TB, text string) (doc sarifDoc) {
 		}
 		if link.MatchString(r.Message.Text) {
 			t.Errorf("a link in %q", r.Message.Text)
+		}
+		if placeholder.MatchString(strings.NewReplacer("{{", "", "}}", "").Replace(r.Message.Text)) { // section 3.11.5
+			t.Errorf("a placeholder in %q", r.Message.Text)
 		}
 		if print := r.PartialFingerprints[fingerprint]; print == "" || seen[print] {
 			t.Errorf("fingerprint %q", print)

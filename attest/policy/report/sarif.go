@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,10 +180,20 @@ func suppression(n policy.Note) []sarifSuppression {
 	return []sarifSuppression{{Kind: "external", Status: "accepted", Justification: why}}
 }
 
-// message is text without links: [text](target) in a message is one (3.11.6).
+var (
+	placeholder = regexp.MustCompile(`\{[0-9]+\}`)
+	braces      = strings.NewReplacer("{", "{{", "}", "}}")
+	brackets    = strings.NewReplacer("[", `\[`, "]", `\]`)
+)
+
+// message is text without placeholders (3.11.5) and links (3.11.6): {0} and [text](target) in a message are some. Other text
+// stays as it is, since many readers show it so.
 func message(text string) sarifText {
+	if placeholder.MatchString(text) {
+		text = braces.Replace(text)
+	}
 	if strings.Contains(text, "](") {
-		text = strings.NewReplacer("[", `\[`, "]", `\]`).Replace(text)
+		text = brackets.Replace(text)
 	}
 	return sarifText{text}
 }
@@ -238,7 +249,7 @@ var meanings = map[policy.Code]string{
 	policy.CodeInvalid:        "The newest evidence breaks the rules of its format, or has no time.",
 	policy.CodeIgnored:        "A waiver lets the policy pass over the statement.",
 	policy.CodeWaiverExpiring: "A waiver ends soon.",
-	policy.CodeWaiverExpired:  "A waiver has ended and is still in the policy.",
+	policy.CodeWaiverExpired:  "A waiver has ended, and what it waived counts again.",
 	policy.CodeWaiverUnused:   "A waiver meets nothing.",
 	policy.CodeNotABuild:      "Something at the image is provenance, and not that of a trusted build.",
 }

@@ -18,6 +18,22 @@ func printable(text string) string {
 	return strconv.Quote(text)
 }
 
+// mostOfWord is how many bytes of a name that others gave are shown.
+const mostOfWord = 100
+
+var plain = regexp.MustCompile(`^[\pL\pM\pN._/:+-]+$`)
+
+// word is a name that others gave, as it may stand in a sentence: quoted if it could be taken for more of the sentence.
+func word(text string) string {
+	if len(text) > mostOfWord {
+		text = strings.ToValidUTF8(text[:mostOfWord], "") + "…"
+	}
+	if plain.MatchString(strings.TrimSuffix(text, "…")) {
+		return text
+	}
+	return strconv.Quote(text)
+}
+
 var digests = regexp.MustCompile(`\b([0-9a-f]{12})[0-9a-f]{52}\b`)
 
 // short leaves the first 12 digits of SHA-256 digests, which tell those of one report apart.
