@@ -183,6 +183,11 @@ func (r *reader) fields(n *yaml.Node, read map[string]func(*yaml.Node)) {
 
 // unknown tells of a field that is none, and of the one that may be meant.
 func (r *reader) unknown(key *yaml.Node, known []string) {
+	if key.Value == mergeKey {
+		r.unread = append(r.unread, strings.TrimSuffix(r.path, "."+mergeKey)) // what is missing may be in it
+		r.mistake(key, "merge keys are not read: write the fields out")
+		return
+	}
 	if why := notRead[r.path]; why != "" {
 		r.mistake(key, "%s", why)
 		return
@@ -194,6 +199,9 @@ func (r *reader) unknown(key *yaml.Node, known []string) {
 	}
 	r.mistake(key, "unknown field; want one of %s", strings.Join(known, ", "))
 }
+
+// mergeKey is the key of YAML 1.1 that puts the fields of another mapping in. In a policy one field would win in silence.
+const mergeKey = "<<"
 
 // notRead says of fields that look right why they are not read, and what to do.
 var notRead = map[string]string{
@@ -459,7 +467,7 @@ func (r *reader) leeway(n *yaml.Node) map[Level]int {
 			r.text(&text)(n)
 			days, err := strconv.Atoi(text)
 			if err != nil {
-				r.mistake(n, "%s is no number of days", shown(text))
+				r.mistake(n, "%s is no number of days", shown(cmp.Or(text, "null")))
 			}
 			leeway[level] = days
 		}

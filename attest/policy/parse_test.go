@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -243,6 +244,11 @@ func TestParseRefuses(t *testing.T) {
 			"    images: [quay.io/x/*, 'quay.io/x:1']\n    until: 2026-12-31\n    who: ada\n    why: x", []string{
 			"policy: line 4: waivers[0].images[1]: quay.io/x:1: has a tag, which can move; name the digest",
 		}},
+		{"merged fields", "required: [{tasks: &x [a]}]\nwaivers: [{<<: *x}]\nvulnerabilities: {<<: {skipped: allow}, max_db_age: 0d}", []string{
+			"policy: line 2: waivers[0].<<: merge keys are not read: write the fields out",
+			"policy: line 3: vulnerabilities.<<: merge keys are not read: write the fields out",
+			"policy: line 3: vulnerabilities.max_db_age: 0d is no span of time",
+		}},
 		{"a waiver of no digest", "required: [{tasks: [a]}]\nwaivers: [{statement: sha256:ab}]",
 			[]string{"policy: line 2: waivers[0].statement: sha256:ab is not a digest; want sha256: and 64 hex digits"}},
 		{"a waiver that never holds", "required: [{tasks: [a]}]\n" +
@@ -365,6 +371,21 @@ func TestParseIsBounded(t *testing.T) {
 	aliases := "required: [{tasks: [a]}]\nvulnerabilities: {with_fix: {deny: &x [" + strings.TrimSuffix(strings.Repeat("high,", 500), ",") + "], warn: *x}}"
 	if _, err := Parse(strings.NewReader(aliases)); err != nil {
 		t.Errorf("few values: %v", err)
+	}
+	var names strings.Builder
+	for i := range mostValues / 2 {
+		fmt.Fprintf(&names, "t%d,", i)
+	}
+	p, err := Parse(strings.NewReader("required: [{tasks: [[" + names.String() + "]]}, {effective_on: 2027-01-01, tasks: [[x," + names.String() + "]]}]"))
+	if err == nil || !strings.Contains(err.Error(), "more than 100000 values") {
+		t.Errorf("got %.200v", err)
+	}
+	p, err = Parse(strings.NewReader("required: [{tasks: [[" + names.String()[:mostBytes/8] + "x]]}, {effective_on: 2027-01-01, tasks: [[y," + names.String()[:mostBytes/8] + "x]]}]"))
+	if err != nil {
+		t.Fatalf("many alternatives: %.200v", err)
+	}
+	if r := judged(t, p, nil); len(r.Violations) != 1 || len(r.Warnings) != 0 { // the new alternative is enough already
+		t.Errorf("%d violations, %d warnings", len(r.Violations), len(r.Warnings))
 	}
 	if _, err := Parse(broken{}); !errors.Is(err, errBroken) {
 		t.Errorf("got %v", err)

@@ -246,15 +246,17 @@ func (c *checklist) anyOf(field string, task AnyOf) {
 	if len(task) == 0 {
 		c.add(field, "an empty list of alternatives, which nothing could satisfy")
 	}
-	for i, name := range task {
+	given := map[string]bool{}
+	for _, name := range task {
 		switch problem := testname.Problem(name); {
 		case problem != "":
 			c.add(field, "no name of a task: %s", problem)
 		case strings.ContainsAny(name, "[]"):
 			c.add(field, "%q: parameters of tasks are not looked at; name the task alone", name)
-		case slices.Index(task, name) < i:
+		case given[name]:
 			c.add(field, "%q is given twice", name)
 		}
+		given[name] = true
 	}
 }
 
@@ -321,7 +323,7 @@ func at(entries []Entry, now time.Time) demand {
 	}
 	byAge := slices.SortedStableFunc(slices.Values(entries), func(a, b Entry) int { return a.EffectiveOn.Compare(b.EffectiveOn) })
 	latest := byAge[len(byAge)-1]
-	last := index(latest)
+	last := latest.index()
 	var d demand
 	from := map[string]time.Time{}
 	for _, e := range byAge {
@@ -348,7 +350,7 @@ func at(entries []Entry, now time.Time) demand {
 }
 
 // within returns the tasks of an entry that are enforced while another is about to come.
-func (e Entry) within(last map[string][]AnyOf) []AnyOf {
+func (e Entry) within(last index) []AnyOf {
 	var tasks []AnyOf
 	for _, task := range e.Tasks {
 		if kept, ok := task.within(last); ok {
@@ -358,31 +360,42 @@ func (e Entry) within(last map[string][]AnyOf) []AnyOf {
 	return tasks
 }
 
-// index returns the tasks of an entry by each name in them.
-func index(e Entry) map[string][]AnyOf {
-	tasks := map[string][]AnyOf{}
-	for _, task := range e.Tasks {
+// An index is the tasks of an entry, and which of them have a name.
+type index struct {
+	tasks []AnyOf
+	keys  map[string]bool
+	named map[string][]int
+}
+
+func (e Entry) index() index {
+	all := index{e.Tasks, map[string]bool{}, map[string][]int{}}
+	for i, task := range e.Tasks {
+		all.keys[task.key()] = true
 		for _, name := range task {
-			tasks[name] = append(tasks[name], task)
+			all.named[name] = append(all.named[name], i)
 		}
 	}
-	return tasks
+	return all
 }
 
 // within returns the alternatives that are enough while another entry is about to come: those of both that name one in
 // common. It is false if the entry names none of them any more.
-func (a AnyOf) within(tasks map[string][]AnyOf) (AnyOf, bool) {
-	both, found := slices.Clone(a), false
+func (a AnyOf) within(last index) (AnyOf, bool) {
+	if last.keys[a.key()] {
+		return a, true
+	}
+	common := map[int]bool{}
 	for _, name := range a {
-		for _, task := range tasks[name] {
-			if task.key() == a.key() {
-				return a, true
-			}
-			both, found = append(both, task...), true
+		for _, i := range last.named[name] {
+			common[i] = true
 		}
 	}
+	both := slices.Clone(a)
+	for i := range common {
+		both = append(both, last.tasks[i]...)
+	}
 	slices.Sort(both)
-	return slices.Compact(both), found
+	return slices.Compact(both), len(common) > 0
 }
 
 // Tests returns the tests that the policy asks about in any of its entries, those of builds left out: what to ask

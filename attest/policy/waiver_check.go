@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/internal/pattern"
@@ -126,6 +127,10 @@ func imagesProblem(images string) string {
 		return "has a * that is not behind the host"
 	case strings.Contains(path, ":"):
 		return "has a tag, which can move; name the digest"
+	default:
+		if _, err := name.NewRepository(strings.ReplaceAll(repository, everyImage, "x")); err != nil {
+			return "no repository can have that name: " + shownError(err)
+		}
 	}
 	if pinned && !isSHA256(digest) {
 		return "the digest is not sha256: and 64 hex digits in lower case"
