@@ -39,6 +39,14 @@ func hash(text string) v1.Hash {
 	return v1.Hash{Algorithm: "sha256", Hex: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))}
 }
 
+func hashOf(image name.Digest) v1.Hash {
+	h, err := v1.NewHash(image.DigestStr())
+	if err != nil {
+		panic(err)
+	}
+	return h
+}
+
 // A change makes evidence differ from what the functions below make.
 type change func(*attest.Evidence)
 

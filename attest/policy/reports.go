@@ -24,6 +24,7 @@ var reportFormats = map[string]scan.Format{"application/vnd.redhat.clair-report+
 
 // A BuildReport is the report of a scan that ran in a build. The provenance has its digest in the result REPORTS.
 type BuildReport struct {
+	Image    v1.Hash          // that the report is about, by the provenance
 	Manifest v1.Hash          // that holds the report, in the repository of the image
 	Findings []attest.Finding // of the scan
 	Problem  error            // why it could not be read
@@ -111,18 +112,27 @@ func (r *reportReader) read(ctx context.Context, t attest.ProvenanceTask) error 
 	}
 	covering := named.covering(r.image, r.in.Platforms)
 	for _, image := range slices.SortedFunc(maps.Keys(covering), compareHashes) {
-		manifest := covering[image]
-		read := slices.ContainsFunc(r.in.Reports, func(b BuildReport) bool { return b.Manifest == manifest })
-		if read || len(r.in.Reports) == mostReports {
+		if len(r.in.Reports) == mostReports || r.in.report(image, covering[image]) != nil {
 			continue
 		}
-		a, err := r.resolver.Attached(ctx, r.in.Image, manifest)
+		b := BuildReport{Image: image, Manifest: covering[image]}
+		a, err := r.resolver.Attached(ctx, r.in.Image, b.Manifest)
 		if err != nil {
 			return err
 		}
-		b := BuildReport{Manifest: manifest}
 		b.Findings, b.Problem = findingsIn(a, image, t)
 		r.in.Reports = append(r.in.Reports, b)
+	}
+	return nil
+}
+
+// report returns what was read of a report about an image, nil if it was not looked for. One that is named for two images is
+// about one of them at most.
+func (in Input) report(image, manifest v1.Hash) *BuildReport {
+	for i, b := range in.Reports {
+		if b.Image == image && b.Manifest == manifest {
+			return &in.Reports[i]
+		}
 	}
 	return nil
 }
@@ -218,12 +228,12 @@ func (t inBuildTask) reports() (all []BuildReport, ok bool, err error) {
 	}
 	covering := named.covering(image, in.Platforms)
 	for _, image := range slices.SortedFunc(maps.Keys(covering), compareHashes) {
-		i := slices.IndexFunc(in.Reports, func(b BuildReport) bool { return b.Manifest == covering[image] })
-		if i < 0 {
+		report := in.report(image, covering[image])
+		if report == nil {
 			return nil, true, nil
 		}
-		all = append(all, in.Reports[i])
-		err = cmp.Or(err, in.Reports[i].Problem)
+		all = append(all, *report)
+		err = cmp.Or(err, report.Problem)
 	}
 	return all, true, err
 }

@@ -46,11 +46,12 @@ func naming(pairs ...string) string {
 func TestBuildReports(t *testing.T) {
 	own, report, another := image.DigestStr(), hash("report"), hash("another")
 	amd, arm := hash("amd64"), hash("arm64")
-	critical := finding("CVE-1", "critical", attest.FindingPackage, "openssl", attest.FindingPublished,
-		"2026-02-20T12:00:00Z")
-	found := BuildReport{Manifest: report, Findings: []attest.Finding{critical}}
-	clean := BuildReport{Manifest: another}
-	broken := BuildReport{Manifest: report, Problem: errBroken}
+	critical := finding("CVE-1", "critical", attest.FindingPackage, "openssl", attest.FindingPublished, "2026-02-20T12:00:00Z")
+	self, theirs := hashOf(image), hashOf(other)
+	found := BuildReport{Image: self, Manifest: report, Findings: []attest.Finding{critical}}
+	clean := BuildReport{Image: self, Manifest: another}
+	broken := BuildReport{Image: self, Manifest: report, Problem: errBroken}
+	of := func(image v1.Hash, r BuildReport) BuildReport { r.Image = image; return r }
 	both := naming(amd.String(), report.String(), arm.String(), another.String())
 	leeway := inBuild("scan")
 	leeway.Vulnerabilities.LeewayDays = map[Level]int{Critical: 14}
@@ -85,9 +86,7 @@ func TestBuildReports(t *testing.T) {
 		{"So they do if the report was not looked for.", inBuild("scan"),
 			[]string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, nil,
 			[]string{"violation vulnerability.denied scan"}},
-		{"So they do if it is about another image.", inBuild("scan"),
-			[]string{"REPORTS", naming(other.DigestStr(), another.String()), "SCAN_OUTPUT",
-				oneCritical}, []BuildReport{clean}, nil,
+		{"So they do if it is about another image.", inBuild("scan"), []string{"REPORTS", naming(other.DigestStr(), another.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{of(theirs, clean)}, nil,
 			[]string{"violation vulnerability.denied scan"}},
 		{"So they do if it cannot be read, which warns.", inBuild("scan"),
 			[]string{"REPORTS", naming(own, report.String()), "SCAN_OUTPUT", noneFound}, []BuildReport{broken}, nil,
@@ -110,24 +109,20 @@ func TestBuildReports(t *testing.T) {
 		{"REPORTS that cannot be read deny without counts.", inBuild("scan"), []string{"REPORTS", "none"}, nil, nil,
 			[]string{"violation test.errored scan"}},
 
-		{"Of an index the reports of all images that it lists decide.", inBuild("scan"),
-			[]string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{found, clean}, []v1.Hash{amd, arm},
+		{"Of an index the reports of all images that it lists decide.", inBuild("scan"), []string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{of(amd, found), of(arm, clean)}, []v1.Hash{amd, arm},
 			[]string{"violation vulnerability.denied CVE-1"}},
-		{"Waivers hold there too.", waiving(inBuild("scan"), Waiver{Finding: "CVE-1"}),
-			[]string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{clean, found}, []v1.Hash{arm, amd},
+		{"Waivers hold there too.", waiving(inBuild("scan"), Waiver{Finding: "CVE-1"}), []string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{of(arm, clean), of(amd, found)}, []v1.Hash{arm, amd},
 			[]string{"waived vulnerability.denied CVE-1", "success required_in_build.found scan"}},
-		{"If one is not named the counts decide.", inBuild("scan"),
-			[]string{"REPORTS", naming(arm.String(), another.String()), "SCAN_OUTPUT",
-				oneCritical}, []BuildReport{clean}, []v1.Hash{amd, arm},
+		{"If one is not named the counts decide.", inBuild("scan"), []string{"REPORTS", naming(arm.String(), another.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{of(arm, clean)}, []v1.Hash{amd, arm},
 			[]string{"violation vulnerability.denied scan"}},
-		{"If one was not read the counts decide.", inBuild("scan"),
-			[]string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, []v1.Hash{amd, arm},
+		{"If one was not read the counts decide.", inBuild("scan"), []string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{of(arm, clean)}, []v1.Hash{amd, arm},
 			[]string{"violation vulnerability.denied scan"}},
-		{"If one cannot be read the counts decide.", inBuild("scan"),
-			[]string{"REPORTS", both, "SCAN_OUTPUT", noneFound}, []BuildReport{clean, broken}, []v1.Hash{amd, arm},
+		{"If one cannot be read the counts decide.", inBuild("scan"), []string{"REPORTS", both, "SCAN_OUTPUT", noneFound}, []BuildReport{of(arm, clean), of(amd, broken)}, []v1.Hash{amd, arm},
 			[]string{"warning evidence.unreadable scan", "success required_in_build.found scan"}},
-		{"An image of its own has no use for the reports of others.", inBuild("scan"),
-			[]string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{clean, found}, nil,
+		{"A report is about one image, so if it is named for two the counts decide for the other.", inBuild("scan"),
+			[]string{"REPORTS", naming(amd.String(), another.String(), arm.String(), another.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{of(amd, clean)}, []v1.Hash{amd, arm},
+			[]string{"violation vulnerability.denied scan"}},
+		{"An image of its own has no use for the reports of others.", inBuild("scan"), []string{"REPORTS", both, "SCAN_OUTPUT", oneCritical}, []BuildReport{of(arm, clean), of(amd, found)}, nil,
 			[]string{"violation vulnerability.denied scan"}},
 
 		{"A failure that the task tells denies beside its report.", inBuild("scan"),
@@ -166,8 +161,7 @@ func TestSourcesOfBuildReports(t *testing.T) {
 	amd, arm := hash("amd64"), hash("arm64")
 	b := built(0, task("scan", -time.Minute, "REPORTS", naming(image.DigestStr(), hash("report").String())))
 	critical := []attest.Finding{finding("CVE-1", "critical")}
-	r, err := inBuild("scan").Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b},
-		Reports: []BuildReport{{Manifest: hash("report"), Findings: critical}}})
+	r, err := inBuild("scan").Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b}, Reports: []BuildReport{{Image: hashOf(image), Manifest: hash("report"), Findings: critical}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,11 +172,9 @@ func TestSourcesOfBuildReports(t *testing.T) {
 	if diff := cmp.Diff([]string{b.Manifest.String(), hash("report").String()}, manifests); diff != "" {
 		t.Error(diff)
 	}
-	b = built(0, task("scan", -time.Minute, "REPORTS",
-		naming(amd.String(), hash("1").String(), arm.String(), hash("2").String())))
-	r, err = inBuild("scan").Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b},
-		Platforms: []v1.Hash{amd, arm},
-		Reports:   []BuildReport{{Manifest: hash("1"), Findings: critical}, {Manifest: hash("2"), Findings: critical}}})
+	b = built(0, task("scan", -time.Minute, "REPORTS", naming(amd.String(), hash("1").String(), arm.String(), hash("2").String())))
+	r, err = inBuild("scan").Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b}, Platforms: []v1.Hash{amd, arm},
+		Reports: []BuildReport{{Image: amd, Manifest: hash("1"), Findings: critical}, {Image: arm, Manifest: hash("2"), Findings: critical}}})
 	if err != nil || len(r.Violations) != 1 || len(r.Violations[0].Evidence) != 1 {
 		t.Errorf("got %s, %v", lines(r), err)
 	}
@@ -260,16 +252,13 @@ func TestReportsAreRead(t *testing.T) {
 		{"for a test that may have run elsewhere", requires("lint|scan"), arm, both, []string{"CVE-2"},
 			[]string{armReport.String()}},
 		{"for another test", inBuild("lint"), amd, both, nil, nil},
-		{"of an index, of which one is missing", inBuild("scan"), digest, naming(amd.String(), amdReport.String()), nil,
-			[]string{digest.String()}},
-		{"that is not there", inBuild("scan"), amd, naming(amd.String(), absentImage.String()),
-			[]string{"MANIFEST_UNKNOWN"}, []string{absentImage.String()}},
-		{"of a tool that is not known", inBuild("scan"), amd, naming(amd.String(), foreign.String()),
-			[]string{"of no report that is read"}, []string{foreign.String()}},
-		{"that is empty", inBuild("scan"), amd, naming(amd.String(), empty.String()), []string{"scan: "},
-			[]string{empty.String()}},
-		{"that is of another image", inBuild("scan"), amd, naming(amd.String(), elsewhere.String()),
-			[]string{absentImage.String()}, []string{elsewhere.String()}},
+		{"of an index, of which one is missing", inBuild("scan"), digest, naming(amd.String(), amdReport.String()), nil, []string{digest.String()}},
+		{"that is not there", inBuild("scan"), amd, naming(amd.String(), absentImage.String()), []string{"MANIFEST_UNKNOWN"}, []string{absentImage.String()}},
+		{"of a tool that is not known", inBuild("scan"), amd, naming(amd.String(), foreign.String()), []string{"of no report that is read"}, []string{foreign.String()}},
+		{"that is empty", inBuild("scan"), amd, naming(amd.String(), empty.String()), []string{"scan: "}, []string{empty.String()}},
+		{"that is of another image", inBuild("scan"), amd, naming(amd.String(), elsewhere.String()), []string{absentImage.String()}, []string{elsewhere.String()}},
+		{"that is named for two images", inBuild("scan"), digest, naming(amd.String(), amdReport.String(), arm.String(), amdReport.String()),
+			[]string{"CVE-1", "scan: "}, []string{digest.String(), amdReport.String(), amdReport.String()}},
 		{"that cannot be read", inBuild("scan"), amd, "none", nil, nil},
 		{"of an image that is gone", inBuild("scan"), absentImage, both, nil, []string{absentImage.String()}},
 	} {
@@ -308,8 +297,8 @@ func TestReportsAreRead(t *testing.T) {
 				t.Errorf("%s: asked for %s", tt.name, one)
 			}
 		}
-		if len(asked) != len(want) {
-			t.Errorf("%s: asked %d times for %d manifests", tt.name, len(asked), len(want))
+		if len(asked) != len(tt.requests) {
+			t.Errorf("%s: asked %d times for %d manifests", tt.name, len(asked), len(tt.requests))
 		}
 	}
 	down = true
