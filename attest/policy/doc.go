@@ -110,6 +110,8 @@
 // The failures of an informative test only warn: that it failed, was skipped or could not tell, what its scan found,
 // and what that did not look at. If it is required it must be there all the same, and its evidence must count.
 //
+// Of alternatives one that was skipped, or failed and is informative, is enough alone, but not beside another that failed.
+//
 // # Waivers
 //
 // A waiver lets images pass although one thing speaks against them. It says which thing, for which images, until when,

@@ -193,11 +193,8 @@ func (j *judge) result(test string, r attest.Result, where string, sources []Sou
 	case attest.Errored:
 		code, what = CodeErrored, "could not tell"
 	}
-	var v verdict
-	v.tell(effect, Note{
-		Msg:      shown(test) + " " + what + where,
-		Metadata: Metadata{Code: code, Term: Term{test}}, Evidence: sources,
-	})
+	v := verdict{excused: r == attest.Skipped}
+	v.tell(effect, Note{Msg: shown(test) + " " + what + where, Metadata: Metadata{Code: code, Term: Term{test}}, Evidence: sources})
 	return v
 }
 

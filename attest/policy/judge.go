@@ -18,10 +18,14 @@ import (
 // Errors: those of [Policy.Judge], [attest.Resolver.Newests] and [attest.Resolver.Builds]. An image that does not exist is
 // one without evidence.
 func (p Policy) Gate(ctx context.Context, r *attest.Resolver, in Input) (Report, error) {
-	err := errors.Join(p.Validate(), in.validate())
-	if err != nil {
+	if err := errors.Join(p.Validate(), in.validate()); err != nil {
 		return Report{}, err
 	}
+	return p.gate(ctx, r, in)
+}
+
+// gate is Gate for what is valid.
+func (p Policy) gate(ctx context.Context, r *attest.Resolver, in Input) (_ Report, err error) {
 	if ignored := p.waiversFor(in).ignored(); len(ignored) > 0 {
 		r = r.UnsafeIgnoring(ignored...)
 	}
@@ -37,7 +41,7 @@ func (p Policy) Gate(ctx context.Context, r *attest.Resolver, in Input) (Report,
 	if err != nil {
 		return Report{}, err
 	}
-	return p.Judge(in)
+	return p.judge(in), nil
 }
 
 // Judge says whether the image may go on. It is a pure function: equal policies and inputs give equal reports, in
@@ -49,6 +53,11 @@ func (p Policy) Judge(in Input) (Report, error) {
 	if err := errors.Join(p.Validate(), in.validate()); err != nil {
 		return Report{}, err
 	}
+	return p.judge(in), nil
+}
+
+// judge is Judge for what is valid.
+func (p Policy) judge(in Input) Report {
 	p = p.withDefaults()
 	j := newJudge(p, in)
 	all := j.passedOver
@@ -69,7 +78,7 @@ func (p Policy) Judge(in Input) (Report, error) {
 	}
 	all.add(j.waivers.statements(in))
 	all.add(j.waivers.notes(in.Now))
-	return all.report(p, in), nil
+	return all.report(p, in)
 }
 
 func (in Input) validate() error {
@@ -86,6 +95,8 @@ func (in Input) validate() error {
 // A verdict is the notes about one thing. It is met if there are no violations.
 type verdict struct {
 	violations, warnings, waived, successes []Note
+
+	excused bool // it is met only because the test is informative, or may be skipped
 }
 
 func (v verdict) met() bool { return len(v.violations) == 0 }
@@ -95,6 +106,7 @@ func (v *verdict) add(w verdict) {
 	v.warnings = append(v.warnings, w.warnings...)
 	v.waived = append(v.waived, w.waived...)
 	v.successes = append(v.successes, w.successes...)
+	v.excused = v.excused || w.excused
 }
 
 func (v *verdict) violate(n Note) { v.violations = append(v.violations, n) }
@@ -126,6 +138,7 @@ func (v verdict) softened(why string) verdict {
 	for _, n := range v.violations {
 		n.Msg += "; " + why
 		v.warn(n)
+		v.excused = true
 	}
 	v.violations = nil
 	return v
@@ -176,11 +189,10 @@ func newJudge(p Policy, in Input) *judge {
 	return j
 }
 
-// anyOf judges alternatives. One that is met is enough, but for Strict, where each that ran must be. Whether it is met
-// is not a matter of waivers: these are asked about each that ran, and about all if none did.
-func (j *judge) anyOf(
-	task AnyOf, missing Code, of func(string) (verdict, bool), waive func(verdict, ...string) verdict,
-) verdict {
+// anyOf judges alternatives. One that is met is enough, but for Strict, where each that ran must be. One that is excused, or
+// that a waiver lets pass, is not enough beside another that failed. Waivers are asked about each that ran, and about all if
+// none did.
+func (j *judge) anyOf(task AnyOf, missing Code, of func(string) (verdict, bool), waive func(verdict, ...string) verdict) verdict {
 	var met, not verdict
 	var ran, well bool
 	for _, name := range task {
@@ -190,7 +202,7 @@ func (j *judge) anyOf(
 			continue
 		case v.met():
 			met.add(waive(v, name))
-			well = true
+			well = well || !v.excused
 		default:
 			not.add(waive(v, name))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -151,7 +152,7 @@ func targetsOf(ctx context.Context, r *attest.Resolver, image Image) []target {
 
 func (t *target) judge(ctx context.Context, p Policy, r *attest.Resolver, now time.Time) {
 	if t.err == nil {
-		t.Report, t.err = p.Gate(ctx, r.Expecting(t.expect...), Input{Image: t.image, Component: t.component, Now: now})
+		t.Report, t.err = p.gate(ctx, r.Expecting(t.expect...), Input{Image: t.image, Component: t.component, Now: now})
 	}
 	if t.err != nil {
 		t.Error = shownError(t.err)
@@ -167,8 +168,8 @@ func (t *target) judge(ctx context.Context, p Policy, r *attest.Resolver, now ti
 func tellUnusedOnce(images []Judged) {
 	told := map[string]bool{} // by the place of the waiver
 	for _, image := range images {
-		for _, n := range image.Waived {
-			if n.Waiver != nil {
+		for _, n := range slices.Concat(image.Waived, image.Warnings) {
+			if n.Waiver != nil && n.Metadata.Code != CodeWaiverUnused {
 				told[n.Waiver.Place] = true
 			}
 		}

@@ -294,6 +294,8 @@ func TestUnusedWaiversOfARelease(t *testing.T) {
 		of(nil, about(CodeWaiverUnused, "used"), about(CodeWaiverUnused, "unused"), about(CodeWaiverExpiring, "used")),
 		of([]Note{about(CodeFailed, "used")}, about(CodeWaiverUnused, "unused"), about(CodeWaiverExpiring, "used")),
 		of(nil, about(CodeWaiverUnused, "another"), without, about(CodeWarned, "used")),
+		of(nil, about(CodeWaiverUnused, "expired")),
+		of(nil, about(CodeWaiverExpired, "expired")),
 	}
 	tellUnusedOnce(images)
 	var got [][]string
@@ -307,6 +309,7 @@ func TestUnusedWaiversOfARelease(t *testing.T) {
 	want := [][]string{
 		{"waiver.unused unused", "waiver.expiring used"}, {"waiver.expiring used"},
 		{"waiver.unused another", "waiver.unused no waiver", "test.warned used"},
+		nil, {"waiver.expired expired"},
 	}
 	for i := range want {
 		slices.Sort(want[i])

@@ -96,8 +96,8 @@ const (
 
 	CodeIgnored        Code = "evidence.ignored" // a statement that a waiver names, which was passed over
 	CodeWaiverExpiring Code = "waiver.expiring"  // it ends within 14 days
-	CodeWaiverExpired  Code = "waiver.expired"   // it has ended and is still in the policy
-	CodeWaiverUnused   Code = "waiver.unused"    // it is in force, is for the image, and meets nothing
+	CodeWaiverExpired  Code = "waiver.expired"   // it has ended, and what it waived counts again
+	CodeWaiverUnused   Code = "waiver.unused"    // it is for the image and meets nothing, in force or not
 
 	CodeNotABuild Code = "build.passed_over" // something at the image is provenance, and not that of a trusted build
 )
