@@ -68,6 +68,7 @@ func rate(score float64) Level {
 // about is what annotations say of a finding.
 type about struct {
 	pkg, version, purl string
+	several            bool // annotations name several packages, of which pkg and purl are the first
 	fix                string
 	fixKnown           bool // the report says which versions are without it, or that none is
 	published          time.Time
@@ -78,17 +79,17 @@ type about struct {
 func aboutOf(f attest.Finding) about {
 	var a about
 	for _, m := range f.Annotations {
-		first := func(key string, into *string) bool {
+		first := func(key string, into *string) (another, ok bool) {
 			s, ok := m[key].(string)
-			if *into == "" {
-				*into = s
-			}
-			return ok
+			*into = cmp.Or(*into, s)
+			return s != "" && s != *into, ok
 		}
-		first(attest.FindingPackage, &a.pkg)
+		otherPackage, _ := first(attest.FindingPackage, &a.pkg)
 		first(attest.FindingVersion, &a.version)
-		first(attest.FindingPURL, &a.purl)
-		a.fixKnown = first(attest.FindingFix, &a.fix) || a.fixKnown
+		otherPURL, _ := first(attest.FindingPURL, &a.purl)
+		a.several = a.several || otherPackage || otherPURL
+		_, ok := first(attest.FindingFix, &a.fix)
+		a.fixKnown = a.fixKnown || ok
 		text, _ := m[attest.FindingPublished].(string)
 		t, err := time.Parse(time.RFC3339, text) // without a date there is no leeway
 		if err == nil && (a.published.IsZero() || t.Before(a.published)) {

@@ -105,9 +105,12 @@ func namesImage(images string, image name.Digest) bool {
 	return (digest == "" || digest == image.DigestStr()) && pattern.Matches(repository, image.Context().Name())
 }
 
-// isIn reports whether a waiver of a finding is for the package.
+// isIn reports whether a waiver of a finding is for the package. One that names a package is for no finding in several.
 func (w Waiver) isIn(a about) bool {
-	if w.Package == "" {
+	if w.Package == "" || a.several {
+		return w.Package == ""
+	}
+	if w.Package == a.purl {
 		return true
 	}
 	found := parsePURL(a.purl)
@@ -257,7 +260,7 @@ func (ws waivers) notes(now time.Time) verdict {
 		case w.over && w.met:
 			n.Metadata.Code, what = CodeWaiverExpired, "ended on "+until+", so what it waived counts again"
 		case w.over:
-			n.Metadata.Code, what = CodeWaiverExpired, "ended on "+until+" and meets nothing; take it out"
+			n.Metadata.Code, what = CodeWaiverUnused, "ended on "+until+" and meets nothing; take it out of the policy"
 		case !w.met && w.elsewhere != "":
 			n.Metadata.Code, what = CodeWaiverUnused, "meets nothing: the finding is in package "+shown(w.elsewhere)
 		case !w.met:

@@ -165,17 +165,11 @@ func TestWaiverTimes(t *testing.T) {
 		{"for a month", 0, 30 * day, []string{"waived required.missing scan"}, []string{"warning waiver.unused scan"}},
 		{"since now", -1, 30 * day, []string{"waived required.missing scan"}, []string{"warning waiver.unused scan"}},
 		{"from soon on", 1, 30 * day, []string{"violation required.missing scan"}, nil},
-		{"until now", 0, 0, []string{"violation required.missing scan", "warning waiver.expired scan"},
-			[]string{"warning waiver.expired scan"}},
-		{"until soon", 0, 1, []string{"warning waiver.expiring scan", "waived required.missing scan"},
-			[]string{"warning waiver.unused scan"}},
-		{"for 14 days", 0, 14 * day, []string{"warning waiver.expiring scan", "waived required.missing scan"},
-			[]string{"warning waiver.unused scan"}},
-		{"for a little more", 0, 14*day + 1, []string{"waived required.missing scan"},
-			[]string{"warning waiver.unused scan"}},
-		{"until long ago", -60 * day, -30 * day,
-			[]string{"violation required.missing scan",
-				"warning waiver.expired scan"}, []string{"warning waiver.expired scan"}},
+		{"until now", 0, 0, []string{"violation required.missing scan", "warning waiver.expired scan"}, []string{"warning waiver.unused scan"}},
+		{"until soon", 0, 1, []string{"warning waiver.expiring scan", "waived required.missing scan"}, []string{"warning waiver.unused scan"}},
+		{"for 14 days", 0, 14 * day, []string{"warning waiver.expiring scan", "waived required.missing scan"}, []string{"warning waiver.unused scan"}},
+		{"for a little more", 0, 14*day + 1, []string{"waived required.missing scan"}, []string{"warning waiver.unused scan"}},
+		{"until long ago", -60 * day, -30 * day, []string{"violation required.missing scan", "warning waiver.expired scan"}, []string{"warning waiver.unused scan"}},
 	} {
 		w := Waiver{Task: "scan", Until: noon.Add(tt.until)}
 		if tt.from != 0 {
@@ -334,6 +328,32 @@ func TestWaiverFindings(t *testing.T) {
 	}
 }
 
+// A finding in several packages is not waived by a waiver of one of them: the others still have it.
+func TestWaiverOfOnePackageOfSeveral(t *testing.T) {
+	const openssl, curl = "pkg:deb/debian/openssl@1", "pkg:deb/debian/curl@1"
+	for _, tt := range []struct {
+		pkg         string
+		annotations []map[string]any
+		want        bool
+	}{
+		{"", []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "curl"}}, true},
+		{"openssl", []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "curl"}}, false},
+		{"curl", []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "curl"}}, false},
+		{"openssl", []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "openssl"}}, true},
+		{"openssl", []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPURL: openssl}}, true},
+		{openssl, []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPURL: openssl}}, true},
+		{openssl, []map[string]any{{attest.FindingPURL: openssl}, {attest.FindingPURL: curl}}, false},
+		{openssl, []map[string]any{{attest.FindingPURL: openssl}, {attest.FindingPURL: curl}, {attest.FindingPURL: openssl}}, false},
+		{"openssl", []map[string]any{{attest.FindingPackage: ""}, {attest.FindingPackage: "openssl"}, {attest.FindingFix: "1"}}, true},
+	} {
+		f := attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "scanner", Score: "critical"}}, Annotations: tt.annotations}
+		r := judged(t, waiving(requires("scan"), Waiver{Finding: "CVE-1", Package: tt.pkg}), []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{f})})
+		if r.Success != tt.want {
+			t.Errorf("waiver in %q, found in %v:\n%s", tt.pkg, tt.annotations, lines(r))
+		}
+	}
+}
+
 // Of several waivers the one that holds longest is told, and all that there is something for are in use.
 func TestWaiverThatHoldsLongest(t *testing.T) {
 	days := func(n int) time.Time { return noon.AddDate(0, 0, n) }
@@ -410,8 +430,8 @@ func TestWaiversAreValid(t *testing.T) {
 			Who: "ada", Why: "x"},
 		{Finding: "CVE-1", Images: []string{
 			"", "**", "*@" + sha, "quay.io", "quay.io/", "team/app", "quay.io*/x", "*/app", "https://quay.io/app", "quay.io/app:latest",
-			"sha256:ab", "SHA256:" + strings.Repeat("a", 64), "sha256:" + strings.Repeat("A",
-				64), "quay.io/app@sha256:ab", "quay.io/app@",
+			"sha256:ab", "SHA256:" + strings.Repeat("a", 64), "sha256:" + strings.Repeat("A", 64), "quay.io/app@sha256:ab", "quay.io/app@",
+			"quay.io/App", "quay.io/team /app", "quay.io/?", "quay.io/*/App",
 			"quay.io/app", "quay.io/*@" + sha, "localhost/app", "localhost:5000/*", "registry:5000/app",
 		}, Until: noon, Who: "ada", Why: "x"},
 		{Finding: "CVE-1", Images: []string{"*"}, From: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC),
@@ -423,7 +443,7 @@ func TestWaiversAreValid(t *testing.T) {
 		"waivers[2].package", "waivers[2].until",
 		"waivers[3].statement", "waivers[3].components[0]",
 	}
-	for i := range 15 {
+	for i := range 19 {
 		want = append(want, fmt.Sprintf("waivers[4].images[%d]", i))
 	}
 	want = append(want, "waivers[5].from", "waivers[5].until")
