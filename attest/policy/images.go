@@ -99,11 +99,12 @@ func (r *imageReader) list(text string) {
 type snapshot struct {
 	Kind string `json:"kind" yaml:"kind"`
 	Spec struct {
-		Components []component `json:"components" yaml:"components"`
+		Components []*component `json:"components" yaml:"components"`
 	} `json:"spec" yaml:"spec"`
-	Components []component `json:"components" yaml:"components"`
+	Components []*component `json:"components" yaml:"components"`
 }
 
+// A component is decoded by pointer: package yaml leaves null out of a list of structs, and the release would lack an image.
 type component struct {
 	Name           string `json:"name" yaml:"name"`
 	ContainerImage string `json:"containerImage" yaml:"containerImage"`
@@ -122,11 +123,16 @@ func (r *imageReader) snapshot(text string) {
 	if len(s.Spec.Components)+len(s.Components) == 0 {
 		r.mistakes.add("spec.components", "required: at least one component")
 	}
-	for i, c := range s.Spec.Components {
-		r.add(FieldError{Field: fmt.Sprintf("spec.components[%d].containerImage", i)}, c.Name, c.ContainerImage)
-	}
-	for i, c := range s.Components {
-		r.add(FieldError{Field: fmt.Sprintf("components[%d].containerImage", i)}, c.Name, c.ContainerImage)
+	r.components("spec.components", s.Spec.Components)
+	r.components("components", s.Components)
+}
+
+func (r *imageReader) components(field string, all []*component) {
+	for i, c := range all {
+		if c == nil {
+			c = &component{}
+		}
+		r.add(FieldError{Field: fmt.Sprintf("%s[%d].containerImage", field, i)}, c.Name, c.ContainerImage)
 	}
 }
 

@@ -89,6 +89,10 @@ func TestParseImagesMistakes(t *testing.T) {
 			[]string{"spec.components[1].containerImage: quay.io/shop/web:v1 is not"}},
 		"a component without": {`{"components": [{"name": "api"}, {"name": "web", "containerImage": "x"}]}`,
 			[]string{"components[0].containerImage: required", "components[1].containerImage: x is not"}},
+		"null in YAML": {"spec: {components: [~, {containerImage: A}]}\ncomponents:\n- containerImage: B\n-\n", []string{
+			"spec.components[0].containerImage: required", "policy: components[1].containerImage: required",
+		}},
+		"null in JSON":   {`{"components": [null, {"containerImage": "A"}]}`, []string{"components[0].containerImage: required"}},
 		"no components":  {"kind: Snapshot\nspec: {}\n", []string{"spec.components: required"}},
 		"something else": {"kind: ConfigMap\ndata: {}\n", []string{"kind: ConfigMap is not Snapshot"}},
 		"several Snapshots": {`{"kind": "List", "items": []}`,
