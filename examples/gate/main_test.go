@@ -537,7 +537,7 @@ func TestImageFiles(t *testing.T) {
 		"the runs are about one image, and there are 2")
 }
 
-// A waiver lets one component of a Snapshot go on for a while, in sight in every format, and then no longer. Another that
+// A denied component of a Snapshot goes on while a waiver holds, in sight in every format, and then no longer. Another that
 // meets nothing in any image is told once.
 func TestWaivedRelease(t *testing.T) {
 	w := newWorld(t)
@@ -545,7 +545,7 @@ func TestWaivedRelease(t *testing.T) {
 	w.file("policy.yaml", `
 required: [{tasks: [unit-tests]}]
 waivers:
-  - {task: unit-tests, components: [web], until: 2026-03-12, who: ada, why: the tests need a new database}
+  - {task: unit-tests, components: [web], from: 2026-03-05, until: 2026-03-12, who: ada, why: the tests need a new database}
   - {finding: CVE-2020-1, images: ["*"], until: 2026-12-31, who: grace, why: it is never reached}
 `)
 	snapshot := w.file("snapshot.yaml", "spec:\n  components:\n")
@@ -564,8 +564,8 @@ waivers:
 			"-effective-time", at,
 		}, more...)
 	}
-	w.wants(w.gate(args("2026-03-11")...), exitAllowed, "images 3, allowed 3, denied 0", "~ test.failed",
-		"waived by ada until 2026-03-12T00:00:00Z: the tests need a new")
+	w.wants(w.gate(args("2026-03-04")...), exitDenied, "images 3, allowed 2, denied 1", "✘ test.failed")
+	w.wants(w.gate(args("2026-03-11")...), exitAllowed, "images 3, allowed 3, denied 0", "~ test.failed", "waived by ada until 2026-03-12T00:00:00Z: the tests need a new")
 	w.wants(w.gate(args("2026-03-12")...), exitDenied, "images 3, allowed 2, denied 1", "✘ test.failed", "! waiver.expired")
 	for _, format := range []string{"table", "color", "markdown", "json", "junit", "sarif"} {
 		c := w.gate(args("2026-03-11", "-output", format)...)
