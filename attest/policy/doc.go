@@ -95,10 +95,10 @@
 // attest.FindingFix; without it a fix is assumed. A finding that would be denied only warns for as many days after
 // attest.FindingPublished as its level has leeway; one without that date has none.
 //
-// The vulnerability database may be as old as max_db_age when the scan ends, by the time that decides which evidence is
-// the newest. It is not the age of today: an old scan with a database that was fresh then is a matter of
-// attest.Options.MaxAge. A database without a time, or of a time after the scan, is of unknown age, which denies.
-// Counts in SCAN_OUTPUT come without it, which warns.
+// The vulnerability database may be as old as max_db_age when the scan ends, by the time that decides which evidence is the
+// newest. It is not the age of today: an old scan with a database that was fresh then is a matter of attest.Options.MaxAge. A
+// database without a time, or of a time after the scan, is of unknown age, which denies. Scans in a build
+// do not tell it, which warns.
 //
 // A scan tells what it did not look at (attest.Vulns.Unscanned), which denies, and why it may have missed something in
 // the rest (attest.Vulns.Incomplete), which warns. With incomplete both deny, or both warn.
@@ -136,6 +136,7 @@
 //
 // A package is named by its name, by its name without the group of Maven (log4j-core for
 // org.apache.logging.log4j:log4j-core), or by its package URL, which may leave out the version and the qualifiers.
+// A finding that names several packages is waived only without a package, since one of them is not all.
 //
 // # Rule data of Conforma
 //

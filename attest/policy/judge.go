@@ -11,9 +11,9 @@ import (
 	"github.com/testdag/testdag/attest"
 )
 
-// Gate asks the resolver for all that the policy asks about in.Image, fills Evidence, Builds, Reports and Platforms of
-// in with it, and judges. Statements that a Waiver in force names are passed over. Tasks of builds are found only if
-// the resolver's verifier has a part made by [attest.ByProvenance], with p.Trust or another.
+// Gate asks the resolver for all that the policy asks about in.Image, fills Evidence, Builds, Reports and Platforms of in
+// with it, and judges. Statements that a Waiver in force names are passed over. Tasks of builds are found only if the
+// resolver's verifier has a part made by [attest.ByProvenance], with p.Trust or another.
 //
 // Errors: those of [Policy.Judge], [attest.Resolver.Newests] and [attest.Resolver.Builds]. An image that does not exist is
 // one without evidence.
