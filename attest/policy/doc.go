@@ -82,10 +82,10 @@
 // result, where failures deny and warnings warn whatever the result says; SCAN_OUTPUT counts vulnerabilities by level, with
 // and without a fix; IMAGES_PROCESSED, if there, must list the image.
 //
-// REPORTS names the report of a scan, by digest, for each image that it looked at. Policy.Gate reads it, and its
-// findings are judged in place of the counts: that of the image, or if the image is an index those of all images that
-// it lists. If one of them is missing or cannot be read the counts are judged, which no leeway and no waiver of a
-// finding changes; without counts that denies. Reports of Clair are read.
+// REPORTS names the report of a scan, by digest, for each image that it looked at. Policy.Gate reads it, and its findings are
+// judged in place of the counts: that of the image, and if the image is an index those of all images that it lists. An index
+// with a report of its own may lack those. Otherwise, if one of them is missing or cannot be read, the counts are judged,
+// which no leeway and no waiver of a finding changes; without counts that denies. Reports of Clair are read.
 //
 // # Vulnerabilities
 //

@@ -43,20 +43,22 @@ func reportsOf(t attest.ProvenanceTask) (named namedReports, ok bool, err error)
 	return named, ok, err
 }
 
-// covering returns, by image, those that tell all that was found in an image: its own report, or if it has none those
-// of all images that it lists. It returns none if one of them is missing, since what is missing may have found
-// something.
+// covering returns, by image, those that tell all that was found in an image: its own report, and those of the images that
+// it lists. If it has none of its own, it returns none if another is missing, since what is missing may have found something.
 func (named namedReports) covering(image v1.Hash, platforms []v1.Hash) namedReports {
-	if report, ok := named[image]; ok {
-		return namedReports{image: report}
-	}
 	all := namedReports{}
+	own, whole := named[image]
+	if whole {
+		all[image] = own
+	}
 	for _, p := range platforms {
 		report, ok := named[p]
-		if !ok {
+		switch {
+		case ok:
+			all[p] = report
+		case !whole:
 			return nil
 		}
-		all[p] = report
 	}
 	return all
 }
@@ -105,7 +107,7 @@ func (r *reportReader) read(ctx context.Context, t attest.ProvenanceTask) error 
 	if !ok || err != nil {
 		return nil
 	}
-	if _, own := named[r.image]; !own {
+	if _, own := named[r.image]; !own || len(named) > 1 {
 		if err := r.list(ctx); err != nil {
 			return err
 		}

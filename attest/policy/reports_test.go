@@ -119,6 +119,12 @@ func TestBuildReports(t *testing.T) {
 			[]string{"violation vulnerability.denied scan"}},
 		{"If one cannot be read the counts decide.", inBuild("scan"), []string{"REPORTS", both, "SCAN_OUTPUT", noneFound}, []BuildReport{of(arm, clean), of(amd, broken)}, []v1.Hash{amd, arm},
 			[]string{"warning evidence.unreadable scan", "success required_in_build.found scan"}},
+		{"A report of the index alone is enough.", inBuild("scan"),
+			[]string{"REPORTS", naming(own, another.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{clean}, []v1.Hash{amd, arm},
+			[]string{"success required_in_build.found scan"}},
+		{"It hides no report of an image that it lists.", inBuild("scan"),
+			[]string{"REPORTS", naming(own, another.String(), amd.String(), report.String()), "SCAN_OUTPUT", noneFound},
+			[]BuildReport{clean, of(amd, found)}, []v1.Hash{amd, arm}, []string{"violation vulnerability.denied CVE-1"}},
 		{"A report is about one image, so if it is named for two the counts decide for the other.", inBuild("scan"),
 			[]string{"REPORTS", naming(amd.String(), another.String(), arm.String(), another.String()), "SCAN_OUTPUT", oneCritical}, []BuildReport{of(amd, clean)}, []v1.Hash{amd, arm},
 			[]string{"violation vulnerability.denied scan"}},
@@ -235,8 +241,8 @@ func TestReportsAreRead(t *testing.T) {
 			"vulnerabilities":{"1":{"id":"1","name":%q,"normalized_severity":"Critical","fixed_in_version":"2"}},"package_vulnerabilities":{"1":["1"]}}`, image, cve)
 	}
 	amdReport, armReport := push(clairReport, clair(amd, "CVE-1")), push(clairReport, clair(arm, "CVE-2"))
-	foreign, empty, elsewhere := push("application/vnd.redhat.tpa-report+json", "{}"), push(clairReport,
-		""), push(clairReport, clair(absentImage, "CVE-3"))
+	indexReport := push(clairReport, clair(digest, "CVE-4"))
+	foreign, empty, elsewhere := push("application/vnd.redhat.tpa-report+json", "{}"), push(clairReport, ""), push(clairReport, clair(absentImage, "CVE-3"))
 	both := naming(amd.String(), amdReport.String(), arm.String(), armReport.String())
 	for _, tt := range []struct {
 		name     string
@@ -246,11 +252,12 @@ func TestReportsAreRead(t *testing.T) {
 		want     []string // findings, or problems
 		requests []string // for manifests
 	}{
-		{"of an image", inBuild("scan"), amd, both, []string{"CVE-1"}, []string{amdReport.String()}},
-		{"of an index", inBuild("scan"), digest, both, []string{"CVE-1", "CVE-2"},
-			[]string{digest.String(), amdReport.String(), armReport.String()}},
-		{"for a test that may have run elsewhere", requires("lint|scan"), arm, both, []string{"CVE-2"},
-			[]string{armReport.String()}},
+		{"of an image", inBuild("scan"), amd, both, []string{"CVE-1"}, []string{amd.String(), amdReport.String()}},
+		{"of an image alone", inBuild("scan"), amd, naming(amd.String(), amdReport.String()), []string{"CVE-1"}, []string{amdReport.String()}},
+		{"of an index, and of one that it lists", inBuild("scan"), digest, naming(amd.String(), amdReport.String(), digest.String(), indexReport.String()),
+			[]string{"CVE-1", "CVE-4"}, []string{digest.String(), amdReport.String(), indexReport.String()}},
+		{"of an index", inBuild("scan"), digest, both, []string{"CVE-1", "CVE-2"}, []string{digest.String(), amdReport.String(), armReport.String()}},
+		{"for a test that may have run elsewhere", requires("lint|scan"), arm, both, []string{"CVE-2"}, []string{arm.String(), armReport.String()}},
 		{"for another test", inBuild("lint"), amd, both, nil, nil},
 		{"of an index, of which one is missing", inBuild("scan"), digest, naming(amd.String(), amdReport.String()), nil, []string{digest.String()}},
 		{"that is not there", inBuild("scan"), amd, naming(amd.String(), absentImage.String()), []string{"MANIFEST_UNKNOWN"}, []string{absentImage.String()}},
