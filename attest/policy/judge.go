@@ -213,8 +213,7 @@ func (j *judge) anyOf(task AnyOf, missing Code, of func(string) (verdict, bool),
 		met.violate(Note{Msg: missingText(task, missing), Metadata: Metadata{Code: missing, Term: Term(task)}})
 		met = waive(met, task...)
 	case well && !j.policy.Strict:
-		met.waived = append(met.waived, not.waived...)
-		met.warnings = append(append(met.warnings, not.violations...), not.warnings...)
+		met.add(verdict{warnings: slices.Concat(not.violations, not.warnings), waived: not.waived, successes: not.successes})
 	default:
 		met.add(not)
 	}
