@@ -261,7 +261,7 @@ func (ws waivers) notes(now time.Time) verdict {
 		case w.over && w.met:
 			n.Metadata.Code, what = CodeWaiverExpired, "ended on "+until+", so what it waived counts again"
 		case w.over:
-			n.Metadata.Code, what = CodeWaiverUnused, "ended on "+until+" and meets nothing; take it out of the policy"
+			n.Metadata.Code, what = CodeWaiverUnused, "ended on "+until+" and meets nothing; take it out"
 		case !w.met && w.elsewhere != "":
 			n.Metadata.Code, what = CodeWaiverUnused, "meets nothing: the finding is in package "+shown(w.elsewhere)
 		case !w.met:
