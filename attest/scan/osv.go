@@ -82,7 +82,8 @@ type osvAffected struct {
 type osvRange struct {
 	Type   string `json:"type"`
 	Events []struct {
-		Fixed string `json:"fixed"`
+		Fixed        string `json:"fixed"`
+		LastAffected string `json:"last_affected"`
 	} `json:"events"`
 }
 
@@ -216,6 +217,7 @@ func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 	}
 	severity := v.Severity
 	var versions []string
+	ends := false
 	for _, a := range v.Affected {
 		if !a.is(p) {
 			continue
@@ -225,10 +227,11 @@ func (r *report) osvFinding(p *osvPackage, v *osvVulnerability) error {
 		for _, one := range a.Ranges {
 			if (one.Type == "GIT") == (p.is.Name == "") { // commits are of use only to who has a commit
 				versions, f.fixKnown = one.fixes(versions), true
+				ends = ends || one.ends()
 			}
 		}
 	}
-	f.fix = strings.Join(versions, ", ")
+	f.fix, f.fixKnown = strings.Join(versions, ", "), f.fixKnown && !ends
 	var c cvss
 	for _, s := range severity {
 		c.set(strings.TrimPrefix(s.Type, "CVSS_V"), number(s.Score), text(s.Score))
@@ -265,6 +268,16 @@ func (r *osvRange) fixes(versions []string) []string {
 		}
 	}
 	return versions
+}
+
+// ends says whether a version is the last that is affected. Then there is one without it, and nothing says which.
+func (r *osvRange) ends() bool {
+	for _, event := range r.Events {
+		if event.LastAffected != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // family returns an ecosystem without its release: "Debian" of "Debian:12".

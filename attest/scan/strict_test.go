@@ -48,7 +48,16 @@ func TestFixIsKnownOnlyIfTheReportSaysSo(t *testing.T) {
 	trivy := func(more string) string {
 		return `{"SchemaVersion":2,"Results":[{"Target":"a","Class":"os-pkgs","Vulnerabilities":[{"VulnerabilityID":"CVE-1","PkgName":"a","Severity":"HIGH"` + more + `}]}]}`
 	}
+	osv := func(events string) string {
+		return `{"results":[{"packages":[{"package":{"name":"a","version":"1","ecosystem":"PyPI"},"vulnerabilities":[{"id":"CVE-1",` +
+			`"affected":[{"package":{"name":"a","ecosystem":"PyPI"},"ranges":[{"type":"ECOSYSTEM","events":[` + events + `]}]}]}]}]}]}`
+	}
 	for report, want := range map[string]any{
+		osv(`{"introduced":"0"}`):                                                        "",
+		osv(`{"introduced":"0"},{"fixed":"2"}`):                                          "2",
+		osv(`{"introduced":"0"},{"last_affected":"1"}`):                                  nil,
+		osv(`{"introduced":"0"},{"last_affected":"1"},{"introduced":"3"}`):               nil,
+		osv(`{"introduced":"0"},{"last_affected":"1"},{"introduced":"3"},{"fixed":"4"}`): "4",
 		grype(``):            nil,
 		grype(`,"fix":null`): nil,
 		grype(`,"fix":{"versions":[],"state":""}`):               nil,
