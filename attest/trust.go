@@ -29,7 +29,8 @@ type TaskRule struct {
 
 	// Deny says that no task that matches is trusted, whatever other rules say. The same definition can be asked for with a
 	// tag or a path and without, by its digest alone. So a rule that denies a tag or a path denies what names none too, and a
-	// rule without one denies every tag and path of what it names. Upper and lower case are the same to it.
+	// rule without one denies every tag and path of what it names. Upper and lower case are the same to it. Beside a digest
+	// a tag is the word of the pipeline's author alone, so a rule against one definition under any tag needs its Digest.
 	Deny bool
 
 	EffectiveOn time.Time // in force from this instant; zero: from ever

@@ -51,6 +51,8 @@ func TestLimits(t *testing.T) {
 		{"long text that is kept", []byte(`{"SchemaVersion":2,"Results":[{"Target":"a","Vulnerabilities":[{"VulnerabilityID":"` + strings.Repeat("x", 1001) + `"}]}]}`), scan.Limits{ValueBytes: 1000}, "limit value bytes 1000"},
 		{"long text that nobody keeps", trivy(`"x":{"a":"` + strings.Repeat("x", 20000) + `"},`), scan.Limits{ValueBytes: 10000}, "converted"},
 		{"longer text that nobody keeps", trivy(`"x":{"a":"` + strings.Repeat("x", 20000) + `"},`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
+		{"a text beyond what any limit takes as JSON", trivy(`"x":"` + strings.Repeat("x", 65<<20) + `",`),
+			scan.Limits{ValueBytes: 8 << 20}, "limit value bytes 67108864"},
 		{"long number that nobody keeps", trivy(`"x":{"a":` + strings.Repeat("1", 20000) + `},`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
 		{"long element", trivy(`"Metadata":{"a":[` + strings.Repeat(`"x",`, 5000) + `1]},`), scan.Limits{ValueBytes: 1000}, "limit value bytes 16000"},
 		{"long list", trivy(`"x":[` + strings.Repeat("1,", 20000) + `1],`), scan.Limits{ValueBytes: 1000}, "converted"},

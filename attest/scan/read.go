@@ -30,8 +30,12 @@ const maxName = 4 << 10
 // fewNames are allowed in one object however low the limit on findings is.
 const fewNames = 1000
 
-// rough is how many times Limits.ValueBytes one piece may have as the report writes it. Most of it is not kept.
-const rough = 16
+// rough is how many times Limits.ValueBytes one piece may have as the report writes it, up to mostRough. Most of it is not
+// kept.
+const (
+	rough     = 16
+	mostRough = 64 << 20
+)
 
 // A meter counts what is read of a report.
 type meter struct {
@@ -82,7 +86,8 @@ type reader struct {
 }
 
 func newReader(format Format, in io.Reader, limits Limits) *reader {
-	p := &pieces{in: in, limit: min(limits.ValueBytes, math.MaxInt64/(2*rough)) * rough}
+	most := min(limits.ValueBytes, math.MaxInt64/2) // reading adds to it
+	p := &pieces{in: in, limit: max(most, min(most, mostRough/rough)*rough)}
 	p.dec = jsontext.NewDecoder(p)
 	return &reader{format: format, limits: limits, in: p, dec: p.dec}
 }

@@ -62,7 +62,7 @@ type Options struct {
 // [*attest.LimitError].
 type Limits struct {
 	ReportBytes int64 // the whole report; default 1 GiB
-	ValueBytes  int64 // one line, or all that is kept of a finding; as JSON that may be 16 times as much; default 1 MiB
+	ValueBytes  int64 // one line, or all that is kept of a finding, which as JSON may have 16 times that up to 64 MiB; default 1 MiB
 	Findings    int   // findings, rules of a tool, names in one object, and names of tests; default 100,000
 }
 
