@@ -142,10 +142,38 @@ func (j *judge) byIntegration(test string) (v verdict, newest time.Time, ok bool
 			continue
 		}
 		for _, p := range pieces {
-			v.add(j.piece(test, p))
+			v.add(j.piece(test, p.beside(byType[attest.TestResultType])))
 		}
 	}
 	return v, newest, ok
+}
+
+// beside returns vulns without the problem that a test-result is newer and is no pass, if that is judged too: what then
+// becomes of the image, the policy says.
+func (p piece) beside(results []piece) piece {
+	judged := func(err error) bool {
+		newer, ok := err.(*attest.NewerError)
+		return ok && slices.ContainsFunc(results, func(r piece) bool { return r.Manifest == newer.Manifest })
+	}
+	e := *p.Evidence
+	e.Problem = without(p.Problem, judged)
+	return piece{&e, p.misnamed}
+}
+
+// without returns an error without the parts, as errors.Join puts them together, that drop names.
+func without(err error, drop func(error) bool) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok && err != nil && drop(err) {
+		return nil
+	}
+	if !ok {
+		return err
+	}
+	var kept []error
+	for _, part := range joined.Unwrap() {
+		kept = append(kept, without(part, drop))
+	}
+	return errors.Join(kept...)
 }
 
 func (j *judge) piece(test string, p piece) verdict {

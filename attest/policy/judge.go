@@ -204,6 +204,7 @@ func (j *judge) anyOf(task AnyOf, missing Code, of func(string) (verdict, bool),
 			met.add(waive(v, name))
 			well = well || !v.excused
 		default:
+			v.successes = nil // a task has passed or it has not, whatever one of its statements says
 			not.add(waive(v, name))
 		}
 		ran = true
@@ -213,7 +214,7 @@ func (j *judge) anyOf(task AnyOf, missing Code, of func(string) (verdict, bool),
 		met.violate(Note{Msg: missingText(task, missing), Metadata: Metadata{Code: missing, Term: Term(task)}})
 		met = waive(met, task...)
 	case well && !j.policy.Strict:
-		met.add(verdict{warnings: slices.Concat(not.violations, not.warnings), waived: not.waived, successes: not.successes})
+		met.add(verdict{warnings: slices.Concat(not.violations, not.warnings), waived: not.waived})
 	default:
 		met.add(not)
 	}

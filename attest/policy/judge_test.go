@@ -14,6 +14,10 @@ import (
 
 // Each row shows a sentence of the decision record, of the design, or of the package comment.
 func TestSentences(t *testing.T) {
+	skip := tested("scan", attest.Skipped, 0)
+	overruled := &attest.NewerError{Manifest: skip.Manifest, Result: attest.Skipped}
+	lenient := requires("scan")
+	lenient.Skipped = Allow
 	const min = time.Minute
 	type list = []attest.Evidence
 	critical := []attest.Finding{finding("CVE-1", "critical", attest.FindingFix, "2.0")}
@@ -71,17 +75,17 @@ func TestSentences(t *testing.T) {
 		{
 			"of the build and an integration run at the same instant both count",
 			requires("scan"), list{tested("scan", attest.Passed, -6*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
-			[]string{"violation test.failed scan", "success test.passed scan"},
+			[]string{"violation test.failed scan"},
 		},
 		{
 			"Strict: every origin must pass, here the older build does not",
 			strict(requires("scan")), list{tested("scan", attest.Passed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
-			[]string{"violation test.failed scan", "success test.passed scan"},
+			[]string{"violation test.failed scan"},
 		},
 		{
 			"Strict: every origin must pass, here the older integration run does not",
 			strict(requires("scan")), list{tested("scan", attest.Failed, -8*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testPassed))},
-			[]string{"violation test.failed scan", "success test.passed scan"},
+			[]string{"violation test.failed scan"},
 		},
 		{
 			"Strict: one origin is enough",
@@ -152,7 +156,7 @@ func TestSentences(t *testing.T) {
 		{
 			"group by test, and by type of predicate, each of which must do",
 			requires("scan"), list{scanned("scan", -2*min, critical), tested("scan", attest.Passed, -min)}, nil,
-			[]string{"violation vulnerability.denied CVE-1", "success test.passed scan"},
+			[]string{"violation vulnerability.denied CVE-1"},
 		},
 		{
 			"take the newest, then check who vouches: a newest statement that is unverified blocks, with a reason of its own",
@@ -265,7 +269,7 @@ func TestSentences(t *testing.T) {
 				tested("scan", attest.Passed, 0),
 				tested("scan", attest.Failed, 0, func(e *attest.Evidence) { e.Time = noon.In(time.FixedZone("", 7200)) }),
 			}, nil,
-			[]string{"violation test.failed scan", "success test.passed scan"},
+			[]string{"violation test.failed scan"},
 		},
 		{
 			"Later than now plus a skew: refused",
@@ -275,7 +279,7 @@ func TestSentences(t *testing.T) {
 		{
 			"Equal: all tied count and the worst wins",
 			requires("scan"), list{tested("scan", attest.Passed, -min), tested("scan", attest.Failed, -min)}, nil,
-			[]string{"violation test.failed scan", "success test.passed scan"},
+			[]string{"violation test.failed scan"},
 		},
 		{
 			"Equal: those that a Resolver hands on as tied, too",
@@ -283,7 +287,7 @@ func TestSentences(t *testing.T) {
 				e.Predicate = attest.Vulns{Scanner: attest.Scanner{Result: []attest.Finding{}}}
 				e.Tied = []attest.Evidence{*e, scanned("scan", -min, critical)}
 			})}, nil,
-			[]string{"violation vulnerability.denied CVE-1", "success test.passed scan"},
+			[]string{"violation vulnerability.denied CVE-1"},
 		},
 		{
 			"a statement that calls itself another test than its provenance counts for the one, and blocks the other",
@@ -317,7 +321,7 @@ func TestSentences(t *testing.T) {
 				tested("scan", attest.Passed, -3*min, problem(&attest.MissingError{Expect: attest.Expect{Test: "scan", Run: "scan#2"}})),
 				scanned("scan", -2*min, []attest.Finding{}),
 			}, []attest.Build{built(-min, task("scan", -min))},
-			[]string{"violation evidence.missing scan", "success test.passed scan"},
+			[]string{"violation evidence.missing scan"},
 		},
 		{
 			"also if a newer build tells of the test, and what was seen is gone",
@@ -347,7 +351,7 @@ func TestSentences(t *testing.T) {
 		{
 			"not by older evidence",
 			requires("scan"), list{tested("scan", attest.Errored, -min), scanned("scan", -2*min, []attest.Finding{})}, nil,
-			[]string{"violation test.errored scan", "success test.passed scan"},
+			[]string{"violation test.errored scan"},
 		},
 		{
 			"as any test-result is: the newest decides",
@@ -357,12 +361,33 @@ func TestSentences(t *testing.T) {
 		{
 			"vulns are answered by vulns alone",
 			requires("scan"), list{tested("scan", attest.Passed, -min), scanned("scan", -2*min, critical)}, nil,
-			[]string{"violation vulnerability.denied CVE-1", "success test.passed scan"},
+			[]string{"violation vulnerability.denied CVE-1"},
+		},
+		{
+			"a newer test-result that is no pass is told once, and the policy says what it means",
+			requires("scan"), list{scanned("scan", -min, []attest.Finding{}, problem(overruled)), skip}, nil,
+			[]string{"violation test.skipped scan"},
+		},
+		{
+			"... also that it is no harm, which answers no finding",
+			lenient, list{scanned("scan", -min, critical, problem(overruled)), skip}, nil,
+			[]string{"violation vulnerability.denied CVE-1"},
+		},
+		{
+			"... and nothing else that is wrong with the vulns",
+			lenient,
+			list{scanned("scan", -min, []attest.Finding{}, problem(errors.Join(overruled, errBroken))), skip}, nil,
+			[]string{"violation evidence.invalid scan"},
+		},
+		{
+			"... and it counts where the test-result is not handed on",
+			lenient, list{scanned("scan", -min, []attest.Finding{}, problem(overruled))}, nil,
+			[]string{"violation evidence.invalid scan"},
 		},
 		{
 			"vulns and a test-result of the same instant both count",
 			requires("scan"), list{tested("scan", attest.Failed, -min), scanned("scan", -min, []attest.Finding{})}, nil,
-			[]string{"violation test.failed scan", "success test.passed scan"},
+			[]string{"violation test.failed scan"},
 		},
 		{
 			"no result is not the same as nothing found, whoever made the evidence",
@@ -463,7 +488,7 @@ func TestSentences(t *testing.T) {
 		{
 			"of several runs of a task each must do",
 			inBuild("init"), nil, []attest.Build{built(-min, task("init", -min), status("Failed", task("init", -2*min)))},
-			[]string{"violation test.failed init", "success test.passed init"},
+			[]string{"violation test.failed init"},
 		},
 		{
 			"a task without a name meets nothing",
@@ -635,7 +660,7 @@ func TestSentences(t *testing.T) {
 			"SCAN_OUTPUT is judged by level, with and without a fix", requires("a"), nil,
 			[]attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", testPassed,
 				"SCAN_OUTPUT", `{"vulnerabilities":{"critical":1,"high":0,"medium":7,"low":1,"unknown":2},"unpatched_vulnerabilities":{"critical":3}}`))},
-			[]string{"violation vulnerability.denied a", "warning vulnerability.warned a", "warning vulnerability.warned a", "success test.passed a"},
+			[]string{"violation vulnerability.denied a", "warning vulnerability.warned a", "warning vulnerability.warned a"},
 		},
 		{
 			"SCAN_OUTPUT in other words", requires("a"), nil,
