@@ -3,7 +3,7 @@
 //
 //	attest-report -image quay.io/shop/operator@sha256:... -report trivy.json -name clair-scan -key cosign.key -results /tekton/results
 //
-// It reads what package scan reads: reports of Trivy, Grype, Clair, OSV-Scanner and ClamAV, SARIF, JUnit XML, go test
+// It reads what package scan reads: reports of Trivy, Grype, Clair, Quay, OSV-Scanner and ClamAV, SARIF, JUnit XML, go test
 // -json and the TEST_OUTPUT of Konflux. What a report does not say has to be given, each with a flag of its own; the
 // message says which. There is no word for now: when this program runs is not when the scan ended, so a step that needs
 // it writes down date -u +%Y-%m-%dT%H:%M:%SZ right after the scanner.

@@ -463,7 +463,10 @@ func TestMistakes(t *testing.T) {
 			`-timeout (or ATTEST_TIMEOUT): "0s"`, `-started (or ATTEST_STARTED): "a"`, `-finished (or ATTEST_FINISHED): "now"`,
 			`-db-updated (or ATTEST_DB_UPDATED): "c"`, `unexpected argument "more"`,
 		}},
-		{"unknown flag", []string{"-nope"}, []string{"-nope"}},
+		{"unknown flag", []string{"-nope"}, []string{"-nope", "-image (or ATTEST_IMAGE): required"}},
+		{"behind mistakes", append([]string{"more", "-nope", "---"}, s.args("failed.json", "-form", "z", "-nor")...), []string{
+			`unexpected argument "more"`, "not defined: -nope", "bad flag syntax: ---", `-form (or ATTEST_FORM): "z"`, "not defined: -nor",
+		}},
 		{"timeout that is none", s.args("trivy.json", "-timeout", "long"), []string{`-timeout (or ATTEST_TIMEOUT): "long"`}},
 		{"a flag twice", append(s.args("failed.json"), "-name", "other", "-report", s.path("trivy.json"), "-dry-run", "-dry-run=false"), []string{
 			`-name (or ATTEST_NAME): given twice, as "scan" and as "other"`, `-report (or ATTEST_REPORT): given twice, as "`, `-dry-run (or ATTEST_DRY_RUN): given twice, as "true" and as "false"`,

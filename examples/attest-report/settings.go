@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -139,16 +140,12 @@ func parse(args []string, env func(string) (string, bool), out io.Writer) (*sett
 	var a arguments
 	flags := newFlags(&a)
 	flags.SetOutput(io.Discard)
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			flags.SetOutput(out)
-			fmt.Fprint(out, usage)
-			flags.PrintDefaults()
-		}
-		return nil, err
-	}
-	if flags.NArg() > 0 {
-		a.mistakes = append(a.mistakes, fmt.Errorf("unexpected argument %q", flags.Arg(0)))
+	a.parseAll(flags, args)
+	if slices.ContainsFunc(a.mistakes, func(err error) bool { return errors.Is(err, flag.ErrHelp) }) {
+		flags.SetOutput(out)
+		fmt.Fprint(out, usage)
+		flags.PrintDefaults()
+		return nil, flag.ErrHelp
 	}
 	for flag, text := range a.texts {
 		if value, ok := env(variable(flag)); ok && value != "" && !a.given[flag] {
@@ -157,6 +154,25 @@ func parse(args []string, env func(string) (string, bool), out io.Writer) (*sett
 	}
 	s := a.settings()
 	return s, errors.Join(a.mistakes...)
+}
+
+// parseAll reads every flag. It goes on after an unknown flag and an unexpected argument, so that a flag behind one counts.
+func (a *arguments) parseAll(flags *flag.FlagSet, args []string) {
+	for len(args) > 0 {
+		err := flags.Parse(args)
+		rest := flags.Args()
+		switch {
+		case err != nil:
+			a.mistakes = append(a.mistakes, err)
+			if len(rest) == len(args) { // bad syntax, which Parse leaves where it is
+				rest = rest[1:]
+			}
+		case len(rest) > 0:
+			a.mistakes = append(a.mistakes, fmt.Errorf("unexpected argument %q", rest[0]))
+			rest = rest[1:]
+		}
+		args = rest
+	}
 }
 
 // settings checks what was given.
