@@ -76,7 +76,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.Func("effective-time", "judge as of this `TIME`, a date or RFC 3339; evidence that is newer denies (default: now)",
 		moment(&o.now))
 	f.Func("timeout", fmt.Sprintf("give up after this `DURATION` (default: %v)", defaultTimeout), duration(&o.timeout))
-	f.Func("output", "`FORMAT` of the report: table, color, markdown, json, junit or sarif (default: table, with colours on"+
+	f.Func("output", "`FORMAT` of the report: table, color, markdown, json, junit, sarif or test-output (default: table, with colours on"+
 		" a terminal)", func(s string) error { return o.output.UnmarshalText([]byte(s)) })
 	f.Func("output-file", "write the report to `FILE`, and the table to standard output", file(&o.outputFile))
 	f.Func("test-output", "write the result TEST_OUTPUT of a Tekton task to `FILE`", file(&o.testOutput))
@@ -251,6 +251,7 @@ func sameFile(a, b string) bool {
 
 func usage(w io.Writer) {
 	fmt.Fprint(w, `usage: gate -image REPOSITORY@DIGEST -policy FILE -key FILE [flags]
+       gate -images FILE -policy FILE -key FILE [flags]
 
 Judges images by the newest evidence about them. Exit codes:
   0  every image is allowed

@@ -180,7 +180,7 @@ func TestHelp(t *testing.T) {
 			}
 		})
 		for _, want := range []string{
-			"0  every image is allowed", "1  at least one is denied", "2  at least one could not be judged", "GATE_MAX_AGE",
+			"gate -images FILE", "sarif or test-output", "0  every image is allowed", "1  at least one is denied", "2  at least one could not be judged", "GATE_MAX_AGE",
 		} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%q is not in\n%s", want, &out)

@@ -15,8 +15,9 @@
 //
 // A release is all images of one call: each -image, and those of each file of -images. Such a file is a Snapshot of Konflux,
 // in YAML or JSON, or a list with an image in each line and # for comments. The name of a component of a Snapshot is the
-// name by which a waiver of the policy may be for it. An image that is given twice is judged once. Every other flag that is
-// given twice with two values is an error, but for keys, which add up.
+// name by which a waiver of the policy may be for it. An image that is given twice is judged once, unless two components have
+// it: a waiver may be for one of them. A plain -image is of no component. Keys may be given several times too; any other flag
+// that is given twice is an error.
 //
 // # Exit codes
 //
