@@ -126,7 +126,8 @@
 //
 // Images are named by digest, by repository, by both, or by the component that the caller gives. A waiver is in force
 // from an instant until before another. A date is its first instant in UTC. Three things are warned about, at images
-// that the waiver is for: that it ends within 14 days, that it has ended, and that it meets nothing.
+// that the waiver is for: that it ends within 14 days, that it has ended, and that it meets nothing in any image
+// of the release.
 //
 // Exceptions of vulnerabilities are another spelling of waivers, for every image and by the author of the policy:
 //

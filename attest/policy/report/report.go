@@ -201,5 +201,8 @@ func unjudged(image policy.Judged) string {
 	if image.Unjudged == 0 {
 		return ""
 	}
+	if image.Unjudged == 1 {
+		return "it is an index, and is judged alone: the image that it lists is not"
+	}
 	return fmt.Sprintf("it is an index, and is judged alone: the %d images that it lists are not", image.Unjudged)
 }

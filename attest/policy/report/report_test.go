@@ -232,8 +232,20 @@ var ours = regexp.MustCompile(`^(|` + strings.Join([]string{
 	`## . Release ` + verdicts, `At ` + atNoon + `: images \d+, allowed \d+, denied \d+, not judged \d+`, `At ` + atNoon + `: ` + counted,
 	`- . C ` + verdicts + `: ` + counted, `### . C ` + verdicts, `C`, `- . C C`, `  - C`,
 	`<details><summary>successes: \d+</summary>`, `</details>`,
-	`Beware, it is an index, and is judged alone: the \d+ images that it lists are not\.`,
+	`Beware, it is an index, and is judged alone: (the image that it lists is not|the \d+ images that it lists are not)\.`,
 }, "|") + `)$`)
+
+// An index of one image, as most builds of one platform make it, is told of in the singular.
+func TestIndexOfOneImage(t *testing.T) {
+	for n, want := range map[int]string{
+		0: "", 1: "it is an index, and is judged alone: the image that it lists is not",
+		2: "it is an index, and is judged alone: the 2 images that it lists are not",
+	} {
+		if got := unjudged(policy.Judged{Unjudged: n}); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+}
 
 // withoutCode puts C in the place of each code span: it begins with a string of backticks and ends with the next of the
 // same length. A string without an end is text.
