@@ -55,8 +55,8 @@
 // It looks for tags of records behind a name, and believes only an answer that is in byte order and holds the tags
 // which must be in it. Other registries are asked for all their tags, in each call. So:
 //
-//   - Older evidence is never a fallback. A newest statement that failed, is malformed, or that nobody vouches for,
-//     blocks.
+//   - Older evidence is never a fallback, unless Options.UnsafeIgnoreStatements names what is newer. A newest
+//     statement that failed, is malformed, or that nobody vouches for, blocks.
 //   - What is there and cannot be read blocks too, since it may be the newest. So does a statement from the future.
 //   - A statement of a version of a predicate that this release does not read blocks the test that it names, or every
 //     test of its type if it names none. So does a record that says it is of a test and holds no form that is read.
