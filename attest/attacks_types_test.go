@@ -26,6 +26,17 @@ func left(r Result, d time.Duration, answer string) attack {
 	})
 }
 
+// withinTheSecond is an error that ended later in the second of a clean scan, by a clock of whole seconds.
+func withinTheSecond() attack {
+	a := typed("an error later in the same second", "is not older and says ERROR", func(w *world, ours, _ *key) {
+		w.write(ours, "scan", vulns(-time.Hour+400*time.Millisecond))
+		failed := w.unsigned("scan", outcome(Errored, -time.Hour+600*time.Millisecond))
+		w.provenance(ours, failed.Digest, madeBy("scan", failed.Digest, -time.Hour))
+	})
+	a.ask = byKeyOrProvenance
+	return a
+}
+
 const cleanScan = "at 2026-03-01T11:00:00Z by predicate"
 
 // typeAttacks let an older scan without findings stand beside a test-result that says that the scan could not tell.
@@ -35,6 +46,7 @@ var typeAttacks = []attack{
 	left(Skipped, 0, "is not older and says SKIPPED"),
 	left(Errored, -time.Hour, "a test-result of 2026-03-01T11:00:00Z in manifest"),
 	left(Errored, -61*time.Minute, cleanScan),
+	withinTheSecond(),
 	left(Passed, 0, cleanScan),
 	left(Warned, 0, cleanScan),
 	typed("an error and a pass of the same instant", "is not older and says ERROR", func(w *world, ours, _ *key) {

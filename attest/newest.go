@@ -162,7 +162,7 @@ func (r *Resolver) overrule(ctx context.Context, e *Evidence, all []Evidence) Ev
 		e.blame(err)
 		return *e
 	}
-	of = slices.DeleteFunc(of, func(o Evidence) bool { return compareTime(o, *e) > 0 && !o.ties(*e) })
+	of = slices.DeleteFunc(of, func(o Evidence) bool { return !o.ties(*e) && compareTime(o, *e) > 0 })
 	if len(of) == 0 {
 		return *e
 	}
