@@ -77,7 +77,7 @@ func (p Policy) judge(in Input) Report {
 		}
 	}
 	all.add(j.waivers.statements(in))
-	all.add(j.waivers.notes(in.Now))
+	all.add(j.waivers.notes(in.Now, all))
 	return all.report(p, in)
 }
 

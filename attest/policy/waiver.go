@@ -252,7 +252,8 @@ func (ws waivers) statements(in Input) verdict {
 }
 
 // notes warns of waivers that meet nothing, that end soon, and that have ended.
-func (ws waivers) notes(now time.Time) verdict {
+func (ws waivers) notes(now time.Time, judged verdict) verdict {
+	blind := judged.blind()
 	var v verdict
 	for _, w := range ws.all {
 		n := Note{Metadata: Metadata{Term: w.term()}, Waiver: &w.Waiver}
@@ -264,6 +265,8 @@ func (ws waivers) notes(now time.Time) verdict {
 			n.Metadata.Code, what = CodeWaiverUnused, "ended on "+until+" and meets nothing; take it out"
 		case !w.met && w.elsewhere != "":
 			n.Metadata.Code, what = CodeWaiverUnused, "meets nothing: the finding is in package "+shown(w.elsewhere)
+		case !w.met && w.Finding != "" && blind:
+			n.Metadata.Code, what = CodeWaiverUnused, "meets nothing that is known: a test is missing, could not tell, or its evidence does not count"
 		case !w.met:
 			n.Metadata.Code, what = CodeWaiverUnused, "meets nothing; take it out, or correct what it names"
 		case !now.Before(notice):
@@ -276,4 +279,15 @@ func (ws waivers) notes(now time.Time) verdict {
 		v.warn(n)
 	}
 	return v
+}
+
+// blind reports whether a test is missing, could not tell, or has evidence that does not count. Then it is not known which
+// findings there are.
+func (v verdict) blind() bool {
+	isBlind := func(n Note) bool {
+		c := n.Metadata.Code
+		return c == CodeMissing || c == CodeMissingInBuild || c == CodeErrored ||
+			c != CodeIgnored && strings.HasPrefix(string(c), "evidence.")
+	}
+	return slices.ContainsFunc(slices.Concat(v.violations, v.warnings, v.waived), isBlind)
 }

@@ -372,6 +372,29 @@ func TestWaiverThatHoldsLongest(t *testing.T) {
 	}
 }
 
+// Whether a waiver is still of use is known only if every test could be judged.
+func TestWaiverOfUnknownFindings(t *testing.T) {
+	const blind, seeing = "meets nothing that is known", "meets nothing; take it out"
+	clean := scanned("scan", 0, []attest.Finding{})
+	p := waiving(requires("scan", "lint"), Waiver{Finding: "CVE-1"})
+	for name, tt := range map[string]struct {
+		evidence []attest.Evidence
+		want     string
+	}{
+		"all passed":       {[]attest.Evidence{clean, tested("lint", attest.Passed, 0)}, seeing},
+		"one failed":       {[]attest.Evidence{clean, tested("lint", attest.Failed, 0)}, seeing},
+		"one is missing":   {[]attest.Evidence{tested("lint", attest.Passed, 0)}, blind},
+		"could not tell":   {[]attest.Evidence{tested("scan", attest.Errored, 0), tested("lint", attest.Passed, 0)}, blind},
+		"does not count":   {[]attest.Evidence{scanned("scan", 0, nil, problem(errBroken)), tested("lint", attest.Passed, 0)}, blind},
+		"nothing is there": {nil, blind},
+	} {
+		r := judged(t, p, tt.evidence)
+		if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].Msg, tt.want) {
+			t.Errorf("%s: want %q\n%+v", name, tt.want, r.Warnings)
+		}
+	}
+}
+
 // Messages about waivers say which, since or until when, and what to do.
 func TestWaiverMessages(t *testing.T) {
 	day := func(n int) time.Time { return noon.AddDate(0, 0, n) }
@@ -392,7 +415,8 @@ func TestWaiverMessages(t *testing.T) {
 		"the waiver of finding CVE-2 ended on 2026-02-28T12:00:00Z and meets nothing; take it out (waivers[3])",
 		"the waiver of task scan ended on 2026-02-22T12:00:00Z, so what it waived counts again (waivers[1])",
 		"the waiver of task lint ends on 2026-03-08T12:00:00Z; from then on what it waives counts again (waivers[0])",
-		`the waiver of finding "CVE-3\n" meets nothing; take it out, or correct what it names (waivers[4])`,
+		`the waiver of finding "CVE-3\n" meets nothing that is known: a test is missing, could not tell, or its evidence ` +
+			`does not count (waivers[4])`,
 		"the waiver of finding CVE-1 in log4j-core meets nothing: the finding is in package org.apache:log4j " +
 			"(waivers[2], line 12)",
 		"the waiver of statement " + statement.String() + " meets nothing; take it out, or correct what it names " +
