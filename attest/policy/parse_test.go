@@ -376,11 +376,11 @@ func TestParseIsBounded(t *testing.T) {
 	for i := range mostValues / 2 {
 		fmt.Fprintf(&names, "t%d,", i)
 	}
-	p, err := Parse(strings.NewReader("required: [{tasks: [[" + names.String() + "]]}, {effective_on: 2027-01-01, tasks: [[x," + names.String() + "]]}]"))
+	_, err := Parse(strings.NewReader("required: [{tasks: [[" + names.String() + "]]}, {effective_on: 2027-01-01, tasks: [[x," + names.String() + "]]}]"))
 	if err == nil || !strings.Contains(err.Error(), "more than 100000 values") {
 		t.Errorf("got %.200v", err)
 	}
-	p, err = Parse(strings.NewReader("required: [{tasks: [[" + names.String()[:mostBytes/8] + "x]]}, {effective_on: 2027-01-01, tasks: [[y," + names.String()[:mostBytes/8] + "x]]}]"))
+	p, err := Parse(strings.NewReader("required: [{tasks: [[" + names.String()[:mostBytes/8] + "x]]}, {effective_on: 2027-01-01, tasks: [[y," + names.String()[:mostBytes/8] + "x]]}]"))
 	if err != nil {
 		t.Fatalf("many alternatives: %.200v", err)
 	}
