@@ -68,7 +68,8 @@
 // Of each test, and each type of predicate that tells of it, the newest counts, and all of those made at the same
 // instant. Older evidence is never a fallback: if the newest failed, is malformed, or nobody vouches for it, the test has
 // not passed. Evidence without a time may be the newest. A test-result does not count beside newer vulns of the same test: a
-// scan that could not tell is answered by one that could. Vulns are answered by newer vulns alone.
+// scan that could not tell is answered by one that could. Vulns are answered by newer vulns alone. If one of several
+// statements of a test denies, the report does not tell what another of them passed.
 //
 // A statement of a version that is not read, and one whose name is not allowed and looks like that of a required test,
 // blocks it like any other evidence that does not count. A test whose name differs from a required one only by letters of
