@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -107,16 +108,21 @@ func (w *world) shows(n int) {
 // Blobs are those that each repository was given, as in most registries.
 type blobs struct {
 	*world
-	given map[string]bool // repository and digest
-	code  string          // of the refusal of a manifest whose blobs are not there; empty if none is refused
+	given sync.Map // of repository and digest
+	code  string   // of the refusal of a manifest whose blobs are not there; empty if none is refused
+}
+
+func (b *blobs) has(blob string) bool {
+	_, given := b.given.Load(blob)
+	return given
 }
 
 func (b *blobs) serve(rw http.ResponseWriter, r *http.Request) bool {
 	repo, rest, _ := strings.Cut(r.URL.Path, "/blobs/")
 	switch digest := r.URL.Query().Get("digest"); {
 	case r.Method == http.MethodPut && digest != "":
-		b.given[repo+digest] = true
-	case r.Method == http.MethodHead && rest != "" && !b.given[repo+rest]:
+		b.given.Store(repo+digest, true)
+	case r.Method == http.MethodHead && rest != "" && !b.has(repo+rest):
 		rw.WriteHeader(http.StatusNotFound)
 		return true
 	case r.Method == http.MethodPut && b.code != "":
@@ -126,7 +132,7 @@ func (b *blobs) serve(rw http.ResponseWriter, r *http.Request) bool {
 		_ = json.Unmarshal(body, &m)
 		repo, _, _ := strings.Cut(r.URL.Path, "/manifests/")
 		for _, d := range append(m.Layers, m.Config) {
-			if d.Digest.Hex != "" && !b.given[repo+d.Digest.String()] {
+			if d.Digest.Hex != "" && !b.has(repo+d.Digest.String()) {
 				rw.WriteHeader(http.StatusBadRequest)
 				fmt.Fprintf(rw, `{"errors":[{"code":%q}]}`, b.code)
 				return true
@@ -143,7 +149,7 @@ func TestConfigIsThereAfterAWrite(t *testing.T) {
 		for _, without := range []bool{false, true} {
 			t.Run(fmt.Sprintf("refused with %q, without views %t", code, without), func(t *testing.T) {
 				eachRegistry(t, func(t *testing.T, w *world) {
-					b := &blobs{world: w, given: map[string]bool{}}
+					b := &blobs{world: w}
 					w.breaks(b.serve)
 					w.image = w.push(w.image.Context(), "app") // again, so that its blobs are given
 					k := newKey(t, "k")
@@ -159,7 +165,7 @@ func TestConfigIsThereAfterAWrite(t *testing.T) {
 					check("first write")
 					b.code = ""
 					byTag(w)
-					delete(b.given, "/v2/"+w.image.Context().RepositoryStr()+config.String())
+					b.given.Delete("/v2/" + w.image.Context().RepositoryStr() + config.String())
 					b.code, w.opts.WithoutViews = code, without
 					w.write(k, "second", outcome(Passed, 0))
 					check("at a copy")
