@@ -3,6 +3,7 @@ package scan_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -218,10 +219,45 @@ func TestNote(t *testing.T) {
 }
 
 // Small reports after public bug reports, and what each must become.
-func TestFaults(t *testing.T) {
+func TestCorpusOfFaults(t *testing.T) {
 	root := os.Getenv("TESTDAG_CORPUS")
 	if root == "" {
-		t.Skip("TESTDAG_CORPUS is not set")
+		t.Skip("TESTDAG_CORPUS is not set; it names a folder with faults/, small reports that were judged wrongly")
+	}
+	for name, want := range map[string]string{ // severities of each finding, and how much was not looked at
+		"sarif-scan-props.sarif":         "[warning] 0 0",
+		"sarif-taxonomy-elsewhere.sarif": "[error] 0 0",
+		"trivy-os-not-scanned.json":      " 1 0",
+		"trivy-eosl.json":                " 0 1",
+		"trivy-config-clean.json":        " 0 0",
+		"trivy-config-one-low.json":      "[low] 0 0",
+		"osv-vector-only.json":           "[9.8] 0 0",
+		"sarif-severity-0.sarif":         "[unknown] 0 0",
+		"sarif-error-low-score.sarif":    "[error 5.5] 0 0",
+		"clair-debian-no-fix.json":       "[high] 0 0",
+	} {
+		f, err := os.Open(filepath.Join(root, "faults", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, why := scan.Evidence(f, nil, full)
+		f.Close()
+		v, ok := p.(attest.Vulns)
+		if !ok {
+			t.Errorf("%s: %v", name, why)
+			continue
+		}
+		got := ""
+		for _, found := range v.Scanner.Result {
+			var scores []string
+			for _, severity := range found.Severity {
+				scores = append(scores, severity.Score)
+			}
+			got += fmt.Sprint(scores)
+		}
+		if got = fmt.Sprint(got, " ", len(v.Unscanned), " ", len(v.Incomplete)); got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
 	}
 	for name, want := range map[string]attest.TestResult{
 		"pytest-subtests.xml": {Result: attest.Passed, Successes: 1, PassedTests: []string{"tests.test_shop.test_prices"}},
