@@ -60,6 +60,7 @@ func newWorld(t testing.TB, referrers bool) *world {
 		}
 	}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Listener = lines.listen(server.Listener)
 	server.Start()
 	t.Cleanup(server.Close)
 	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
@@ -72,7 +73,7 @@ func newWorld(t testing.TB, referrers bool) *world {
 }
 
 // plain is the default transport without TLS, which go-containerregistry tries first everywhere.
-var plain = plainHTTP{defaultTransport()}
+var plain = plainHTTP{lines.transport()}
 
 type plainHTTP struct{ http.RoundTripper }
 
