@@ -253,7 +253,7 @@ var memoryAttacks = []attack{
 		ask: func(w *world, r *Resolver) *Resolver {
 			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
 			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/app", Digest: coffee.String()}}
-			return r.Expecting(ExpectRuns(scheduler.Snapshot{}.Observe(over), w.image)...)
+			return r.Expecting(expectRuns(w.image, scheduler.Snapshot{}.Observe(over))...)
 		},
 		answer: "scan#2 is over and left no evidence that is known of",
 	}, {
@@ -272,7 +272,7 @@ var memoryAttacks = []attack{
 						Digest: e.descriptor.Digest.String()})
 				}
 			}
-			return r.Expecting(ExpectRuns(scheduler.Snapshot{}.Observe(over), w.image)...)
+			return r.Expecting(expectRuns(w.image, scheduler.Snapshot{}.Observe(over))...)
 		},
 		answer: "the evidence of scan#2 is missing: record sha256:c0ffee",
 	}, {
@@ -290,7 +290,7 @@ var memoryAttacks = []attack{
 						Digest: e.descriptor.Digest.String()})
 				}
 			}
-			return r.Expecting(ExpectRuns(scheduler.Snapshot{}.Observe(over), w.image)...)
+			return r.Expecting(expectRuns(w.image, scheduler.Snapshot{}.Observe(over))...)
 		},
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
 	},

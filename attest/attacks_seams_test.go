@@ -395,7 +395,7 @@ func TestNoTimeIsOutsideOfNoRun(t *testing.T) {
 	w.provenance(k, failed, madeBy("scan", failed, 0))
 	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
 	wantField(t, e.Problem, "timestamp")
-	if errors.As(e.Problem, new(*ClockError)) || e.Clock != ClockProvenance {
+	if errors.Is(e.Problem, Mistimed) || e.Clock != ClockProvenance {
 		t.Errorf("got %v by %s", e.Problem, e.Clock)
 	}
 }
@@ -410,7 +410,7 @@ func TestNewestsOfDeclaredTests(t *testing.T) {
 	if err != nil || len(all) != 2 || all[1].Problem != nil || all[1].Result != Failed {
 		t.Fatalf("got %+v, %v", all, err)
 	}
-	if n := wantAs[*NameError](t, all[0].Problem); n.Declared != "another" || n.Task != "scan" {
+	if n := wantProblem(t, Misnamed, all[0].Problem); n.Declared != "another" || n.Task != "scan" {
 		t.Errorf("got %v", n)
 	}
 	w.opts.UnsafeIgnoreUnverified = true

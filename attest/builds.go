@@ -21,7 +21,7 @@ type Build struct {
 	By         Voucher     // who signed it, zero if nobody does
 
 	// Problem is why it does not count, several joined: a *CandidateError if it could not be read or nobody vouches for it,
-	// an *UntrustedError for the builder and for each task that is not trusted, a *FutureError.
+	// an *UntrustedError for the builder and for each task that is not trusted, a [*Problem] of kind [Future].
 	Problem error
 }
 
@@ -95,7 +95,7 @@ func (r *Resolver) build(image name.Digest, p signedProvenance) Build {
 		b.blame(&UntrustedError{Reason: "none of its tasks tells that it made " + p.manifest.String()})
 	}
 	if now, skew := r.opts.Now(), r.opts.Skew; p.Finished.After(now.Add(skew)) {
-		b.blame(&FutureError{Time: p.Finished, Now: now, Skew: skew})
+		b.blame(&Problem{Kind: Future, Time: p.Finished, Now: now, Within: skew})
 	}
 	return b
 }

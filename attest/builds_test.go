@@ -124,7 +124,7 @@ func TestBuildsThatDoNotCount(t *testing.T) {
 			}
 		}},
 		{"later than now", func(w *world, k *key) { w.provenance(k, w.hash(), buildFor(w.hash(), time.Hour)) }, func(t *testing.T, b Build) {
-			if e := wantAs[*FutureError](t, b.Problem); !e.Time.Equal(noon.Add(time.Hour)) || e.Skew != 5*time.Minute {
+			if e := wantProblem(t, Future, b.Problem); !e.Time.Equal(noon.Add(time.Hour)) || e.Within != 5*time.Minute {
 				t.Errorf("got %+v", e)
 			}
 		}},

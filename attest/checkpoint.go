@@ -109,8 +109,7 @@ func (m Mark) without(ignored []v1.Hash) Mark {
 
 // mark returns what to remember of the evidence: what is vouched for, has a time, and is not of the future.
 func (e Evidence) mark() Mark {
-	var future *FutureError
-	if errors.As(e.Problem, &future) {
+	if errors.Is(e.Problem, Future) {
 		return Mark{}
 	}
 	var vouched []Evidence
@@ -139,8 +138,7 @@ func (e Evidence) tied() []Evidence {
 	return e.Tied
 }
 
-// digest is that of the statement's bytes.
-// rolledBack returns a *RollbackError if the mark is not among the newest evidence although nothing newer came.
+// rolledBack returns a [RolledBack] problem if the mark is not among the newest evidence although nothing newer came.
 // Evidence without a time may be newer, and has a problem of its own.
 func (m Mark) rolledBack(newest Evidence) error {
 	timeless := newest.Statement != nil && newest.Time.IsZero()
@@ -157,19 +155,16 @@ func (m Mark) rolledBack(newest Evidence) error {
 	if len(gone) == 0 && len(m.Statements) > 0 {
 		return nil
 	}
-	return &RollbackError{Seen: m.Time, Gone: gone, Newest: newest.Time}
+	return &Problem{Kind: RolledBack, Seen: m.Time, Records: gone, Time: newest.Time}
 }
 
-// lostReferrers returns a *SourceError if the registry had the referrers API before and has none now. What was copied,
+// lostReferrers returns a [ListGone] problem if the registry had the referrers API before and has none now. What was copied,
 // proxied or switched off then may hide newer evidence that only the API leads to.
 func (m Mark) lostReferrers(newest Evidence) error {
 	if !m.Referrers || newest.Sources.Referrers != SourceAbsent {
 		return nil
 	}
-	return &SourceError{
-		Missing: "referrers API", Seen: m.Time,
-		Advice: "ask the registry itself rather than a proxy or a copy of it, or begin a new Checkpoint if it has given the API up",
-	}
+	return &Problem{Kind: ListGone, Seen: m.Time}
 }
 
 // markKey names a test at an image, in words that are the same for ever, and the SHA-256 of them in hex. The name of

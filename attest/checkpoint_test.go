@@ -536,7 +536,7 @@ func TestFutureIsNotRemembered(t *testing.T) {
 	w.opts.Checkpoint = CheckpointDir(t.TempDir())
 	w.attach(w.sign(k, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2027-01-01T00:00:00Z"}`)), nil)
 	e := w.mustNewest(k, testResultOf("scan"))
-	wantAs[*FutureError](t, e.Problem)
+	wantProblem(t, Future, e.Problem)
 	if m, err := w.opts.Checkpoint.Seen(t.Context(), w.image, testResultOf("scan")); err != nil || !m.IsZero() {
 		t.Errorf("remembered %v, %v", m, err)
 	}
@@ -638,7 +638,7 @@ func TestOneOfTiedDeleted(t *testing.T) {
 		w.mustNewest(k, testResultOf("scan"))
 		w.remove(failed)
 		e := w.mustNewest(k, testResultOf("scan"))
-		if r := wantAs[*RollbackError](t, e.Problem); len(r.Gone) != 1 || e.Result != Unknown {
+		if r := wantProblem(t, RolledBack, e.Problem); len(r.Records) != 1 || e.Result != Unknown {
 			t.Errorf("got %+v, result %q", r, e.Result)
 		}
 	})
@@ -653,7 +653,7 @@ func TestEverythingDeleted(t *testing.T) {
 	w.mustNewest(k, testResultOf("scan"))
 	w.remove(r)
 	_, err := w.newest(k, testResultOf("scan"))
-	wantAs[*RollbackError](t, err)
+	wantProblem(t, RolledBack, err)
 	if !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
@@ -717,8 +717,8 @@ func TestRolledBack(t *testing.T) {
 			}
 			continue
 		}
-		if r := wantAs[*RollbackError](t, err); len(r.Gone) != tt.gone {
-			t.Errorf("%s: %v", tt.name, r.Gone)
+		if r := wantProblem(t, RolledBack, err); len(r.Records) != tt.gone {
+			t.Errorf("%s: %v", tt.name, r.Records)
 		}
 	}
 }

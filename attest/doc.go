@@ -92,9 +92,9 @@
 // to, is gone with it. About what there is the registry itself is believed.
 //
 // Two things outside the repository help, and [Evidence.Completeness] says whether they did. [Expect] names runs that
-// are known to be over, as [ExpectRuns] takes them from a scheduler's snapshot, so that evidence which is missing is
+// are known to be over, as [ExpectRuns] makes it from what a scheduler knows, so that evidence which is missing is
 // seen, also if it was never written. A [Checkpoint] remembers the newest that was ever seen, so that its deletion is,
-// and that the registry had the referrers API, so that a registry or copy without it is told ([SourceError]). Both go
+// and that the registry had the referrers API, so that a registry or copy without it is told ([ListGone]). Both go
 // by digest, so they serve a copy of the image in another repository too.
 //
 // To delete a record on purpose, delete each list that leads to it too: the tag of its own, the tag of the fallback

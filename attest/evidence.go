@@ -75,10 +75,9 @@ type Evidence struct {
 	// It is set by [Resolver.Newest] and [Resolver.Newests].
 	Alike []string
 
-	// Problem is why the evidence must not be believed, several joined, so use errors.As to look for one: a
-	// *CandidateError if it could not be read, a *FieldError for each mistake in it, a *FutureError or *ClockError for its
-	// time, a *NameError if it was asked for by a name that does not count, a *VerifyError if it is not vouched for, an
-	// *AgeError, a *MissingError, a *NewerError, a *RollbackError, a *SourceError.
+	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a
+	// *FieldError for each mistake in it, a *Problem of each kind that applies. errors.Is asks for a [ProblemKind], and
+	// errors.As for a type.
 	Problem error
 
 	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. What a provenance

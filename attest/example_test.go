@@ -52,7 +52,7 @@ func ExampleWriteResults() {
 // A gate for images whose tests ran as Tekton tasks. The statements need no signature: Chains signed the runs that made
 // them. What the scheduler knows of the runs shows whether evidence is missing, and what was seen once must not be gone.
 func ExampleByProvenance() {
-	gate := func(ctx context.Context, image name.Digest, runs scheduler.Snapshot, chainsPublicKey []byte) error {
+	gate := func(ctx context.Context, image name.Digest, runs []attest.Run, chainsPublicKey []byte) error {
 		chains, err := cosign.LoadVerifier(chainsPublicKey)
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ func ExampleByProvenance() {
 		resolver := attest.NewResolver(verifier, attest.Options{
 			MaxAge:     30 * 24 * time.Hour,
 			Checkpoint: attest.CheckpointDir("/var/lib/gate"),
-		}).Expecting(attest.ExpectRuns(runs, image)...)
+		}).Expecting(attest.ExpectRuns(image, runs...)...)
 		newest, err := resolver.Newests(ctx, image,
 			attest.Test{Name: "clamav-scan", PredicateType: attest.TestResultType},
 			attest.Test{Name: "e2e-test", PredicateType: attest.TestResultType})
@@ -83,18 +83,23 @@ func ExampleByProvenance() {
 	// attest: load public key: PEM decoding failed
 }
 
-// A snapshot holds no times. A caller that has kept when runs began says so: then older evidence of the test is not taken
+// A scheduler knows which runs are over, and its snapshot holds no times. A caller that has kept when runs began says so: then older evidence of the test is not taken
 // for that of its newest run.
 func ExampleExpectRuns() {
-	var runs scheduler.Snapshot
-	runs = runs.Observe(scheduler.Finished(scheduler.Ref{ID: "clamav-scan", Run: 2}, scheduler.PhasePassed))
+	runs := scheduler.Snapshot{}.Observe(scheduler.Finished(scheduler.Ref{ID: "clamav-scan", Run: 2}, scheduler.PhasePassed))
 	began := map[string]time.Time{"clamav-scan#2": time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} // from the caller's store
 
 	image, err := name.NewDigest("quay.io/team/app@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
 	if err != nil {
 		fmt.Println(err)
 	}
-	expected := attest.ExpectRuns(runs, image)
+	var over []attest.Run
+	for id, status := range runs {
+		if status.Phase == scheduler.PhasePassed || status.Phase == scheduler.PhaseFailed {
+			over = append(over, attest.Run{Test: string(id), Name: scheduler.Ref{ID: id, Run: status.Run}.String()})
+		}
+	}
+	expected := attest.ExpectRuns(image, over...)
 	for i, x := range expected {
 		expected[i].NotBefore = began[x.Run]
 	}

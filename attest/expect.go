@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-
-	"github.com/testdag/testdag/scheduler"
 )
 
 // An Expect is a run of a test that is known to be over, so its evidence must be there. Without knowing the runs nobody
@@ -26,28 +24,37 @@ import (
 // was copied from, and all of that repository must be here like Records. A repository of which none is at the image
 // says nothing. A run with nothing else, neither Records nor NotBefore, is then not met.
 type Expect struct {
-	Test      string               // name of the test
-	Run       string               // name of the run, for messages: "scan#2"
-	Records   []v1.Hash            // manifests that the run said it left in the image's repository
-	Elsewhere []scheduler.Artifact // what it said it left in other repositories
-	NotBefore time.Time            // when the run began; zero if that is not known
+	Test      string     // name of the test
+	Run       string     // name of the run, for messages: "scan#2"
+	Records   []v1.Hash  // manifests that the run said it left in the image's repository
+	Elsewhere []Artifact // what it said it left in other repositories
+	NotBefore time.Time  // when the run began; zero if that is not known
 }
 
-// ExpectRuns returns what a snapshot tells of evidence at image: one Expect for each scenario whose newest run passed
-// or failed, by ID. Those of the run's artifacts that are in the image's repository are its Records, others are
-// Elsewhere. The ID is taken for the name of the test. Runs that are not over, or were canceled or stopped, leave no
-// evidence, so nothing is expected of them.
+// An Artifact is what a run says it left: a manifest in a registry.
+type Artifact struct {
+	URI    string // repository
+	Digest string // "sha256:..."
+}
+
+// A Run is a run of a test that is over and has a verdict, as a scheduler tells of it. Runs that were canceled or stopped
+// leave no evidence, so nothing is expected of them.
+type Run struct {
+	Test      string // name of the test
+	Name      string // of the run, for messages: "scan#2"
+	Artifacts []Artifact
+}
+
+// ExpectRuns returns what runs tell of evidence at image: one Expect for each, by test. Those of the run's artifacts that
+// are in the image's repository are its Records, others are Elsewhere.
 //
-// A snapshot holds no times, so NotBefore is zero. A caller that knows when a run began, from its store or its cluster,
+// A Run holds no times, so NotBefore is zero. A caller that knows when a run began, from its store or its cluster,
 // finds the run by Expect.Run and sets it: then older evidence is not taken for that of a run which left no artifacts.
-func ExpectRuns(s scheduler.Snapshot, image name.Digest) []Expect {
-	var runs []Expect
-	for id, status := range s {
-		if status.Phase != scheduler.PhasePassed && status.Phase != scheduler.PhaseFailed {
-			continue
-		}
-		x := Expect{Test: string(id), Run: scheduler.Ref{ID: id, Run: status.Run}.String()}
-		for _, a := range status.Artifacts {
+func ExpectRuns(image name.Digest, runs ...Run) []Expect {
+	var expected []Expect
+	for _, run := range runs {
+		x := Expect{Test: run.Test, Run: run.Name}
+		for _, a := range run.Artifacts {
 			digest, err := v1.NewHash(a.Digest)
 			switch {
 			case err != nil: // it names no manifest
@@ -57,14 +64,14 @@ func ExpectRuns(s scheduler.Snapshot, image name.Digest) []Expect {
 				x.Elsewhere = append(x.Elsewhere, a)
 			}
 		}
-		runs = append(runs, x)
+		expected = append(expected, x)
 	}
-	slices.SortFunc(runs, func(a, b Expect) int { return cmp.Compare(a.Test, b.Test) })
-	return runs
+	slices.SortStableFunc(expected, func(a, b Expect) int { return cmp.Compare(a.Test, b.Test) })
+	return expected
 }
 
 // sha256Of returns the digest of an artifact, which must be a SHA-256: records have no others.
-func sha256Of(a scheduler.Artifact) (v1.Hash, error) {
+func sha256Of(a Artifact) (v1.Hash, error) {
 	digest, err := v1.NewHash(a.Digest)
 	if err == nil && digest.Algorithm != "sha256" {
 		err = fmt.Errorf("%q is not a SHA-256 digest", a.Digest)
@@ -119,7 +126,7 @@ func (x Expect) shows(newest Evidence, all []Evidence) bool {
 	})
 }
 
-// unmet returns a *MissingError if the evidence of the run is not there. Evidence that was passed over for older one is
+// unmet returns a [Missing] problem if the evidence of the run is not there. Evidence that was passed over for older one is
 // as good as not there.
 func (x Expect) unmet(newest Evidence, all []Evidence) error {
 	var missing []v1.Hash
@@ -138,7 +145,7 @@ func (x Expect) unmet(newest Evidence, all []Evidence) error {
 	if !silent && !old && len(missing) == 0 {
 		return nil
 	}
-	return &MissingError{Expect: x, Records: missing, Newest: newest.Time}
+	return &Problem{Kind: Missing, Expect: x, Records: missing, Time: newest.Time}
 }
 
 // in reports whether a manifest holds the statement.

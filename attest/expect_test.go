@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/dag"
@@ -44,7 +45,7 @@ func TestExpect(t *testing.T) {
 				}
 				continue
 			}
-			missing := wantAs[*MissingError](t, e.Problem)
+			missing := wantProblem(t, Missing, e.Problem)
 			if len(missing.Records) != tt.missing || e.Completeness != Unproven || e.Result != Unknown {
 				t.Errorf("%s: %+v, %q, %s", tt.name, missing, e.Completeness, e.Result)
 			}
@@ -61,7 +62,7 @@ func TestExpectIsAboutItsTestAlone(t *testing.T) {
 		t.Errorf("got %v, %v, %q", err, e.Problem, e.Completeness)
 	}
 	_, err := r.Newest(t.Context(), w.image, testResultOf("other"))
-	wantAs[*MissingError](t, err)
+	wantProblem(t, Missing, err)
 	if !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
@@ -122,9 +123,9 @@ func TestSnapshotTellsWhatToExpect(t *testing.T) {
 	} {
 		s = s.Observe(e)
 	}
-	runs := ExpectRuns(s, w.image)
+	runs := expectRuns(w.image, s)
 	want := []Expect{
-		{Test: "broken", Run: "broken#3", Elsewhere: []scheduler.Artifact{{URI: "elsewhere.example.com/x", Digest: coffee.String()}}},
+		{Test: "broken", Run: "broken#3", Elsewhere: []Artifact{{URI: "elsewhere.example.com/x", Digest: coffee.String()}}},
 		{Test: "scan", Run: "scan#2", Records: []v1.Hash{record.Digest}},
 		{Test: "silent", Run: "silent#1"},
 	}
@@ -138,7 +139,7 @@ func TestSnapshotTellsWhatToExpect(t *testing.T) {
 	if all[0].Problem != nil || all[0].Completeness != Expected {
 		t.Errorf("scan: %v, %q", all[0].Problem, all[0].Completeness)
 	}
-	if missing := wantAs[*MissingError](t, all[1].Problem); missing.Error() != "attest: silent#1 is over and left no evidence that is known of: let its results name the record, or run the test again" {
+	if missing := wantProblem(t, Missing, all[1].Problem); missing.Error() != "attest: silent#1 is over and left no evidence that is known of: let its results name the record, or run the test again" {
 		t.Errorf("silent: %v", missing)
 	}
 }
@@ -182,7 +183,7 @@ func TestArtifactsOfOtherRepositories(t *testing.T) {
 			{"a copied record of another test", left(at(origin, other)), time.Time{}, []v1.Hash{other}, false},
 			{"the same record in two places", left(at(here, newest), at(origin, newest)), time.Time{}, nil, true},
 		} {
-			runs := ExpectRuns(tt.left, w.image)
+			runs := expectRuns(w.image, tt.left)
 			runs[0].NotBefore = tt.began
 			e, err := NewResolver(k, w.opts).Expecting(runs...).Newest(t.Context(), w.image, testResultOf("scan"))
 			if err != nil {
@@ -194,7 +195,7 @@ func TestArtifactsOfOtherRepositories(t *testing.T) {
 				}
 				continue
 			}
-			missing := wantAs[*MissingError](t, e.Problem)
+			missing := wantProblem(t, Missing, e.Problem)
 			if diff := cmp.Diff(tt.missing, missing.Records); diff != "" || e.Result != Unknown {
 				t.Errorf("%s: %s, %s", tt.name, diff, e.Result)
 			}
@@ -210,33 +211,49 @@ func TestArtifactsThatAreNoRecords(t *testing.T) {
 	over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 1}, scheduler.PhasePassed)
 	over.Artifacts = []scheduler.Artifact{long, {URI: "elsewhere.example.com/x", Digest: "latest"}}
 	want := []Expect{{Test: "scan", Run: "scan#1"}}
-	if diff := cmp.Diff(want, ExpectRuns(scheduler.Snapshot{}.Observe(over), w.image)); diff != "" {
+	if diff := cmp.Diff(want, expectRuns(w.image, scheduler.Snapshot{}.Observe(over))); diff != "" {
 		t.Error(diff)
 	}
-	r := NewResolver(newKey(t, "k"), w.opts).Expecting(Expect{Test: "scan", Elsewhere: []scheduler.Artifact{long}})
+	r := NewResolver(newKey(t, "k"), w.opts).Expecting(Expect{Test: "scan", Elsewhere: []Artifact{Artifact(long)}})
 	_, err := r.Newest(t.Context(), w.image, testResultOf("scan"))
 	wantField(t, err, "runs[0].Elsewhere[0]")
 }
 
 // What is missing is told with the run, the reason and the way out.
-func TestMissingErrorTellsWhatToDo(t *testing.T) {
+func TestMissingTellsWhatToDo(t *testing.T) {
 	const remedy = ": copy it here if it is elsewhere, or run the test again"
-	for want, e := range map[string]*MissingError{
+	for want, e := range map[string]*Problem{
 		"attest: the evidence of scan#2 is missing: record " + coffee.String() + ` is not at the image, or is no evidence of "scan"` + remedy: {
-			Expect: Expect{Test: "scan", Run: "scan#2", NotBefore: noon}, Records: []v1.Hash{coffee},
+			Kind: Missing, Expect: Expect{Test: "scan", Run: "scan#2", NotBefore: noon}, Records: []v1.Hash{coffee},
 		},
 		"attest: the evidence of a run of scan is missing: there is none since 2026-03-01T12:00:00Z" + remedy: {
-			Expect: Expect{Test: "scan", NotBefore: noon, Elsewhere: []scheduler.Artifact{{URI: "x", Digest: "y"}}},
+			Kind: Missing, Expect: Expect{Test: "scan", NotBefore: noon, Elsewhere: []Artifact{{URI: "x", Digest: "y"}}},
 		},
 		"attest: scan#2 is over and left no evidence that is known of: none of its artifacts is at the image, the first is example.com/x@sha256:y" + remedy: {
-			Expect: Expect{Test: "scan", Run: "scan#2", Elsewhere: []scheduler.Artifact{{URI: "example.com/x", Digest: "sha256:y"}}},
+			Kind: Missing, Expect: Expect{Test: "scan", Run: "scan#2", Elsewhere: []Artifact{{URI: "example.com/x", Digest: "sha256:y"}}},
 		},
 		"attest: scan#2 is over and left no evidence that is known of: let its results name the record, or run the test again": {
-			Expect: Expect{Test: "scan", Run: "scan#2"},
+			Kind: Missing, Expect: Expect{Test: "scan", Run: "scan#2"},
 		},
 	} {
 		if got := e.Error(); got != want {
 			t.Errorf("got %s\nwant %s", got, want)
 		}
 	}
+}
+
+// expectRuns tells attest of the runs in a scheduler's snapshot that are over.
+func expectRuns(image name.Digest, s scheduler.Snapshot) []Expect {
+	var runs []Run
+	for id, status := range s {
+		if status.Phase != scheduler.PhasePassed && status.Phase != scheduler.PhaseFailed {
+			continue
+		}
+		run := Run{Test: string(id), Name: scheduler.Ref{ID: id, Run: status.Run}.String()}
+		for _, a := range status.Artifacts {
+			run.Artifacts = append(run.Artifacts, Artifact(a))
+		}
+		runs = append(runs, run)
+	}
+	return ExpectRuns(image, runs...)
 }

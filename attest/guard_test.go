@@ -311,7 +311,7 @@ func TestVoucherWithoutAKind(t *testing.T) {
 	ours := newKey(t, "ours")
 	w.write(ours, "scan", outcome(Passed, 0))
 	e := w.mustNewest(nameless{ours}, testResultOf("scan"))
-	wantAs[*VerifyError](t, e.Problem)
+	wantProblem(t, Unverified, e.Problem)
 }
 
 // Without a verifier nothing can be believed, and that is said before anything is read.
@@ -571,8 +571,8 @@ func TestDeclaredTestIsNotRemembered(t *testing.T) {
 		t.Errorf("the test that both are of: %s, %v", e.Result, e.Problem)
 	}
 	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
-	wantAs[*NameError](t, e.Problem)
-	if back := new(RollbackError); errors.As(e.Problem, &back) || e.Result != Unknown {
+	wantProblem(t, Misnamed, e.Problem)
+	if errors.Is(e.Problem, RolledBack) || e.Result != Unknown {
 		t.Errorf("got %s, %v", e.Result, e.Problem)
 	}
 }

@@ -379,13 +379,42 @@ func wantField(t *testing.T, err error, fields ...string) {
 	}
 }
 
-func wantAs[E error](t *testing.T, err error) E {
+func wantAs[E error](t testing.TB, err error) E {
 	t.Helper()
 	var e E
 	if !errors.As(err, &e) {
 		t.Fatalf("got error %v, want a %T", err, e)
 	}
 	return e
+}
+
+// wantProblem wants a problem of that kind in an error, and returns it.
+func wantProblem(t testing.TB, kind ProblemKind, err error) *Problem {
+	t.Helper()
+	found := findProblem(kind, err)
+	if found == nil || !errors.Is(err, kind) {
+		t.Fatalf("got error %v, want a problem that is %s", err, string(kind))
+	}
+	return found
+}
+
+func findProblem(kind ProblemKind, err error) *Problem {
+	switch e := err.(type) {
+	case *Problem:
+		if e.Kind == kind {
+			return e
+		}
+		return findProblem(kind, e.Err)
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			if found := findProblem(kind, one); found != nil {
+				return found
+			}
+		}
+	case interface{ Unwrap() error }:
+		return findProblem(kind, e.Unwrap())
+	}
+	return nil
 }
 
 func compact(s string) string {

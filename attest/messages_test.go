@@ -55,10 +55,10 @@ func TestMessagesDoNotRepeatThemselves(t *testing.T) {
 			"attest: view tag does not show all of the record: write manifest: DENIED"},
 		{&ViewError{Tag: "tag", Err: &CandidateError{digest, v1.Hash{}, limit}},
 			"attest: view tag does not show all of the record: unreadable statement in manifest " + digest.String() + ": pages: 2 is over the limit of 1"},
-		{&VerifyError{digest, wrap("envelope", limit)}, "attest: nobody vouches for the statement in manifest " + digest.String() + ": envelope: pages: 2 is over the limit of 1"},
-		{&VerifyError{digest, errors.Join(limit, refused)}, "attest: nobody vouches for the statement in manifest " + digest.String() +
+		{&Problem{Kind: Unverified, Manifest: digest, Err: wrap("envelope", limit)}, "attest: nobody vouches for the statement in manifest " + digest.String() + ": envelope: pages: 2 is over the limit of 1"},
+		{&Problem{Kind: Unverified, Manifest: digest, Err: errors.Join(limit, refused)}, "attest: nobody vouches for the statement in manifest " + digest.String() +
 			": pages: 2 is over the limit of 1\nread manifest " + ref + ": DENIED"},
-		{&VerifyError{digest, noProvenance(digest)}, "attest: nobody vouches for the statement in manifest " + digest.String() +
+		{&Problem{Kind: Unverified, Manifest: digest, Err: noProvenance(digest)}, "attest: nobody vouches for the statement in manifest " + digest.String() +
 			strings.Replace(": "+noProvenance(digest).Error(), digest.String(), "the statement's manifest", 1)},
 		{wrap("verify", wrap("sign", limit)), "attest: verify: sign: pages: 2 is over the limit of 1"},
 		{wrap("sign", fmt.Errorf("attest: use private key: %w", limit)), "attest: sign: use private key: pages: 2 is over the limit of 1"},
@@ -168,13 +168,13 @@ func TestErrOfEvidence(t *testing.T) {
 		t.Error(err)
 	}
 	e, err = ask("theirs")
-	wantAs[*VerifyError](t, errors.Join(err, e.Err()))
+	wantProblem(t, Unverified, errors.Join(err, e.Err()))
 	e, err = ask("absent")
 	if err := errors.Join(err, e.Err()); !errors.Is(err, ErrNotFound) || strings.Count(err.Error(), "attest:") != 1 {
 		t.Errorf("got %v", err)
 	}
 	all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, testResultOf("good"), testResultOf("theirs"), testResultOf("absent"))
-	if err != nil || len(all) != 3 || all[0].Err() != nil || !errors.As(all[1].Err(), new(*VerifyError)) || !errors.Is(all[2].Err(), ErrNotFound) {
+	if err != nil || len(all) != 3 || all[0].Err() != nil || !errors.Is(all[1].Err(), Unverified) || !errors.Is(all[2].Err(), ErrNotFound) {
 		t.Errorf("got %v, %v", all, err)
 	}
 	for e, err := range NewResolver(k, w.opts).All(t.Context(), w.image) {

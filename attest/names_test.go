@@ -226,8 +226,8 @@ func TestIgnoredStatementsAreNotMissed(t *testing.T) {
 	w.remove(errored)
 	w.ignore(failed)
 	e := w.mustNewest(k, testResultOf("scan"))
-	if gone := wantAs[*RollbackError](t, e.Problem); len(gone.Gone) != 1 {
-		t.Errorf("gone are %v", gone.Gone)
+	if gone := wantProblem(t, RolledBack, e.Problem); len(gone.Records) != 1 {
+		t.Errorf("gone are %v", gone.Records)
 	}
 	w.ignore(errored)
 	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Passed || e.Completeness != Unproven {
@@ -253,8 +253,8 @@ func TestEvidenceWithoutATimeIsNotRemembered(t *testing.T) {
 	for _, test := range []string{"scan", "lint"} {
 		e := w.mustNewest(k, testResultOf(test))
 		wantAs[*CandidateError](t, e.Problem)
-		if gone := (*RollbackError)(nil); errors.As(e.Problem, &gone) {
-			t.Error(gone)
+		if errors.Is(e.Problem, RolledBack) {
+			t.Error(e.Problem)
 		}
 	}
 	after, err := checkpoint.Seen(t.Context(), w.image, testResultOf("scan"))

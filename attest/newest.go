@@ -20,14 +20,14 @@ import (
 // Evidence whose time cannot be told counts as newest, and of several made at the same instant the worst counts.
 //
 // Vulns have no word for a scan that could not tell, so its evidence is a [TestResult]. Vulns therefore do not count, and
-// their Problem holds a [*NewerError], if a test-result of the same name is as new or newer and is no pass. A test-result
+// their Problem holds a [Overruled], if a test-result of the same name is as new or newer and is no pass. A test-result
 // that is a pass changes nothing: it does not say what was found.
 //
 // Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another
 // version of the predicate, which is of any test if no name can be read from it; and one whose name is not allowed (see
 // [Test]) and becomes the test's without case, compatibility characters, blanks and invisible characters. The time of
 // another version is not believed, so only a trusted provenance can show that it is older. A statement also counts so for
-// the test of each task that a signed provenance, trusted or not, says to have made it, see [NameError].
+// the test of each task that a signed provenance, trusted or not, says to have made it, see [Misnamed].
 //
 // Annotations of records save reading all of them: what the referrers API says to be of another test, or older, is
 // passed over. They are as good as the statement inside, since they come from its writer and nobody can change them in
@@ -172,7 +172,7 @@ func (r *Resolver) overrule(ctx context.Context, e *Evidence, all []Evidence) Ev
 		return *e
 	}
 	result, _ := newer.outcome()
-	e.blame(&NewerError{Manifest: newer.Manifest, Time: newer.Time, Result: result, Err: newer.Problem})
+	e.blame(&Problem{Kind: Overruled, Manifest: newer.Manifest, Time: newer.Time, Result: result, Err: newer.Problem})
 	return newer
 }
 
@@ -211,10 +211,10 @@ func group(all []Evidence, test Test) (of, nameless []Evidence) {
 		case means(e.Test.Name, e.look):
 			of = append(of, e)
 		case e.Declared != "" && means(e.Declared, e.declaredLook):
-			e.blame(&NameError{Declared: e.Declared, Task: e.Test.Name})
+			e.blame(&Problem{Kind: Misnamed, Declared: e.Declared, Task: e.Test.Name})
 			of = append(of, e)
 		case slices.Contains(e.claims, test.Name):
-			e.blame(&NameError{Declared: cmp.Or(e.Declared, e.Test.Name), Task: test.Name})
+			e.blame(&Problem{Kind: Misnamed, Declared: cmp.Or(e.Declared, e.Test.Name), Task: test.Name})
 			of = append(of, e)
 		}
 	}
@@ -311,7 +311,7 @@ func (e Evidence) ties(newest Evidence) bool {
 func (r *Resolver) age(e *Evidence) {
 	now, most := r.opts.Now(), r.opts.MaxAge
 	if most > 0 && !e.Time.IsZero() && e.Time.Before(now.Add(-most)) {
-		e.blame(&AgeError{Time: e.Time, Now: now, MaxAge: most})
+		e.blame(&Problem{Kind: Aged, Time: e.Time, Now: now, Within: most})
 	}
 }
 

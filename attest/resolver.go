@@ -27,7 +27,7 @@ func NewResolver(v Verifier, opts Options) *Resolver {
 }
 
 // Expecting returns a Resolver that also holds evidence against runs that are known to be over, see [Expect]. Their
-// evidence must be there, or [Evidence.Problem] tells of a [*MissingError]. A call that names tests looks only at runs of
+// evidence must be there, or [Evidence.Problem] tells of a [Missing]. A call that names tests looks only at runs of
 // those: that [Evidence.Completeness] is [Expected] says that there were any.
 func (r *Resolver) Expecting(runs ...Expect) *Resolver {
 	with := *r
@@ -104,7 +104,7 @@ func (r *Resolver) vouch(ctx context.Context, e Evidence) Evidence {
 			}
 			return e
 		}
-		errs = append(errs, &VerifyError{Manifest: c.Manifest, Err: err})
+		errs = append(errs, &Problem{Kind: Unverified, Manifest: c.Manifest, Err: err})
 	}
 	for _, err := range errs {
 		e.blame(err)

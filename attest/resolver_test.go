@@ -61,7 +61,7 @@ func TestNewestByAnotherKeyBlocks(t *testing.T) {
 		w.write(ours, "scan", outcome(Passed, -time.Hour))
 		w.write(theirs, "scan", outcome(Passed, 0))
 		e := w.mustNewest(ours, testResultOf("scan"))
-		if v := wantAs[*VerifyError](t, e.Problem); v.Manifest != e.Manifest {
+		if v := wantProblem(t, Unverified, e.Problem); v.Manifest != e.Manifest {
 			t.Errorf("reason names %s, evidence is in %s", v.Manifest, e.Manifest)
 		}
 		if e.By != (Voucher{}) || e.Result != Unknown || !e.Time.Equal(noon) {
@@ -95,7 +95,7 @@ func TestUnsignedStatementBlocks(t *testing.T) {
 		raw := w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
 		w.attach(raw, func(m *v1.Manifest) { m.Layers[0].MediaType = PayloadType })
 		e := w.mustNewest(k, testResultOf("scan"))
-		wantAs[*VerifyError](t, e.Problem)
+		wantProblem(t, Unverified, e.Problem)
 		if e.Result != Unknown || !e.Time.Equal(noon) {
 			t.Errorf("got %q at %s", e.Result, e.Time)
 		}
@@ -372,8 +372,8 @@ func TestFutureIsRefused(t *testing.T) {
 		w.write(k, "scan", outcome(Passed, 5*time.Minute+time.Nanosecond))
 		w.opts.Now = now
 		e := w.mustNewest(k, testResultOf("scan"))
-		f := wantAs[*FutureError](t, e.Problem)
-		if !f.Now.Equal(noon) || f.Skew != 5*time.Minute || !f.Time.Equal(e.Time) || e.Time.Before(noon) {
+		f := wantProblem(t, Future, e.Problem)
+		if !f.Now.Equal(noon) || f.Within != 5*time.Minute || !f.Time.Equal(e.Time) || e.Time.Before(noon) {
 			t.Errorf("got %+v", f)
 		}
 		w.opts.Skew = time.Hour

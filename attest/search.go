@@ -459,7 +459,7 @@ func (r *Resolver) date(e *Evidence) {
 	}
 	now, skew := r.opts.Now(), r.opts.Skew
 	if e.Time.After(now.Add(skew)) {
-		e.blame(&FutureError{Time: e.Time, Now: now, Skew: skew})
+		e.blame(&Problem{Kind: Future, Time: e.Time, Now: now, Within: skew})
 	}
 	if e.Time.IsZero() && e.Problem == nil {
 		e.blame(&FieldError{"Options.Clocks", "none of them knows the time of the statement"})
@@ -469,7 +469,7 @@ func (r *Resolver) date(e *Evidence) {
 		task.Finished = e.firstEnd()
 	}
 	if !own.IsZero() && !task.covers(own, skew) {
-		e.blame(&ClockError{Time: own, Started: task.Started, Finished: task.Finished, Skew: skew})
+		e.blame(&Problem{Kind: Mistimed, Time: own, Started: task.Started, Finished: task.Finished, Within: skew})
 	}
 }
 

@@ -42,7 +42,7 @@ func NewWriter(s Signer, opts Options) *Writer {
 // and the Signer can tell its own signature (see [Signer]) or signs alike each time, or nobody signs. Otherwise there
 // may be two records of it, which count as one. It is signed again all the same, before the registry is asked for it.
 //
-// Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [*FutureError], since no [Resolver]
+// Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [Future], since no [Resolver]
 // would believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A Record that is not zero
 // is stored, whatever the error. A [*ViewError] says that a [Resolver] finds it, and only other tools do not see it
 // yet; if it is Immutable they never will, and to write again changes nothing. After any other error a reader may not
@@ -54,7 +54,7 @@ func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Pr
 	}
 	opts := w.registry.opts
 	if now := opts.Now(); p.when().After(now.Add(opts.Skew)) {
-		return Record{}, &FutureError{Time: p.when(), Now: now, Skew: opts.Skew}
+		return Record{}, &Problem{Kind: Future, Time: p.when(), Now: now, Within: opts.Skew}
 	}
 	ctx, done := within(ctx, whatCall, opts.Limits.CallTime)
 	defer done()

@@ -396,7 +396,7 @@ func TestWriteRefuses(t *testing.T) {
 	backwards := vulns(0)
 	backwards.Metadata.StartedOn = noon.Add(time.Second)
 	wantField(t, write("scan", backwards), "metadata.scanFinishedOn")
-	if f := wantAs[*FutureError](t, write("scan", outcome(Passed, 5*time.Minute+1))); !f.Now.Equal(noon) {
+	if f := wantProblem(t, Future, write("scan", outcome(Passed, 5*time.Minute+1))); !f.Now.Equal(noon) {
 		t.Errorf("got %v", f)
 	}
 	_, err := NewWriter(k, w.opts).Write(context.Background(),

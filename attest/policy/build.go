@@ -18,7 +18,7 @@ func (j *judge) takeBuilds() {
 	for _, b := range j.in.Builds {
 		switch {
 		case b.Image.DigestStr() != j.in.Image.DigestStr():
-		case b.Provenance != nil && isA[*attest.FutureError](b.Problem) && !isA[*attest.UntrustedError](b.Problem):
+		case b.Provenance != nil && errors.Is(b.Problem, attest.Future) && !isA[*attest.UntrustedError](b.Problem):
 			j.builds = append(j.builds, b) // it is one, and blocks
 		case b.Problem != nil || b.Provenance == nil || b.By == (attest.Voucher{}):
 			j.passedOver.warn(Note{

@@ -45,7 +45,7 @@ func TestEffects(t *testing.T) {
 	skipInBuild := built(0, task("scan", 0, "TEST_OUTPUT", testSkipped))
 	failInBuild := built(0, task("scan", 0, "TEST_OUTPUT", testFailed))
 	const counts = `{"vulnerabilities":{"critical":1}}`
-	unverified := problem(&attest.VerifyError{Err: errBroken})
+	unverified := problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken})
 	critical := finding("CVE-1", "critical")
 	for _, tt := range []struct {
 		sentence string

@@ -53,7 +53,7 @@ func (j *judge) take(e *attest.Evidence) {
 	if absent(e.Problem) {
 		return
 	}
-	if !isA[*attest.NameError](e.Problem) { // with it, it was asked for by the name that it gives itself
+	if !errors.Is(e.Problem, attest.Misnamed) { // with it, it was asked for by the name that it gives itself
 		j.file(e.Test.Name, piece{Evidence: e})
 	}
 	if e.Declared != "" && !looksLike(e.Declared, e.Test.Name) {
@@ -112,7 +112,7 @@ func absent(problem error) bool {
 
 // lost reports whether there was evidence, or should be, that is not there.
 func lost(problem error) bool {
-	return isA[*attest.MissingError](problem) || isA[*attest.RollbackError](problem)
+	return errors.Is(problem, attest.Missing) || errors.Is(problem, attest.RolledBack)
 }
 
 func isA[E error](err error) bool {
@@ -152,8 +152,8 @@ func (j *judge) byIntegration(test string) (v verdict, newest time.Time, ok bool
 // becomes of the image, the policy says.
 func (p piece) beside(results []piece) piece {
 	judged := func(err error) bool {
-		newer, ok := err.(*attest.NewerError)
-		return ok && slices.ContainsFunc(results, func(r piece) bool { return r.Manifest == newer.Manifest })
+		newer, ok := err.(*attest.Problem)
+		return ok && newer.Kind == attest.Overruled && slices.ContainsFunc(results, func(r piece) bool { return r.Manifest == newer.Manifest })
 	}
 	e := *p.Evidence
 	e.Problem = without(p.Problem, judged)
@@ -238,7 +238,7 @@ func problemOf(test string, p piece) verdict {
 	switch {
 	case why != nil:
 	case p.misnamed:
-		why = &attest.NameError{Declared: p.Declared, Task: p.Test.Name}
+		why = &attest.Problem{Kind: attest.Misnamed, Declared: p.Declared, Task: p.Test.Name}
 	case misspelled(p.Test.Name):
 		why = errors.New(testname.Problem(p.Test.Name))
 	case p.By != (attest.Voucher{}):
@@ -258,23 +258,36 @@ func (p piece) problematic() bool {
 	return p.Problem != nil || p.misnamed || misspelled(p.Test.Name) || p.By == (attest.Voucher{}) || p.Time.IsZero()
 }
 
+// codes are the words for what is wrong with evidence: the first that fits is told.
+var codes = []struct {
+	fits func(problem error) bool
+	code Code
+}{
+	{is(attest.Misnamed), CodeMisnamed},
+	{is(attest.Missing), CodeMissingRun},
+	{is(attest.RolledBack), CodeRolledBack},
+	{is(attest.Unverified), CodeUnverified},
+	{isA[*attest.CandidateError], CodeUnreadable},
+	{is(attest.Future), CodeFuture},
+	{is(attest.Aged), CodeAged},
+}
+
+func is(kind attest.ProblemKind) func(error) bool {
+	return func(problem error) bool { return errors.Is(problem, kind) }
+}
+
 // codeOf tells what is wrong in one word. Of several problems the first here is told.
 func codeOf(p piece) Code {
-	switch err := p.Problem; {
-	case p.misnamed || misspelled(p.Test.Name) || isA[*attest.NameError](err):
+	if p.misnamed || misspelled(p.Test.Name) {
 		return CodeMisnamed
-	case isA[*attest.MissingError](err):
-		return CodeMissingRun
-	case isA[*attest.RollbackError](err):
-		return CodeRolledBack
-	case err == nil && p.By == (attest.Voucher{}), isA[*attest.VerifyError](err):
+	}
+	if p.Problem == nil && p.By == (attest.Voucher{}) {
 		return CodeUnverified
-	case isA[*attest.CandidateError](err):
-		return CodeUnreadable
-	case isA[*attest.FutureError](err):
-		return CodeFuture
-	case isA[*attest.AgeError](err):
-		return CodeAged
+	}
+	for _, c := range codes {
+		if c.fits(p.Problem) {
+			return c.code
+		}
 	}
 	return CodeInvalid
 }

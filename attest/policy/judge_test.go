@@ -15,7 +15,7 @@ import (
 // Each row shows a sentence of the decision record, of the design, or of the package comment.
 func TestSentences(t *testing.T) {
 	skip := tested("scan", attest.Skipped, 0)
-	overruled := &attest.NewerError{Manifest: skip.Manifest, Result: attest.Skipped}
+	overruled := &attest.Problem{Kind: attest.Overruled, Manifest: skip.Manifest, Result: attest.Skipped}
 	lenient := requires("scan")
 	lenient.Skipped = Allow
 	const min = time.Minute
@@ -160,12 +160,12 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"take the newest, then check who vouches: a newest statement that is unverified blocks, with a reason of its own",
-			requires("scan"), list{tested("scan", attest.Passed, -2*min), tested("scan", attest.Passed, -min, problem(&attest.VerifyError{Err: errBroken}))}, nil,
+			requires("scan"), list{tested("scan", attest.Passed, -2*min), tested("scan", attest.Passed, -min, problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken}))}, nil,
 			[]string{"violation evidence.unverified scan"},
 		},
 		{
 			"one that nobody vouches for and that is older does not matter",
-			requires("scan"), list{tested("scan", attest.Passed, -min), tested("scan", attest.Failed, -2*min, problem(&attest.VerifyError{Err: errBroken}))}, nil,
+			requires("scan"), list{tested("scan", attest.Passed, -min), tested("scan", attest.Failed, -2*min, problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken}))}, nil,
 			[]string{"success test.passed scan"},
 		},
 		{
@@ -240,7 +240,7 @@ func TestSentences(t *testing.T) {
 			"a build of a time to come blocks",
 			inBuild("init"), nil, []attest.Build{built(-min, task("init", -min)), func() attest.Build {
 				b := built(time.Hour, task("init", time.Hour))
-				b.Problem = &attest.FutureError{Time: noon.Add(time.Hour), Now: noon}
+				b.Problem = &attest.Problem{Kind: attest.Future, Time: noon.Add(time.Hour), Now: noon}
 				return b
 			}()},
 			[]string{"violation evidence.future init"},
@@ -273,7 +273,7 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"Later than now plus a skew: refused",
-			requires("scan"), list{tested("scan", attest.Passed, time.Hour, problem(&attest.FutureError{Time: noon.Add(time.Hour), Now: noon}))}, nil,
+			requires("scan"), list{tested("scan", attest.Passed, time.Hour, problem(&attest.Problem{Kind: attest.Future, Time: noon.Add(time.Hour), Now: noon}))}, nil,
 			[]string{"violation evidence.future scan"},
 		},
 		{
@@ -300,47 +300,47 @@ func TestSentences(t *testing.T) {
 		{
 			"also if it was asked for by the name that it gives itself",
 			requires("scan", "lint"), list{
-				tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.Declared = "lint" }, problem(&attest.NameError{Declared: "lint", Task: "scan"})),
+				tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.Declared = "lint" }, problem(&attest.Problem{Kind: attest.Misnamed, Declared: "lint", Task: "scan"})),
 				tested("scan", attest.Passed, -min),
 			}, nil,
 			[]string{"violation evidence.misnamed lint", "success test.passed scan"},
 		},
 		{
 			"missing evidence of a run that is over is a violation",
-			requires("scan"), list{absentOf("scan", &attest.MissingError{Expect: attest.Expect{Test: "scan", Run: "scan#2"}})}, nil,
+			requires("scan"), list{absentOf("scan", &attest.Problem{Kind: attest.Missing, Expect: attest.Expect{Test: "scan", Run: "scan#2"}})}, nil,
 			[]string{"violation evidence.missing scan"},
 		},
 		{
 			"also if the build tells of the test",
-			requires("scan"), list{absentOf("scan", &attest.MissingError{Expect: attest.Expect{Test: "scan", Run: "scan#2"}})}, []attest.Build{built(-min, task("scan", -min))},
+			requires("scan"), list{absentOf("scan", &attest.Problem{Kind: attest.Missing, Expect: attest.Expect{Test: "scan", Run: "scan#2"}})}, []attest.Build{built(-min, task("scan", -min))},
 			[]string{"violation evidence.missing scan"},
 		},
 		{
 			"also if newer evidence of another type is there, or a newer build",
 			requires("scan"), list{
-				tested("scan", attest.Passed, -3*min, problem(&attest.MissingError{Expect: attest.Expect{Test: "scan", Run: "scan#2"}})),
+				tested("scan", attest.Passed, -3*min, problem(&attest.Problem{Kind: attest.Missing, Expect: attest.Expect{Test: "scan", Run: "scan#2"}})),
 				scanned("scan", -2*min, []attest.Finding{}),
 			}, []attest.Build{built(-min, task("scan", -min))},
 			[]string{"violation evidence.missing scan"},
 		},
 		{
 			"also if a newer build tells of the test, and what was seen is gone",
-			requires("scan"), list{tested("scan", attest.Passed, -3*min, problem(&attest.RollbackError{Seen: noon}))}, []attest.Build{built(-min, task("scan", -min))},
+			requires("scan"), list{tested("scan", attest.Passed, -3*min, problem(&attest.Problem{Kind: attest.RolledBack, Seen: noon}))}, []attest.Build{built(-min, task("scan", -min))},
 			[]string{"violation evidence.gone scan"},
 		},
 		{
 			"the newest that was seen before is gone",
-			requires("scan"), list{tested("scan", attest.Passed, -min, problem(&attest.RollbackError{Seen: noon}))}, nil,
+			requires("scan"), list{tested("scan", attest.Passed, -min, problem(&attest.Problem{Kind: attest.RolledBack, Seen: noon}))}, nil,
 			[]string{"violation evidence.gone scan"},
 		},
 		{
 			"all that was seen before is gone",
-			requires("scan"), list{absentOf("scan", &attest.RollbackError{Seen: noon})}, nil,
+			requires("scan"), list{absentOf("scan", &attest.Problem{Kind: attest.RolledBack, Seen: noon})}, nil,
 			[]string{"violation evidence.gone scan"},
 		},
 		{
 			"evidence can be too old",
-			requires("scan"), list{tested("scan", attest.Passed, -min, problem(&attest.AgeError{Time: noon, Now: noon}))}, nil,
+			requires("scan"), list{tested("scan", attest.Passed, -min, problem(&attest.Problem{Kind: attest.Aged, Time: noon, Now: noon}))}, nil,
 			[]string{"violation evidence.aged scan"},
 		},
 		{

@@ -68,7 +68,7 @@ func drawEvidence(t *rapid.T, d time.Duration) attest.Evidence {
 	var changes []change
 	switch rapid.IntRange(0, 9).Draw(t, "problem") {
 	case 0:
-		changes = append(changes, problem(&attest.VerifyError{Err: errBroken}))
+		changes = append(changes, problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken}))
 	case 1:
 		changes = append(changes, func(e *attest.Evidence) { e.Declared = "c" })
 	}
@@ -188,7 +188,7 @@ func TestNewerFailureNeverHelps(t *testing.T) {
 		bad := []attest.Evidence{
 			tested(test, attest.Failed, -time.Second), tested(test, attest.Errored, -time.Second), tested(test, attest.Skipped, -time.Second),
 			scanned(test, -time.Second, []attest.Finding{finding("CVE-9", "critical")}),
-			tested(test, attest.Passed, -time.Second, problem(&attest.VerifyError{Err: errBroken})),
+			tested(test, attest.Passed, -time.Second, problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken})),
 			scanned(test, -time.Second, nil, problem(errBroken)),
 			{Image: image, Problem: &attest.CandidateError{Err: errBroken}},
 		}

@@ -49,7 +49,7 @@ func TestWaiverSentences(t *testing.T) {
 	cve := func(id string) Waiver { return Waiver{Finding: id} }
 	critical := finding("CVE-1", "critical", attest.FindingFix, "2.0")
 	scan := scanned("scan", -min, []attest.Finding{critical, finding("CVE-2", "critical")})
-	unverified := problem(&attest.VerifyError{Err: errBroken})
+	unverified := problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken})
 	anyTest := attest.Evidence{Image: image, Problem: &attest.CandidateError{Err: errBroken}}
 	strict := func(p Policy) Policy {
 		p.Strict = true

@@ -21,7 +21,7 @@
 // the scan did not run or looked at nothing. A step that knows that its scanner failed says so with -failed REASON; then no
 // report is read. An empty reason counts too, as in -failed "$(cat log)". The ERROR is of the time of -finished, or else of
 // now: that is when it was found out. A reader who asks for the newest vulns of that name is told of it, see
-// attest.NewerError.
+// attest.Overruled.
 //
 // Only a mistake that the caller can mend leaves nothing: flags that are wrong or missing, no key, a report of another image,
 // and a registry that cannot be reached.

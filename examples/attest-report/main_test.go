@@ -358,8 +358,7 @@ func TestForms(t *testing.T) {
 		var found int
 		for e, err := range attest.NewResolver(s.verifier, attest.Options{}).All(t.Context(), s.image) {
 			s.must(err)
-			var nobody *attest.VerifyError
-			if found++; e.Test.Name != "scan" || !errors.As(e.Problem, &nobody) {
+			if found++; e.Test.Name != "scan" || !errors.Is(e.Problem, attest.Unverified) {
 				t.Errorf("%v: %v", e.Test, e.Problem)
 			}
 		}
@@ -606,8 +605,8 @@ func TestOlderPassDoesNotStand(t *testing.T) {
 		s.file("report", content)
 		s.run(exitNotRun, s.args("report", told[:2]...)...)
 		e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(t.Context(), s.image, attest.Test{Name: "scan", PredicateType: attest.VulnsType})
-		var newer *attest.NewerError
-		if err != nil || !errors.As(e.Err(), &newer) || newer.Result != attest.Errored || newer.Manifest != s.newest(attest.TestResultType).Manifest {
+		var newer *attest.Problem
+		if err != nil || !errors.As(e.Err(), &newer) || newer.Kind != attest.Overruled || newer.Result != attest.Errored || newer.Manifest != s.newest(attest.TestResultType).Manifest {
 			t.Errorf("%s: got %+v, %v", name, e, err)
 		}
 	}

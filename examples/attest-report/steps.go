@@ -169,15 +169,14 @@ func findNewer(ctx context.Context, s *settings, written attest.Predicate) (stri
 		return "", err
 	}
 	for _, e := range newest {
-		var overruled *attest.NewerError
 		switch {
 		case e.Statement == nil && errors.Is(e.Problem, attest.ErrNotFound):
 		case e.Statement == nil:
 			return e.Problem.Error(), nil
 		case (e.Time.IsZero() || e.Time.After(at)) && (!isVulns || e.Test.PredicateType == attest.VulnsType):
 			return fmt.Sprintf("%s is in %s", newerAt(e.Time), s.image.Context().Digest(e.Manifest.String())), nil
-		case isVulns && errors.As(e.Problem, &overruled):
-			return overruled.Error(), nil
+		case isVulns && errors.Is(e.Problem, attest.Overruled):
+			return e.Problem.Error(), nil
 		}
 	}
 	return "", nil

@@ -13,6 +13,7 @@ import (
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
 	"github.com/testdag/testdag/attest/policy"
+	"github.com/testdag/testdag/examples/internal/expected"
 	"github.com/testdag/testdag/scheduler"
 )
 
@@ -140,7 +141,7 @@ func (o options) readImages() ([]policy.Image, error) {
 	}
 	for i := range images {
 		images[i].Platforms = o.platforms
-		images[i].Expect = attest.ExpectRuns(runs, images[i].Digest)
+		images[i].Expect = attest.ExpectRuns(images[i].Digest, expected.Runs(runs)...)
 	}
 	return images, errors.Join(append(errs, err)...)
 }

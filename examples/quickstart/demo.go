@@ -27,6 +27,7 @@ import (
 	"github.com/testdag/testdag/attest/policy/report"
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/dag/dagfile"
+	"github.com/testdag/testdag/examples/internal/expected"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/process"
 )
@@ -206,7 +207,7 @@ func (d *demonstration) evidence(ctx context.Context, snapshot scheduler.Snapsho
 	if err != nil {
 		return err
 	}
-	resolver = resolver.Expecting(attest.ExpectRuns(snapshot, d.image)...)
+	resolver = resolver.Expecting(attest.ExpectRuns(d.image, expected.Runs(snapshot)...)...)
 	newest, err := resolver.Newest(ctx, d.image, dastTests)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"github.com/testdag/testdag/attest/cosign"
 	"github.com/testdag/testdag/attest/policy"
 	"github.com/testdag/testdag/attest/scan"
+	"github.com/testdag/testdag/examples/internal/expected"
 	"github.com/testdag/testdag/scheduler"
 )
 
@@ -151,7 +152,7 @@ func judge(ctx context.Context, dir string, image name.Digest, runs scheduler.Sn
 	if err != nil {
 		return policy.Release{}, err
 	}
-	one := policy.Image{Digest: image, Expect: attest.ExpectRuns(runs, image)}
+	one := policy.Image{Digest: image, Expect: attest.ExpectRuns(image, expected.Runs(runs)...)}
 	return rules.GateAll(ctx, resolver, []policy.Image{one}, time.Now())
 }
 
