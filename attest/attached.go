@@ -33,7 +33,7 @@ func (r *Resolver) Attached(ctx context.Context, image name.Digest, manifest v1.
 	}
 	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
 	defer done()
-	repo, err := r.registry.repository(ctx, image.Context())
+	repo, err := r.open(ctx, image)
 	if err != nil {
 		return Attachment{}, err
 	}
@@ -45,7 +45,7 @@ func (r *Resolver) Attached(ctx context.Context, image name.Digest, manifest v1.
 	return a, nil
 }
 
-func (r *repository) attachment(ctx context.Context, digest v1.Hash) (Attachment, error) {
+func (r *records) attachment(ctx context.Context, digest v1.Hash) (Attachment, error) {
 	doc, err := r.manifest(ctx, digest.String())
 	if err != nil {
 		return Attachment{}, err

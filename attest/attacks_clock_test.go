@@ -7,6 +7,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // A pipelineTask is one task of a pipeline that Chains tells of. Its times are given from noon.
@@ -233,10 +234,10 @@ func TestTimesOfVulnsAreSpelled(t *testing.T) {
 		"metadata.scanFinishedOn": `{"scanner":{"uri":"s","db":{"lastUpdate":"2026-03-01T11:00:00Z"},"result":[]},"metadata":{"scanStartedOn":"2026-03-01T11:00:00Z","scanFinishedOn":"%s"}}`,
 	} {
 		for _, text := range []string{"2026-03-01T10:00:00,5Z", "2026-03-01T12:00:00+24:00", "0000-01-01T00:00:00Z"} {
-			r := readVulns([]byte(fmt.Sprintf(predicate, text)), defaultJSON)
+			r := readVulns([]byte(fmt.Sprintf(predicate, text)), strictjson.Default)
 			wantField(t, r.problem, field)
 		}
-		if r := readVulns([]byte(fmt.Sprintf(predicate, "2026-03-01T11:30:00.25+01:00")), defaultJSON); r.problem != nil {
+		if r := readVulns([]byte(fmt.Sprintf(predicate, "2026-03-01T11:30:00.25+01:00")), strictjson.Default); r.problem != nil {
 			t.Error(r.problem)
 		}
 	}

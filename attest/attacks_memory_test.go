@@ -23,7 +23,7 @@ import (
 func inDir(w *world) Checkpoint { return CheckpointDir(w.t.(*testing.T).TempDir()) }
 
 // inRepo remembers in a repository of the same registry.
-func inRepo(w *world) Checkpoint { return CheckpointRepository(w.beside("gate/marks"), w.opts) }
+func inRepo(w *world) Checkpoint { return CheckpointRepository(w.beside("gate/marks"), w.opts.Access) }
 
 // beside names another repository of the same registry.
 func (w *world) beside(path string) name.Repository {

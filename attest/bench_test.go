@@ -25,9 +25,9 @@ func fill(w *world, k *key, n int) {
 			w.t.Fatal(err)
 		}
 		envelope := w.sign(k, payload)
-		d := draft{image: w.image, test: test, created: p.Timestamp, payload: payload}
+		d := draft{image: w.image, test: test.Name, predicateType: test.PredicateType, created: p.Timestamp, payload: payload}
 		d.subject = v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: w.hash(), Size: 1}
-		b, err := buildRecord(d, w.opts.withDefaults(), envelope)
+		b, err := buildRecord(d, layout{inlineBytes: w.opts.withDefaults().InlineBytes}, defaultLimits.ManifestBytes, envelope)
 		if err != nil {
 			w.t.Fatal(err)
 		}

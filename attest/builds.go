@@ -51,7 +51,7 @@ func (r *Resolver) Builds(ctx context.Context, image name.Digest) ([]Build, erro
 }
 
 func (r *Resolver) builds(ctx context.Context, image name.Digest) ([]Build, error) {
-	repo, err := r.registry.repository(ctx, image.Context())
+	repo, err := r.open(ctx, image)
 	if err != nil {
 		return nil, err
 	}

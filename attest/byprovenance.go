@@ -191,7 +191,7 @@ func (s *search) provenances(ctx context.Context, manifest v1.Hash) (signed []si
 		return nil, nil, err
 	}
 	for _, l := range leads {
-		c, err := s.repo.candidate(ctx, subject, l, isProvenance)
+		c, err := fetch(ctx, s.repo, subject, l, isProvenance)
 		if errors.Is(err, errForeign) {
 			continue
 		}

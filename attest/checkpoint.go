@@ -4,15 +4,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-
-	"github.com/testdag/testdag/internal/testname"
 )
 
 // A Checkpoint remembers the newest evidence that was ever seen of each test at an image. A [Resolver] that has one
@@ -65,35 +62,6 @@ func (m Mark) equal(other Mark) bool {
 
 func compareHash(a, b v1.Hash) int { return cmp.Compare(a.String(), b.String()) }
 
-// remember holds the newest evidence of a test against the checkpoint, and moves that on to the evidence that decides. An
-// error is the checkpoint's.
-func (r *Resolver) remember(ctx context.Context, e *Evidence, deciding Evidence) error {
-	if r.opts.Checkpoint == nil || testname.Problem(e.Test.Name) != "" || e.Test.PredicateType == "" {
-		return nil
-	}
-	seen, err := r.opts.Checkpoint.Seen(ctx, e.Image, e.Test)
-	if err != nil {
-		return wrap("checkpoint", err)
-	}
-	lost := seen.lostReferrers(*e) // of what is ignored too: it was seen in that list
-	seen = seen.without(r.opts.UnsafeIgnoreStatements)
-	if err := errors.Join(seen.rolledBack(deciding), lost); err != nil {
-		e.blame(err)
-		return nil
-	}
-	if e.Completeness == Unproven && !seen.IsZero() {
-		e.Completeness = Remembered
-	}
-	next := seen.Merge(deciding.mark())
-	if next.equal(seen) {
-		return nil
-	}
-	if err := r.opts.Checkpoint.Advance(ctx, e.Image, e.Test, next); err != nil {
-		return wrap("checkpoint", err)
-	}
-	return nil
-}
-
 // without returns the mark without those statements. Which lists there were is no matter of them.
 func (m Mark) without(ignored []v1.Hash) Mark {
 	isIgnored := func(s v1.Hash) bool { return slices.Contains(ignored, s) }
@@ -105,66 +73,6 @@ func (m Mark) without(ignored []v1.Hash) Mark {
 		return Mark{Referrers: m.Referrers}
 	}
 	return Mark{Time: m.Time, Statements: left, Referrers: m.Referrers}
-}
-
-// mark returns what to remember of the evidence: what is vouched for, has a time, and is not of the future.
-func (e Evidence) mark() Mark {
-	if errors.Is(e.Problem, Future) {
-		return Mark{}
-	}
-	var vouched []Evidence
-	for _, tied := range e.tied() {
-		if tied.By != (Voucher{}) && !tied.Time.IsZero() {
-			vouched = append(vouched, tied)
-		}
-	}
-	var m Mark
-	for _, one := range vouched {
-		m = m.Merge(Mark{
-			Time: Evidence{Tied: vouched}.latest(), Statements: []v1.Hash{one.Digest()}, Referrers: one.Sources.Referrers == SourceAnswered,
-		})
-	}
-	return m
-}
-
-// tied returns all evidence of the same time, this included.
-func (e Evidence) tied() []Evidence {
-	if e.Statement == nil {
-		return nil
-	}
-	if len(e.Tied) == 0 {
-		return []Evidence{e}
-	}
-	return e.Tied
-}
-
-// rolledBack returns a [RolledBack] problem if the mark is not among the newest evidence although nothing newer came.
-// Evidence without a time may be newer, and has a problem of its own.
-func (m Mark) rolledBack(newest Evidence) error {
-	timeless := newest.Statement != nil && newest.Time.IsZero()
-	if m.IsZero() || timeless || newest.latest().After(m.Time) {
-		return nil
-	}
-	var gone []v1.Hash
-	for _, statement := range m.Statements {
-		there := func(e Evidence) bool { return e.Digest() == statement } // whichever clock decides by now
-		if !slices.ContainsFunc(newest.tied(), there) {
-			gone = append(gone, statement)
-		}
-	}
-	if len(gone) == 0 && len(m.Statements) > 0 {
-		return nil
-	}
-	return &Problem{Kind: RolledBack, Seen: m.Time, Records: gone, Time: newest.Time}
-}
-
-// lostReferrers returns a [ListGone] problem if the registry had the referrers API before and has none now. What was copied,
-// proxied or switched off then may hide newer evidence that only the API leads to.
-func (m Mark) lostReferrers(newest Evidence) error {
-	if !m.Referrers || newest.Sources.Referrers != SourceAbsent {
-		return nil
-	}
-	return &Problem{Kind: ListGone, Seen: m.Time}
 }
 
 // markKey names a test at an image, in words that are the same for ever, and the SHA-256 of them in hex. The name of

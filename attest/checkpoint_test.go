@@ -34,7 +34,7 @@ func eachCheckpoint(t *testing.T, f func(t *testing.T, open func() Checkpoint)) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		f(t, func() Checkpoint { return CheckpointRepository(repo, w.opts) })
+		f(t, func() Checkpoint { return CheckpointRepository(repo, w.opts.Access) })
 	})
 }
 
@@ -81,7 +81,7 @@ func TestMarkAsWritten(t *testing.T) {
 	w := newWorld(t, true)
 	repo := w.image.Context()
 	m := markAt(time.Nanosecond, "a")
-	if err := CheckpointRepository(repo, w.opts).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
+	if err := CheckpointRepository(repo, w.opts.Access).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
 		t.Fatal(err)
 	}
 	empty := compact(fmt.Sprintf(`{
@@ -223,7 +223,7 @@ func TestMarksOfEarlierReleases(t *testing.T) {
 		})
 		eachRegistry(t, func(t *testing.T, w *world) {
 			w.oldRepoMark(w.image.Context(), someImage, scan, tt.old)
-			check(t, CheckpointRepository(w.image.Context(), w.opts))
+			check(t, CheckpointRepository(w.image.Context(), w.opts.Access))
 		})
 	}
 }
@@ -231,7 +231,7 @@ func TestMarksOfEarlierReleases(t *testing.T) {
 // The subject of marks is pushed before them, and once. It may be there already, under a tag that cannot be written twice.
 func TestMarksHaveASubject(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
-		c := CheckpointRepository(w.image.Context(), w.opts)
+		c := CheckpointRepository(w.image.Context(), w.opts.Access)
 		w.needsSubjects()
 		for i := range 3 {
 			if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(time.Duration(i), fmt.Sprint(i))); err != nil {
@@ -311,7 +311,7 @@ func (w *world) oldRepoMark(repo name.Repository, image name.Digest, test Test, 
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	to, err := newRegistry(w.opts, "push,pull").repository(context.Background(), repo)
+	to, err := newRegistry(w.opts.Access, "push,pull").repository(context.Background(), repo)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -418,7 +418,7 @@ func TestCheckpointThatCannotBeRead(t *testing.T) {
 		t.Errorf("directory: saw %v", m)
 	}
 	eachRegistry(t, func(t *testing.T, w *world) {
-		c := CheckpointRepository(w.image.Context(), w.opts)
+		c := CheckpointRepository(w.image.Context(), w.opts.Access)
 		if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(0, "a")); err != nil {
 			t.Fatal(err)
 		}
@@ -446,7 +446,7 @@ func TestMarkWithoutHintsIsRead(t *testing.T) {
 		w.retag(ref, types.OCIManifestSchema1, b)
 		pointers = append(pointers, pointer{ref, h})
 	}
-	got, err := w.repo().highest(t.Context(), pointers)
+	got, err := marks{w.repo()}.highest(t.Context(), pointers)
 	if diff := cmp.Diff(markAt(time.Hour, "a"), got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
@@ -488,7 +488,7 @@ func TestManifestsThatAreNoMarks(t *testing.T) {
 		ref := describe(tt.manifest, "").Digest.String()
 		w.serves("/manifests/"+ref, types.OCIManifestSchema1, string(tt.manifest))
 		h := hints{predicateType: TestResultType, test: "scan", created: noon.Add(tt.hinted)}
-		_, err := w.repo().mark(t.Context(), pointer{ref, h})
+		_, err := marks{w.repo()}.mark(t.Context(), pointer{ref, h})
 		if tt.field == "" {
 			if err != nil {
 				t.Errorf("%s: %v", tt.name, err)
@@ -509,7 +509,7 @@ func TestCheckpointDirNeedsAName(t *testing.T) {
 // Somebody advances, and prunes the mark that was just listed.
 func TestMarkThatIsPrunedWhileReading(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
-		c := CheckpointRepository(w.image.Context(), w.opts)
+		c := CheckpointRepository(w.image.Context(), w.opts.Access)
 		if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(0, "a")); err != nil {
 			t.Fatal(err)
 		}
@@ -663,7 +663,7 @@ func TestEverythingDeleted(t *testing.T) {
 func TestOldMarksCostNothing(t *testing.T) {
 	dir := t.TempDir()
 	w := newWorld(t, true)
-	inDir, inRepo := CheckpointDir(dir), CheckpointRepository(w.image.Context(), w.opts)
+	inDir, inRepo := CheckpointDir(dir), CheckpointRepository(w.image.Context(), w.opts.Access)
 	for i := range 5 {
 		m := markAt(time.Duration(i)*time.Second, fmt.Sprint(i))
 		if err := errors.Join(inDir.Advance(t.Context(), someImage, testResultOf("scan"), m), inRepo.Advance(t.Context(), someImage, testResultOf("scan"), m)); err != nil {
@@ -710,7 +710,7 @@ func TestRolledBack(t *testing.T) {
 		{"nothing is left", markAt(0, "a"), Evidence{}, 1},
 		{"a mark without statements", Mark{Time: noon}, at(-1, "a"), 0},
 	} {
-		err := tt.seen.rolledBack(tt.newest)
+		err := rolledBack(tt.seen, tt.newest)
 		if tt.gone < 0 {
 			if err != nil {
 				t.Errorf("%s: %v", tt.name, err)

@@ -27,8 +27,16 @@ import (
 // Marks of releases whose subject was no manifest, and was made of the repository's name too, are still read for an
 // image in that repository, and are left as they are. A mirror of the image knows them as soon as newer evidence was
 // seen in that repository.
-func CheckpointRepository(repo name.Repository, opts Options) Checkpoint {
-	return &checkpointRepository{repo, newRegistry(opts, transport.PushScope)}
+func CheckpointRepository(repo name.Repository, access Access) Checkpoint {
+	return &checkpointRepository{repo, newRegistry(access.withDefaults(), transport.PushScope)}
+}
+
+// marks are the records of marks in the repository.
+type marks struct{ *records }
+
+func (c *checkpointRepository) open(ctx context.Context) (marks, error) {
+	repo, err := openRecords(ctx, c.registry, c.name, layout{})
+	return marks{repo}, err
 }
 
 type checkpointRepository struct {
@@ -55,7 +63,7 @@ type storedMark struct {
 func (c *checkpointRepository) Seen(ctx context.Context, image name.Digest, test Test) (Mark, error) {
 	ctx, done := within(ctx, whatCall, c.registry.opts.Limits.CallTime)
 	defer done()
-	repo, err := c.registry.repository(ctx, c.name)
+	repo, err := c.open(ctx)
 	if err != nil {
 		return Mark{}, err
 	}
@@ -68,7 +76,7 @@ func (c *checkpointRepository) Seen(ctx context.Context, image name.Digest, test
 }
 
 // seen returns the highest of the marks that refer to any of the subjects.
-func (r *repository) seen(ctx context.Context, subjects ...name.Digest) (Mark, error) {
+func (r marks) seen(ctx context.Context, subjects ...name.Digest) (Mark, error) {
 	marks := make([]Mark, len(subjects))
 	err := parallel(ctx, len(subjects), len(subjects), func(ctx context.Context, i int) error {
 		l, err := r.list(ctx, subjects[i])
@@ -126,7 +134,7 @@ func (c *checkpointRepository) oldSubject(image name.Digest, test Test) name.Dig
 
 // pushSubject makes sure that the subject of marks is there: there are registries that refuse a manifest without its
 // subject, do not list it, or collect it as garbage. A tag keeps the subject itself from being collected.
-func (r *repository) pushSubject(ctx context.Context, subject name.Digest, b []byte) error {
+func (r marks) pushSubject(ctx context.Context, subject name.Digest, b []byte) error {
 	tag := tagBase(subject) + ".subject"
 	if doc, err := r.manifest(ctx, tag); err == nil && doc.digest.String() == subject.DigestStr() {
 		return nil
@@ -147,7 +155,7 @@ func (r *repository) pushSubject(ctx context.Context, subject name.Digest, b []b
 
 // highest returns the highest of the marks, and reads no more of them than it must: a mark that annotations say to be
 // higher must be there, and be as high.
-func (r *repository) highest(ctx context.Context, pointers []pointer) (Mark, error) {
+func (r marks) highest(ctx context.Context, pointers []pointer) (Mark, error) {
 	var newest time.Time
 	for _, p := range pointers {
 		if p.hints.created.After(newest) {
@@ -166,7 +174,7 @@ func (r *repository) highest(ctx context.Context, pointers []pointer) (Mark, err
 }
 
 // mark reads one mark.
-func (r *repository) mark(ctx context.Context, p pointer) (Mark, error) {
+func (r marks) mark(ctx context.Context, p pointer) (Mark, error) {
 	doc, err := r.manifest(ctx, p.ref)
 	if err != nil {
 		return Mark{}, err
@@ -223,7 +231,7 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	m.Referrers = m.Referrers || seen.Referrers // the mark that says so is about to be pruned
 	ctx, done := within(ctx, whatCall, c.registry.opts.Limits.CallTime)
 	defer done()
-	repo, err := c.registry.repository(ctx, c.name)
+	repo, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -266,7 +274,7 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 
 // prune deletes lower marks, where the registry lets it. What stays does no harm. It keeps a lower mark that alone has
 // seen the referrers API, and returns true: the highest has to say so first.
-func (r *repository) prune(ctx context.Context, subject name.Digest, pointers []pointer, highest Mark) bool {
+func (r marks) prune(ctx context.Context, subject name.Digest, pointers []pointer, highest Mark) bool {
 	var more atomic.Bool
 	_ = parallel(ctx, len(pointers), r.opts.Parallel, func(ctx context.Context, i int) error {
 		mark, err := r.mark(ctx, pointers[i])

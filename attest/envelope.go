@@ -1,16 +1,12 @@
 package attest
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/internal/strictjson"
 )
@@ -34,71 +30,17 @@ type BundleSigner interface {
 	SignBundle(ctx context.Context, payloadType string, payload []byte) (bundle []byte, err error)
 }
 
-// A Verifier says who vouches for a statement.
-type Verifier interface {
-	// Verify returns the payload that is vouched for, and who vouches, which must have a Kind. Any error means that nobody
-	// does. It must be safe for concurrent use, and must bind the statement to c.Image as its own rules demand.
-	Verify(ctx context.Context, c Candidate) (payload []byte, by Voucher, err error)
-}
-
-// A Voucher is who vouches for a statement.
-type Voucher struct {
-	Kind string // how: "key", "identity", "provenance"
-	Name string // who: for a key the SHA-256 of its DER form, in hex; for an identity subject and issuer, for a provenance who signed that
-}
-
-// A Candidate is a statement as found at an image, before anybody vouched for it.
-type Candidate struct {
-	Image       name.Digest       // image whose statements are read
-	Manifest    v1.Hash           // manifest that holds the statement
-	MediaType   string            // of Bytes: EnvelopeType, a bundle's, or PayloadType for what nobody signed
-	Bytes       []byte            // as stored; their digest has been checked
-	Annotations map[string]string // of the layer, as the pusher wrote them
-
-	decoded    []byte             // what Payload returns, if it was read before
-	provenance []signedProvenance // what is attached to Manifest, if the verifier wants to know
-	doubts     []error            // why some of that does not count
-}
-
-// Payload returns the statement inside, unverified. Selection and verification both stand on this one strict reading of
-// the envelope: keys given twice or in another case, a payload type other than [PayloadType] and any base64 but the
-// standard one are refused.
-func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultLimits) }
-
-// Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A
-// statement that nobody signed has none, which is an error.
-func (c Candidate) Envelope() ([]byte, error) { return c.envelope(defaultLimits.json()) }
-
-func (c Candidate) payload(limits Limits) ([]byte, error) {
-	if c.decoded != nil {
-		return c.decoded, nil
-	}
-	payload := c.Bytes
-	if c.MediaType != PayloadType {
-		envelope, err := c.envelope(limits.json())
-		if err != nil {
-			return nil, err
-		}
-		if payload, err = openEnvelope(envelope, limits); err != nil {
-			return nil, err
-		}
-	}
-	if got := int64(len(payload)); got > limits.StatementBytes {
-		return nil, &LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
-	}
-	return payload, nil
-}
-
-func (c Candidate) envelope(limits strictjson.Limits) ([]byte, error) {
+// envelopeIn returns the DSSE envelope in what is stored with a media type.
+func envelopeIn(mediaType string, b []byte, limits strictjson.Limits) ([]byte, error) {
 	switch {
-	case c.MediaType == PayloadType:
+	case mediaType == PayloadType:
 		return nil, errors.New("attest: nobody signed the statement; it counts only by a provenance, see ByProvenance")
-	case c.MediaType == EnvelopeType:
-		return c.Bytes, nil
-	case isBundle(c.MediaType):
-		return openBundle(c.Bytes, limits)
+	case mediaType == EnvelopeType:
+		return b, nil
+	case isBundle(mediaType):
+		return openBundle(b, limits)
 	}
-	return nil, fmt.Errorf("attest: media type %q is not that of a signed statement", c.MediaType)
+	return nil, fmt.Errorf("attest: media type %q is not that of a signed statement", mediaType)
 }
 
 // isBundle reports whether a media type is one of those that sigstore bundles have had:
@@ -153,7 +95,7 @@ func openBundle(b []byte, limits strictjson.Limits) ([]byte, error) {
 	return nil, &FieldError{"dsseEnvelope", "required"}
 }
 
-func openEnvelope(b []byte, limits Limits) ([]byte, error) {
+func openEnvelope(b []byte, limits strictjson.Limits, signatures int) ([]byte, error) {
 	var e struct {
 		PayloadType string `json:"payloadType"`
 		Payload     string `json:"payload"`
@@ -162,14 +104,14 @@ func openEnvelope(b []byte, limits Limits) ([]byte, error) {
 			Sig   string `json:"sig"`
 		} `json:"signatures"`
 	}
-	if err := decode(b, &e, limits.json()); err != nil {
+	if err := decode(b, &e, limits); err != nil {
 		return nil, wrap("envelope", err)
 	}
 	if err := checkPayloadType(e.PayloadType); err != nil {
 		return nil, err
 	}
-	if len(e.Signatures) > limits.Signatures {
-		return nil, &LimitError{What: "signatures", Limit: int64(limits.Signatures), Got: int64(len(e.Signatures))}
+	if len(e.Signatures) > signatures {
+		return nil, &LimitError{What: "signatures", Limit: int64(signatures), Got: int64(len(e.Signatures))}
 	}
 	if strings.ContainsAny(e.Payload, "\r\n") {
 		return nil, &FieldError{"payload", "not standard base64"}
@@ -193,19 +135,4 @@ func checkPayloadType(payloadType string) error {
 		return &FieldError{"payloadType", fmt.Sprintf("%q is not %q", payloadType, PayloadType)}
 	}
 	return fmt.Errorf("%w: payloadType is %q", errNoStatement, payloadType)
-}
-
-// verify asks v who vouches for c, and makes sure that it vouches for the very payload that was looked at.
-func verify(ctx context.Context, v Verifier, c Candidate, payload []byte) (Voucher, error) {
-	got, by, err := v.Verify(ctx, c)
-	if err != nil {
-		return Voucher{}, err
-	}
-	if !bytes.Equal(got, payload) {
-		return Voucher{}, errors.New("the verifier vouches for another payload")
-	}
-	if by.Kind == "" {
-		return Voucher{}, errors.New("the verifier does not say how it knows who vouches")
-	}
-	return by, nil
 }

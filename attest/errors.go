@@ -34,6 +34,16 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return fmt.Sprintf("attest: %s: %s", e.Field, e.Problem) }
 
+// Without returns the text without what the text around it has said: the digest that both are about.
+func (e *FieldError) Without(said []string) string {
+	_, name, ok := strings.Cut(e.Field, " ")
+	about := func(s string) bool { return s != "" && strings.HasSuffix(s, name) }
+	if ok && slices.ContainsFunc(said, about) {
+		return e.Problem
+	}
+	return e.Error()
+}
+
 // A LimitError reports that something is larger than the [Limits] allow, or than a [Verifier] takes.
 type LimitError struct {
 	// What was counted: "manifest bytes", "page bytes", "link bytes", "envelope bytes", "statement bytes", "foreign bytes", "total
@@ -67,6 +77,15 @@ func (e *RegistryError) Error() string {
 // Unwrap returns the cause.
 func (e *RegistryError) Unwrap() error { return e.Err }
 
+// Without returns the text without what the text around it has said: the ref that both are about.
+func (e *RegistryError) Without(said []string) string {
+	about := func(s string) bool { return s != "" && strings.HasSuffix(e.Ref, s) }
+	if slices.ContainsFunc(said, about) {
+		return e.Op + ": " + cause(e.Err, said...)
+	}
+	return e.Error()
+}
+
 // A wrappedError says what was going on.
 type wrappedError struct {
 	doing string
@@ -85,19 +104,9 @@ var prefix = regexp.MustCompile(`(^|\n|: |; |\()(?:attest: )+`)
 // cause is the text of an error inside another one. It leaves out what the other says: the name of the package, and the
 // ref or the digest that both are about.
 func cause(err error, said ...string) string {
-	about := func(name string) bool {
-		return slices.ContainsFunc(said, func(s string) bool { return s != "" && strings.HasSuffix(s, name) })
-	}
 	text := fmt.Sprint(err)
-	switch e := err.(type) {
-	case *RegistryError:
-		if slices.ContainsFunc(said, func(s string) bool { return s != "" && strings.HasSuffix(e.Ref, s) }) {
-			text = e.Op + ": " + cause(e.Err, said...)
-		}
-	case *FieldError:
-		if _, name, ok := strings.Cut(e.Field, " "); ok && about(name) {
-			text = e.Problem
-		}
+	if e, ok := err.(interface{ Without(said []string) string }); ok {
+		text = e.Without(said)
 	}
 	return prefix.ReplaceAllString(text, "$1")
 }

@@ -84,3 +84,6 @@ func plainURI(uri string) string {
 
 // schemeForm matches all that is before the host: slashes, and dots that lead nowhere.
 var schemeForm = regexp.MustCompile(`^(?:https?:)?(?:\.{0,2}/)*`)
+
+// evidential reports whether statements of that predicate type are evidence of a test, or of a version of such a type.
+func evidential(predicateType string) bool { return familyOf(predicateType) != "" }

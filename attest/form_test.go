@@ -98,11 +98,11 @@ func TestForeignStatementUnderOurName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := draft{image: w.image, test: testResultOf("scan"), created: noon, payload: ours}
+		d := draft{image: w.image, test: "scan", predicateType: TestResultType, created: noon, payload: ours}
 		if d.subject, err = w.repo().subject(t.Context(), w.image); err != nil {
 			t.Fatal(err)
 		}
-		forged, err := buildRecord(d, w.opts.withDefaults(), theirs)
+		forged, err := buildRecord(d, layout{inlineBytes: 64 << 10}, defaultLimits.ManifestBytes, theirs)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // seed adds JSON of each kind that is read, and what is nearly that.
@@ -45,7 +47,7 @@ func FuzzStatement(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, read := range readers {
-			r := read(b, defaultJSON)
+			r := read(b, strictjson.Default)
 			if r.predicate == nil && r.problem == nil {
 				t.Errorf("neither predicate nor problem for %q", b)
 			}
@@ -132,7 +134,7 @@ func FuzzManifest(f *testing.F) {
 		if e := parseEntry(document{bytes: b}, defaultLimits); e.err == nil && err != nil {
 			t.Errorf("entry of %q although %v", b, err)
 		}
-		_, _ = parseStoredMark(b, defaultJSON)
+		_, _ = parseStoredMark(b, strictjson.Default)
 		if tags, err := parseTags(b, defaultLimits); err == nil {
 			_ = unlisted(tags, []pointer{{ref: "sha256:" + someHex}})
 		}

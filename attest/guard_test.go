@@ -349,7 +349,7 @@ func TestExpectedOfAnotherPredicateType(t *testing.T) {
 func TestCheckpointRepositoryAfterLongUse(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		w.opts.Limits.Statements = 5
-		c := CheckpointRepository(w.image.Context(), w.opts)
+		c := CheckpointRepository(w.image.Context(), w.opts.Access)
 		for i := range 10 {
 			m := Mark{Time: noon.Add(time.Duration(i) * time.Hour), Statements: []v1.Hash{coffee}}
 			if err := c.Advance(t.Context(), w.image, testResultOf("scan"), m); err != nil {
@@ -362,7 +362,7 @@ func TestCheckpointRepositoryAfterLongUse(t *testing.T) {
 // A mark that is no mark must not hide others by its annotations.
 func TestCheckpointRepositoryLured(t *testing.T) {
 	w := newWorld(t, true)
-	c := CheckpointRepository(w.image.Context(), w.opts)
+	c := CheckpointRepository(w.image.Context(), w.opts.Access)
 	if err := c.Advance(t.Context(), w.image, testResultOf("scan"), Mark{Time: noon, Statements: []v1.Hash{coffee}}); err != nil {
 		t.Fatal(err)
 	}

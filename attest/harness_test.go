@@ -67,7 +67,7 @@ func newWorld(t testing.TB, referrers bool) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.opts = Options{Backoff: time.Millisecond, Transport: plain, Now: func() time.Time { return noon }}
+	w.opts = Options{Access: Access{Backoff: time.Millisecond, Transport: plain}, Now: func() time.Time { return noon }}
 	w.image = w.push(repo, "app")
 	return w
 }
@@ -159,9 +159,9 @@ func (w *world) write(s Signer, test string, p Predicate) Record {
 }
 
 // repo gives access below the exported API.
-func (w *world) repo() *repository {
+func (w *world) repo() *records {
 	w.t.Helper()
-	r, err := newRegistry(w.opts, "push,pull").repository(context.Background(), w.image.Context())
+	r, err := openRecords(context.Background(), newRegistry(w.opts.Access, "push,pull"), w.image.Context(), layout{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func (w *world) repo() *repository {
 func (w *world) attach(b []byte, change func(*v1.Manifest)) v1.Hash {
 	w.t.Helper()
 	subject := v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: w.hash(), Size: 1}
-	raw, err := buildRecord(draft{subject: subject}, Options{}, b)
+	raw, err := buildRecord(draft{subject: subject}, layout{}, defaultLimits.ManifestBytes, b)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -170,7 +170,7 @@ func TestListThatAddsAnnotations(t *testing.T) {
 // Marks are listed by registries that shorten, too.
 func TestMarksInListsThatCut(t *testing.T) {
 	w := newWorld(t, true)
-	c := CheckpointRepository(w.image.Context(), w.opts)
+	c := CheckpointRepository(w.image.Context(), w.opts.Access)
 	w.answers(http.StatusMethodNotAllowed, func(r *http.Request) bool { return r.Method == http.MethodDelete }) // lower marks stay
 	for i := range 3 {
 		if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(time.Duration(i)*time.Second, fmt.Sprint(i))); err != nil {

@@ -39,10 +39,7 @@ type Limits struct {
 const mib = 1 << 20
 
 // What bounds that which is decoded without a registry at hand.
-var (
-	defaultLimits = Limits{}.withDefaults()
-	defaultJSON   = defaultLimits.json()
-)
+var defaultLimits = Limits{}.withDefaults()
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
@@ -59,8 +56,8 @@ func (l Limits) withDefaults() Limits {
 		Statements:  cmp.Or(l.Statements, 2000),
 		Signatures:  cmp.Or(l.Signatures, 32),
 		Pages:       cmp.Or(l.Pages, 1000),
-		Depth:       cmp.Or(l.Depth, 64),
-		Values:      cmp.Or(l.Values, 1<<18),
+		Depth:       cmp.Or(l.Depth, strictjson.Default.Depth),
+		Values:      cmp.Or(l.Values, strictjson.Default.Values),
 		TotalValues: cmp.Or(l.TotalValues, 1<<22),
 		RequestTime: cmp.Or(l.RequestTime, time.Minute),
 		CallTime:    cmp.Or(l.CallTime, 10*time.Minute),

@@ -122,12 +122,12 @@ type lists struct{ referrers, index, view, tags bool }
 
 // list reads the record of image from all places: the referrers API, the fallback index, cosign's tag, and the tags of
 // single records.
-func (r *repository) list(ctx context.Context, image name.Digest) (listing, error) {
+func (r *records) list(ctx context.Context, image name.Digest) (listing, error) {
 	return r.read(ctx, image, listing{}, lists{referrers: true, index: true, view: true, tags: true})
 }
 
 // read reads some of the lists. The others stay as l has them.
-func (r *repository) read(ctx context.Context, image name.Digest, l listing, which lists) (listing, error) {
+func (r *records) read(ctx context.Context, image name.Digest, l listing, which lists) (listing, error) {
 	var found sought
 	var reads []func(context.Context) error
 	for _, each := range []struct {
@@ -185,7 +185,7 @@ func (l listing) union(named []pointer) []pointer {
 }
 
 // pointersTo lists what refers to a manifest that is no image: nothing has a tag of its own there.
-func (r *repository) pointersTo(ctx context.Context, subject name.Digest, referrers bool) ([]pointer, error) {
+func (r *records) pointersTo(ctx context.Context, subject name.Digest, referrers bool) ([]pointer, error) {
 	l, err := r.read(ctx, subject, listing{}, lists{referrers: referrers, index: true})
 	if err == nil && l.rubbish != nil {
 		err = l.rubbish
@@ -201,7 +201,7 @@ func unless(err, expected error) error {
 	return err
 }
 
-func (r *repository) tooMany(statements int) error {
+func (r *records) tooMany(statements int) error {
 	if limit := r.opts.Limits.Statements; statements > limit {
 		return &LimitError{What: whatStatements, Limit: int64(limit), Got: int64(statements)}
 	}
@@ -226,7 +226,7 @@ func unionOfPointers(listed, more []pointer) []pointer {
 }
 
 // referrers lists the manifests that refer to image, over all pages.
-func (r *repository) referrers(ctx context.Context, image name.Digest) ([]pointer, error) {
+func (r *records) referrers(ctx context.Context, image name.Digest) ([]pointer, error) {
 	var listed []pointer
 	err := r.pages(ctx, ask{
 		op: "list referrers", ref: image.DigestStr(), url: r.url("referrers/" + image.DigestStr()),
@@ -262,7 +262,7 @@ func lacksReferrers(err error) bool {
 }
 
 // fallback reads the index that clients keep where there is no referrers API, nil if there is none.
-func (r *repository) fallback(ctx context.Context, image name.Digest) ([]pointer, error) {
+func (r *records) fallback(ctx context.Context, image name.Digest) ([]pointer, error) {
 	indexed, _, err := r.readIndex(ctx, image)
 	return indexed, err
 }
@@ -272,7 +272,7 @@ func (r *repository) fallback(ctx context.Context, image name.Digest) ([]pointer
 var errIsImage = fmt.Errorf("%w: it is the image itself", errNotIndex)
 
 // readIndex reads the fallback index. A *CandidateError says that the tag holds neither an index nor an image.
-func (r *repository) readIndex(ctx context.Context, image name.Digest) ([]pointer, document, error) {
+func (r *records) readIndex(ctx context.Context, image name.Digest) ([]pointer, document, error) {
 	doc, err := r.manifest(ctx, tagBase(image))
 	if isNotFound(err) {
 		return nil, document{}, nil

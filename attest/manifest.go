@@ -26,7 +26,7 @@ type memory map[string]entry
 
 // entries fetches the manifests behind tags and digests, and keeps those that hold statements and those that cannot be
 // read.
-func (r *repository) entries(ctx context.Context, refs []string, known memory) ([]entry, error) {
+func (r *records) entries(ctx context.Context, refs []string, known memory) ([]entry, error) {
 	all := make([]entry, len(refs))
 	err := parallel(ctx, len(refs), r.opts.Parallel, func(ctx context.Context, i int) (err error) {
 		e, ok := known[refs[i]]
@@ -53,7 +53,7 @@ func (r *repository) entries(ctx context.Context, refs []string, known memory) (
 
 // entry fetches one manifest. Only an error that says nothing about the manifest is returned; others are part of the
 // entry.
-func (r *repository) entry(ctx context.Context, ref string) (entry, error) {
+func (r *records) entry(ctx context.Context, ref string) (entry, error) {
 	short, tagged := shortDigest(ref)
 	digest, err := v1.NewHash(ref)
 	if err != nil && !tagged {
@@ -75,7 +75,7 @@ func (r *repository) entry(ctx context.Context, ref string) (entry, error) {
 
 // listed reads a manifest that a list names. Registries list a tag a moment before they can read it, so what has a tag
 // of its own and is not found is asked for again.
-func (r *repository) listed(ctx context.Context, ref string, tagged bool) (document, error) {
+func (r *records) listed(ctx context.Context, ref string, tagged bool) (document, error) {
 	again := func(err error) bool { return tagged && isNotFound(err) }
 	doc, err := retry(ctx, r.opts, again, func() (document, error) { return r.manifest(ctx, ref) })
 	return doc, unfinished(ctx, "read manifest", r.ref(ref), err)

@@ -84,7 +84,7 @@ func TestMessagesOfCalls(t *testing.T) {
 				w.answers(status, func(r *http.Request) bool { return strings.Contains(r.URL.Path, part) })
 				_, read := w.newest(k, testResultOf("scan"))
 				_, write := NewWriter(k, w.opts).Write(context.Background(), w.image, "scan", outcome(Failed, 0))
-				_, seen := CheckpointRepository(w.image.Context(), w.opts).Seen(context.Background(), w.image, testResultOf("scan"))
+				_, seen := CheckpointRepository(w.image.Context(), w.opts.Access).Seen(context.Background(), w.image, testResultOf("scan"))
 				for _, err := range []error{read, write, seen} {
 					for _, line := range strings.Split(fmt.Sprint(err), "\n") {
 						if again := repeated(line); again != "" {

@@ -33,7 +33,7 @@ func (r *Resolver) Platforms(ctx context.Context, image name.Digest) ([]Platform
 	}
 	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
 	defer done()
-	repo, err := r.registry.repository(ctx, image.Context())
+	repo, err := r.open(ctx, image)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (r *Resolver) Platforms(ctx context.Context, image name.Digest) ([]Platform
 }
 
 // platforms returns the images that one index lists, and which of them are indexes.
-func (r *repository) platforms(ctx context.Context, image name.Digest) (all []Platform, indexes []name.Digest, err error) {
+func (r *records) platforms(ctx context.Context, image name.Digest) (all []Platform, indexes []name.Digest, err error) {
 	doc, err := r.imageManifest(ctx, image)
 	if err != nil {
 		return nil, nil, err

@@ -144,7 +144,7 @@ func (c *checklist) require(field string, ok bool) {
 }
 
 // writable demands a time that evidence may have.
-func (c *checklist) writable(field string, t time.Time) {
+func writable(c *checklist, field string, t time.Time) {
 	if t.IsZero() {
 		c.add(field, "required")
 	} else if problem := yearProblem(t); problem != "" {
@@ -153,7 +153,7 @@ func (c *checklist) writable(field string, t time.Time) {
 }
 
 // spelled refuses a time that is there and is not RFC 3339 to the letter, although package time reads it.
-func (c *checklist) spelled(field, text string) {
+func spelled(c *checklist, field, text string) {
 	if text == "" {
 		return // it is required, or of another type, and is told as that
 	}

@@ -77,7 +77,9 @@ type ProvenanceTask struct {
 //
 // Errors: [*FieldError] for a predicate type that is not provenance, and for each task that cannot be read;
 // [*LimitError]; and what makes JSON ambiguous, as with [ParseStatement]. Unknown fields are ignored.
-func ParseProvenance(s *Statement) (*Provenance, error) { return parseProvenance(s, defaultJSON) }
+func ParseProvenance(s *Statement) (*Provenance, error) {
+	return parseProvenance(s, strictjson.Default)
+}
 
 func parseProvenance(s *Statement, limits strictjson.Limits) (*Provenance, error) {
 	var p *Provenance
@@ -160,4 +162,11 @@ func (t ProvenanceTask) made(digest string) bool {
 		}
 	}
 	return false
+}
+
+// covers reports whether a time can be within the run of the task. What the provenance does not say excludes nothing.
+func (t ProvenanceTask) covers(at time.Time, skew time.Duration) bool {
+	early := !t.Started.IsZero() && at.Before(t.Started.Add(-skew))
+	late := !t.Finished.IsZero() && at.After(t.Finished.Add(skew))
+	return !early && !late
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/internal/strictjson"
 )
 
 var coffee = v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("c0ffee00", 8)}
@@ -388,7 +389,7 @@ func TestContentsShareALimit(t *testing.T) {
 		return statementWith(ProvenanceType, `{"buildDefinition":{"buildType":"https://tekton.dev/chains/v2/slsa-tekton","externalParameters":{"runSpec":{"pipelineRef":{}}},"resolvedDependencies":[`+
 			strings.TrimSuffix(strings.Repeat(one+",", n), ",")+`]}}`)
 	}
-	limits := defaultJSON
+	limits := strictjson.Default
 	limits.Values = 500
 	if _, err := parseProvenance(build(5), limits); err != nil {
 		t.Error(err)

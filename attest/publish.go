@@ -1,6 +1,8 @@
 package attest
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +38,7 @@ const maxRounds = 32
 // list gives it a tag of its own, and takes the views for unread, see missed. It needs writers that keep to the order,
 // too: another tool that rewrites a view can undo a put at any time. The next write repairs that.
 type publication struct {
-	*repository
+	*records
 	image  name.Digest
 	known  memory
 	views  bool
@@ -52,8 +54,8 @@ type publication struct {
 	full             *ViewError // cosign's tag is written, and cannot show all that it could if there were fewer
 }
 
-func (r *repository) publication(image name.Digest, known memory, views bool) *publication {
-	return &publication{repository: r, image: image, known: known, views: views, tagged: map[v1.Hash]bool{}, viewRead: true}
+func (r *records) publication(image name.Digest, known memory, views bool) *publication {
+	return &publication{records: r, image: image, known: known, views: views, tagged: map[v1.Hash]bool{}, viewRead: true}
 }
 
 // run publishes what l lists, and p.record, until nothing is missing. It returns the last list.
@@ -278,4 +280,44 @@ func refusesRewriting(err error) bool {
 		})
 	}
 	return false
+}
+
+// add stores the record, under a tag of its own or by its digest alone. cosign's tag shows whether there were records
+// before, and so the config that they share. If that deceives, as after a copy of the tag alone, the registry refuses
+// the record, and what it needs is uploaded.
+func (p *publication) add(ctx context.Context, d draft, l listing, record Record) error {
+	at, tagged := record.Digest.String(), !l.referrers || !p.views
+	if tagged {
+		at = recordTag(d.image, record.Digest)
+	}
+	if p.configured = !p.views || !l.view.byWriter(); p.configured {
+		if err := p.storeConfig(ctx); err != nil {
+			return err
+		}
+	}
+	put := p.put(ctx, at, types.OCIManifestSchema1, record.Bytes)
+	if put != nil && !p.configured || lostBlob(put) {
+		put = p.push(ctx, at, types.OCIManifestSchema1, record.Bytes, d.stored, []byte(emptyConfig))
+	}
+	// What can be read back is stored, even if the answer that said so was lost and the tag cannot be written twice.
+	if err := p.readBack(ctx, at, record); err != nil {
+		return cmp.Or(put, err)
+	}
+	p.record, p.stored, p.tagged[record.Digest] = record, d.stored, tagged
+	return nil
+}
+
+// readBack makes sure that what was written can be found and read.
+func (r *records) readBack(ctx context.Context, identifier string, want Record) error {
+	doc, err := r.manifest(ctx, identifier)
+	if err == nil && !bytes.Equal(doc.bytes, want.Bytes) {
+		err = fmt.Errorf("the registry returns manifest %s", doc.digest)
+	}
+	if err == nil {
+		_, err = r.content(ctx, parseEntry(doc, r.opts.Limits).statements[0])
+	}
+	if err != nil {
+		return registryError("read back", r.ref(identifier), err)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package attest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"maps"
 	"strings"
@@ -61,13 +62,24 @@ func newRecord(repo name.Repository, b []byte) Record {
 	return Record{Repository: repo, Digest: digest, Size: size, Bytes: b}
 }
 
-// buildRecord makes the manifest for a statement that stored holds in the form that opts say.
-func buildRecord(d draft, opts Options, stored []byte) ([]byte, error) {
-	form := opts.Form
+// A draft is a statement that is to be recorded.
+type draft struct {
+	image         name.Digest
+	subject       v1.Descriptor
+	test          string
+	predicateType string
+	created       time.Time
+	payload       []byte
+	stored        []byte // the payload in the form that is stored
+}
+
+// buildRecord makes the manifest for a statement that stored holds in the form that l says, of at most that many bytes.
+func buildRecord(d draft, l layout, most int64, stored []byte) ([]byte, error) {
+	form := l.form
 	layer := describe(stored, form.mediaType())
 	layer.Annotations = map[string]string{
-		AnnotationPredicateType: d.test.PredicateType,
-		AnnotationTest:          d.test.Name,
+		AnnotationPredicateType: d.predicateType,
+		AnnotationTest:          d.test,
 		AnnotationCreated:       d.created.UTC().Format(time.RFC3339Nano),
 	}
 	annotations := maps.Clone(layer.Annotations)
@@ -77,7 +89,7 @@ func buildRecord(d draft, opts Options, stored []byte) ([]byte, error) {
 	case FormEnvelope:
 		layer.Annotations[annotationSignature] = ""
 	case FormBundle:
-		annotations[annotationBundleContent], annotations[annotationBundleType] = "dsse-envelope", d.test.PredicateType
+		annotations[annotationBundleContent], annotations[annotationBundleType] = "dsse-envelope", d.predicateType
 	}
 	m := v1.Manifest{
 		SchemaVersion: 2,
@@ -88,12 +100,12 @@ func buildRecord(d draft, opts Options, stored []byte) ([]byte, error) {
 		Subject:       &d.subject,
 		Annotations:   annotations,
 	}
-	if len(stored) > opts.InlineBytes {
+	if len(stored) > l.inlineBytes {
 		return json.Marshal(m)
 	}
 	m.Layers[0].Data = stored
 	b, err := json.Marshal(m)
-	if err == nil && int64(len(b)) > opts.Limits.ManifestBytes {
+	if err == nil && int64(len(b)) > most {
 		m.Layers[0].Data = nil
 		b, err = json.Marshal(m)
 	}
@@ -123,4 +135,37 @@ func recordTag(image name.Digest, manifest v1.Hash) string {
 func shortDigest(tag string) (string, bool) {
 	_, short, ok := strings.Cut(tag, ".att.")
 	return short, ok
+}
+
+// mayHold returns the layers that may hold the statement, told by annotations: those of records, and those in cosign's
+// tag. A record of which no list says anything is read only if that tag would not show it.
+func (r *records) mayHold(ctx context.Context, d draft, l listing, known memory) ([]v1.Descriptor, error) {
+	hint := describe(d.payload, PayloadType).Digest.String()
+	shows := l.view.exists() && r.form == FormEnvelope && !r.withoutViews
+	var perhaps []string
+	l.pointers = l.union(nil)
+	for _, p := range l.hinted() {
+		silent := p.hints.payload == "" && (p.hints.predicateType == "" || p.hints.predicateType == d.predicateType)
+		if p.hints.payload == hint || silent && !shows {
+			perhaps = append(perhaps, p.ref)
+		}
+	}
+	entries, err := r.entries(ctx, perhaps, known)
+	if err != nil {
+		return nil, err
+	}
+	var layers []v1.Descriptor
+	for _, e := range entries {
+		if e.err == nil && e.descriptor.Annotations[AnnotationPayload] == hint {
+			layers = union(layers, e.statements)
+		}
+	}
+	for _, layer := range l.view.layers {
+		h := readHints(layer.Annotations)
+		if string(layer.MediaType) == string(r.form.mediaType()) && h.predicateType == d.predicateType &&
+			h.test == d.test && h.created.Equal(d.created) {
+			layers = union(layers, []v1.Descriptor{layer})
+		}
+	}
+	return layers, nil
 }

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -23,11 +22,11 @@ import (
 
 // A registry hands out repositories.
 type registry struct {
-	opts  Options
+	opts  Access
 	scope string // transport.PullScope or PushScope
 }
 
-func newRegistry(opts Options, scope string) *registry {
+func newRegistry(opts Access, scope string) *registry {
 	opts = opts.withDefaults()
 	opts.Transport = resending{opts.Transport, opts}
 	return &registry{opts: opts, scope: scope}
@@ -36,13 +35,10 @@ func newRegistry(opts Options, scope string) *registry {
 // A repository is one repository during one call.
 type repository struct {
 	name   name.Repository
-	opts   Options
+	opts   Access
 	client *http.Client
 	budget *budget
 	slots  chan struct{} // holds as many as there are requests in flight
-	seeks  atomic.Int32  // whether tags can be sought, see seek
-
-	replaceViews bool // a view that is none may be overwritten
 }
 
 // repository connects to repo. Credentials are looked up each time, since many live for minutes only.

@@ -22,8 +22,8 @@ type Resolver struct {
 
 // NewResolver returns a Resolver that believes what v verifies. There is no default verifier on purpose.
 func NewResolver(v Verifier, opts Options) *Resolver {
-	r := newRegistry(opts, transport.PullScope)
-	return &Resolver{verifier: v, provenance: wantProvenance(v), registry: r, opts: r.opts}
+	opts = opts.withDefaults()
+	return &Resolver{verifier: v, provenance: wantProvenance(v), registry: newRegistry(opts.Access, transport.PullScope), opts: opts}
 }
 
 // Expecting returns a Resolver that also holds evidence against runs that are known to be over, see [Expect]. Their
@@ -110,6 +110,11 @@ func (r *Resolver) vouch(ctx context.Context, e Evidence) Evidence {
 		e.blame(err)
 	}
 	return e
+}
+
+// open connects to the repository of image.
+func (r *Resolver) open(ctx context.Context, image name.Digest) (*records, error) {
+	return openRecords(ctx, r.registry, image.Context(), layout{})
 }
 
 func hexOf(image name.Digest) string {

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/internal/strictjson"
 	"pgregory.net/rapid"
 )
 
@@ -450,7 +451,7 @@ func TestNewestIsTheLatestInstant(t *testing.T) {
 			at := noon.Add(time.Duration(o) * time.Second / 2).In(time.FixedZone("", rapid.IntRange(-14, 14).Draw(rt, "zone")*3600))
 			raw := fmt.Sprintf(`{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":%q,"successes":%d}`, at.Format(time.RFC3339Nano), i)
 			e := Evidence{Test: testResultOf("scan"), Statement: &Statement{}, payload: []byte(raw)}
-			e.reading = readTestResult(json.RawMessage(raw), defaultJSON)
+			e.reading = readTestResult(json.RawMessage(raw), strictjson.Default)
 			resolver.settle(&e)
 			evidence = append(evidence, e)
 		}

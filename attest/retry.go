@@ -18,7 +18,7 @@ import (
 // retry calls f until it succeeds, until it fails with an error that again does not accept, or until it was called
 // o.Attempts times. It returns the last result. Between two calls it waits as Options.Backoff says, or as long as an
 // answerError asks for. It does not start a wait that would outlast ctx.
-func retry[T any](ctx context.Context, o Options, again func(error) bool, f func() (T, error)) (T, error) {
+func retry[T any](ctx context.Context, o Access, again func(error) bool, f func() (T, error)) (T, error) {
 	waits := backoff.NewExponentialBackOff() // with a jitter of one half
 	waits.InitialInterval, waits.Multiplier, waits.MaxInterval = o.Backoff, backoffFactor, max(o.Backoff, time.Hour)
 	var longest time.Duration // 0 is no limit
@@ -51,7 +51,7 @@ func unfinished(ctx context.Context, op, ref string, err error) error {
 // reads the body of the answer, as far as the intake of the request says.
 type resending struct {
 	inner http.RoundTripper
-	opts  Options
+	opts  Access
 }
 
 // An intake says how much of an answer's body the transport reads before it returns the answer. A request carries it in

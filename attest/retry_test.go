@@ -92,7 +92,7 @@ func TestWaits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{answers: tt.answers}
-				opts := Options{Transport: s, Backoff: time.Second}.withDefaults()
+				opts := Access{Transport: s, Backoff: time.Second}.withDefaults()
 				ctx, done := within(t.Context(), whatRequest, time.Minute)
 				defer done()
 				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://registry.test/", nil)
@@ -127,7 +127,7 @@ func TestWaitsDiffer(t *testing.T) {
 		for range 8 {
 			s := &script{answers: []answer{{status: 503}, {status: 200}}}
 			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://registry.test/", nil)
-			if _, err := (resending{s, Options{Backoff: time.Second}.withDefaults()}).RoundTrip(req); err != nil {
+			if _, err := (resending{s, Access{Backoff: time.Second}.withDefaults()}).RoundTrip(req); err != nil {
 				t.Fatal(err)
 			}
 			seen[s.asked[1]] = true
@@ -153,7 +153,7 @@ func TestWaitsThatAreTooLong(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
 				s := &script{answers: []answer{{status: 200}, {status: 429, header: tt.header}}}
-				w := world{t: t, opts: Options{Transport: s}}
+				w := world{t: t, opts: Options{Access: Access{Transport: s}}}
 				_, err := w.elsewhere().manifest(t.Context(), "tag")
 				if e := wantAs[*RegistryError](t, err); e.Status != 429 || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("status %d: %v", e.Status, err)
@@ -170,7 +170,7 @@ func TestWaitsThatAreTooLong(t *testing.T) {
 func TestNoTimeForAnotherAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: []answer{{status: 200}, {status: 502}}}
-		w := world{t: t, opts: Options{Transport: s, Backoff: 2 * time.Minute}}
+		w := world{t: t, opts: Options{Access: Access{Transport: s, Backoff: 2 * time.Minute}}}
 		_, err := w.elsewhere().manifest(t.Context(), "tag")
 		if e := wantAs[*RegistryError](t, err); e.Status != 502 || len(s.asked) != 2 {
 			t.Errorf("asked at %v: %v", s.asked, err)
@@ -186,7 +186,7 @@ func TestContextEndsTheWait(t *testing.T) {
 		begin := time.Now()
 		time.AfterFunc(3*time.Second, func() { cancel(gone) })
 		s := &script{answers: []answer{{status: 200}, {status: 503, header: retryIn("30")}}}
-		w := world{t: t, opts: Options{Transport: s}}
+		w := world{t: t, opts: Options{Access: Access{Transport: s}}}
 		_, err := w.elsewhere().manifest(ctx, "tag")
 		if !errors.Is(err, gone) || time.Since(begin) != 3*time.Second {
 			t.Errorf("after %s: %v", time.Since(begin), err)
@@ -204,7 +204,7 @@ func TestBodiesAreSentAgain(t *testing.T) {
 		}
 		return &http.Response{StatusCode: 200, Body: http.NoBody}, err
 	})
-	opts := Options{Backoff: time.Millisecond}.withDefaults()
+	opts := Access{Backoff: time.Millisecond}.withDefaults()
 	for _, body := range []io.Reader{bytes.NewReader([]byte("all")), io.MultiReader(strings.NewReader("all"))} {
 		sent = nil
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://registry.test/", body)
@@ -228,7 +228,7 @@ func TestAnswersAreClosed(t *testing.T) {
 			return &http.Response{StatusCode: http.StatusBadGateway, Body: closer(func() { closed++ })}, nil
 		})
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://registry.test/", body)
-		resp, err := resending{transport, Options{Backoff: time.Millisecond}.withDefaults()}.RoundTrip(req)
+		resp, err := resending{transport, Access{Backoff: time.Millisecond}.withDefaults()}.RoundTrip(req)
 		if err == nil {
 			resp.Body.Close()
 		}
@@ -298,7 +298,7 @@ func TestAttemptsOfAnUpload(t *testing.T) {
 }
 
 // elsewhere is a repository of a registry that is not there: what it answers comes from Options.Transport.
-func (w *world) elsewhere() *repository {
+func (w *world) elsewhere() *records {
 	w.t.Helper()
 	image, err := name.NewDigest("registry.test/team/app@sha256:" + strings.Repeat("ab", 32))
 	if err != nil {

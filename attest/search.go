@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -21,7 +20,7 @@ import (
 // A search looks for evidence about one image, in one call.
 type search struct {
 	*Resolver
-	repo      *repository
+	repo      *records
 	image     name.Digest
 	referrers bool // the registry has the referrers API
 	sources   Sources
@@ -42,7 +41,7 @@ func (r *Resolver) collect(
 	if err := errors.Join(checkImage(image), r.check()); err != nil {
 		return nil, none, err
 	}
-	repo, err := r.registry.repository(ctx, image.Context())
+	repo, err := r.open(ctx, image)
 	if err != nil {
 		return nil, none, err
 	}
@@ -141,18 +140,6 @@ func gather[T any](
 	return slices.Concat(each...), err
 }
 
-// A shownView is what cosign's tag holds.
-type shownView struct {
-	digest   v1.Hash
-	manifest v1.Manifest // empty if there is none; of a broken one, what can be told
-	layers   []v1.Descriptor
-	named    []pointer       // records that it names because it cannot show them
-	broken   *CandidateError // why it could not be read
-}
-
-// exists reports whether there is anything under the tag.
-func (v shownView) exists() bool { return v.digest != (v1.Hash{}) || v.broken != nil }
-
 // survey lists the record of the image.
 func (s *search) survey(ctx context.Context) (listing, error) {
 	l, err := s.repo.list(ctx, s.image)
@@ -160,28 +147,6 @@ func (s *search) survey(ctx context.Context) (listing, error) {
 		err = s.repo.tooMany(len(l.view.layers))
 	}
 	return l, err
-}
-
-// view reads cosign's tag. That it cannot be read is part of the answer, unless the registry is to blame.
-func (r *repository) view(ctx context.Context, image name.Digest) (shownView, error) {
-	m, digest, err := r.att(ctx, image)
-	if err := grave(err); err != nil {
-		return shownView{}, err
-	}
-	if err != nil {
-		broken := asCandidate(digest, err)
-		err = fmt.Errorf("tag %s: %w", viewTag(image), broken.Err)
-		return shownView{manifest: m, broken: &CandidateError{Manifest: broken.Manifest, Err: err}}, nil
-	}
-	return viewOf(m, digest), nil
-}
-
-func asCandidate(manifest v1.Hash, err error) *CandidateError {
-	var c *CandidateError
-	if errors.As(err, &c) {
-		return c
-	}
-	return &CandidateError{Manifest: manifest, Err: err}
 }
 
 // record reads the statements in one manifest, and who else vouches for it.
@@ -214,7 +179,7 @@ func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
 		}
 		found = append(found, statement...)
 	}
-	if err := p.hints.broken(found); err != nil && len(s.opts.UnsafeIgnoreStatements) == 0 {
+	if err := brokenPromise(p.hints, found); err != nil && len(s.opts.UnsafeIgnoreStatements) == 0 {
 		found = append(found, s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: err}, hints{}))
 	}
 	return found, s.addProvenance(ctx, found, e.descriptor.Digest)
@@ -247,9 +212,9 @@ func (l lead) unreadable(err error) *CandidateError {
 	return &CandidateError{Manifest: l.manifest, Envelope: l.layer.Digest, Err: err}
 }
 
-// candidate fetches a layer, if its predicate type is wanted, see sift. An error that is not grave is about the layer
+// fetch fetches a layer, if its predicate type is wanted, see sift. An error that is not grave is about the layer
 // alone.
-func (r *repository) candidate(ctx context.Context, image name.Digest, l lead, wanted func(string) bool) (Candidate, error) {
+func fetch(ctx context.Context, r *records, image name.Digest, l lead, wanted func(string) bool) (Candidate, error) {
 	media := string(l.layer.MediaType)
 	form := cmp.Or(formOf(media), media)
 	b, err := r.sift(ctx, l.layer, form, wanted)
@@ -258,7 +223,7 @@ func (r *repository) candidate(ctx context.Context, image name.Digest, l lead, w
 
 // statement fetches and reads one candidate. It returns nothing if that is not evidence about the image.
 func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
-	c, err := s.repo.candidate(ctx, s.image, l, evidential)
+	c, err := fetch(ctx, s.repo, s.image, l, evidential)
 	if errors.Is(err, errForeign) || errors.Is(err, errNoStatement) {
 		s.opts.Logger.Debug("not evidence", zap.Stringer("manifest", l.manifest), zap.Error(err))
 		return nil, nil
@@ -302,7 +267,7 @@ func (s *search) evidence(l lead, c Candidate) []Evidence {
 		err := unknownVersion(statement.PredicateType, family, c.decoded)
 		r = reading{test: r.test, named: r.named, problem: &CandidateError{Manifest: l.manifest, Err: err}}
 	}
-	if err := l.hints.contradicted(statement.PredicateType, r); err != nil {
+	if err := contradicted(l.hints, statement.PredicateType, r); err != nil {
 		return []Evidence{s.unreadable(l.unreadable(err), hints{})}
 	}
 	return []Evidence{{
@@ -334,8 +299,8 @@ func unknownVersion(predicateType, understood string, payload []byte) error {
 		"Options.UnsafeIgnoreStatements", predicateType, understood, describe(payload, "").Digest)
 }
 
-// broken returns an error if hints promise evidence and there is none. Others were passed over because of the promise.
-func (h hints) broken(found []Evidence) error {
+// brokenPromise returns an error if hints promise evidence and there is none. Others were passed over because of the promise.
+func brokenPromise(h hints, found []Evidence) error {
 	if !h.complete() || len(found) > 0 {
 		return nil
 	}
@@ -344,7 +309,7 @@ func (h hints) broken(found []Evidence) error {
 
 // contradicted says where the hints that led to a statement are wrong, if they say of which test it is and when it was
 // made. Others may have been passed over because of them.
-func (h hints) contradicted(predicateType string, r reading) error {
+func contradicted(h hints, predicateType string, r reading) error {
 	if !h.complete() {
 		return nil
 	}
@@ -471,11 +436,4 @@ func (r *Resolver) date(e *Evidence) {
 	if !own.IsZero() && !task.covers(own, skew) {
 		e.blame(&Problem{Kind: Mistimed, Time: own, Started: task.Started, Finished: task.Finished, Within: skew})
 	}
-}
-
-// covers reports whether a time can be within the run of the task. What the provenance does not say excludes nothing.
-func (t ProvenanceTask) covers(at time.Time, skew time.Duration) bool {
-	early := !t.Started.IsZero() && at.Before(t.Started.Add(-skew))
-	late := !t.Finished.IsZero() && at.After(t.Finished.Add(skew))
-	return !early && !late
 }

@@ -558,7 +558,7 @@ func TestMarkWithReferrersAsWritten(t *testing.T) {
 // A lower mark that alone has seen the API is not pruned before the highest says so.
 func TestPrunedMarkHandsOnReferrers(t *testing.T) {
 	w := newWorld(t, true)
-	c := CheckpointRepository(w.image.Context(), w.opts).(*checkpointRepository)
+	c := CheckpointRepository(w.image.Context(), w.opts.Access).(*checkpointRepository)
 	lower, higher := markAt(0, "a"), markAt(time.Second, "b")
 	lower.Referrers = true
 	subject, _, err := c.subject(w.image, testResultOf("scan"))
@@ -572,14 +572,14 @@ func TestPrunedMarkHandsOnReferrers(t *testing.T) {
 	if err != nil || len(l.pointers) != 1 {
 		t.Fatal(l, err)
 	}
-	if more := w.repo().prune(t.Context(), subject, l.pointers, higher); !more {
+	if more := (marks{w.repo()}).prune(t.Context(), subject, l.pointers, higher); !more {
 		t.Error("it is lost")
 	}
 	if got, err := c.Seen(t.Context(), w.image, testResultOf("scan")); err != nil || !got.Referrers {
 		t.Errorf("%+v, %v", got, err)
 	}
 	higher.Referrers = true
-	if more := w.repo().prune(t.Context(), subject, l.pointers, higher); more {
+	if more := (marks{w.repo()}).prune(t.Context(), subject, l.pointers, higher); more {
 		t.Error("the highest says so")
 	}
 	if got, err := c.Seen(t.Context(), w.image, testResultOf("scan")); err != nil || !got.IsZero() {

@@ -46,7 +46,9 @@ type ResourceDescriptor struct {
 // digest in lower-case hex. It reports every mistake, each a [*FieldError]. Unknown fields are ignored, as in-toto
 // demands; a key given twice, a key that differs from a field in case only, and nesting deeper than 64 are refused,
 // since two readers would see two statements.
-func ParseStatement(payload []byte) (*Statement, error) { return parseStatement(payload, defaultJSON) }
+func ParseStatement(payload []byte) (*Statement, error) {
+	return parseStatement(payload, strictjson.Default)
+}
 
 func parseStatement(payload []byte, limits strictjson.Limits) (*Statement, error) {
 	var s Statement
@@ -64,8 +66,8 @@ func (s *Statement) validate() error {
 	c.require("subject", len(s.Subject) > 0)
 	for i, subject := range s.Subject {
 		c.require(fmt.Sprintf("subject[%d].digest", i), len(subject.Digest) > 0)
-		c.digests(fmt.Sprintf("subject[%d].digest", i), subject.Digest)
-		c.algorithms(fmt.Sprintf("subject[%d].digest", i), subject.Digest)
+		checkDigests(&c, fmt.Sprintf("subject[%d].digest", i), subject.Digest)
+		checkAlgorithms(&c, fmt.Sprintf("subject[%d].digest", i), subject.Digest)
 	}
 	return errors.Join(c...)
 }
@@ -82,7 +84,7 @@ func (s *Statement) wrongTypes() checklist {
 
 var lowerHex = regexp.MustCompile(`^(?:[0-9a-f]{2})+$`)
 
-func (c *checklist) digests(field string, digests map[string]string) {
+func checkDigests(c *checklist, field string, digests map[string]string) {
 	for _, algorithm := range slices.Sorted(maps.Keys(digests)) {
 		value := digests[algorithm]
 		if algorithm == "" || !lowerHex.MatchString(value) || algorithm == "sha256" && len(value) != 64 {
@@ -95,7 +97,7 @@ func (c *checklist) digests(field string, digests map[string]string) {
 var sha256Form = regexp.MustCompile(`^sha(?:-?2)?[-_]?256$`)
 
 // algorithms refuses another spelling of sha256. A statement about the image must not be one about nothing to this reader.
-func (c *checklist) algorithms(field string, digests map[string]string) {
+func checkAlgorithms(c *checklist, field string, digests map[string]string) {
 	for _, algorithm := range slices.Sorted(maps.Keys(digests)) {
 		if algorithm != "sha256" && sha256Form.MatchString(testname.Fold(algorithm)) {
 			c.add(field+"."+algorithm, `another spelling of "sha256"`)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/testdag/testdag/internal/strictjson"
 	"pgregory.net/rapid"
 )
 
@@ -189,7 +190,7 @@ func TestVulnsRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := readVulns(b, defaultJSON)
+		got := readVulns(b, strictjson.Default)
 		if got.problem != nil || got.test != v.Test || !got.time.Equal(v.Metadata.FinishedOn) {
 			t.Fatalf("read %+v from %s", got, b)
 		}
@@ -240,7 +241,7 @@ func TestReadVulns(t *testing.T) {
 			if tt.old != "" && in == good {
 				t.Fatal("nothing changed")
 			}
-			check(t, readVulns(json.RawMessage(in), defaultJSON), tt.test, tt.time, tt.problem)
+			check(t, readVulns(json.RawMessage(in), strictjson.Default), tt.test, tt.time, tt.problem)
 		})
 	}
 }
@@ -270,7 +271,7 @@ func TestReadTestResult(t *testing.T) {
 			if tt.old != "" && in == good {
 				t.Fatal("nothing changed")
 			}
-			check(t, readTestResult(json.RawMessage(in), defaultJSON), tt.test, tt.time, tt.problem)
+			check(t, readTestResult(json.RawMessage(in), strictjson.Default), tt.test, tt.time, tt.problem)
 		})
 	}
 }
@@ -290,7 +291,7 @@ func TestResultSpellings(t *testing.T) {
 		"PASSED": Passed, "SUCCESS": Passed, "WARNED": Warned, "WARNING": Warned,
 		"FAILED": Failed, "FAILURE": Failed, "ERROR": Errored, "SKIPPED": Skipped,
 	} {
-		got := readTestResult(json.RawMessage(`{"result":"`+in+`","configuration":[{"name":"t"}],"timestamp":"2026-03-01T12:00:00Z"}`), defaultJSON)
+		got := readTestResult(json.RawMessage(`{"result":"`+in+`","configuration":[{"name":"t"}],"timestamp":"2026-03-01T12:00:00Z"}`), strictjson.Default)
 		if got.problem != nil || got.predicate.(TestResult).Result != want {
 			t.Errorf("%s was read as %+v, want %s", in, got, want)
 		}
@@ -329,7 +330,7 @@ func TestNoteAsWritten(t *testing.T) {
 		if err != nil || !strings.Contains(string(b), tt.field) {
 			t.Errorf("%s, %v: want %s", b, err, tt.field)
 		}
-		read := readers[tt.predicate.PredicateType()](b, defaultJSON)
+		read := readers[tt.predicate.PredicateType()](b, strictjson.Default)
 		if got, ok := read.predicate.(Vulns); ok && got.Note != v.Note {
 			t.Errorf("read %q", got.Note)
 		}

@@ -37,7 +37,7 @@ const (
 
 // seek looks for the tags of image without reading those of others. An answer that cannot be believed, or is an error,
 // is none: the caller reads the whole list. Only too many records are an error.
-func (r *repository) seek(ctx context.Context, image name.Digest) (sought, error) {
+func (r *records) seek(ctx context.Context, image name.Digest) (sought, error) {
 	var s sought
 	if r.seeks.Load() == seekFails {
 		return s, nil
@@ -108,7 +108,7 @@ func ascending(last string, tags []string) bool {
 }
 
 // tagsBehind asks for n tags behind last, for the first if that is empty. More says that the registry links to others.
-func (r *repository) tagsBehind(ctx context.Context, last string, n int) (tags []string, more bool, err error) {
+func (r *records) tagsBehind(ctx context.Context, last string, n int) (tags []string, more bool, err error) {
 	u := r.url("tags/list")
 	q := url.Values{"n": {strconv.Itoa(n)}}
 	if last != "" {
@@ -128,7 +128,7 @@ func (r *repository) tagsBehind(ctx context.Context, last string, n int) (tags [
 
 // readTags adds the tags of single records to l. If the seek cannot be believed it reads all tags of the repository,
 // also if the other lists agree: a stale list and an old copy of the index agree, and neither has the newest record.
-func (r *repository) readTags(ctx context.Context, image name.Digest, l *listing, found sought) (err error) {
+func (r *records) readTags(ctx context.Context, image name.Digest, l *listing, found sought) (err error) {
 	known := l.knownTags(image)
 	canSeek := found.whole || found.ordered && len(known) > 0 && containsAll(found.tags, known)
 	if found.ordered && len(known) > 0 {
@@ -169,7 +169,7 @@ func ofRecords(tags []string, image name.Digest) []string {
 // seekFindsTheSecond finds out whether the registry can seek, where no tag is known that a seek must find: behind a
 // name that comes right after the first of all tags, and is no tag itself, it must find the second. If one of the two
 // is of image, it must be in found.
-func (r *repository) seekFindsTheSecond(ctx context.Context, image name.Digest, found sought) bool {
+func (r *records) seekFindsTheSecond(ctx context.Context, image name.Digest, found sought) bool {
 	if r.seeks.Load() == seekWorks {
 		return true
 	}
@@ -187,7 +187,7 @@ func (r *repository) seekFindsTheSecond(ctx context.Context, image name.Digest, 
 
 // allTags reads all tags of the repository. It asks for no number of tags, since a registry does not always say what it
 // then leaves out. Nothing bounds the pages but the time of the call: a repository of many images has many tags.
-func (r *repository) allTags(ctx context.Context, image name.Digest) ([]string, bool, error) {
+func (r *records) allTags(ctx context.Context, image name.Digest) ([]string, bool, error) {
 	var found []string
 	err := r.pages(ctx, ask{op: "list tags", url: r.url("tags/list")}, math.MaxInt, isNotFound, func(body []byte) error {
 		tags, err := parseTags(body, r.opts.Limits)

@@ -58,7 +58,7 @@ func (r TestResult) check() error {
 		d.validate(&c, fmt.Sprintf("configuration[%d]", i))
 	}
 	c.require("configuration[0].name", len(r.Configuration) == 0 || r.Configuration[0].Name != "")
-	c.writable("timestamp", r.Timestamp)
+	writable(&c, "timestamp", r.Timestamp)
 	r.checkCounts(&c)
 	return errors.Join(c...)
 }
@@ -83,7 +83,7 @@ func (d ResourceDescriptor) validate(c *checklist, field string) {
 	if d.Name == "" && d.URI == "" && len(d.Digest) == 0 && len(d.Content) == 0 {
 		c.add(field, "names nothing")
 	}
-	c.digests(field+".digest", d.Digest)
+	checkDigests(c, field+".digest", d.Digest)
 }
 
 // MarshalJSON writes the timestamp in UTC.
@@ -116,7 +116,7 @@ func readTestResult(raw json.RawMessage, limits strictjson.Limits) reading {
 	r := reading{named: "configuration[0].name"}
 	var times checklist
 	if sketch(raw, &s, limits) {
-		times.spelled("timestamp", s.Timestamp)
+		spelled(&times, "timestamp", s.Timestamp)
 		r.time = parseTime(s.Timestamp)
 		if len(s.Configuration) > 0 {
 			r.test = s.Configuration[0].Name

@@ -41,14 +41,14 @@ type TaskRule struct {
 func (t Trust) Validate() error {
 	var c checklist
 	for i, builder := range t.Builders {
-		c.pattern(fmt.Sprintf("Builders[%d]", i), builder)
+		checkPattern(&c, fmt.Sprintf("Builders[%d]", i), builder)
 	}
 	for i, r := range t.Tasks {
 		field := fmt.Sprintf("Tasks[%d]", i)
 		if r.Deny {
 			c.require(field+".Pattern", r.Pattern != "")
 		} else {
-			c.pattern(field+".Pattern", r.Pattern)
+			checkPattern(&c, field+".Pattern", r.Pattern)
 		}
 		if strings.HasPrefix(r.Pattern, bundleScheme) && strings.Contains(r.Pattern, "@") {
 			c.add(field+".Pattern", fmt.Sprintf("%q has a digest, and matches nothing; put that into Digest", r.Pattern))
@@ -63,7 +63,7 @@ func (t Trust) Validate() error {
 	return errors.Join(c...)
 }
 
-func (c *checklist) pattern(field, text string) {
+func checkPattern(c *checklist, field, text string) {
 	switch {
 	case text == "":
 		c.add(field, "required")

@@ -18,7 +18,7 @@ import (
 
 // att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not
 // grave is about what the tag holds, and the manifest beside it has the layers that can be told.
-func (r *repository) att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
+func (r *records) att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
 	doc, err := r.manifest(ctx, viewTag(image))
 	if isNotFound(err) {
 		return emptyView(), v1.Hash{}, nil
@@ -166,7 +166,7 @@ func (p *publication) putAtt(ctx context.Context, l *listing, m v1.Manifest) err
 
 // show adds to a view what it can show of entries, and names the others. An error says that there are too many, and
 // does not keep the view from being written.
-func (r *repository) show(m *v1.Manifest, entries []entry) (changed bool, err error) {
+func (r *records) show(m *v1.Manifest, entries []entry) (changed bool, err error) {
 	before := len(m.Layers)
 	m.Layers = union(slices.Clone(m.Layers), r.envelopes(entries))
 	if all := len(m.Layers); all > maxViewLayers {
@@ -305,7 +305,7 @@ func (v shownView) lacks(pointers []pointer) []string {
 
 // envelopes returns the layers that cosign's tag can show: it knows signed statements only, and fails as a whole if one
 // is too large.
-func (r *repository) envelopes(entries []entry) []v1.Descriptor {
+func (r *records) envelopes(entries []entry) []v1.Descriptor {
 	var out []v1.Descriptor
 	for _, e := range entries {
 		for _, l := range e.statements {
@@ -447,4 +447,38 @@ func union(have, more []v1.Descriptor) []v1.Descriptor {
 		}
 	}
 	return have
+}
+
+// A shownView is what cosign's tag holds.
+type shownView struct {
+	digest   v1.Hash
+	manifest v1.Manifest // empty if there is none; of a broken one, what can be told
+	layers   []v1.Descriptor
+	named    []pointer       // records that it names because it cannot show them
+	broken   *CandidateError // why it could not be read
+}
+
+// exists reports whether there is anything under the tag.
+func (v shownView) exists() bool { return v.digest != (v1.Hash{}) || v.broken != nil }
+
+// view reads cosign's tag. That it cannot be read is part of the answer, unless the registry is to blame.
+func (r *records) view(ctx context.Context, image name.Digest) (shownView, error) {
+	m, digest, err := r.att(ctx, image)
+	if err := grave(err); err != nil {
+		return shownView{}, err
+	}
+	if err != nil {
+		broken := asCandidate(digest, err)
+		err = fmt.Errorf("tag %s: %w", viewTag(image), broken.Err)
+		return shownView{manifest: m, broken: &CandidateError{Manifest: broken.Manifest, Err: err}}, nil
+	}
+	return viewOf(m, digest), nil
+}
+
+func asCandidate(manifest v1.Hash, err error) *CandidateError {
+	var c *CandidateError
+	if errors.As(err, &c) {
+		return c
+	}
+	return &CandidateError{Manifest: manifest, Err: err}
 }

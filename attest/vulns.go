@@ -115,13 +115,13 @@ func (v Vulns) Validate() error {
 func (v Vulns) check() error {
 	var c checklist
 	c.require("scanner.uri", v.Scanner.URI != "")
-	c.writable("scanner.db.lastUpdate", v.Scanner.DB.LastUpdate)
+	writable(&c, "scanner.db.lastUpdate", v.Scanner.DB.LastUpdate)
 	c.require("scanner.result", v.Scanner.Result != nil)
 	for i, f := range v.Scanner.Result {
 		f.validate(&c, fmt.Sprintf("scanner.result[%d]", i))
 	}
-	c.writable("metadata.scanStartedOn", v.Metadata.StartedOn)
-	c.writable("metadata.scanFinishedOn", v.Metadata.FinishedOn)
+	writable(&c, "metadata.scanStartedOn", v.Metadata.StartedOn)
+	writable(&c, "metadata.scanFinishedOn", v.Metadata.FinishedOn)
 	for i, reason := range v.Unscanned {
 		c.require(fmt.Sprintf("%s[%d]", UnscannedField, i), reason != "")
 	}
@@ -177,9 +177,9 @@ func readVulns(raw json.RawMessage, limits strictjson.Limits) reading {
 	r := reading{named: "scanner.uri"}
 	var times checklist
 	if sketch(raw, &s, limits) {
-		times.spelled("scanner.db.lastUpdate", s.Scanner.DB.LastUpdate)
-		times.spelled("metadata.scanStartedOn", s.Metadata.StartedOn)
-		times.spelled("metadata.scanFinishedOn", s.Metadata.FinishedOn)
+		spelled(&times, "scanner.db.lastUpdate", s.Scanner.DB.LastUpdate)
+		spelled(&times, "metadata.scanStartedOn", s.Metadata.StartedOn)
+		spelled(&times, "metadata.scanFinishedOn", s.Metadata.FinishedOn)
 		r.test, r.time = s.Scanner.URI, parseTime(s.Metadata.FinishedOn)
 	}
 	if s.Test != nil {

@@ -2,20 +2,16 @@ package attest
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"reflect"
 	"sync"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"go.uber.org/zap"
 )
 
@@ -23,14 +19,14 @@ import (
 type Writer struct {
 	signer    Signer
 	registry  *registry
-	log       *zap.Logger
+	opts      Options
 	immutable sync.Once // tags were found to be
 }
 
 // NewWriter returns a Writer that signs with s. With [FormStatement] nobody signs, and s is not used and may be nil.
 func NewWriter(s Signer, opts Options) *Writer {
-	r := newRegistry(opts, transport.PushScope)
-	return &Writer{signer: s, registry: r, log: r.opts.Logger}
+	opts = opts.withDefaults()
+	return &Writer{signer: s, registry: newRegistry(opts.Access, transport.PushScope), opts: opts}
 }
 
 // Write states that test had the outcome p on image, signs that, and stores it in the image's repository as a manifest
@@ -52,17 +48,17 @@ func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Pr
 	if err = errors.Join(err, w.check()); err != nil {
 		return Record{}, err
 	}
-	opts := w.registry.opts
+	opts := w.opts
 	if now := opts.Now(); p.when().After(now.Add(opts.Skew)) {
 		return Record{}, &Problem{Kind: Future, Time: p.when(), Now: now, Within: opts.Skew}
 	}
 	ctx, done := within(ctx, whatCall, opts.Limits.CallTime)
 	defer done()
-	repo, err := w.registry.repository(ctx, image.Context())
+	repo, err := w.open(ctx, image)
 	if err != nil {
 		return Record{}, err
 	}
-	d := draft{image: image, test: Test{test, p.PredicateType()}, created: p.when(), payload: payload}
+	d := draft{image: image, test: test, predicateType: p.PredicateType(), created: p.when(), payload: payload}
 	pub := repo.publication(image, memory{}, !opts.WithoutViews)
 	l, err := w.record(ctx, pub, d)
 	if err == nil {
@@ -71,11 +67,16 @@ func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Pr
 	return pub.record, w.told(image, err)
 }
 
+// open connects to the repository of image.
+func (w *Writer) open(ctx context.Context, image name.Digest) (*records, error) {
+	return openRecords(ctx, w.registry, image.Context(), layout{w.opts.Form, w.opts.InlineBytes, w.opts.WithoutViews})
+}
+
 // told logs once that tags are immutable, and returns the error.
 func (w *Writer) told(image name.Digest, err error) error {
 	if view := new(ViewError); errors.As(err, &view) && view.Immutable {
 		w.immutable.Do(func() {
-			w.log.Warn("tags of the repository are immutable: records are safe, and other tools do not see them",
+			w.opts.Logger.Warn("tags of the repository are immutable: records are safe, and other tools do not see them",
 				zap.String("repository", image.Context().Name()), zap.String("tag", view.Tag))
 		})
 	}
@@ -93,13 +94,13 @@ func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
 	if err := checkImage(image); err != nil {
 		return err
 	}
-	ctx, done := within(ctx, whatCall, w.registry.opts.Limits.CallTime)
+	ctx, done := within(ctx, whatCall, w.opts.Limits.CallTime)
 	defer done()
-	repo, err := w.registry.repository(ctx, image.Context())
+	repo, err := w.open(ctx, image)
 	if err != nil {
 		return err
 	}
-	repo.replaceViews = w.registry.opts.ReplaceViews
+	repo.replaceViews = w.opts.ReplaceViews
 	if _, err := repo.imageManifest(ctx, image); err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
 // check says what is wrong with how the Writer was made.
 func (w *Writer) check() error {
 	var c checklist
-	opts := w.registry.opts
+	opts := w.opts
 	opts.check(&c)
 	_, bundles := w.signer.(BundleSigner)
 	switch {
@@ -133,10 +134,10 @@ func (w *Writer) record(ctx context.Context, p *publication, d draft) (l listing
 	if d.subject, err = p.subject(ctx, d.image); err != nil {
 		return listing{}, err
 	}
-	if d.stored, err = w.sign(ctx, p.opts.Form, d.payload); err != nil {
+	if d.stored, err = w.sign(ctx, p.form, d.payload); err != nil {
 		return listing{}, err
 	}
-	manifest, err := buildRecord(d, p.opts, d.stored)
+	manifest, err := buildRecord(d, p.layout, p.opts.Limits.ManifestBytes, d.stored)
 	if err != nil {
 		return listing{}, err
 	}
@@ -144,12 +145,12 @@ func (w *Writer) record(ctx context.Context, p *publication, d draft) (l listing
 		return listing{}, err
 	}
 	// The index is read when it is rebuilt, and tags are when they are looked at; before that find needs them alone.
-	which := lists{referrers: true, view: true, index: !p.views || p.opts.Form == FormBundle, tags: !p.views}
+	which := lists{referrers: true, view: true, index: !p.views || p.form == FormBundle, tags: !p.views}
 	if l, err = p.read(ctx, d.image, listing{}, which); err != nil {
 		return listing{}, err
 	}
 	var found bool
-	if p.record, found, err = w.find(ctx, p.repository, d, l, p.known); err != nil || found {
+	if p.record, found, err = w.find(ctx, p.records, d, l, p.known); err != nil || found {
 		p.configured = true
 		return l, err
 	}
@@ -197,12 +198,12 @@ func NewStatement(image name.Digest, test string, p Predicate) (*Statement, erro
 		PredicateType: p.PredicateType(),
 		Predicate:     predicate,
 	}
-	return s, s.readable(defaultLimits)
+	return s, readable(s, defaultLimits)
 }
 
 // readable returns why a Resolver would not read the statement: it is too large. What nobody can read must not be
 // written.
-func (s *Statement) readable(limits Limits) error {
+func readable(s *Statement, limits Limits) error {
 	if got := int64(len(s.Predicate)); got > limits.StatementBytes {
 		return &LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
 	}
@@ -218,41 +219,12 @@ func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
 	return json.Marshal(s)
 }
 
-// subject describes the image, which must exist.
-func (r *repository) subject(ctx context.Context, image name.Digest) (v1.Descriptor, error) {
-	doc, err := r.imageManifest(ctx, image)
-	if err != nil {
-		return v1.Descriptor{}, err
-	}
-	m, _ := parseManifest(doc.bytes, r.opts.Limits) // an image of an old kind has the type that it is served as
-	return v1.Descriptor{MediaType: cmp.Or(m.MediaType, doc.media), Digest: doc.digest, Size: int64(len(doc.bytes))}, nil
-}
-
-// imageManifest reads the manifest of the image itself.
-func (r *repository) imageManifest(ctx context.Context, image name.Digest) (document, error) {
-	doc, err := r.manifest(ctx, image.DigestStr())
-	if isNotFound(err) {
-		err = &RegistryError{Op: "read manifest", Ref: r.ref(image.DigestStr()), Status: http.StatusNotFound, Err: ErrNoImage}
-	}
-	return doc, err
-}
-
-// A draft is a statement that is to be recorded.
-type draft struct {
-	image   name.Digest
-	subject v1.Descriptor
-	test    Test
-	created time.Time
-	payload []byte
-	stored  []byte // the payload in the form that is stored
-}
-
 // find returns the record that already holds the statement, if the signer vouches for it and the record is just as it
 // would be written. That somebody has put the statement there is not enough: without a good signature it would count
 // for nothing, and a manifest may hold more than it says. Of a form without signatures equal statements are equal
 // records.
-func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing, known memory) (Record, bool, error) {
-	form := w.registry.opts.Form
+func (w *Writer) find(ctx context.Context, repo *records, d draft, l listing, known memory) (Record, bool, error) {
+	form := w.opts.Form
 	v, ok := w.signer.(Verifier)
 	if !ok || form == FormStatement {
 		return Record{}, false, nil
@@ -266,7 +238,7 @@ func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing,
 		if err != nil {
 			continue
 		}
-		own, err := buildRecord(d, w.registry.opts, stored)
+		own, err := buildRecord(d, repo.layout, repo.opts.Limits.ManifestBytes, stored)
 		if err != nil {
 			continue
 		}
@@ -280,74 +252,16 @@ func (w *Writer) find(ctx context.Context, repo *repository, d draft, l listing,
 			return Record{}, false, err
 		}
 		if len(entries) == 1 && entries[0].err == nil {
-			w.log.Debug("statement is already recorded", zap.Stringer("manifest", record.Digest))
+			w.opts.Logger.Debug("statement is already recorded", zap.Stringer("manifest", record.Digest))
 			return record, true, nil
 		}
 	}
 	return Record{}, false, nil
 }
 
-// mayHold returns the layers that may hold the statement, told by annotations: those of records, and those in cosign's
-// tag. A record of which no list says anything is read only if that tag would not show it.
-func (r *repository) mayHold(ctx context.Context, d draft, l listing, known memory) ([]v1.Descriptor, error) {
-	hint := describe(d.payload, PayloadType).Digest.String()
-	shows := l.view.exists() && r.opts.Form == FormEnvelope && !r.opts.WithoutViews
-	var perhaps []string
-	l.pointers = l.union(nil)
-	for _, p := range l.hinted() {
-		silent := p.hints.payload == "" && (p.hints.predicateType == "" || p.hints.predicateType == d.test.PredicateType)
-		if p.hints.payload == hint || silent && !shows {
-			perhaps = append(perhaps, p.ref)
-		}
-	}
-	entries, err := r.entries(ctx, perhaps, known)
-	if err != nil {
-		return nil, err
-	}
-	var layers []v1.Descriptor
-	for _, e := range entries {
-		if e.err == nil && e.descriptor.Annotations[AnnotationPayload] == hint {
-			layers = union(layers, e.statements)
-		}
-	}
-	for _, layer := range l.view.layers {
-		h := readHints(layer.Annotations)
-		if string(layer.MediaType) == string(r.opts.Form.mediaType()) && h.predicateType == d.test.PredicateType &&
-			h.test == d.test.Name && h.created.Equal(d.created) {
-			layers = union(layers, []v1.Descriptor{layer})
-		}
-	}
-	return layers, nil
-}
-
-// add stores the record, under a tag of its own or by its digest alone. cosign's tag shows whether there were records
-// before, and so the config that they share. If that deceives, as after a copy of the tag alone, the registry refuses
-// the record, and what it needs is uploaded.
-func (p *publication) add(ctx context.Context, d draft, l listing, record Record) error {
-	at, tagged := record.Digest.String(), !l.referrers || !p.views
-	if tagged {
-		at = recordTag(d.image, record.Digest)
-	}
-	if p.configured = !p.views || !l.view.byWriter(); p.configured {
-		if err := p.storeConfig(ctx); err != nil {
-			return err
-		}
-	}
-	put := p.put(ctx, at, types.OCIManifestSchema1, record.Bytes)
-	if put != nil && !p.configured || lostBlob(put) {
-		put = p.push(ctx, at, types.OCIManifestSchema1, record.Bytes, d.stored, []byte(emptyConfig))
-	}
-	// What can be read back is stored, even if the answer that said so was lost and the tag cannot be written twice.
-	if err := p.readBack(ctx, at, record); err != nil {
-		return cmp.Or(put, err)
-	}
-	p.record, p.stored, p.tagged[record.Digest] = record, d.stored, tagged
-	return nil
-}
-
 // sign returns the statement in a form that a reader will accept, whatever the signer makes.
 func (w *Writer) sign(ctx context.Context, form Form, payload []byte) ([]byte, error) {
-	limits := w.registry.opts.Limits
+	limits := w.opts.Limits
 	stored, err := w.wrap(ctx, form, payload)
 	if err != nil {
 		return nil, wrap("sign", overtime(ctx, err))
@@ -373,19 +287,4 @@ func (w *Writer) wrap(ctx context.Context, form Form, payload []byte) ([]byte, e
 		return w.signer.(BundleSigner).SignBundle(ctx, PayloadType, payload)
 	}
 	return w.signer.Sign(ctx, PayloadType, payload)
-}
-
-// readBack makes sure that what was written can be found and read.
-func (r *repository) readBack(ctx context.Context, identifier string, want Record) error {
-	doc, err := r.manifest(ctx, identifier)
-	if err == nil && !bytes.Equal(doc.bytes, want.Bytes) {
-		err = fmt.Errorf("the registry returns manifest %s", doc.digest)
-	}
-	if err == nil {
-		_, err = r.content(ctx, parseEntry(doc, r.opts.Limits).statements[0])
-	}
-	if err != nil {
-		return registryError("read back", r.ref(identifier), err)
-	}
-	return nil
 }

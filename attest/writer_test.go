@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/internal/strictjson"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
@@ -40,7 +41,7 @@ func TestRecordAsWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		payload, err := openEnvelope(envelope, defaultLimits)
+		payload, err := openEnvelope(envelope, strictjson.Default, defaultLimits.Signatures)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func (s *shop) image(repository, label string, results map[string]attest.Result)
 
 func (s *shop) leave(image name.Digest, results map[string]attest.Result) {
 	s.Helper()
-	w := attest.NewWriter(nil, attest.Options{Form: attest.FormStatement, WithoutViews: true, Transport: plain})
+	w := attest.NewWriter(nil, attest.Options{Access: attest.Access{Transport: plain}, Form: attest.FormStatement, WithoutViews: true})
 	for test, result := range results {
 		_, err := w.Write(s.Context(), image, test, attest.TestResult{Result: result, Timestamp: noon})
 		s.need(err)
@@ -76,7 +76,7 @@ func (s *shop) need(err error) {
 }
 
 func (s *shop) resolver() *attest.Resolver {
-	return attest.NewResolver(believer{}, attest.Options{Transport: plain})
+	return attest.NewResolver(believer{}, attest.Options{Access: attest.Access{Transport: plain}})
 }
 
 // plain speaks HTTP at once, where go-containerregistry tries TLS first, and keeps as many connections as GateAll uses.
@@ -355,7 +355,7 @@ func BenchmarkGateAll(b *testing.B) {
 					delay.Store(int64(by))
 					defer delay.Store(0)
 					requests.Store(0)
-					r := attest.NewResolver(v.verifier, attest.Options{Transport: plain})
+					r := attest.NewResolver(v.verifier, attest.Options{Access: attest.Access{Transport: plain}})
 					for b.Loop() {
 						got, err := requires(names...).GateAll(b.Context(), r, images, noon)
 						if err != nil || !got.Success || len(got.Images) != size || len(got.Images[0].Successes) != len(names) {

@@ -311,7 +311,7 @@ func TestReportsAreRead(t *testing.T) {
 	down = true
 	for _, h := range []v1.Hash{amd, digest} {
 		in := Input{Image: of(h), Builds: []attest.Build{built(0, task("scan", 0, "REPORTS", both))}}
-		if err := inBuild("scan").readReports(t.Context(), attest.NewResolver(believer{}, attest.Options{Attempts: 1}),
+		if err := inBuild("scan").readReports(t.Context(), attest.NewResolver(believer{}, attest.Options{Access: attest.Access{Attempts: 1}}),
 			&in); err == nil {
 			t.Errorf("the registry is down, and %+v is known", in.Reports)
 		}

@@ -216,7 +216,7 @@ func (c copier) copy(t *testing.T, image name.Digest, to name.Repository) error 
 // says writes what the test came to.
 func (b bench) says(image name.Digest, form attest.Form, result attest.Result, at time.Time) attest.Record {
 	b.Helper()
-	r, err := attest.NewWriter(b.signer, attest.Options{Transport: b.transport, Form: form}).
+	r, err := attest.NewWriter(b.signer, attest.Options{Access: attest.Access{Transport: b.transport}, Form: form}).
 		Write(b.Context(), image, copiedTest.Name, attest.TestResult{Result: result, Timestamp: at})
 	if err != nil {
 		b.Fatal(err)
@@ -227,7 +227,7 @@ func (b bench) says(image name.Digest, form attest.Form, result attest.Result, a
 // answer asks for the newest, and returns why it does not count. An unsigned statement is found if it is the
 // newest: a provenance can vouch for it.
 func (b bench) answer(image name.Digest, failure attest.Record) (string, error) {
-	e, err := attest.NewResolver(b.verifier, attest.Options{Transport: b.transport}).Newest(b.Context(), image, copiedTest)
+	e, err := attest.NewResolver(b.verifier, attest.Options{Access: attest.Access{Transport: b.transport}}).Newest(b.Context(), image, copiedTest)
 	switch {
 	case errors.Is(err, attest.ErrNotFound):
 		return answerNothing, nil
@@ -283,7 +283,7 @@ func TestCosignAttestAndNamesNotShown(t *testing.T) {
 			if got, reason := b.answer(to.Digest(image.DigestStr()), failure); got != answerBlocked {
 				t.Errorf("a copy after cosign attest %v: %s (%v)", tt.flags, got, reason)
 			}
-			w := attest.NewWriter(b.signer, attest.Options{Transport: b.transport})
+			w := attest.NewWriter(b.signer, attest.Options{Access: attest.Access{Transport: b.transport}})
 			if err := w.Repair(t.Context(), image); err != nil {
 				t.Fatal(err)
 			}

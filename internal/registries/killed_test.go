@@ -52,7 +52,7 @@ func work(text string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	writer := attest.NewWriter(signer, attest.Options{Transport: NewTransport()})
+	writer := attest.NewWriter(signer, attest.Options{Access: attest.Access{Transport: NewTransport()}})
 	fmt.Fprintln(out, "ready")
 	if _, err := bufio.NewReader(in).ReadString('\n'); err != nil {
 		return err // nobody waits for it any more

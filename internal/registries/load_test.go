@@ -199,12 +199,12 @@ func callsAmong(t *testing.T, host string, n int, tag tagger) (write, read *coun
 			need(t, tag(image, otherTags(n)))
 		}
 		write = &counter{inner: inner}
-		must(attest.NewWriter(p.signer, attest.Options{Transport: write}).Write(t.Context(), image, testOf(i), resultOf(i)))(t)
+		must(attest.NewWriter(p.signer, attest.Options{Access: attest.Access{Transport: write}}).Write(t.Context(), image, testOf(i), resultOf(i)))(t)
 		of = append(of, attest.Test{Name: testOf(i), PredicateType: attest.TestResultType})
 	}
 	read = &counter{inner: inner}
 	var found []attest.TestResult
-	for _, e := range must(attest.NewResolver(p.verifier, attest.Options{Transport: read}).Newests(t.Context(), image, of...))(t) {
+	for _, e := range must(attest.NewResolver(p.verifier, attest.Options{Access: attest.Access{Transport: read}}).Newests(t.Context(), image, of...))(t) {
 		need(t, e.Err())
 		found = append(found, e.Predicate.(attest.TestResult))
 	}
@@ -294,7 +294,7 @@ func TestSBOMBesideEvidence(t *testing.T) {
 	b := newBench(t, onDisk(t, docker(t), nil), 0)
 	image := b.push("v1")
 	b.says(image, attest.FormEnvelope, attest.Passed, finished)
-	unsigned := must(attest.NewWriter(nil, attest.Options{Transport: b.transport, Form: attest.FormStatement}).
+	unsigned := must(attest.NewWriter(nil, attest.Options{Access: attest.Access{Transport: b.transport}, Form: attest.FormStatement}).
 		Write(t.Context(), image, "clamav-scan", attest.TestResult{Result: attest.Failed, Timestamp: finished}))(t)
 	hash := strings.Repeat(fmt.Sprintf(`,{"algorithm":"SHA256","checksumValue":"%064d"}`, 0), 3)[1:]
 	purl := strings.Repeat(`,{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl","referenceLocator":"pkg:rpm/app@1.0"}`, 3)[1:]
@@ -321,7 +321,7 @@ func TestSBOMBesideEvidence(t *testing.T) {
 		{"a key", b.verifier, copiedTest.Name, finished.Add(time.Hour), attest.ClockPredicate},
 		{"provenance", byRun, "clamav-scan", finished, attest.ClockProvenance},
 	} {
-		e, err := attest.NewResolver(tt.verifier, attest.Options{Transport: b.transport}).
+		e, err := attest.NewResolver(tt.verifier, attest.Options{Access: attest.Access{Transport: b.transport}}).
 			Newest(t.Context(), image, attest.Test{Name: tt.test, PredicateType: attest.TestResultType})
 		if err != nil || e.Err() != nil || e.Result != attest.Failed || !e.Time.Equal(tt.at) || e.Clock != tt.clock {
 			t.Errorf("%s: %s at %s by %s: %v, %v", tt.believed, e.Result, e.Time, e.Clock, err, e.Err())

@@ -177,7 +177,7 @@ type shelf struct {
 // shelves returns a function that returns the shelf of a size, filled the first time. All are in one registry.
 func shelves(tb testing.TB) func(tb testing.TB, size int) shelf {
 	p, t := must(keys())(tb), NewTransport()
-	r := attest.NewResolver(p.verifier, attest.Options{Transport: t})
+	r := attest.NewResolver(p.verifier, attest.Options{Access: attest.Access{Transport: t}})
 	base := shelf{pair: p, requests: new(atomic.Int64), delay: new(atomic.Int64), transport: t, resolver: r}
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -208,7 +208,7 @@ func (s shelf) fill(tb testing.TB) {
 	public := must(cryptoutils.UnmarshalPEMToPublicKey(s.public))(tb)
 	var statements []oci.Signature
 	for i := range s.size {
-		w := attest.NewWriter(s.signer, attest.Options{Transport: s.transport, WithoutViews: i < s.size-1})
+		w := attest.NewWriter(s.signer, attest.Options{Access: attest.Access{Transport: s.transport}, WithoutViews: i < s.size-1})
 		must(w.Write(tb.Context(), s.ours, testOf(i), resultOf(i)))(tb)
 		payload := must(Statement(s.stock, testOf(i), resultOf(i).Timestamp))(tb)
 		envelope := must(s.signer.Sign(tb.Context(), attest.PayloadType, payload))(tb)

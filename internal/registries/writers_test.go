@@ -88,7 +88,7 @@ func (b bench) push(tag string) name.Digest {
 }
 
 func (b bench) write(image name.Digest, test string) error {
-	_, err := attest.NewWriter(b.signer, attest.Options{Transport: b.transport}).Write(b.Context(), image, test,
+	_, err := attest.NewWriter(b.signer, attest.Options{Access: attest.Access{Transport: b.transport}}).Write(b.Context(), image, test,
 		attest.TestResult{Result: attest.Passed, Timestamp: finished})
 	return err
 }
@@ -177,7 +177,7 @@ func (b bench) recorded(image name.Digest) set {
 // resolve reads everything about image. That somebody does not vouch for a statement is an error here.
 func (b bench) resolve(image name.Digest, t http.RoundTripper) (set, error) {
 	found := set{}
-	for e, err := range attest.NewResolver(b.verifier, attest.Options{Transport: t}).All(b.Context(), image) {
+	for e, err := range attest.NewResolver(b.verifier, attest.Options{Access: attest.Access{Transport: t}}).All(b.Context(), image) {
 		if err = errors.Join(err, e.Err()); err != nil {
 			return nil, err
 		}

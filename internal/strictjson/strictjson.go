@@ -37,6 +37,9 @@ type Limits struct {
 	Values int // values of all kinds, wherever they are
 }
 
+// Default bounds a statement, with all that a report of ten thousand findings becomes.
+var Default = Limits{Depth: 64, Values: 1 << 18}
+
 // A LimitError reports a document over one of the [Limits].
 type LimitError struct {
 	What  string // "depth" or "values"

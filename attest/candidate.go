@@ -1,0 +1,82 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A Verifier says who vouches for a statement.
+type Verifier interface {
+	// Verify returns the payload that is vouched for, and who vouches, which must have a Kind. Any error means that nobody
+	// does. It must be safe for concurrent use, and must bind the statement to c.Image as its own rules demand.
+	Verify(ctx context.Context, c Candidate) (payload []byte, by Voucher, err error)
+}
+
+// A Voucher is who vouches for a statement.
+type Voucher struct {
+	Kind string // how: "key", "identity", "provenance"
+	Name string // who: for a key the SHA-256 of its DER form, in hex; for an identity subject and issuer, for a provenance who signed that
+}
+
+// A Candidate is a statement as found at an image, before anybody vouched for it.
+type Candidate struct {
+	Image       name.Digest       // image whose statements are read
+	Manifest    v1.Hash           // manifest that holds the statement
+	MediaType   string            // of Bytes: EnvelopeType, a bundle's, or PayloadType for what nobody signed
+	Bytes       []byte            // as stored; their digest has been checked
+	Annotations map[string]string // of the layer, as the pusher wrote them
+
+	decoded    []byte             // what Payload returns, if it was read before
+	provenance []signedProvenance // what is attached to Manifest, if the verifier wants to know
+	doubts     []error            // why some of that does not count
+}
+
+// Payload returns the statement inside, unverified. Selection and verification both stand on this one strict reading of
+// the envelope: keys given twice or in another case, a payload type other than [PayloadType] and any base64 but the
+// standard one are refused.
+func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultLimits) }
+
+// Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A
+// statement that nobody signed has none, which is an error.
+func (c Candidate) Envelope() ([]byte, error) {
+	return envelopeIn(c.MediaType, c.Bytes, defaultLimits.json())
+}
+
+func (c Candidate) payload(limits Limits) ([]byte, error) {
+	if c.decoded != nil {
+		return c.decoded, nil
+	}
+	payload := c.Bytes
+	if c.MediaType != PayloadType {
+		envelope, err := envelopeIn(c.MediaType, c.Bytes, limits.json())
+		if err != nil {
+			return nil, err
+		}
+		if payload, err = openEnvelope(envelope, limits.json(), limits.Signatures); err != nil {
+			return nil, err
+		}
+	}
+	if got := int64(len(payload)); got > limits.StatementBytes {
+		return nil, &LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
+	}
+	return payload, nil
+}
+
+// verify asks v who vouches for c, and makes sure that it vouches for the very payload that was looked at.
+func verify(ctx context.Context, v Verifier, c Candidate, payload []byte) (Voucher, error) {
+	got, by, err := v.Verify(ctx, c)
+	if err != nil {
+		return Voucher{}, err
+	}
+	if !bytes.Equal(got, payload) {
+		return Voucher{}, errors.New("the verifier vouches for another payload")
+	}
+	if by.Kind == "" {
+		return Voucher{}, errors.New("the verifier does not say how it knows who vouches")
+	}
+	return by, nil
+}
