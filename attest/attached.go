@@ -28,7 +28,7 @@ func (r *Resolver) Attached(ctx context.Context, image name.Digest, manifest v1.
 	if err := checkImage(image); err != nil {
 		return Attachment{}, err
 	}
-	if manifest.Algorithm != "sha256" || len(manifest.Hex) != 64 || !lowerHex.MatchString(manifest.Hex) {
+	if !isSHA256(manifest) {
 		return Attachment{}, &FieldError{"manifest", fmt.Sprintf("%q is not a SHA-256 digest", manifest)}
 	}
 	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)

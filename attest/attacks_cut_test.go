@@ -79,7 +79,7 @@ func TestProvenanceInListsThatCut(t *testing.T) {
 		w := newWorld(t, true)
 		k := newKey(t, "k")
 		r := w.unsigned("scan", outcome(Passed, 0))
-		at := &world{t: t, image: w.image.Context().Digest(r.Digest.String()), opts: w.opts, inner: w.inner, referrers: true}
+		at := &world{host: &host{t: t, image: w.image.Context().Digest(r.Digest.String()), inner: w.inner, referrers: true}, opts: w.opts}
 		made := pipelineRun(r.Digest, 0, pipelineTask{name: "scan", from: -5 * time.Minute, record: r.Digest})
 		at.attach(w.sign(k, made), func(m *v1.Manifest) {
 			m.Annotations = map[string]string{AnnotationPredicateType: predicateType}

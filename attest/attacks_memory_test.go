@@ -1,11 +1,8 @@
 package attest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -73,7 +70,7 @@ func copiedWithout(name string, c func(*world) Checkpoint) attack {
 // collectOrphans deletes the marks whose subject is not there, as some registries do when they collect garbage.
 func (w *world) collectOrphans(repo name.Repository) {
 	w.t.Helper()
-	marks := &world{t: w.t, image: repo.Digest(w.image.DigestStr()), opts: w.opts, inner: w.inner}
+	marks := &world{host: &host{t: w.t, image: repo.Digest(w.image.DigestStr()), inner: w.inner}, opts: w.opts}
 	r := marks.repo()
 	for _, tag := range marks.allTags() {
 		doc := marks.get(tag)
@@ -106,42 +103,6 @@ func (w *world) allTags() []string {
 		w.t.Fatal(err)
 	}
 	return tags
-}
-
-// needsSubjects makes the registry refuse a manifest whose subject is not there, and list none for such a subject.
-func (w *world) needsSubjects() {
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
-		if subject, ok := subjectOf(r); ok && !w.holds(r, subject) {
-			rw.WriteHeader(http.StatusNotFound)
-			return true
-		}
-		return false
-	})
-}
-
-// subjectOf returns the digest of the subject that a request is about: of a manifest that is written, or of a list.
-func subjectOf(r *http.Request) (string, bool) {
-	if _, digest, ok := strings.Cut(r.URL.Path, "/referrers/"); ok {
-		return digest, true
-	}
-	if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
-		return "", false
-	}
-	b, err := io.ReadAll(r.Body)
-	r.Body = io.NopCloser(bytes.NewReader(b))
-	var m v1.Manifest
-	if err = errors.Join(err, json.Unmarshal(b, &m)); err != nil || m.Subject == nil {
-		return "", false
-	}
-	return m.Subject.Digest.String(), true
-}
-
-// holds reports whether the repository that a request is about has a manifest.
-func (w *world) holds(r *http.Request, digest string) bool {
-	i := max(strings.LastIndex(r.URL.Path, "/manifests/"), strings.LastIndex(r.URL.Path, "/referrers/"))
-	answer := httptest.NewRecorder()
-	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, r.URL.Path[:i]+"/manifests/"+digest, nil))
-	return answer.Code == http.StatusOK
 }
 
 // listsOtherwise changes the annotations that the referrers API gives of a manifest.

@@ -16,14 +16,12 @@ import (
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
-var (
-	// ErrNotFound is wrapped by [Resolver.Newest] when the image has no statement of the test at all.
-	ErrNotFound = errors.New("no evidence")
+// ErrNotFound is wrapped by [Resolver.Newest] when the image has no statement of the test at all.
+var ErrNotFound = errors.New("no evidence")
 
-	// ErrNoImage is wrapped by [Writer.Write] when the registry has no image of that digest, and by a [Resolver] when it
-	// finds not even the repository.
-	ErrNoImage = errors.New("no such image: push it before its evidence, or correct its repository and digest")
-)
+// ErrNoImage is wrapped by [Writer.Write] when the registry has no image of that digest, and by a [Resolver] when it
+// finds not even the repository.
+var ErrNoImage = errors.New("no such image: push it before its evidence, or correct its repository and digest")
 
 // A FieldError reports one mistake in a statement, a predicate or an argument, or that bytes from a registry are not
 // what was asked for. Several come joined by [errors.Join].

@@ -540,7 +540,7 @@ func TestArgumentsAreChecked(t *testing.T) {
 	_, err := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{coffee, {}}}).Newests(t.Context(), w.image)
 	wantField(t, err, "runs[0].Records[1]")
 	w.opts.MaxAge, w.opts.Skew, w.opts.Parallel, w.opts.Limits.Statements = -1, -1, -1, -1
-	want := []string{"Options.Parallel", "Options.Skew", "Options.MaxAge", "Options.Limits.Statements"}
+	want := []string{"Options.Parallel", "Options.Limits.Statements", "Options.Skew", "Options.MaxAge"}
 	_, err = NewResolver(k, w.opts).Newest(t.Context(), w.image, testResultOf("scan"))
 	wantField(t, err, want...)
 	_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "", outcome(Passed, 0))

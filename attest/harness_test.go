@@ -1,7 +1,6 @@
 package attest
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -9,135 +8,29 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	registrypkg "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// A world is a registry with one image in it.
+// A world is a registry with one image in it, and how it is asked.
 type world struct {
-	t     testing.TB
-	image name.Digest
-	opts  Options
-	inner http.Handler // the registry itself
-
-	referrers bool // it has the referrers API
-
-	mu       sync.Mutex
-	requests []string                                          // "GET /v2/app/manifests/..."
-	fault    func(w http.ResponseWriter, r *http.Request) bool // true if it has answered
+	*host
+	opts Options
 }
-
-// noon is the time in every test.
-var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t testing.TB, referrers bool) *world {
 	t.Helper()
-	w := &world{t: t, referrers: referrers, inner: registrypkg.New(registrypkg.Logger(log.New(io.Discard, "", 0)),
-		registrypkg.WithReferrersSupport(referrers))}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.mu.Lock()
-		w.requests = append(w.requests, r.Method+" "+r.URL.Path)
-		fault := w.fault
-		w.mu.Unlock()
-		if fault == nil || !fault(rw, r) {
-			w.inner.ServeHTTP(rw, r)
-		}
-	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.Listener = lines.listen(server.Listener)
-	server.Start()
-	t.Cleanup(server.Close)
-	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := &world{host: newHost(t, referrers)}
 	w.opts = Options{Access: Access{Backoff: time.Millisecond, Transport: plain}, Now: func() time.Time { return noon }}
-	w.image = w.push(repo, "app")
 	return w
-}
-
-// plain is the default transport without TLS, which go-containerregistry tries first everywhere.
-var plain = plainHTTP{lines.transport()}
-
-type plainHTTP struct{ http.RoundTripper }
-
-func (p plainHTTP) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme == "https" {
-		return nil, errors.New("no registry of these tests speaks TLS")
-	}
-	return p.RoundTripper.RoundTrip(r)
-}
-
-// push puts an image with OCI media types into the registry.
-func (w *world) push(repo name.Repository, label string) name.Digest {
-	w.t.Helper()
-	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
-	img, err := mutate.Config(img, v1.Config{Labels: map[string]string{"name": label}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	digest, err := img.Digest()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ref := repo.Digest(digest.String())
-	if err := remote.Write(ref, img, remote.WithTransport(plain)); err != nil {
-		w.t.Fatal(err)
-	}
-	return ref
-}
-
-func (w *world) breaks(f func(rw http.ResponseWriter, r *http.Request) bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.fault = f
-}
-
-// answers makes every request that f picks fail with status.
-func (w *world) answers(status int, f func(r *http.Request) bool) {
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
-		if f(r) {
-			rw.WriteHeader(status)
-			return true
-		}
-		return false
-	})
-}
-
-// serves makes every request for a path with part in it return body.
-func (w *world) serves(part string, media types.MediaType, body string) {
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
-		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, part) {
-			return false
-		}
-		rw.Header().Set("Content-Type", string(media))
-		_, _ = io.WriteString(rw, body)
-		return true
-	})
-}
-
-// retag puts a manifest under a tag, or under its digest.
-func (w *world) retag(tag string, media types.MediaType, b []byte) {
-	w.t.Helper()
-	if err := w.repo().put(context.Background(), tag, media, b); err != nil {
-		w.t.Fatal(err)
-	}
 }
 
 func (w *world) get(tag string) document {
@@ -356,38 +249,6 @@ func eachRegistry(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Run("no referrers API", func(t *testing.T) { f(t, newWorld(t, false)) })
 }
 
-func wantField(t *testing.T, err error, fields ...string) {
-	t.Helper()
-	var got []string
-	var walk func(error)
-	walk = func(err error) {
-		if f, ok := err.(*FieldError); ok {
-			got = append(got, f.Field)
-		}
-		switch e := err.(type) {
-		case interface{ Unwrap() []error }:
-			for _, err := range e.Unwrap() {
-				walk(err)
-			}
-		case interface{ Unwrap() error }:
-			walk(e.Unwrap())
-		}
-	}
-	walk(err)
-	if !slices.Equal(got, fields) {
-		t.Errorf("mistakes in %q, want %q (%v)", got, fields, err)
-	}
-}
-
-func wantAs[E error](t testing.TB, err error) E {
-	t.Helper()
-	var e E
-	if !errors.As(err, &e) {
-		t.Fatalf("got error %v, want a %T", err, e)
-	}
-	return e
-}
-
 // wantProblem wants a problem of that kind in an error, and returns it.
 func wantProblem(t testing.TB, kind ProblemKind, err error) *Problem {
 	t.Helper()
@@ -415,14 +276,6 @@ func findProblem(kind ProblemKind, err error) *Problem {
 		return findProblem(kind, e.Unwrap())
 	}
 	return nil
-}
-
-func compact(s string) string {
-	var b bytes.Buffer
-	if err := json.Compact(&b, []byte(s)); err != nil {
-		panic(err)
-	}
-	return b.String()
 }
 
 // chains is a Trust in what the recordings in testdata/provenance say.

@@ -17,22 +17,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-// gets returns what was read by digest since the last call, without the image and lists.
-func (w *world) gets() (manifests, blobs int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, r := range w.requests {
-		switch {
-		case strings.HasPrefix(r, "GET") && strings.Contains(r, "/manifests/sha256:"), strings.Contains(r, ".att."):
-			manifests++
-		case strings.HasPrefix(r, "GET") && strings.Contains(r, "/blobs/"):
-			blobs++
-		}
-	}
-	w.requests = nil
-	return manifests, blobs
-}
-
 // What annotations show to be older, or of another test, is not read; neither is what is read twice.
 func TestNewestReadsNoMoreThanItMust(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {

@@ -69,7 +69,7 @@ func (o Options) check(c *checklist) {
 		c.add("Options.Form", fmt.Sprintf("%q is not one of FormEnvelope, FormStatement, FormBundle", o.Form))
 	}
 	for i, s := range o.UnsafeIgnoreStatements {
-		if s.Algorithm != "sha256" || len(s.Hex) != 64 || !lowerHex.MatchString(s.Hex) {
+		if !isSHA256(s) {
 			c.add(fmt.Sprintf("Options.UnsafeIgnoreStatements[%d]", i), fmt.Sprintf("%q is not a SHA-256 digest", s))
 		}
 	}

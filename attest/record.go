@@ -39,12 +39,6 @@ const (
 	annotationBundleType    = "dev.sigstore.bundle.predicateType"
 )
 
-// emptyConfig is OCI's config of a manifest that needs none.
-const (
-	emptyConfig     = "{}"
-	emptyConfigType = "application/vnd.oci.empty.v1+json"
-)
-
 // A Record is one statement as stored: an immutable OCI manifest whose subject is the image. Tekton results point to
 // it.
 type Record struct {

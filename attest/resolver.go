@@ -117,6 +117,12 @@ func (r *Resolver) open(ctx context.Context, image name.Digest) (*records, error
 	return openRecords(ctx, r.registry, image.Context(), layout{})
 }
 
+// isSHA256 reports whether a hash is what names an image or a manifest here.
+func isSHA256(h v1.Hash) bool {
+	read, err := v1.NewHash(h.String())
+	return err == nil && read.Algorithm == "sha256"
+}
+
 func hexOf(image name.Digest) string {
 	h, _ := v1.NewHash(image.DigestStr()) // checkImage has looked
 	return h.Hex

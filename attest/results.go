@@ -50,7 +50,7 @@ func results(prefix string, r Record) ([]result, error) {
 	if bare, err := name.NewRepository(uri); r.Repository == (name.Repository{}) || err != nil || bare.Name() != uri {
 		c.add("repository", fmt.Sprintf("%q is not a repository", uri))
 	}
-	if r.Digest.Algorithm != "sha256" || len(r.Digest.Hex) != 64 || !lowerHex.MatchString(r.Digest.Hex) {
+	if !isSHA256(r.Digest) {
 		c.add("digest", fmt.Sprintf("%q is not a SHA-256 digest in lower case", r.Digest))
 	}
 	if len(c) > 0 {

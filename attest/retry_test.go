@@ -153,7 +153,7 @@ func TestWaitsThatAreTooLong(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
 				s := &script{answers: []answer{{status: 200}, {status: 429, header: tt.header}}}
-				w := world{t: t, opts: Options{Access: Access{Transport: s}}}
+				w := world{host: &host{t: t}, opts: Options{Access: Access{Transport: s}}}
 				_, err := w.elsewhere().manifest(t.Context(), "tag")
 				if e := wantAs[*RegistryError](t, err); e.Status != 429 || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("status %d: %v", e.Status, err)
@@ -170,7 +170,7 @@ func TestWaitsThatAreTooLong(t *testing.T) {
 func TestNoTimeForAnotherAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: []answer{{status: 200}, {status: 502}}}
-		w := world{t: t, opts: Options{Access: Access{Transport: s, Backoff: 2 * time.Minute}}}
+		w := world{host: &host{t: t}, opts: Options{Access: Access{Transport: s, Backoff: 2 * time.Minute}}}
 		_, err := w.elsewhere().manifest(t.Context(), "tag")
 		if e := wantAs[*RegistryError](t, err); e.Status != 502 || len(s.asked) != 2 {
 			t.Errorf("asked at %v: %v", s.asked, err)
@@ -186,7 +186,7 @@ func TestContextEndsTheWait(t *testing.T) {
 		begin := time.Now()
 		time.AfterFunc(3*time.Second, func() { cancel(gone) })
 		s := &script{answers: []answer{{status: 200}, {status: 503, header: retryIn("30")}}}
-		w := world{t: t, opts: Options{Access: Access{Transport: s}}}
+		w := world{host: &host{t: t}, opts: Options{Access: Access{Transport: s}}}
 		_, err := w.elsewhere().manifest(ctx, "tag")
 		if !errors.Is(err, gone) || time.Since(begin) != 3*time.Second {
 			t.Errorf("after %s: %v", time.Since(begin), err)

@@ -50,7 +50,7 @@ func (r *Resolver) collect(
 	if err != nil {
 		return nil, none, err
 	}
-	slices.SortFunc(s.ignored, compareHash)
+	slices.SortFunc(s.ignored, func(a, b v1.Hash) int { return cmp.Compare(a.Hex, b.Hex) })
 	none.Sources, none.Ignored = s.sources, slices.Compact(s.ignored)
 	all = merge(found)
 	for i := range all {

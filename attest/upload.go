@@ -147,3 +147,9 @@ func uploadAddress(ctx context.Context, begun *url.URL, location string) (contex
 	}
 	return req.Context(), to, nil
 }
+
+// emptyConfig is OCI's config of a manifest that needs none.
+const (
+	emptyConfig     = "{}"
+	emptyConfigType = "application/vnd.oci.empty.v1+json"
+)

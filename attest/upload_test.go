@@ -128,7 +128,7 @@ func TestUploadsWait(t *testing.T) {
 		busy := answer{status: 429, header: retryIn("7")}
 		begun := answer{status: 202, header: http.Header{"Location": {"/up"}}}
 		s := &script{answers: []answer{{status: 200}, busy, begun, busy, begun, {status: 201}}}
-		w := world{t: t, opts: Options{Access: Access{Transport: s, Backoff: time.Second}}}
+		w := world{host: &host{t: t}, opts: Options{Access: Access{Transport: s, Backoff: time.Second}}}
 		if err := w.elsewhere().upload(context.Background(), []byte("blob")); err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func TestUploadsWait(t *testing.T) {
 func TestUploadsDoNotWaitTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: []answer{{status: 200}, {status: 503, header: retryIn("61")}}}
-		w := world{t: t, opts: Options{Access: Access{Transport: s}}}
+		w := world{host: &host{t: t}, opts: Options{Access: Access{Transport: s}}}
 		err := w.elsewhere().upload(context.Background(), []byte("blob"))
 		if e := wantAs[*RegistryError](t, err); e.Status != 503 || !strings.Contains(err.Error(), "asks to wait 1m1s") ||
 			len(s.asked) != 2 {

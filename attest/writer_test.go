@@ -633,18 +633,6 @@ func TestCredentialsAreLookedUpForEachCall(t *testing.T) {
 	})
 }
 
-func (w *world) count(method, part string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := 0
-	for _, r := range w.requests {
-		if strings.HasPrefix(r, method+" ") && strings.Contains(r, part) {
-			n++
-		}
-	}
-	return n
-}
-
 // Several clients that upload one blob at once make registries forget it. A fresh push cures that.
 func TestLostUploadIsPushedAgain(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
