@@ -554,35 +554,3 @@ func TestMarkWithReferrersAsWritten(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
-
-// A lower mark that alone has seen the API is not pruned before the highest says so.
-func TestPrunedMarkHandsOnReferrers(t *testing.T) {
-	w := newWorld(t, true)
-	c := CheckpointRepository(w.image.Context(), w.opts.Access).(*checkpointRepository)
-	lower, higher := markAt(0, "a"), markAt(time.Second, "b")
-	lower.Referrers = true
-	subject, _, err := c.subject(w.image, testResultOf("scan"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Advance(t.Context(), w.image, testResultOf("scan"), lower); err != nil {
-		t.Fatal(err)
-	}
-	l, err := w.repo().list(t.Context(), subject)
-	if err != nil || len(l.pointers) != 1 {
-		t.Fatal(l, err)
-	}
-	if more := (marks{w.repo()}).prune(t.Context(), subject, l.pointers, higher); !more {
-		t.Error("it is lost")
-	}
-	if got, err := c.Seen(t.Context(), w.image, testResultOf("scan")); err != nil || !got.Referrers {
-		t.Errorf("%+v, %v", got, err)
-	}
-	higher.Referrers = true
-	if more := (marks{w.repo()}).prune(t.Context(), subject, l.pointers, higher); more {
-		t.Error("the highest says so")
-	}
-	if got, err := c.Seen(t.Context(), w.image, testResultOf("scan")); err != nil || !got.IsZero() {
-		t.Errorf("%+v, %v", got, err)
-	}
-}
