@@ -155,7 +155,7 @@ func compareWorst(a, b Evidence) int {
 	aVerdict, aFound := a.outcome()
 	bVerdict, bFound := b.outcome()
 	return cmp.Or(
-		cmp.Compare(badness[bVerdict], badness[aVerdict]),
+		cmp.Compare(bVerdict.badness(), aVerdict.badness()),
 		cmp.Compare(bFound, aFound),
 		cmp.Compare(a.Manifest.Hex, b.Manifest.Hex),
 		slices.Compare(a.payload, b.payload),

@@ -76,12 +76,11 @@ func FuzzEnvelope(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, media := range []string{EnvelopeType, BundleType, PayloadType, ""} {
-			c := Candidate{MediaType: media, Bytes: b}
-			payload, err := c.Payload()
+			payload, err := opened(media, b)
 			if err != nil || media == PayloadType {
 				continue
 			}
-			envelope, err := c.Envelope()
+			envelope, err := envelopeIn(media, b, strictjson.Default)
 			if err != nil {
 				t.Fatal(err)
 			}

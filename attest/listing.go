@@ -97,7 +97,7 @@ type hints struct {
 // not a Writer of ours, and others give the time when they pushed. A name that no test may have, and a version of a
 // predicate that is not understood, say nothing: other records must not be passed over because of them.
 func (h hints) complete() bool {
-	return readers[h.predicateType] != nil && !h.created.IsZero() && testname.Problem(h.test) == ""
+	return understands(h.predicateType) && !h.created.IsZero() && testname.Problem(h.test) == ""
 }
 
 // misnamed reports whether the hints give a name that no test may have. It may be meant for any.

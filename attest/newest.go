@@ -90,7 +90,7 @@ func validate(tests []Test) error {
 	var c checklist
 	for i, t := range tests {
 		c.testName(fmt.Sprintf("tests[%d].Name", i), t.Name)
-		if _, ok := readers[t.PredicateType]; !ok {
+		if !understands(t.PredicateType) {
 			c.add(fmt.Sprintf("tests[%d].PredicateType", i), fmt.Sprintf("%q is not one of VulnsType, TestResultType", t.PredicateType))
 		}
 	}

@@ -3,6 +3,7 @@ package attest
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/testdag/testdag/internal/strictjson"
@@ -56,7 +57,9 @@ const (
 )
 
 // badness orders verdicts, worst highest.
-var badness = map[Result]int{Passed: 0, Unknown: 1, Warned: 2, Skipped: 3, Failed: 4, Errored: 5}
+func (r Result) badness() int {
+	return slices.Index([]Result{Passed, Unknown, Warned, Skipped, Failed, Errored}, r)
+}
 
 // UnmarshalText reads a verdict and turns the other spellings in use into ours. What it does not know it keeps, so that
 // checking can name it.
@@ -91,6 +94,14 @@ type reader func(raw json.RawMessage, limits strictjson.Limits) reading
 var readers = map[string]reader{
 	VulnsType:      readVulns,
 	TestResultType: readTestResult,
+}
+
+// understands reports whether statements of that predicate type are read as evidence of a test.
+func understands(predicateType string) bool { return readers[predicateType] != nil }
+
+// readPredicate reads a predicate of a type that is understood, as far as that goes.
+func readPredicate(predicateType string, raw json.RawMessage, limits strictjson.Limits) reading {
+	return readers[predicateType](raw, limits)
 }
 
 // sketch decodes a few fields of raw into v, although other fields may have the wrong type.

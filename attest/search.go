@@ -262,7 +262,7 @@ func (s *search) evidence(l lead, c Candidate) []Evidence {
 			zap.Stringer("manifest", l.manifest), zap.String("predicateType", statement.PredicateType))
 		return nil
 	}
-	r := readers[family](statement.Predicate, s.opts.Limits.json())
+	r := readPredicate(family, statement.Predicate, s.opts.Limits.json())
 	if family != statement.PredicateType {
 		err := unknownVersion(statement.PredicateType, family, c.decoded)
 		r = reading{test: r.test, named: r.named, problem: &CandidateError{Manifest: l.manifest, Err: err}}

@@ -207,7 +207,7 @@ func readable(s *Statement, limits Limits) error {
 	if got := int64(len(s.Predicate)); got > limits.StatementBytes {
 		return &LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
 	}
-	return readers[s.PredicateType](s.Predicate, limits.json()).problem
+	return readPredicate(s.PredicateType, s.Predicate, limits.json()).problem
 }
 
 // encode makes the statement's bytes. Equal arguments give equal bytes.
