@@ -41,9 +41,9 @@ func TestRedirectsAreCheckedWhereTheyAreDialed(t *testing.T) {
 
 // The default transport is the guarded one.
 func TestDefaultTransportDialsWithTheGuard(t *testing.T) {
-	transport, ok := Options{}.withDefaults().Transport.(*http.Transport)
+	transport, ok := Access{}.withDefaults().Transport.(*http.Transport)
 	if !ok {
-		t.Fatalf("got %T", Options{}.withDefaults().Transport)
+		t.Fatalf("got %T", Access{}.withDefaults().Transport)
 	}
 	ctx := context.WithValue(t.Context(), elsewhere{}, true)
 	if conn, err := transport.DialContext(ctx, "tcp", "localhost:1"); err == nil || !strings.Contains(err.Error(), "redirected to") {
