@@ -357,7 +357,7 @@ func (y *story) unbelieved(why string, public []byte, trust attest.Trust) {
 	if err != nil {
 		y.t.Fatal(err)
 	}
-	if _, ok := errors.AsType[attest.Unverified](e.Problem); !ok || e.Result != attest.Unknown {
+	if !errors.Is(e.Problem, attest.Unverified) || e.Result != attest.Unknown {
 		y.t.Errorf("believed although %s: %s, problem: %v", why, e.Result, e.Problem)
 	}
 }
@@ -369,7 +369,7 @@ func (y *story) notVouchedFor() {
 	y.ends(map[dag.ID]scheduler.Phase{"scan": scheduler.PhasePassed, "verify": scheduler.PhaseFailed})
 	e := y.evidence
 	y.t.Logf("the problem: %v", e.Problem)
-	if _, ok := errors.AsType[attest.Unverified](e.Problem); !ok || e.Provenance != nil || e.Result != attest.Unknown {
+	if !errors.Is(e.Problem, attest.Unverified) || e.Provenance != nil || e.Result != attest.Unknown {
 		y.t.Fatalf("%s by provenance %v, problem: %v", e.Result, e.Provenance, e.Problem)
 	}
 	if diff := cmp.Diff(y.record.Digest, e.Manifest); diff != "" {
