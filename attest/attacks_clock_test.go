@@ -7,6 +7,9 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
@@ -20,7 +23,7 @@ type pipelineTask struct {
 
 // pipelineRun is the provenance of a pipeline of trusted tasks that ran until noon plus end. Its subject is the record.
 func pipelineRun(record v1.Hash, end time.Duration, tasks ...pipelineTask) []byte {
-	at := func(d time.Duration) string { return noon.Add(d).Format(time.RFC3339) }
+	at := func(d time.Duration) string { return attesttest.Noon.Add(d).Format(time.RFC3339) }
 	var all []string
 	for _, task := range tasks {
 		times, results := "", ""
@@ -42,8 +45,8 @@ func pipelineRun(record v1.Hash, end time.Duration, tasks ...pipelineTask) []byt
 
 // scanned writes an unsigned result of the test "scan", with the provenance of a pipeline in which the task scan made it,
 // and which ended much later.
-func (w *world) scanned(k *key, r Result, at, end time.Duration, others ...pipelineTask) Record {
-	w.t.Helper()
+func (w *world) scanned(k *key, r intoto.Result, at, end time.Duration, others ...pipelineTask) Record {
+	w.T.Helper()
 	record := w.unsigned("scan", outcome(r, at))
 	tasks := append([]pipelineTask{{name: "scan", from: at - 5*time.Minute, to: at, record: record.Digest}}, others...)
 	w.provenance(k, record.Digest, pipelineRun(record.Digest, end, tasks...))
@@ -54,89 +57,89 @@ func (w *world) scanned(k *key, r Result, at, end time.Duration, others ...pipel
 var clockAttacks = []attack{{
 	name: "an old pass in a pipeline that ended after the failure",
 	do: func(w *world, ours, _ *key) {
-		w.scanned(ours, Passed, -4*time.Hour, -30*time.Minute)
-		w.scanned(ours, Failed, -2*time.Hour, -2*time.Hour)
+		w.scanned(ours, intoto.Passed, -4*time.Hour, -30*time.Minute)
+		w.scanned(ours, intoto.Failed, -2*time.Hour, -2*time.Hour)
 	},
 	ask:    byProvenanceOnly,
 	answer: "FAILED at 2026-03-01T10:00:00Z by provenance",
 }, {
 	name: "an old pass in a pipeline that ended after a failure signed with a key",
 	do: func(w *world, ours, _ *key) {
-		w.scanned(ours, Passed, -4*time.Hour, -30*time.Minute)
-		w.write(ours, "scan", outcome(Failed, -2*time.Hour))
+		w.scanned(ours, intoto.Passed, -4*time.Hour, -30*time.Minute)
+		w.write(ours, "scan", outcome(intoto.Failed, -2*time.Hour))
 	},
 	ask:    byKeyOrProvenance,
 	answer: "FAILED at 2026-03-01T10:00:00Z by predicate",
 }, {
 	name: "an old pass signed with a key, a failure in a pipeline that is said to have ended before",
 	do: func(w *world, ours, _ *key) {
-		w.write(ours, "scan", outcome(Passed, -3*time.Hour))
-		w.scanned(ours, Failed, -2*time.Hour, -4*time.Hour)
+		w.write(ours, "scan", outcome(intoto.Passed, -3*time.Hour))
+		w.scanned(ours, intoto.Failed, -2*time.Hour, -4*time.Hour)
 	},
 	ask:    byKeyOrProvenance,
 	answer: "FAILED at 2026-03-01T10:00:00Z by provenance",
 }, {
 	name: "a failure and a pass of one pipeline, the pass first",
 	do: func(w *world, ours, _ *key) {
-		w.scanned(ours, Passed, -2*time.Hour, 0)
-		w.scanned(ours, Failed, -time.Hour, 0)
+		w.scanned(ours, intoto.Passed, -2*time.Hour, 0)
+		w.scanned(ours, intoto.Failed, -time.Hour, 0)
 	},
 	ask:    byProvenanceOnly,
 	answer: "FAILED at 2026-03-01T11:00:00Z by provenance, completeness unproven",
 }, {
 	name: "a task that failed and passed when it was retried in one pipeline",
 	do: func(w *world, ours, _ *key) {
-		w.scanned(ours, Failed, -2*time.Hour, 0)
-		w.scanned(ours, Passed, -time.Hour, 0)
+		w.scanned(ours, intoto.Failed, -2*time.Hour, 0)
+		w.scanned(ours, intoto.Passed, -time.Hour, 0)
 	},
 	ask:    byProvenanceOnly,
 	answer: "PASSED at 2026-03-01T11:00:00Z by provenance, completeness unproven",
 }, {
 	name: "an old pass named by a later task of its pipeline",
 	do: func(w *world, ours, _ *key) {
-		pass := w.unsigned("scan", outcome(Passed, -2*time.Hour))
+		pass := w.unsigned("scan", outcome(intoto.Passed, -2*time.Hour))
 		w.provenance(ours, pass.Digest, pipelineRun(pass.Digest, 0,
 			pipelineTask{name: "summary", from: -10 * time.Minute, to: 0, record: pass.Digest},
 			pipelineTask{name: "scan", from: -125 * time.Minute, to: -2 * time.Hour, record: pass.Digest}))
-		w.scanned(ours, Failed, -time.Hour, -time.Hour)
+		w.scanned(ours, intoto.Failed, -time.Hour, -time.Hour)
 	},
 	ask:    byProvenanceOnly,
 	answer: "FAILED at 2026-03-01T11:00:00Z by provenance",
 }, {
 	name: "an old pass named by a later run again",
 	do: func(w *world, ours, _ *key) {
-		pass := w.unsigned("scan", outcome(Passed, -2*time.Hour))
+		pass := w.unsigned("scan", outcome(intoto.Passed, -2*time.Hour))
 		made := pipelineRun(pass.Digest, -90*time.Minute, pipelineTask{name: "scan", from: -125 * time.Minute, to: -2 * time.Hour, record: pass.Digest})
 		again := pipelineRun(pass.Digest, 0, pipelineTask{name: "scan", from: -10 * time.Minute, to: 0, record: pass.Digest})
 		w.provenances(ours, pass.Digest, again, made)
-		w.scanned(ours, Failed, -time.Hour, -time.Hour)
+		w.scanned(ours, intoto.Failed, -time.Hour, -time.Hour)
 	},
 	ask:    byProvenanceOnly,
 	answer: "FAILED at 2026-03-01T11:00:00Z by provenance",
 }, {
 	name: "an old pass whose task has no times, in a pipeline that ended after the failure",
 	do: func(w *world, ours, _ *key) {
-		pass := w.unsigned("scan", outcome(Passed, -2*time.Hour))
+		pass := w.unsigned("scan", outcome(intoto.Passed, -2*time.Hour))
 		w.provenance(ours, pass.Digest, pipelineRun(pass.Digest, 0, pipelineTask{name: "scan", timeless: true, record: pass.Digest}))
-		w.scanned(ours, Failed, -time.Hour, -time.Hour)
+		w.scanned(ours, intoto.Failed, -time.Hour, -time.Hour)
 	},
 	ask:    byProvenanceOnly,
 	answer: "FAILED at 2026-03-01T11:00:00Z by provenance",
 }, {
 	name: "an old pass whose task has no times, named again by a task of a later run",
 	do: func(w *world, ours, _ *key) {
-		pass := w.unsigned("scan", outcome(Passed, -4*time.Hour))
+		pass := w.unsigned("scan", outcome(intoto.Passed, -4*time.Hour))
 		w.provenances(ours, pass.Digest,
 			pipelineRun(pass.Digest, -4*time.Hour, pipelineTask{name: "scan", timeless: true, record: pass.Digest}),
 			pipelineRun(pass.Digest, 0, pipelineTask{name: "scan", from: -5 * time.Hour, to: -10 * time.Minute, record: pass.Digest}))
-		w.scanned(ours, Failed, -2*time.Hour, -2*time.Hour)
+		w.scanned(ours, intoto.Failed, -2*time.Hour, -2*time.Hour)
 	},
 	ask:    byProvenanceOnly,
 	answer: "FAILED at 2026-03-01T10:00:00Z by provenance",
 }, {
 	name: "a task without times is dated by its statement",
 	do: func(w *world, ours, _ *key) {
-		pass := w.unsigned("scan", outcome(Passed, -2*time.Hour))
+		pass := w.unsigned("scan", outcome(intoto.Passed, -2*time.Hour))
 		w.provenance(ours, pass.Digest, pipelineRun(pass.Digest, 0,
 			pipelineTask{name: "scan", timeless: true, record: pass.Digest},
 			pipelineTask{name: "summary", from: -10 * time.Minute, to: 0, record: pass.Digest}))
@@ -146,16 +149,16 @@ var clockAttacks = []attack{{
 }, {
 	name: "an old pass that no task named, in a pipeline that ended after the failure",
 	do: func(w *world, ours, _ *key) {
-		pass := w.write(ours, "scan", outcome(Passed, -2*time.Hour))
+		pass := w.write(ours, "scan", outcome(intoto.Passed, -2*time.Hour))
 		w.provenance(ours, pass.Digest, pipelineRun(pass.Digest, 0, pipelineTask{name: "scan", from: -10 * time.Minute, to: 0}))
-		w.write(ours, "scan", outcome(Failed, -time.Hour))
+		w.write(ours, "scan", outcome(intoto.Failed, -time.Hour))
 	},
 	ask:    byKeyOrProvenance,
 	answer: "FAILED at 2026-03-01T11:00:00Z by predicate",
 }, {
 	name: "a pass that gives a time after its task, within its pipeline",
 	do: func(w *world, ours, _ *key) {
-		pass := w.unsigned("scan", outcome(Passed, -time.Minute))
+		pass := w.unsigned("scan", outcome(intoto.Passed, -time.Minute))
 		w.provenance(ours, pass.Digest, pipelineRun(pass.Digest, 0,
 			pipelineTask{name: "scan", from: -125 * time.Minute, to: -2 * time.Hour, record: pass.Digest}))
 		w.opts.Clocks = []Clock{ClockPredicate}
@@ -165,8 +168,8 @@ var clockAttacks = []attack{{
 }, {
 	name: "a failure that gives a time before its task, within its pipeline",
 	do: func(w *world, ours, _ *key) {
-		w.scanned(ours, Passed, -3*time.Hour, -3*time.Hour)
-		failed := w.unsigned("scan", outcome(Failed, -20*time.Hour))
+		w.scanned(ours, intoto.Passed, -3*time.Hour, -3*time.Hour)
+		failed := w.unsigned("scan", outcome(intoto.Failed, -20*time.Hour))
 		w.provenance(ours, failed.Digest, pipelineRun(failed.Digest, 0,
 			pipelineTask{name: "scan", from: -125 * time.Minute, to: -2 * time.Hour, record: failed.Digest}))
 	},
@@ -187,21 +190,21 @@ func timed(name, predicateType, time, problem string) attack {
 
 // spellingAttacks make a failure old by the spelling of its time.
 var spellingAttacks = []attack{
-	timed("a time with a decimal comma", TestResultType, "2026-03-01T10:00:00,5Z", `"2026-03-01T10:00:00,5Z" is not a time of RFC 3339`),
-	timed("an offset of 24 hours", TestResultType, "2026-03-01T12:00:00+24:00", `"2026-03-01T12:00:00+24:00" is not a time of RFC 3339`),
-	timed("an offset of 60 minutes", TestResultType, "2026-03-01T12:00:00+01:60", `"2026-03-01T12:00:00+01:60" is not a time of RFC 3339`),
-	timed("the year 0", TestResultType, "0000-03-01T12:00:00Z", `year 0 is not within 1970 and 9999`),
-	timed("the year 1", TestResultType, "0001-01-01T00:00:01Z", `year 1 is not within 1970 and 9999`),
-	timed("the year 1969, by its offset", TestResultType, "1970-01-01T00:30:00+01:00", `year 1969 is not within 1970 and 9999`),
-	timed("an hour of one digit", TestResultType, "2026-03-01T9:00:00Z", `"2026-03-01T9:00:00Z" is not a time of RFC 3339`),
-	timed("a time in lower case", TestResultType, "2026-03-01t12:00:00z", `"2026-03-01t12:00:00z" is not a time of RFC 3339`),
-	timed("a time without offset", TestResultType, "2026-03-01T12:00:00", `"2026-03-01T12:00:00" is not a time of RFC 3339`),
-	timed("a day that is not there", TestResultType, "2026-02-30T12:00:00Z", `there is no such day or hour`),
+	timed("a time with a decimal comma", intoto.TestResultType, "2026-03-01T10:00:00,5Z", `"2026-03-01T10:00:00,5Z" is not a time of RFC 3339`),
+	timed("an offset of 24 hours", intoto.TestResultType, "2026-03-01T12:00:00+24:00", `"2026-03-01T12:00:00+24:00" is not a time of RFC 3339`),
+	timed("an offset of 60 minutes", intoto.TestResultType, "2026-03-01T12:00:00+01:60", `"2026-03-01T12:00:00+01:60" is not a time of RFC 3339`),
+	timed("the year 0", intoto.TestResultType, "0000-03-01T12:00:00Z", `year 0 is not within 1970 and 9999`),
+	timed("the year 1", intoto.TestResultType, "0001-01-01T00:00:01Z", `year 1 is not within 1970 and 9999`),
+	timed("the year 1969, by its offset", intoto.TestResultType, "1970-01-01T00:30:00+01:00", `year 1969 is not within 1970 and 9999`),
+	timed("an hour of one digit", intoto.TestResultType, "2026-03-01T9:00:00Z", `"2026-03-01T9:00:00Z" is not a time of RFC 3339`),
+	timed("a time in lower case", intoto.TestResultType, "2026-03-01t12:00:00z", `"2026-03-01t12:00:00z" is not a time of RFC 3339`),
+	timed("a time without offset", intoto.TestResultType, "2026-03-01T12:00:00", `"2026-03-01T12:00:00" is not a time of RFC 3339`),
+	timed("a day that is not there", intoto.TestResultType, "2026-02-30T12:00:00Z", `there is no such day or hour`),
 	{
 		name: "a provenance whose task ended at a time with a decimal comma", test: "clamav-scan",
 		do: func(w *world, ours, _ *key) {
-			failed := w.unsigned("clamav-scan", outcome(Failed, 0))
-			payload := strings.ReplaceAll(string(provenanceFor(w.t, failed.Digest, 0)), "12:00:00Z", "12:00:00,0Z")
+			failed := w.unsigned("clamav-scan", outcome(intoto.Failed, 0))
+			payload := strings.ReplaceAll(string(provenanceFor(w.T, failed.Digest, 0)), "12:00:00Z", "12:00:00,0Z")
 			w.provenance(ours, failed.Digest, []byte(payload))
 		},
 		ask:    byProvenanceOnly,
@@ -209,16 +212,16 @@ var spellingAttacks = []attack{
 	}, {
 		name: "a denied task asked for without its tag", test: "clamav-scan",
 		do: func(w *world, ours, _ *key) {
-			passed := w.unsigned("clamav-scan", outcome(Passed, 0))
-			payload := strings.ReplaceAll(string(provenanceFor(w.t, passed.Digest, 0)), "task-clamav-scan:0.3", "task-clamav-scan")
+			passed := w.unsigned("clamav-scan", outcome(intoto.Passed, 0))
+			payload := strings.ReplaceAll(string(provenanceFor(w.T, passed.Digest, 0)), "task-clamav-scan:0.3", "task-clamav-scan")
 			w.provenance(ours, passed.Digest, []byte(payload))
 		},
 		ask: func(w *world, r *Resolver) *Resolver {
 			trust := chains
-			trust.Tasks = append(trust.Tasks[:1:1], TaskRule{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-clamav-scan:0.3", Deny: true})
+			trust.Tasks = append(trust.Tasks[:1:1], provenance.TaskRule{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-clamav-scan:0.3", Deny: true})
 			v, err := ByProvenance(r.verifier.(*key), trust)
 			if err != nil {
-				w.t.Fatal(err)
+				w.T.Fatal(err)
 			}
 			return NewResolver(v, w.opts)
 		},
@@ -234,11 +237,11 @@ func TestTimesOfVulnsAreSpelled(t *testing.T) {
 		"metadata.scanFinishedOn": `{"scanner":{"uri":"s","db":{"lastUpdate":"2026-03-01T11:00:00Z"},"result":[]},"metadata":{"scanStartedOn":"2026-03-01T11:00:00Z","scanFinishedOn":"%s"}}`,
 	} {
 		for _, text := range []string{"2026-03-01T10:00:00,5Z", "2026-03-01T12:00:00+24:00", "0000-01-01T00:00:00Z"} {
-			r := readVulns([]byte(fmt.Sprintf(predicate, text)), strictjson.Default)
-			wantField(t, r.problem, field)
+			r := intoto.ReadVulns([]byte(fmt.Sprintf(predicate, text)), strictjson.Default)
+			attesttest.Field(t, r.Problem, field)
 		}
-		if r := readVulns([]byte(fmt.Sprintf(predicate, "2026-03-01T11:30:00.25+01:00")), strictjson.Default); r.problem != nil {
-			t.Error(r.problem)
+		if r := intoto.ReadVulns([]byte(fmt.Sprintf(predicate, "2026-03-01T11:30:00.25+01:00")), strictjson.Default); r.Problem != nil {
+			t.Error(r.Problem)
 		}
 	}
 }
@@ -247,9 +250,9 @@ func TestTimesOfVulnsAreSpelled(t *testing.T) {
 func TestPipelineRunIsTrusted(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.scanned(k, Passed, -2*time.Hour, 0)
+	w.scanned(k, intoto.Passed, -2*time.Hour, 0)
 	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
-	if e.Problem != nil || e.Provenance == nil || !e.Provenance.Finished.Equal(noon) || e.Clock != ClockProvenance || e.Result != Passed {
+	if e.Problem != nil || e.Provenance == nil || !e.Provenance.Finished.Equal(attesttest.Noon) || e.Clock != ClockProvenance || e.Result != intoto.Passed {
 		t.Errorf("got %s at %s by %s, %v", e.Result, e.Time, e.Clock, e.Problem)
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registrytest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // otherSpellings are types that familyOf takes for a version of that of a test-result.
@@ -28,7 +31,7 @@ var otherSpellings = []string{
 
 // spelled writes an older pass, and a failure whose manifest gives its type in an annotation.
 func (w *world) spelled(k *key, annotation, predicateType string) {
-	w.t.Helper()
+	w.T.Helper()
 	passedBefore(w, k)
 	w.annotated(k, w.statementOf(predicateType, failedAs), map[string]string{annotation: predicateType})
 }
@@ -37,7 +40,7 @@ func (w *world) spelled(k *key, annotation, predicateType string) {
 var cutAttacks = func() []attack {
 	var all []attack
 	for _, predicateType := range otherSpellings {
-		for _, annotation := range []string{AnnotationPredicateType, annotationBundleType} {
+		for _, annotation := range []string{AnnotationPredicateType, referrers.AnnotationBundleType} {
 			all = append(all, attack{
 				name: "a failure as " + predicateType + " in a list that cuts " + annotation,
 				do: func(w *world, ours, _ *key) {
@@ -65,9 +68,9 @@ func TestSpellingsInListsThatCut(t *testing.T) {
 		}
 	}
 	for _, other := range []string{
-		"https://spdx.dev/Document", "https://cyclonedx.org/bom", "https://cosign.sigstore.dev/attestation/v1", ProvenanceType,
+		"https://spdx.dev/Document", "https://cyclonedx.org/bom", "https://cosign.sigstore.dev/attestation/v1", intoto.ProvenanceType,
 	} {
-		if mayBeginFamily(other) {
+		if intoto.MayBeginFamily(other) {
 			t.Errorf("%s may begin a type of a test", other)
 		}
 	}
@@ -75,18 +78,18 @@ func TestSpellingsInListsThatCut(t *testing.T) {
 
 // A provenance that a list gives half a type of is read.
 func TestProvenanceInListsThatCut(t *testing.T) {
-	for _, predicateType := range []string{ProvenanceType, ProvenanceTypeV02} {
+	for _, predicateType := range []string{intoto.ProvenanceType, intoto.ProvenanceTypeV02} {
 		w := newWorld(t, true)
 		k := newKey(t, "k")
-		r := w.unsigned("scan", outcome(Passed, 0))
-		at := &world{host: &host{t: t, image: w.image.Context().Digest(r.Digest.String()), inner: w.inner, referrers: true}, opts: w.opts}
+		r := w.unsigned("scan", outcome(intoto.Passed, 0))
+		at := &world{Host: &registrytest.Host{T: t, Image: w.Image.Context().Digest(r.Digest.String()), Inner: w.Inner, Referrers: true}, opts: w.opts}
 		made := pipelineRun(r.Digest, 0, pipelineTask{name: "scan", from: -5 * time.Minute, record: r.Digest})
 		at.attach(w.sign(k, made), func(m *v1.Manifest) {
 			m.Annotations = map[string]string{AnnotationPredicateType: predicateType}
 		})
 		for n := range len(predicateType) + 1 {
 			w.listsOtherwise(cutAfter(n))
-			if e, err := w.newest(byChains(t, k), testResultOf("scan")); err != nil || e.Problem != nil || e.Result != Passed {
+			if e, err := w.newest(byChains(t, k), testResultOf("scan")); err != nil || e.Problem != nil || e.Result != intoto.Passed {
 				t.Errorf("%s cut to %q: %s", predicateType, predicateType[:n], answerOf(e, err))
 			}
 		}

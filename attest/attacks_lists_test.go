@@ -15,6 +15,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A hiding takes lists away from a reader. An older pass is signed in cosign's tag, and the newer failure is hidden.
@@ -33,8 +36,8 @@ type hiding struct {
 const failedAtNoon = "FAILED at 2026-03-01T12:00:00Z"
 
 // answer returns the key that counts.
-func (h hiding) answer(form Form, without, referrers bool) string {
-	name := map[Form]string{FormEnvelope: "envelope", FormBundle: "bundle", FormStatement: "unsigned"}[form]
+func (h hiding) answer(form intoto.Form, without, referrers bool) string {
+	name := map[intoto.Form]string{intoto.FormEnvelope: "envelope", intoto.FormBundle: "bundle", intoto.FormStatement: "unsigned"}[form]
 	views, api := "views", "API"
 	if without {
 		views = "without views"
@@ -66,44 +69,44 @@ func withoutAPI(status int) func(w *world) {
 
 // also adds a fault to the one that there is.
 func (w *world) also(more func(rw http.ResponseWriter, r *http.Request) bool) {
-	before := w.fault
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+	before := w.Fault
+	w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 		return more(rw, r) || before != nil && before(rw, r)
 	})
 }
 
 // stale makes the referrers API answer as it does now, for ever.
 func stale(w *world) {
-	if !w.referrers {
+	if !w.Referrers {
 		return
 	}
 	answer := httptest.NewRecorder()
-	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet,
-		"/v2/"+w.image.Context().RepositoryStr()+"/referrers/"+w.image.DigestStr(), nil))
+	w.Inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet,
+		"/v2/"+w.Image.Context().RepositoryStr()+"/referrers/"+w.Image.DigestStr(), nil))
 	w.listing(answer.Body.String())
 }
 
 // staler makes the referrers API answer without its last manifest of the image.
 func staler(w *world) {
 	answer := httptest.NewRecorder()
-	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet,
-		"/v2/"+w.image.Context().RepositoryStr()+"/referrers/"+w.image.DigestStr(), nil))
+	w.Inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet,
+		"/v2/"+w.Image.Context().RepositoryStr()+"/referrers/"+w.Image.DigestStr(), nil))
 	var index v1.IndexManifest
-	if err := json.Unmarshal(answer.Body.Bytes(), &index); !w.referrers || err != nil {
+	if err := json.Unmarshal(answer.Body.Bytes(), &index); !w.Referrers || err != nil {
 		return
 	}
 	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool {
-		return d.Annotations[AnnotationCreated] == noon.Format(time.RFC3339)
+		return d.Annotations[AnnotationCreated] == attesttest.Noon.Format(time.RFC3339)
 	})
 	b, err := json.Marshal(index)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	w.listing(string(b))
 }
 
 func listsNothing(w *world) {
-	if w.referrers {
+	if w.Referrers {
 		w.listing(`{"schemaVersion":2,"manifests":[]}`)
 	}
 }
@@ -121,14 +124,14 @@ func (w *world) listing(body string) {
 
 // taken puts the image itself under the tag of the fallback index, as cosign copy does, and GitLab's registry shows it.
 func taken(w *world) {
-	image := w.get(w.image.DigestStr())
-	w.retag(tagBase(w.image), image.media, image.bytes)
+	image := w.get(w.Image.DigestStr())
+	w.Retag(referrers.TagBase(w.Image), image.Media, image.Bytes)
 }
 
 // immutable makes the tags of the repository refuse a second write.
 func immutable(w *world) {
 	written := map[string]bool{}
-	repo := "/v2/" + w.image.Context().RepositoryStr() + "/manifests/"
+	repo := "/v2/" + w.Image.Context().RepositoryStr() + "/manifests/"
 	w.also(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPut || !strings.HasPrefix(r.URL.Path, repo) || strings.Contains(r.URL.Path, "sha256:") {
 			return false
@@ -148,30 +151,30 @@ func unsorted(w *world) { w.crowd(tagList{unordered: true, page: 10}, 25) }
 
 // dropped empties the fallback index, if there is one, as a tool does that rewrites it from an old copy.
 func dropped(w *world) {
-	if w.tags(func(tag string) bool { return tag == tagBase(w.image) }) != nil {
-		w.retag(tagBase(w.image), types.OCIImageIndex,
+	if w.tags(func(tag string) bool { return tag == referrers.TagBase(w.Image) }) != nil {
+		w.Retag(referrers.TagBase(w.Image), types.OCIImageIndex,
 			[]byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`))
 	}
 }
 
 // keepIndex copies the fallback index to a tag of another name, and putBack puts the copy back.
 func keepIndex(w *world) {
-	index := w.get(tagBase(w.image))
-	w.retag("kept", index.media, index.bytes)
+	index := w.get(referrers.TagBase(w.Image))
+	w.Retag("kept", index.Media, index.Bytes)
 }
 
 func putBack(w *world) {
 	index := w.get("kept")
-	w.retag(tagBase(w.image), index.media, index.bytes)
+	w.Retag(referrers.TagBase(w.Image), index.Media, index.Bytes)
 	staler(w)
 }
 
 // tags returns the tags of the repository that match.
 func (w *world) tags(match func(tag string) bool) []string {
-	w.t.Helper()
-	all, err := remote.List(w.image.Context())
+	w.T.Helper()
+	all, err := remote.List(w.Image.Context())
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	var tags []string
 	for _, tag := range all {
@@ -184,19 +187,19 @@ func (w *world) tags(match func(tag string) bool) []string {
 
 // collected deletes every manifest that has no tag, but the image, as a registry that collects those does.
 func collected(w *world) {
-	w.t.Helper()
-	keep := map[string]bool{w.image.DigestStr(): true}
+	w.T.Helper()
+	keep := map[string]bool{w.Image.DigestStr(): true}
 	for _, tag := range w.tags(func(string) bool { return true }) {
-		keep[w.get(tag).digest.String()] = true
+		keep[w.get(tag).Digest.String()] = true
 	}
 	for _, r := range w.records() {
-		digest := r.descriptor.Digest.String()
+		digest := r.Descriptor.Digest.String()
 		if keep[digest] {
 			continue
 		}
 		answer := httptest.NewRecorder()
-		w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodDelete,
-			"/v2/"+w.image.Context().RepositoryStr()+"/manifests/"+digest, nil))
+		w.Inner.ServeHTTP(answer, httptest.NewRequest(http.MethodDelete,
+			"/v2/"+w.Image.Context().RepositoryStr()+"/manifests/"+digest, nil))
 	}
 }
 
@@ -204,18 +207,18 @@ func collected(w *world) {
 // there.
 func copied(match func(image name.Digest, tag string) bool) func(w *world) {
 	return func(w *world) {
-		w.t.Helper()
-		from := w.image.Context()
+		w.T.Helper()
+		from := w.Image.Context()
 		to := from.Registry.Repo("team", "copy")
 		check := func(err error) {
 			if err != nil {
-				w.t.Fatal(err)
+				w.T.Fatal(err)
 			}
 		}
-		image, err := remote.Image(w.image)
+		image, err := remote.Image(w.Image)
 		check(err)
-		check(remote.Write(to.Digest(w.image.DigestStr()), image))
-		for _, tag := range w.tags(func(tag string) bool { return match(w.image, tag) }) {
+		check(remote.Write(to.Digest(w.Image.DigestStr()), image))
+		for _, tag := range w.tags(func(tag string) bool { return match(w.Image, tag) }) {
 			got, err := remote.Get(from.Tag(tag))
 			check(err)
 			if got.MediaType.IsIndex() {
@@ -228,13 +231,13 @@ func copied(match func(image name.Digest, tag string) bool) func(w *world) {
 			check(err)
 			check(remote.Write(to.Tag(tag), image))
 		}
-		w.image = to.Digest(w.image.DigestStr())
+		w.Image = to.Digest(w.Image.DigestStr())
 	}
 }
 
 var (
-	byTag     = copied(func(image name.Digest, tag string) bool { return tag == viewTag(image) })
-	byAllTags = copied(func(image name.Digest, tag string) bool { return strings.HasPrefix(tag, tagBase(image)) })
+	byTag     = copied(func(image name.Digest, tag string) bool { return tag == referrers.ViewTag(image) })
+	byAllTags = copied(func(image name.Digest, tag string) bool { return strings.HasPrefix(tag, referrers.TagBase(image)) })
 )
 
 const (
@@ -297,22 +300,22 @@ var hidings = []hiding{
 }
 
 // fail writes the newer failure in a form.
-func (w *world) fail(ours *key, form Form) {
-	w.t.Helper()
+func (w *world) fail(ours *key, form intoto.Form) {
+	w.T.Helper()
 	opts := w.opts
 	opts.Form = form
-	r, err := NewWriter(bundler{ours}, opts).Write(context.Background(), w.image, "scan", outcome(Failed, 0))
+	r, err := NewWriter(bundler{ours}, opts).Write(context.Background(), w.Image, "scan", outcome(intoto.Failed, 0))
 	if view := new(ViewError); err != nil && !errors.As(err, &view) {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	if form == FormStatement {
+	if form == intoto.FormStatement {
 		w.provenance(ours, r.Digest, pipelineRun(r.Digest, 0,
 			pipelineTask{name: "scan", from: -5 * time.Minute, record: r.Digest}))
 	}
 }
 
 // attack makes one attack of a hiding.
-func (h hiding) attack(form Form, without bool) attack {
+func (h hiding) attack(form intoto.Form, without bool) attack {
 	a := attack{name: fmt.Sprintf("%s, failure in form %q", h.name, form)}
 	if without {
 		a.name += ", without views"
@@ -333,8 +336,8 @@ func (h hiding) attack(form Form, without bool) attack {
 	}
 	a.ask = func(w *world, r *Resolver) *Resolver {
 		k := r.verifier.(*key)
-		if form == FormStatement {
-			return NewResolver(AnyOf(bundler{k}, byChains(w.t, k)), w.opts)
+		if form == intoto.FormStatement {
+			return NewResolver(AnyOf(bundler{k}, byChains(w.T, k)), w.opts)
 		}
 		return NewResolver(bundler{k}, w.opts)
 	}
@@ -345,7 +348,7 @@ func (h hiding) attack(form Form, without bool) attack {
 var listAttacks = func() []attack {
 	var all []attack
 	for _, h := range hidings {
-		for _, form := range []Form{FormEnvelope, FormBundle, FormStatement} {
+		for _, form := range []intoto.Form{intoto.FormEnvelope, intoto.FormBundle, intoto.FormStatement} {
 			all = append(all, h.attack(form, false))
 			if !h.views {
 				all = append(all, h.attack(form, true))

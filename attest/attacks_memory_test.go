@@ -13,48 +13,57 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/testdag/testdag/attest/checkpoint"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/internal/registrytest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/scheduler"
 )
 
 // inDir remembers in a directory.
-func inDir(w *world) Checkpoint { return CheckpointDir(w.t.(*testing.T).TempDir()) }
+func inDir(w *world) checkpoint.Store { return checkpoint.Dir(w.T.(*testing.T).TempDir()) }
 
 // inRepo remembers in a repository of the same registry.
-func inRepo(w *world) Checkpoint { return CheckpointRepository(w.beside("gate/marks"), w.opts.Access) }
+func inRepo(w *world) checkpoint.Store {
+	return checkpoint.Repository(w.beside("gate/marks"), w.opts.Access)
+}
 
 // beside names another repository of the same registry.
 func (w *world) beside(path string) name.Repository {
-	w.t.Helper()
-	repo, err := name.NewRepository(w.image.Context().RegistryStr() + "/" + path)
+	w.T.Helper()
+	repo, err := name.NewRepository(w.Image.Context().RegistryStr() + "/" + path)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return repo
 }
 
 // mirror goes on with a copy of the image in another repository, which has none of its evidence.
 func (w *world) mirror() {
-	w.t.Helper()
-	copied := w.push(w.beside("mirror/app"), "app")
-	if copied.DigestStr() != w.image.DigestStr() {
-		w.t.Fatalf("%s is no copy of %s", copied, w.image)
+	w.T.Helper()
+	copied := w.Push(w.beside("mirror/app"), "app")
+	if copied.DigestStr() != w.Image.DigestStr() {
+		w.T.Fatalf("%s is no copy of %s", copied, w.Image)
 	}
-	w.image = copied
+	w.Image = copied
 }
 
 // seenFailing has a failure remembered that is newer than a pass.
 func (w *world) seenFailing(k *key) Record {
-	w.t.Helper()
+	w.T.Helper()
 	passedBefore(w, k)
-	failed := w.write(k, "scan", outcome(Failed, 0))
-	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
-		w.t.Errorf("at first: %v", e)
+	failed := w.write(k, "scan", outcome(intoto.Failed, 0))
+	if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
+		w.T.Errorf("at first: %v", e)
 	}
 	return failed
 }
 
 // copiedWithout copies the image and its older pass to a mirror, and leaves the newest failure behind.
-func copiedWithout(name string, c func(*world) Checkpoint) attack {
+func copiedWithout(name string, c func(*world) checkpoint.Store) attack {
 	return attack{
 		name: name,
 		do: func(w *world, ours, _ *key) {
@@ -69,24 +78,24 @@ func copiedWithout(name string, c func(*world) Checkpoint) attack {
 
 // collectOrphans deletes the marks whose subject is not there, as some registries do when they collect garbage.
 func (w *world) collectOrphans(repo name.Repository) {
-	w.t.Helper()
-	marks := &world{host: &host{t: w.t, image: repo.Digest(w.image.DigestStr()), inner: w.inner}, opts: w.opts}
+	w.T.Helper()
+	marks := &world{Host: &registrytest.Host{T: w.T, Image: repo.Digest(w.Image.DigestStr()), Inner: w.Inner}, opts: w.opts}
 	r := marks.repo()
 	for _, tag := range marks.allTags() {
 		doc := marks.get(tag)
 		var m v1.Manifest
-		if err := json.Unmarshal(doc.bytes, &m); err != nil {
-			w.t.Fatal(err)
+		if err := json.Unmarshal(doc.Bytes, &m); err != nil {
+			w.T.Fatal(err)
 		}
 		if m.Subject == nil {
 			continue
 		}
-		if _, err := r.manifest(context.Background(), m.Subject.Digest.String()); err == nil {
+		if _, err := r.Manifest(context.Background(), m.Subject.Digest.String()); err == nil {
 			continue
 		}
-		for _, ref := range []string{tag, doc.digest.String()} {
-			if err := r.remove(context.Background(), ref); err != nil {
-				w.t.Fatal(err)
+		for _, ref := range []string{tag, doc.Digest.String()} {
+			if err := r.Remove(context.Background(), ref); err != nil {
+				w.T.Fatal(err)
 			}
 		}
 	}
@@ -94,35 +103,35 @@ func (w *world) collectOrphans(repo name.Repository) {
 
 // allTags lists all tags of the repository.
 func (w *world) allTags() []string {
-	w.t.Helper()
+	w.T.Helper()
 	answer := httptest.NewRecorder()
-	w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v2/"+w.image.Context().RepositoryStr()+"/tags/list",
+	w.Inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v2/"+w.Image.Context().RepositoryStr()+"/tags/list",
 		nil))
-	tags, err := parseTags(answer.Body.Bytes(), defaultLimits)
+	tags, err := referrers.ParseTags(answer.Body.Bytes(), registry.DefaultLimits)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return tags
 }
 
 // listsOtherwise changes the annotations that the referrers API gives of a manifest.
 func (w *world) listsOtherwise(change func(digest string, annotations map[string]string)) {
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
-		if !w.referrers || !strings.Contains(r.URL.Path, "/referrers/") {
+	w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		if !w.Referrers || !strings.Contains(r.URL.Path, "/referrers/") {
 			return false
 		}
 		answer := httptest.NewRecorder()
-		w.inner.ServeHTTP(answer, r)
+		w.Inner.ServeHTTP(answer, r)
 		var index v1.IndexManifest
 		if err := json.Unmarshal(answer.Body.Bytes(), &index); err != nil {
-			w.t.Error(err)
+			w.T.Error(err)
 		}
 		for _, d := range index.Manifests {
 			change(d.Digest.String(), d.Annotations)
 		}
 		rw.Header().Set("Content-Type", string(types.OCIImageIndex))
 		if err := json.NewEncoder(rw).Encode(index); err != nil {
-			w.t.Error(err)
+			w.T.Error(err)
 		}
 		return true
 	})
@@ -148,10 +157,10 @@ func drop(keys ...string) func(string, map[string]string) {
 
 // unlistedFailure writes an older pass that cosign's tag shows, and a failure that only the list leads to.
 func (w *world) unlistedFailure(k *key, test string) Record {
-	w.t.Helper()
-	w.write(k, test, outcome(Passed, -time.Hour))
+	w.T.Helper()
+	w.write(k, test, outcome(intoto.Passed, -time.Hour))
 	w.opts.WithoutViews = true
-	return w.write(k, test, outcome(Failed, 0))
+	return w.write(k, test, outcome(intoto.Failed, 0))
 }
 
 // overwritten makes an attack by something else under cosign's tag, which alone led to the newest failure.
@@ -160,9 +169,9 @@ func overwritten(with string, media types.MediaType, body, problem string) attac
 		name: "the tag that led to the newest failure overwritten with " + with,
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.stock(w.sign(ours, w.statementOf(TestResultType,
+			w.stock(w.sign(ours, w.statementOf(intoto.TestResultType,
 				`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
-			w.serves("/manifests/"+viewTag(w.image), media, body)
+			w.Serves("/manifests/"+referrers.ViewTag(w.Image), media, body)
 		},
 		answer: problem,
 	}
@@ -198,8 +207,8 @@ var memoryAttacks = []attack{
 		do: func(w *world, ours, _ *key) {
 			w.opts.Checkpoint = inRepo(w)
 			passedBefore(w, ours)
-			failed := w.write(ours, "scan", outcome(Failed, 0))
-			w.needsSubjects()
+			failed := w.write(ours, "scan", outcome(intoto.Failed, 0))
+			w.NeedsSubjects()
 			_, _ = w.newest(ours, testResultOf("scan"))
 			w.remove(failed)
 		},
@@ -209,49 +218,49 @@ var memoryAttacks = []attack{
 		name: "the newest deleted from a mirror, its run left it in the origin",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.remove(w.write(ours, "scan", outcome(Failed, 0)))
+			w.remove(w.write(ours, "scan", outcome(intoto.Failed, 0)))
 		},
 		ask: func(w *world, r *Resolver) *Resolver {
 			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
-			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/app", Digest: coffee.String()}}
-			return r.Expecting(expectRuns(w.image, scheduler.Snapshot{}.Observe(over))...)
+			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/app", Digest: attesttest.Coffee.String()}}
+			return r.Expecting(expectRuns(w.Image, scheduler.Snapshot{}.Observe(over))...)
 		},
 		answer: "scan#2 is over and left no evidence that is known of",
 	}, {
 		name: "one of two deleted from a mirror, their run left both in the origin",
 		do: func(w *world, ours, _ *key) {
 			w.write(ours, "scan", vulns(0))
-			w.remove(w.write(ours, "scan", outcome(Failed, 0)))
+			w.remove(w.write(ours, "scan", outcome(intoto.Failed, 0)))
 			passedBefore(w, ours)
 		},
 		ask: func(w *world, r *Resolver) *Resolver {
 			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
-			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/app", Digest: coffee.String()}}
+			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/app", Digest: attesttest.Coffee.String()}}
 			for _, e := range w.records() {
-				if e.descriptor.Annotations[AnnotationPredicateType] == VulnsType {
+				if e.Descriptor.Annotations[AnnotationPredicateType] == intoto.VulnsType {
 					over.Artifacts = append(over.Artifacts, scheduler.Artifact{URI: "origin.example.com/team/app",
-						Digest: e.descriptor.Digest.String()})
+						Digest: e.Descriptor.Digest.String()})
 				}
 			}
-			return r.Expecting(expectRuns(w.image, scheduler.Snapshot{}.Observe(over))...)
+			return r.Expecting(expectRuns(w.Image, scheduler.Snapshot{}.Observe(over))...)
 		},
 		answer: "the evidence of scan#2 is missing: record sha256:c0ffee",
 	}, {
 		name: "a copied image whose run left its failure in the origin",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.write(ours, "scan", outcome(Failed, 0))
+			w.write(ours, "scan", outcome(intoto.Failed, 0))
 		},
 		ask: func(w *world, r *Resolver) *Resolver {
 			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
-			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/sboms", Digest: coffee.String()}}
+			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/sboms", Digest: attesttest.Coffee.String()}}
 			for _, e := range w.records() {
-				if e.descriptor.Annotations[AnnotationCreated] == stamp(noon) {
+				if e.Descriptor.Annotations[AnnotationCreated] == fault.Stamp(attesttest.Noon) {
 					over.Artifacts = append(over.Artifacts, scheduler.Artifact{URI: "origin.example.com/team/app",
-						Digest: e.descriptor.Digest.String()})
+						Digest: e.Descriptor.Digest.String()})
 				}
 			}
-			return r.Expecting(expectRuns(w.image, scheduler.Snapshot{}.Observe(over))...)
+			return r.Expecting(expectRuns(w.Image, scheduler.Snapshot{}.Observe(over))...)
 		},
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
 	},
@@ -266,7 +275,7 @@ var memoryAttacks = []attack{
 		name: "the fallback index overwritten with a page of text",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.rubbish(tagBase(w.image), types.OCIImageIndex, "<html>404</html>")
+			w.rubbish(referrers.TagBase(w.Image), types.OCIImageIndex, "<html>404</html>")
 		},
 		answer: "looking for beginning of value: Writer.Repair with Options.ReplaceViews replaces it",
 	},

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // failedAs is a failure of the test "scan" at noon, as a predicate of test-result.
@@ -28,20 +30,20 @@ func versioned(name, predicateType, predicate, answer string) attack {
 // notRead is in the answer to a version that is not understood.
 func notRead(predicateType string) string {
 	return fmt.Sprintf("its predicate type %q is not read by this release, which reads %s: upgrade, or name the statement sha256:",
-		predicateType, TestResultType)
+		predicateType, intoto.TestResultType)
 }
 
 // later makes a failure of a later version in a record of the forms that unsigned evidence has, and the provenance of a
 // task of a name that made it. Its own time is long ago.
 func (w *world) later(k *key, task, predicate string, at time.Duration) {
-	w.t.Helper()
+	w.T.Helper()
 	record := w.attach(w.sign(k, w.statementOf("https://in-toto.io/attestation/test-result/v0.2", predicate)), nil)
 	w.provenance(k, record, pipelineRun(record, at, pipelineTask{name: task, from: at - 5*time.Minute, to: at, record: record}))
 }
 
 // annotated writes a record that says of itself what annotations say, and holds something else.
 func (w *world) annotated(k *key, payload []byte, annotations map[string]string) {
-	w.t.Helper()
+	w.T.Helper()
 	w.attach(w.sign(k, payload), func(m *v1.Manifest) { m.Annotations = annotations })
 }
 
@@ -51,12 +53,12 @@ const longAgo = `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp
 var versionAttacks = []attack{
 	versioned("a later version", "https://in-toto.io/attestation/test-result/v0.2", failedAs, notRead("https://in-toto.io/attestation/test-result/v0.2")),
 	versioned("a version far later", "https://in-toto.io/attestation/test-result/v1", failedAs, notRead("https://in-toto.io/attestation/test-result/v1")),
-	versioned("a type with a slash at its end", TestResultType+"/", failedAs, notRead(TestResultType+"/")),
+	versioned("a type with a slash at its end", intoto.TestResultType+"/", failedAs, notRead(intoto.TestResultType+"/")),
 	versioned("a type with http:", "http://in-toto.io/attestation/test-result/v0.1", failedAs, notRead("http://in-toto.io/attestation/test-result/v0.1")),
 	versioned("a type in upper case", "HTTPS://IN-TOTO.IO/attestation/Test-Result/V0.1", failedAs, notRead("HTTPS://IN-TOTO.IO/attestation/Test-Result/V0.1")),
 	versioned("a type with an underscore", "https://in-toto.io/attestation/test_result/v0.1", failedAs, "not read by this release"),
 	versioned("a type with an invisible character", "https://in-toto.io/attestation/test-\u200bresult/v0.1", failedAs, "not read by this release"),
-	versioned("a type with a blank at its end", TestResultType+" ", failedAs, "not read by this release"),
+	versioned("a type with a blank at its end", intoto.TestResultType+" ", failedAs, "not read by this release"),
 	versioned("a type with an escape", "https://in-toto.io/attestation/test%2Dresult/v0.1", failedAs, "not read by this release"),
 	versioned("a type without version", "https://in-toto.io/attestation/test-result", failedAs, "not read by this release"),
 	versioned("a later version in which no test can be read", "https://in-toto.io/attestation/test-result/v0.2", `{"results":[]}`, "it does not say which test it is of"),
@@ -79,7 +81,7 @@ var versionAttacks = []attack{
 			w.write(ours, "scan", vulns(-time.Hour))
 			w.attach(w.sign(ours, w.statementOf("https://in-toto.io/attestation/vulns/v0.3", `{"https://github.com/testdag/testdag/test":"scan"}`)), nil)
 		},
-		answer: `its predicate type "https://in-toto.io/attestation/vulns/v0.3" is not read by this release, which reads ` + VulnsType,
+		answer: `its predicate type "https://in-toto.io/attestation/vulns/v0.3" is not read by this release, which reads ` + intoto.VulnsType,
 	}, {
 		name: "findings as an earlier version of vulns, in which no test can be read", vulns: true,
 		do: func(w *world, ours, _ *key) {
@@ -157,7 +159,7 @@ var versionAttacks = []attack{
 		name: "a later version in annotations, and a failure inside",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.annotated(ours, w.statementOf(TestResultType, failedAs), map[string]string{
+			w.annotated(ours, w.statementOf(intoto.TestResultType, failedAs), map[string]string{
 				AnnotationPredicateType: "http://in-toto.io/attestation/test-result/v0.1", AnnotationTest: "scan", AnnotationCreated: "2026-02-01T12:00:00Z",
 			})
 		},
@@ -165,7 +167,7 @@ var versionAttacks = []attack{
 	}, {
 		name: "a later version in annotations, newer than the failure, and nothing inside",
 		do: func(w *world, ours, _ *key) {
-			w.write(ours, "scan", outcome(Failed, -time.Hour))
+			w.write(ours, "scan", outcome(intoto.Failed, -time.Hour))
 			w.annotated(ours, w.statementOf("https://spdx.dev/Document", `{}`), map[string]string{
 				AnnotationPredicateType: "https://in-toto.io/attestation/test-result/v0.2", AnnotationTest: "scan", AnnotationCreated: "2026-03-01T12:00:00Z",
 			})
@@ -177,14 +179,14 @@ var versionAttacks = []attack{
 			passedBefore(w, ours)
 			payload := w.statementOf("https://in-toto.io/attestation/test-result/v0.2", failedAs)
 			w.attach(w.sign(ours, payload), nil)
-			w.opts.UnsafeIgnoreStatements = []v1.Hash{describe(payload, "").Digest}
+			w.opts.UnsafeIgnoreStatements = []v1.Hash{registry.Describe(payload, "").Digest}
 		},
 		answer: "PASSED at 2026-03-01T11:00:00Z by predicate, completeness unproven",
 	}, {
 		name: "a newer pass that is ignored by its digest, and the failure that it hid",
 		do: func(w *world, ours, _ *key) {
-			w.write(ours, "scan", outcome(Failed, -time.Hour))
-			pass := w.write(ours, "scan", outcome(Passed, 0))
+			w.write(ours, "scan", outcome(intoto.Failed, -time.Hour))
+			pass := w.write(ours, "scan", outcome(intoto.Passed, 0))
 			w.ignore(pass)
 		},
 		answer: "FAILED at 2026-03-01T11:00:00Z by predicate, completeness unproven",
@@ -192,7 +194,7 @@ var versionAttacks = []attack{
 		name: "fields that a later version adds",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.attach(w.sign(ours, w.statementOf(TestResultType,
+			w.attach(w.sign(ours, w.statementOf(intoto.TestResultType,
 				`{"result":"FAILED","configuration":[{"name":"scan","later":1}],"timestamp":"2026-03-01T12:00:00Z","later":{"a":[1]}}`)), nil)
 		},
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
@@ -201,14 +203,14 @@ var versionAttacks = []attack{
 
 // ignore has the statement of a record passed over.
 func (w *world) ignore(r Record) {
-	w.t.Helper()
+	w.T.Helper()
 	var m v1.Manifest
 	if err := json.Unmarshal(r.Bytes, &m); err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	digest, err := v1.NewHash(m.Annotations[AnnotationPayload])
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	w.opts.UnsafeIgnoreStatements = append(w.opts.UnsafeIgnoreStatements, digest)
 }
@@ -219,7 +221,7 @@ func disguised(what, name, answer string) attack {
 		name: "a failure of a name " + what,
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.attach(w.sign(ours, w.statementOf(TestResultType, resultNamed(name))), nil)
+			w.attach(w.sign(ours, w.statementOf(intoto.TestResultType, resultNamed(name))), nil)
 		},
 		answer: answer,
 	}
@@ -260,21 +262,21 @@ var nameAttacks = []attack{
 	{
 		name: "a failure of a name that is not in NFC", test: "café",
 		do: func(w *world, ours, _ *key) {
-			w.write(ours, "café", outcome(Passed, -time.Hour))
-			w.attach(w.sign(ours, w.statementOf(TestResultType, resultNamed("cafe\u0301"))), nil)
+			w.write(ours, "café", outcome(intoto.Passed, -time.Hour))
+			w.attach(w.sign(ours, w.statementOf(intoto.TestResultType, resultNamed("cafe\u0301"))), nil)
 		},
 		answer: `"cafe\u0301": U+0301 at byte 4 is not in NFC`,
 	}, {
 		name: "a failure with an invisible character in its name, older than the pass",
 		do: func(w *world, ours, _ *key) {
-			w.attach(w.sign(ours, w.statementOf(TestResultType, strings.Replace(resultNamed("sc\u034fan"), "T12:", "T10:", 1))), nil)
+			w.attach(w.sign(ours, w.statementOf(intoto.TestResultType, strings.Replace(resultNamed("sc\u034fan"), "T12:", "T10:", 1))), nil)
 			passedBefore(w, ours)
 		},
 		answer: oldPass,
 	}, {
 		name: "a failure with an invisible character in its name, without a time",
 		do: func(w *world, ours, _ *key) {
-			w.attach(w.sign(ours, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"sc\u034fan"}]}`)), nil)
+			w.attach(w.sign(ours, w.statementOf(intoto.TestResultType, `{"result":"FAILED","configuration":[{"name":"sc\u034fan"}]}`)), nil)
 			passedBefore(w, ours)
 		},
 		answer: "U+034F at byte 2 is invisible",
@@ -289,8 +291,8 @@ var nameAttacks = []attack{
 		name: "a failure with an invisible character in the annotation of its name alone",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.annotated(ours, w.statementOf(TestResultType, failedAs), map[string]string{
-				AnnotationPredicateType: TestResultType, AnnotationTest: "sc\u034fan", AnnotationCreated: "2026-03-01T12:00:00Z",
+			w.annotated(ours, w.statementOf(intoto.TestResultType, failedAs), map[string]string{
+				AnnotationPredicateType: intoto.TestResultType, AnnotationTest: "sc\u034fan", AnnotationCreated: "2026-03-01T12:00:00Z",
 			})
 		},
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
@@ -298,8 +300,8 @@ var nameAttacks = []attack{
 		name: "a failure with an invisible character in the annotation of its name, and another type",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.annotated(ours, w.statementOf(TestResultType, failedAs), map[string]string{
-				AnnotationPredicateType: VulnsType, AnnotationTest: "sc\u034fan", AnnotationCreated: "2026-03-01T12:00:00Z",
+			w.annotated(ours, w.statementOf(intoto.TestResultType, failedAs), map[string]string{
+				AnnotationPredicateType: intoto.VulnsType, AnnotationTest: "sc\u034fan", AnnotationCreated: "2026-03-01T12:00:00Z",
 			})
 		},
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
@@ -307,16 +309,16 @@ var nameAttacks = []attack{
 		name: "a failure with an invisible character in its name, ignored by its digest",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			payload := w.statementOf(TestResultType, resultNamed("sc\u034fan"))
+			payload := w.statementOf(intoto.TestResultType, resultNamed("sc\u034fan"))
 			w.attach(w.sign(ours, payload), nil)
-			w.opts.UnsafeIgnoreStatements = []v1.Hash{describe(payload, "").Digest}
+			w.opts.UnsafeIgnoreStatements = []v1.Hash{registry.Describe(payload, "").Digest}
 		},
 		answer: oldPass,
 	}, {
 		name: "a failure of a task with an invisible character in its name",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			failed := w.unsigned("scan", outcome(Failed, 0))
+			failed := w.unsigned("scan", outcome(intoto.Failed, 0))
 			w.provenance(ours, failed.Digest, pipelineRun(failed.Digest, 0, pipelineTask{name: "sc\u034fan", from: -time.Minute, to: 0, record: failed.Digest}))
 		},
 		ask:    byKeyOrProvenance,
@@ -325,7 +327,7 @@ var nameAttacks = []attack{
 		name: "a failure with an invisible character in its name, handed on by a task of another test",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			failed := w.attach(w.sign(ours, w.statementOf(TestResultType, resultNamed("sc\u034fan"))), nil)
+			failed := w.attach(w.sign(ours, w.statementOf(intoto.TestResultType, resultNamed("sc\u034fan"))), nil)
 			w.provenance(ours, failed, pipelineRun(failed, 0, pipelineTask{name: "lint", from: -time.Minute, to: 0, record: failed}))
 		},
 		ask:    byKeyOrProvenance,
@@ -334,7 +336,7 @@ var nameAttacks = []attack{
 		name: "a failure with an invisible character in its name, of the test by its task",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			failed := w.attach(w.sign(ours, w.statementOf(TestResultType, resultNamed("sc\u034fan"))), nil)
+			failed := w.attach(w.sign(ours, w.statementOf(intoto.TestResultType, resultNamed("sc\u034fan"))), nil)
 			w.provenance(ours, failed, pipelineRun(failed, 0, pipelineTask{name: "scan", from: -time.Minute, to: 0, record: failed}))
 		},
 		ask:    byKeyOrProvenance,
@@ -356,11 +358,11 @@ func TestFamilyOf(t *testing.T) {
 		"https://user@in-toto.io:443/../attestation/%s", "https://../in-toto.io/attestation/%s", "https://./../in-toto.io/attestation/%s",
 	} {
 		for name, want := range map[string]string{
-			"vulns": VulnsType, "vuln": VulnsType, "VULNS": VulnsType,
-			"test-result": TestResultType, "test-results": TestResultType, "test_result": TestResultType, "testresult": TestResultType, "Test\u2011Result": TestResultType,
+			"vulns": intoto.VulnsType, "vuln": intoto.VulnsType, "VULNS": intoto.VulnsType,
+			"test-result": intoto.TestResultType, "test-results": intoto.TestResultType, "test_result": intoto.TestResultType, "testresult": intoto.TestResultType, "Test\u2011Result": intoto.TestResultType,
 		} {
-			if spelled := fmt.Sprintf(version, name); familyOf(spelled) != want {
-				t.Errorf("%q is of %q", spelled, familyOf(spelled))
+			if spelled := fmt.Sprintf(version, name); intoto.Family(spelled) != want {
+				t.Errorf("%q is of %q", spelled, intoto.Family(spelled))
 			}
 		}
 	}
@@ -373,7 +375,7 @@ func TestFamilyOf(t *testing.T) {
 		"https://example.com/%2e%2e/in-toto.io/attestation/vulns", "example.com/../in-toto.io/attestation/vulns",
 		"https://in-toto.io/../in-toto.io/attestation/vulns", "https://in-toto.io/attestation/../vulns",
 	} {
-		if got := familyOf(other); got != "" {
+		if got := intoto.Family(other); got != "" {
 			t.Errorf("%q is of %q", other, got)
 		}
 	}

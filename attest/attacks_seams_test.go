@@ -14,6 +14,11 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 	"github.com/testdag/testdag/internal/testname"
 )
 
@@ -25,7 +30,7 @@ func artifact(artifactType, config, media, answer string) attack {
 			media, artifactType, config),
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			w.attach(w.sign(ours, w.statementOf(TestResultType, failedAs)), func(m *v1.Manifest) {
+			w.attach(w.sign(ours, w.statementOf(intoto.TestResultType, failedAs)), func(m *v1.Manifest) {
 				m.ArtifactType, m.Config.MediaType = artifactType, types.MediaType(config)
 				m.Layers[0].MediaType = types.MediaType(media)
 				m.Annotations, m.Layers[0].Annotations = nil, nil
@@ -41,7 +46,7 @@ func ofSubject(algorithm, answer string) attack {
 		name: fmt.Sprintf("a failure of a subject with a digest by %q", algorithm),
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			payload := replaced(w.t, w.statementOf(TestResultType, failedAs), "sha256", algorithm)
+			payload := replaced(w.T, w.statementOf(intoto.TestResultType, failedAs), "sha256", algorithm)
 			w.attach(w.sign(ours, payload), nil)
 		},
 		answer: answer,
@@ -62,7 +67,7 @@ func namedTwice(name, answer string, first, second pipelineTask) []attack {
 			name: name + ", " + order,
 			do: func(w *world, ours, _ *key) {
 				passedBefore(w, ours)
-				failed := w.unsigned("another", outcome(Failed, 0))
+				failed := w.unsigned("another", outcome(intoto.Failed, 0))
 				first.record, second.record = failed.Digest, failed.Digest
 				runs := [][]byte{pipelineRun(failed.Digest, 0, first), pipelineRun(failed.Digest, 0, second)}
 				if order == "in reverse" {
@@ -79,20 +84,20 @@ func namedTwice(name, answer string, first, second pipelineTask) []attack {
 
 // untrusted makes an attack of a failure that calls itself another test. A rule is about the task that made it; the task of
 // an older pass is trusted.
-func untrusted(name string, rule TaskRule) attack {
+func untrusted(name string, rule provenance.TaskRule) attack {
 	return attack{
 		name: name,
 		do: func(w *world, ours, _ *key) {
-			w.scanned(ours, Passed, -time.Hour, -time.Hour)
-			failed := w.unsigned("another", outcome(Failed, 0))
-			payload := replaced(w.t, madeBy("scan", failed.Digest, 0), strings.Repeat("ab", 32), strings.Repeat("cd", 32))
+			w.scanned(ours, intoto.Passed, -time.Hour, -time.Hour)
+			failed := w.unsigned("another", outcome(intoto.Failed, 0))
+			payload := replaced(w.T, madeBy("scan", failed.Digest, 0), strings.Repeat("ab", 32), strings.Repeat("cd", 32))
 			w.provenance(ours, failed.Digest, payload)
 		},
 		ask: func(w *world, r *Resolver) *Resolver {
-			good := TaskRule{Pattern: chains.Tasks[0].Pattern, Digest: "sha256:" + strings.Repeat("ab", 32)}
-			v, err := ByProvenance(r.verifier.(*key), Trust{Builders: chains.Builders, Tasks: []TaskRule{good, rule}})
+			good := provenance.TaskRule{Pattern: chains.Tasks[0].Pattern, Digest: "sha256:" + strings.Repeat("ab", 32)}
+			v, err := ByProvenance(r.verifier.(*key), provenance.Trust{Builders: chains.Builders, Tasks: []provenance.TaskRule{good, rule}})
 			if err != nil {
-				w.t.Fatal(err)
+				w.T.Fatal(err)
 			}
 			return NewResolver(v, w.opts)
 		},
@@ -103,8 +108,8 @@ func untrusted(name string, rule TaskRule) attack {
 // withinASecond writes a pass that a key vouches for, 0.4 s after eleven, and a failure that ended later in that second, by a
 // provenance, which does not tell fractions.
 func withinASecond(w *world, ours *key) (passed, failed Record) {
-	passed = w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
-	failed = w.unsigned("scan", outcome(Failed, -time.Hour+600*time.Millisecond))
+	passed = w.write(ours, "scan", outcome(intoto.Passed, -time.Hour+400*time.Millisecond))
+	failed = w.unsigned("scan", outcome(intoto.Failed, -time.Hour+600*time.Millisecond))
 	w.provenance(ours, failed.Digest, madeBy("scan", failed.Digest, -time.Hour))
 	return passed, failed
 }
@@ -125,16 +130,16 @@ func (c certified) Verify(ctx context.Context, found Candidate) ([]byte, Voucher
 // failure that lacks it, before the tag and in it.
 func copiedBare(w *world, ours, _ *key) {
 	var layers []v1.Descriptor
-	passed := w.sign(ours, replaced(w.t, w.statementOf(TestResultType, failedBadly), "FAILED", "PASSED"))
-	failed := w.sign(ours, w.statementOf(TestResultType, failedAs))
+	passed := w.sign(ours, replaced(w.T, w.statementOf(intoto.TestResultType, failedBadly), "FAILED", "PASSED"))
+	failed := w.sign(ours, w.statementOf(intoto.TestResultType, failedAs))
 	for _, envelope := range [][]byte{passed, failed} {
 		w.stock(envelope)
-		l := describe(envelope, EnvelopeType)
-		l.Annotations = map[string]string{annotationSignature: "", certificate: ours.name}
+		l := registry.Describe(envelope, intoto.EnvelopeType)
+		l.Annotations = map[string]string{referrers.AnnotationSignature: "", certificate: ours.name}
 		layers = append(layers, l)
 	}
-	w.showOnly(append([]v1.Descriptor{describe(failed, EnvelopeType)}, layers...)...)
-	w.attachAs(EnvelopeType, failed)
+	w.showOnly(append([]v1.Descriptor{registry.Describe(failed, intoto.EnvelopeType)}, layers...)...)
+	w.attachAs(intoto.EnvelopeType, failed)
 }
 
 func byCertificate(w *world, r *Resolver) *Resolver {
@@ -145,15 +150,15 @@ const passedAtEleven = "PASSED at 2026-03-01T11:00:00Z by predicate"
 
 // seamAttacks are made where two rules meet.
 var seamAttacks = slices.Concat([]attack{
-	artifact(EnvelopeType, emptyConfigType, "application/vnd.oci.image.layer.v1.tar", "layers: none holds a statement"),
-	artifact(BundleType, emptyConfigType, "application/octet-stream", "layers: none holds a statement"),
-	artifact("", PayloadType, "application/octet-stream", "layers: none holds a statement"),
-	artifact("", EnvelopeType, "application/json", "layers: none holds a statement"),
-	artifact("", BundleType, "application/json", "layers: none holds a statement"),
+	artifact(intoto.EnvelopeType, registry.EmptyConfigType, "application/vnd.oci.image.layer.v1.tar", "layers: none holds a statement"),
+	artifact(intoto.BundleType, registry.EmptyConfigType, "application/octet-stream", "layers: none holds a statement"),
+	artifact("", intoto.PayloadType, "application/octet-stream", "layers: none holds a statement"),
+	artifact("", intoto.EnvelopeType, "application/json", "layers: none holds a statement"),
+	artifact("", intoto.BundleType, "application/json", "layers: none holds a statement"),
 	// What is no statement by any of its types blocks nothing: a chart, a signature, another manifest's artifact type.
 	artifact("", "application/vnd.cncf.helm.config.v1+json", "application/vnd.cncf.helm.chart.content.v1.tar+gzip", passedAtEleven),
-	artifact("application/vnd.cncf.notary.signature", emptyConfigType, "application/jose+json", passedAtEleven),
-	artifact("application/spdx+json", PayloadType, "application/spdx+json", passedAtEleven),
+	artifact("application/vnd.cncf.notary.signature", registry.EmptyConfigType, "application/jose+json", passedAtEleven),
+	artifact("application/spdx+json", intoto.PayloadType, "application/spdx+json", passedAtEleven),
 
 	ofSubject("SHA256", `subject[0].digest.SHA256: another spelling of "sha256"`),
 	ofSubject("sha-256", `subject[0].digest.sha-256: another spelling of "sha256"`),
@@ -170,17 +175,17 @@ var seamAttacks = slices.Concat([]attack{
 	}, {
 		name: "a failure of the second before, by a clock of whole seconds",
 		do: func(w *world, ours, _ *key) {
-			w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
-			w.scanned(ours, Failed, -time.Hour-time.Second, 0)
+			w.write(ours, "scan", outcome(intoto.Passed, -time.Hour+400*time.Millisecond))
+			w.scanned(ours, intoto.Failed, -time.Hour-time.Second, 0)
 		},
 		ask:    byKeyOrProvenance,
 		answer: "PASSED at 2026-03-01T11:00:00.4Z by predicate, completeness unproven",
 	}, {
 		name: "a failure of the second of a newer one, older than a pass in it",
 		do: func(w *world, ours, _ *key) {
-			w.write(ours, "scan", outcome(Failed, -time.Hour+200*time.Millisecond))
-			w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
-			w.scanned(ours, Passed, -time.Hour, 0)
+			w.write(ours, "scan", outcome(intoto.Failed, -time.Hour+200*time.Millisecond))
+			w.write(ours, "scan", outcome(intoto.Passed, -time.Hour+400*time.Millisecond))
+			w.scanned(ours, intoto.Passed, -time.Hour, 0)
 		},
 		ask:    byKeyOrProvenance,
 		answer: ", 2 tied, completeness unproven",
@@ -188,16 +193,16 @@ var seamAttacks = slices.Concat([]attack{
 		name: "a pass of the second of a failure that is newer, and a forged pass newer still, unverified ones ignored",
 		do: func(w *world, ours, theirs *key) {
 			w.opts.UnsafeIgnoreUnverified = true
-			w.write(ours, "scan", outcome(Failed, -time.Hour+400*time.Millisecond))
-			w.scanned(ours, Passed, -time.Hour, 0)
-			w.write(theirs, "scan", outcome(Passed, -time.Hour+900*time.Millisecond))
+			w.write(ours, "scan", outcome(intoto.Failed, -time.Hour+400*time.Millisecond))
+			w.scanned(ours, intoto.Passed, -time.Hour, 0)
+			w.write(theirs, "scan", outcome(intoto.Passed, -time.Hour+900*time.Millisecond))
 		},
 		ask:    byKeyOrProvenance,
 		answer: "FAILED at 2026-03-01T11:00:00.4Z by predicate, 2 tied",
 	}, {
 		name: "a later version that a trusted provenance shows to be of the same second",
 		do: func(w *world, ours, _ *key) {
-			w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
+			w.write(ours, "scan", outcome(intoto.Passed, -time.Hour+400*time.Millisecond))
 			w.later(ours, "scan", failedAs, -time.Hour)
 		},
 		ask:    byKeyOrProvenance,
@@ -205,7 +210,7 @@ var seamAttacks = slices.Concat([]attack{
 	}, {
 		name: "a later version without a test that a trusted provenance shows to be of the same second",
 		do: func(w *world, ours, _ *key) {
-			w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
+			w.write(ours, "scan", outcome(intoto.Passed, -time.Hour+400*time.Millisecond))
 			w.later(ours, "", `{}`, -time.Hour)
 		},
 		ask:    byKeyOrProvenance,
@@ -217,13 +222,13 @@ var seamAttacks = slices.Concat([]attack{
 			_, failed := withinASecond(w, ours)
 			r := byKeyOrProvenance(w, NewResolver(ours, w.opts))
 			for range 2 { // that the mark is later than the failure is no contradiction
-				e, err := r.Newest(context.Background(), w.image, testResultOf("scan"))
-				if err != nil || e.Problem != nil || e.Result != Failed {
-					w.t.Errorf("at first: %s", answerOf(e, err))
+				e, err := r.Newest(context.Background(), w.Image, testResultOf("scan"))
+				if err != nil || e.Problem != nil || e.Result != intoto.Failed {
+					w.T.Errorf("at first: %s", answerOf(e, err))
 				}
 			}
 			w.remove(failed)
-			w.write(ours, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
+			w.write(ours, "scan", outcome(intoto.Passed, -time.Hour+400*time.Millisecond))
 		},
 		ask:    byKeyOrProvenance,
 		answer: "evidence of 2026-03-01T11:00:00.4Z was seen before and is gone",
@@ -231,7 +236,7 @@ var seamAttacks = slices.Concat([]attack{
 		name: "evidence of a second in which a checkpoint has seen older one, that is gone",
 		do: func(w *world, ours, _ *key) {
 			w.opts.Checkpoint = inDir(w)
-			older := w.write(ours, "scan", outcome(Failed, -time.Hour+200*time.Millisecond))
+			older := w.write(ours, "scan", outcome(intoto.Failed, -time.Hour+200*time.Millisecond))
 			w.mustNewest(ours, testResultOf("scan"))
 			w.remove(older)
 			withinASecond(w, ours)
@@ -241,8 +246,8 @@ var seamAttacks = slices.Concat([]attack{
 	}, {
 		name: "a pass whose maker has no times, and that gives a time after a task that named it",
 		do: func(w *world, ours, _ *key) {
-			w.scanned(ours, Failed, -2*time.Hour, -2*time.Hour)
-			passed := w.unsigned("scan", outcome(Passed, -time.Minute))
+			w.scanned(ours, intoto.Failed, -2*time.Hour, -2*time.Hour)
+			passed := w.unsigned("scan", outcome(intoto.Passed, -time.Minute))
 			w.provenances(ours, passed.Digest,
 				madeBy("scan", passed.Digest, -3*time.Hour), madeBy("scan", passed.Digest, -4*time.Hour),
 				pipelineRun(passed.Digest, 0, pipelineTask{name: "scan", timeless: true, record: passed.Digest}))
@@ -252,9 +257,9 @@ var seamAttacks = slices.Concat([]attack{
 	}, {
 		name: "a pass whose maker has no times, named before by a task that is not trusted",
 		do: func(w *world, ours, _ *key) {
-			passed := w.unsigned("scan", outcome(Passed, -time.Minute))
+			passed := w.unsigned("scan", outcome(intoto.Passed, -time.Minute))
 			w.provenances(ours, passed.Digest,
-				replaced(w.t, madeBy("scan", passed.Digest, -4*time.Hour), "quay.io/konflux-ci/", "quay.io/mallory/"),
+				replaced(w.T, madeBy("scan", passed.Digest, -4*time.Hour), "quay.io/konflux-ci/", "quay.io/mallory/"),
 				pipelineRun(passed.Digest, 0, pipelineTask{name: "scan", timeless: true, record: passed.Digest}))
 		},
 		ask:    byProvenanceOnly,
@@ -279,17 +284,17 @@ var seamAttacks = slices.Concat([]attack{
 		name: "a failure with a key in another case, handed on by a trusted task of another test",
 		do: func(w *world, ours, _ *key) {
 			passedBefore(w, ours)
-			payload := replaced(w.t, w.statementOf(TestResultType, failedAs), "timestamp", "Timestamp")
+			payload := replaced(w.T, w.statementOf(intoto.TestResultType, failedAs), "timestamp", "Timestamp")
 			failed := w.attach(w.sign(ours, payload), nil)
 			w.provenance(ours, failed, madeBy("summary", failed, 0))
 		},
 		ask:    byKeyOrProvenance,
 		answer: `key "Timestamp" in $: differs from "timestamp" in case only`,
 	},
-	untrusted("a failure of another name by a task that is not trusted any more", TaskRule{
-		Pattern: chains.Tasks[0].Pattern, Digest: "sha256:" + strings.Repeat("cd", 32), ExpiresOn: noon.Add(-time.Second),
+	untrusted("a failure of another name by a task that is not trusted any more", provenance.TaskRule{
+		Pattern: chains.Tasks[0].Pattern, Digest: "sha256:" + strings.Repeat("cd", 32), ExpiresOn: attesttest.Noon.Add(-time.Second),
 	}),
-	untrusted("a failure of another name by a task that is denied by now", TaskRule{
+	untrusted("a failure of another name by a task that is denied by now", provenance.TaskRule{
 		Pattern: chains.Tasks[0].Pattern, Digest: "sha256:" + strings.Repeat("cd", 32), Deny: true,
 	}),
 	{
@@ -317,13 +322,13 @@ var seamAttacks = slices.Concat([]attack{
 func TestExpectWithinASecond(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	passed := w.write(k, "scan", outcome(Passed, -time.Hour+400*time.Millisecond))
-	worse := w.unsigned("scan", TestResult{Result: Warned, Timestamp: noon.Add(-time.Hour)})
+	passed := w.write(k, "scan", outcome(intoto.Passed, -time.Hour+400*time.Millisecond))
+	worse := w.unsigned("scan", intoto.TestResult{Result: intoto.Warned, Timestamp: attesttest.Noon.Add(-time.Hour)})
 	w.provenance(k, worse.Digest, madeBy("scan", worse.Digest, -time.Hour))
 	both := Expect{Test: "scan", Records: []v1.Hash{passed.Digest, worse.Digest}}
 	r := byKeyOrProvenance(w, NewResolver(k, w.opts)).Expecting(both)
-	e, err := r.Newest(t.Context(), w.image, testResultOf("scan"))
-	if err != nil || e.Problem != nil || e.Result != Warned || len(e.Tied) != 2 {
+	e, err := r.Newest(t.Context(), w.Image, testResultOf("scan"))
+	if err != nil || e.Problem != nil || e.Result != intoto.Warned || len(e.Tied) != 2 {
 		t.Errorf("got %s", answerOf(e, err))
 	}
 }
@@ -332,19 +337,19 @@ func TestExpectWithinASecond(t *testing.T) {
 func TestExpectOfOtherTestsReadsNothing(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.write(k, "scan", outcome(Passed, 0))
-	lint := w.write(k, "lint", outcome(Passed, 0))
-	w.answers(404, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/manifests/"+lint.Digest.String()) })
+	w.write(k, "scan", outcome(intoto.Passed, 0))
+	lint := w.write(k, "lint", outcome(intoto.Passed, 0))
+	w.Answers(404, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/manifests/"+lint.Digest.String()) })
 	r := NewResolver(k, w.opts).Expecting(Expect{Test: "lint", Records: []v1.Hash{lint.Digest}})
-	w.requests = nil
-	if e, err := r.Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Problem != nil || e.Result != Passed {
+	w.Requests = nil
+	if e, err := r.Newest(t.Context(), w.Image, testResultOf("scan")); err != nil || e.Problem != nil || e.Result != intoto.Passed {
 		t.Errorf("got %s", answerOf(e, err))
 	}
-	if n := w.count(http.MethodGet, lint.Digest.String()); n > 0 {
+	if n := w.Count(http.MethodGet, lint.Digest.String()); n > 0 {
 		t.Errorf("%d requests for the record of lint", n)
 	}
-	_, err := r.Newest(t.Context(), w.image, testResultOf("lint"))
-	wantAs[*CandidateError](t, err)
+	_, err := r.Newest(t.Context(), w.Image, testResultOf("lint"))
+	attesttest.As[*CandidateError](t, err)
 }
 
 // An index lists what a runtime may run. An annotation alone does not take an image out of it.
@@ -359,9 +364,9 @@ func TestPlatformsThatAnAnnotationHides(t *testing.T) {
 		``: 1,
 	} {
 		b := fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[{"digest":%q,%s%s}]}`, w.hash(), platform, hidden)
-		digest := describe(b, "").Digest.String()
-		w.retag(digest, types.OCIImageIndex, b)
-		got, err := NewResolver(newKey(t, "k"), w.opts).Platforms(t.Context(), w.image.Context().Digest(digest))
+		digest := registry.Describe(b, "").Digest.String()
+		w.Retag(digest, types.OCIImageIndex, b)
+		got, err := NewResolver(newKey(t, "k"), w.opts).Platforms(t.Context(), w.Image.Context().Digest(digest))
 		if err != nil || len(got) != want {
 			t.Errorf("%s: %v, %v", platform, got, err)
 		}
@@ -371,7 +376,7 @@ func TestPlatformsThatAnAnnotationHides(t *testing.T) {
 // As many tests as there may be, whose names all look like one another, are told apart in one call.
 func TestManyTestsThatLookAlike(t *testing.T) {
 	var all []Evidence
-	for i := range defaultLimits.Statements {
+	for i := range registry.DefaultLimits.Statements {
 		letters := strings.NewReplacer("0", "a", "1", "\u0430").Replace(fmt.Sprintf("%012b", i))
 		all = append(all, Evidence{Test: testResultOf(letters + strings.Repeat("\u0430", 240))})
 	}
@@ -391,10 +396,10 @@ func TestManyTestsThatLookAlike(t *testing.T) {
 func TestNoTimeIsOutsideOfNoRun(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	failed := w.attach(w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}]}`)), nil)
+	failed := w.attach(w.sign(k, w.statementOf(intoto.TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}]}`)), nil)
 	w.provenance(k, failed, madeBy("scan", failed, 0))
 	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
-	wantField(t, e.Problem, "timestamp")
+	attesttest.Field(t, e.Problem, "timestamp")
 	if errors.Is(e.Problem, Mistimed) || e.Clock != ClockProvenance {
 		t.Errorf("got %v by %s", e.Problem, e.Clock)
 	}
@@ -404,17 +409,17 @@ func TestNoTimeIsOutsideOfNoRun(t *testing.T) {
 func TestNewestsOfDeclaredTests(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	failed := w.unsigned("another", outcome(Failed, 0))
+	failed := w.unsigned("another", outcome(intoto.Failed, 0))
 	w.provenance(k, failed.Digest, madeBy("scan", failed.Digest, 0))
-	all, err := NewResolver(byChains(t, k), w.opts).Newests(t.Context(), w.image)
-	if err != nil || len(all) != 2 || all[1].Problem != nil || all[1].Result != Failed {
+	all, err := NewResolver(byChains(t, k), w.opts).Newests(t.Context(), w.Image)
+	if err != nil || len(all) != 2 || all[1].Problem != nil || all[1].Result != intoto.Failed {
 		t.Fatalf("got %+v, %v", all, err)
 	}
 	if n := wantProblem(t, Misnamed, all[0].Problem); n.Declared != "another" || n.Task != "scan" {
 		t.Errorf("got %v", n)
 	}
 	w.opts.UnsafeIgnoreUnverified = true
-	if all, err := NewResolver(byChains(t, k), w.opts).Newests(t.Context(), w.image); err != nil || len(all) != 2 {
+	if all, err := NewResolver(byChains(t, k), w.opts).Newests(t.Context(), w.Image); err != nil || len(all) != 2 {
 		t.Errorf("ignoring: %+v, %v", all, err)
 	}
 }
@@ -429,13 +434,13 @@ func TestUnreadableOfAnotherTest(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				k := newKey(t, "k")
 				w.opts.InlineBytes = -1
-				w.write(k, "scan", outcome(Passed, 0))
-				path := spoil(w, w.write(k, "lint", outcome(Passed, 0)))
-				w.answers(http.StatusNotFound, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, path) })
+				w.write(k, "scan", outcome(intoto.Passed, 0))
+				path := spoil(w, w.write(k, "lint", outcome(intoto.Passed, 0)))
+				w.Answers(http.StatusNotFound, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, path) })
 				scan, lint := testResultOf("scan"), testResultOf("lint")
 				var answers []string
-				for _, tests := range [][]Test{{scan}, {scan, lint}, {lint, scan}, nil} {
-					all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, tests...)
+				for _, tests := range [][]intoto.Test{{scan}, {scan, lint}, {lint, scan}, nil} {
+					all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, tests...)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -444,11 +449,11 @@ func TestUnreadableOfAnotherTest(t *testing.T) {
 							answers = append(answers, answerOf(e, nil))
 						}
 						if e.Test == lint {
-							wantAs[*CandidateError](t, e.Problem)
+							attesttest.As[*CandidateError](t, e.Problem)
 						}
 					}
 				}
-				if len(answers) != 4 || len(slices.Compact(answers)) != 1 || w.referrers != strings.HasPrefix(answers[0], "PASSED") {
+				if len(answers) != 4 || len(slices.Compact(answers)) != 1 || w.Referrers != strings.HasPrefix(answers[0], "PASSED") {
 					t.Errorf("got %q", answers)
 				}
 				v := AnyOf(k, byChains(t, k)) // does not believe annotations
@@ -461,14 +466,14 @@ func TestUnreadableOfAnotherTest(t *testing.T) {
 }
 
 func statementIn(r Record) v1.Descriptor {
-	return parseEntry(document{bytes: r.Bytes}, defaultLimits).statements[0]
+	return referrers.ParseEntry(registry.Document{Bytes: r.Bytes}, registry.DefaultLimits).Statements[0]
 }
 
 // Which provenance tells of the evidence is no matter of the order in which they were found.
 func TestOrderOfProvenanceDecidesNothing(t *testing.T) {
 	var all []signedProvenance
 	for i := range 4 {
-		task := ProvenanceTask{Name: fmt.Sprint(i), Started: noon.Add(time.Duration(i/2) * time.Second), Finished: noon.Add(time.Hour)}
+		task := provenance.Task{Name: fmt.Sprint(i), Started: attesttest.Noon.Add(time.Duration(i/2) * time.Second), Finished: attesttest.Noon.Add(time.Hour)}
 		all = append(all, signedProvenance{task: task, payload: [32]byte{byte(i % 2)}})
 	}
 	for range len(all) {
@@ -484,7 +489,7 @@ func TestOrderOfProvenanceDecidesNothing(t *testing.T) {
 func TestProvenanceThatIsWrongTwice(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	r := w.unsigned("scan", outcome(Passed, 0))
+	r := w.unsigned("scan", outcome(intoto.Passed, 0))
 	run := pipelineRun(r.Digest, 0, pipelineTask{name: "scan", from: -time.Minute})
 	w.provenance(k, r.Digest, replaced(t, run, "quay.io/konflux-ci/", "quay.io/mallory/"))
 	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
@@ -499,9 +504,9 @@ func TestProvenanceThatIsWrongTwice(t *testing.T) {
 func TestProvenanceUnderATagOfSomethingElse(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	r := w.unsigned("scan", outcome(Passed, 0))
-	tag := viewTag(w.image.Context().Digest(r.Digest.String()))
-	w.retag(tag, types.OCIImageIndex, []byte(`{"schemaVersion":2,"manifests":[]}`))
+	r := w.unsigned("scan", outcome(intoto.Passed, 0))
+	tag := referrers.ViewTag(w.Image.Context().Digest(r.Digest.String()))
+	w.Retag(tag, types.OCIImageIndex, []byte(`{"schemaVersion":2,"manifests":[]}`))
 	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
 	if e.Problem == nil || !strings.Contains(e.Problem.Error(), "tag "+tag+": not an image manifest") {
 		t.Errorf("got %v", e.Problem)

@@ -11,44 +11,47 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // onlyTagged writes an older pass into all lists, and a newer failure that only its own tag leads to.
 func onlyTagged(w *world, ours *key) {
-	w.t.Helper()
+	w.T.Helper()
 	passedBefore(w, ours)
 	w.opts.WithoutViews = true
-	w.write(ours, "scan", outcome(Failed, 0))
+	w.write(ours, "scan", outcome(intoto.Failed, 0))
 	staler(w)
 }
 
 // agreeing makes the referrers API leave out its last manifest, and the fallback index name just what is left.
 func agreeing(w *world) {
-	w.t.Helper()
+	w.T.Helper()
 	staler(w)
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
-	listed, err := w.repo().referrers(context.Background(), w.image)
-	if unless(err, errNoList) != nil {
-		w.t.Fatal(err)
+	listed, err := w.repo().Referrers(context.Background(), w.Image)
+	if referrers.Unless(err, registry.ErrNoList) != nil {
+		w.T.Fatal(err)
 	}
 	for _, p := range listed {
-		digest, err := v1.NewHash(p.ref)
+		digest, err := v1.NewHash(p.Ref)
 		if err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
 		index.Manifests = append(index.Manifests, v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: digest, Size: 1})
 	}
 	b, err := json.Marshal(index)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	w.retag(tagBase(w.image), types.OCIImageIndex, b)
+	w.Retag(referrers.TagBase(w.Image), types.OCIImageIndex, b)
 }
 
 // untag takes a tag away, and leaves what it named.
 func (w *world) untag(tag string) {
-	path := "/v2/" + w.image.Context().RepositoryStr() + "/manifests/" + tag
-	w.inner.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodDelete, path, nil))
+	path := "/v2/" + w.Image.Context().RepositoryStr() + "/manifests/" + tag
+	w.Inner.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodDelete, path, nil))
 }
 
 // numbered returns n tags that begin with prefix.
@@ -65,14 +68,14 @@ var tagAttacks = []attack{{
 	name: "thousands of tags before those of records",
 	do: func(w *world, ours, _ *key) {
 		onlyTagged(w, ours)
-		w.among(tagLists[0], slices.Concat(numbered(viewTag(w.image)+"-", 2100), numbered("v", 10)))
+		w.among(tagLists[0], slices.Concat(numbered(referrers.ViewTag(w.Image)+"-", 2100), numbered("v", 10)))
 	},
 	answer: failedAtNoon,
 }, {
 	name: "thousands of tags of records of nothing",
 	do: func(w *world, ours, _ *key) {
 		onlyTagged(w, ours)
-		w.among(tagLists[0], numbered(viewTag(w.image)+".", 2100))
+		w.among(tagLists[0], numbered(referrers.ViewTag(w.Image)+".", 2100))
 	},
 	answer: "is over the limit of 2000",
 }, {
@@ -81,7 +84,7 @@ var tagAttacks = []attack{{
 		unsorted(w)
 		w.opts.WithoutViews = true
 		passedBefore(w, ours)
-		w.write(ours, "scan", outcome(Failed, 0))
+		w.write(ours, "scan", outcome(intoto.Failed, 0))
 		agreeing(w)
 	},
 	answer: failedAtNoon,
@@ -89,7 +92,7 @@ var tagAttacks = []attack{{
 	name: "a tag that comes behind in bytes only, in a registry that sorts without punctuation",
 	do: func(w *world, ours, _ *key) {
 		onlyTagged(w, ours)
-		base := tagBase(w.image)
+		base := referrers.TagBase(w.Image)
 		others := append(numbered(base+".att-", 97), strings.Replace(base, "-", ".", 1)+".att-000097") // the page ends here
 		w.among(tagList{punctuated: true, page: 1000}, append(others, numbered("v", 10)...))
 	},
@@ -99,8 +102,8 @@ var tagAttacks = []attack{{
 	do: func(w *world, ours, _ *key) {
 		pass := passedBefore(w, ours)
 		w.opts.WithoutViews = true
-		w.write(ours, "scan", outcome(Failed, 0))
-		for _, tag := range []string{tagBase(w.image), viewTag(w.image), recordTag(w.image, pass.Digest)} {
+		w.write(ours, "scan", outcome(intoto.Failed, 0))
+		for _, tag := range []string{referrers.TagBase(w.Image), referrers.ViewTag(w.Image), referrers.RecordTag(w.Image, pass.Digest)} {
 			w.untag(tag)
 		}
 		staler(w)
@@ -111,7 +114,7 @@ var tagAttacks = []attack{{
 	name: "a registry that never gives more than fifty tags, and does not link",
 	do: func(w *world, ours, _ *key) {
 		onlyTagged(w, ours)
-		w.among(tagList{page: 50, silent: true}, numbered(viewTag(w.image)+"-", 120))
+		w.among(tagList{page: 50, silent: true}, numbered(referrers.ViewTag(w.Image)+"-", 120))
 	},
 	answer: failedAtNoon,
 }}

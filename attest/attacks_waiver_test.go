@@ -5,6 +5,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/checkpoint"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // failedBadly is a failure of the test "scan" half an hour before noon, that is passed over later.
@@ -19,15 +23,15 @@ func waived(name, answer, listed string, others ...string) attack {
 			w.opts.Checkpoint = inDir(w)
 			passedBefore(w, ours)
 			for _, other := range others {
-				w.attach(w.sign(ours, w.statementOf(TestResultType, other)), nil)
+				w.attach(w.sign(ours, w.statementOf(intoto.TestResultType, other)), nil)
 			}
-			bad := w.statementOf(TestResultType, failedBadly)
+			bad := w.statementOf(intoto.TestResultType, failedBadly)
 			w.attach(w.sign(ours, bad), nil)
-			if e := w.mustNewest(ours, testResultOf("scan")); e.Result != Failed {
-				w.t.Fatalf("got %s", e.Result)
+			if e := w.mustNewest(ours, testResultOf("scan")); e.Result != intoto.Failed {
+				w.T.Fatalf("got %s", e.Result)
 			}
-			w.opts.UnsafeIgnoreStatements = []v1.Hash{describe(bad, "").Digest}
-			if w.referrers {
+			w.opts.UnsafeIgnoreStatements = []v1.Hash{registry.Describe(bad, "").Digest}
+			if w.Referrers {
 				withoutAPI(404)(w)
 			}
 		},
@@ -45,18 +49,18 @@ var waiverAttacks = []attack{
 
 // A mark keeps all but the statements that are ignored.
 func TestMarkWithout(t *testing.T) {
-	one, other := describe([]byte("one"), "").Digest, describe([]byte("other"), "").Digest
-	m := Mark{Time: noon, Statements: []v1.Hash{one, other}, Referrers: true}
+	one, other := registry.Describe([]byte("one"), "").Digest, registry.Describe([]byte("other"), "").Digest
+	m := checkpoint.Mark{Time: attesttest.Noon, Statements: []v1.Hash{one, other}, Referrers: true}
 	for _, tt := range []struct {
 		ignored []v1.Hash
-		want    Mark
+		want    checkpoint.Mark
 	}{
 		{nil, m},
-		{[]v1.Hash{coffee}, m},
-		{[]v1.Hash{one}, Mark{Time: noon, Statements: []v1.Hash{other}, Referrers: true}},
-		{[]v1.Hash{one, other}, Mark{Referrers: true}},
+		{[]v1.Hash{attesttest.Coffee}, m},
+		{[]v1.Hash{one}, checkpoint.Mark{Time: attesttest.Noon, Statements: []v1.Hash{other}, Referrers: true}},
+		{[]v1.Hash{one, other}, checkpoint.Mark{Referrers: true}},
 	} {
-		if diff := cmp.Diff(tt.want, m.without(tt.ignored)); diff != "" {
+		if diff := cmp.Diff(tt.want, m.Without(tt.ignored)); diff != "" {
 			t.Errorf("without %v: %s", tt.ignored, diff)
 		}
 	}

@@ -10,46 +10,49 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // fill puts n statements of ten tests into a world as a Writer would, but faster.
 func fill(w *world, k *key, n int) {
-	w.t.Helper()
+	w.T.Helper()
 	repo, ctx := w.repo(), context.Background()
-	var view []entry
+	var view []referrers.Entry
 	for i := range n {
 		test := testResultOf(fmt.Sprint("test-", i%10))
-		p := outcome(Passed, -time.Duration(i)*time.Minute)
-		payload, err := encode(w.image, test.Name, p)
+		p := outcome(intoto.Passed, -time.Duration(i)*time.Minute)
+		payload, err := encode(w.Image, test.Name, p)
 		if err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
 		envelope := w.sign(k, payload)
-		d := draft{image: w.image, test: test.Name, predicateType: test.PredicateType, created: p.Timestamp, payload: payload}
-		d.subject = v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: w.hash(), Size: 1}
-		b, err := buildRecord(d, layout{inlineBytes: w.opts.withDefaults().InlineBytes}, defaultLimits.ManifestBytes, envelope)
+		d := referrers.Draft{Image: w.Image, Test: test.Name, PredicateType: test.PredicateType, Created: p.Timestamp, Payload: payload}
+		d.Subject = v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: w.hash(), Size: 1}
+		b, err := referrers.BuildRecord(d, referrers.Layout{InlineBytes: w.opts.withDefaults().InlineBytes}, registry.DefaultLimits.ManifestBytes, envelope)
 		if err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
-		e := parseEntry(document{b, types.OCIManifestSchema1, describe(b, "").Digest}, defaultLimits)
-		if err := repo.push(ctx, recordTag(w.image, e.descriptor.Digest), types.OCIManifestSchema1, b, envelope); err != nil {
-			w.t.Fatal(err)
+		e := referrers.ParseEntry(registry.Document{Bytes: b, Media: types.OCIManifestSchema1, Digest: registry.Describe(b, "").Digest}, registry.DefaultLimits)
+		if err := repo.Push(ctx, referrers.RecordTag(w.Image, e.Descriptor.Digest), types.OCIManifestSchema1, b, envelope); err != nil {
+			w.T.Fatal(err)
 		}
 		view = append(view, e)
 	}
-	config, err := attConfig(repo.envelopes(view))
+	config, err := referrers.AttConfig(repo.Envelopes(view))
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	b, err := json.Marshal(v1.Manifest{
 		SchemaVersion: 2, MediaType: types.OCIManifestSchema1,
-		Config: describe(config, types.OCIConfigJSON), Layers: repo.envelopes(view),
+		Config: registry.Describe(config, types.OCIConfigJSON), Layers: repo.Envelopes(view),
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	if err := repo.push(ctx, viewTag(w.image), types.OCIManifestSchema1, b, config); err != nil {
-		w.t.Fatal(err)
+	if err := repo.Push(ctx, referrers.ViewTag(w.Image), types.OCIManifestSchema1, b, config); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
@@ -61,19 +64,19 @@ func reads(b *testing.B, f func(w *world, r *Resolver) error) {
 				w := newWorld(b, true)
 				k := newKey(b, "k")
 				fill(w, k, n)
-				w.breaks(func(http.ResponseWriter, *http.Request) bool {
+				w.Breaks(func(http.ResponseWriter, *http.Request) bool {
 					time.Sleep(latency)
 					return false
 				})
 				r := NewResolver(k, w.opts)
-				w.requests = nil
+				w.Requests = nil
 				b.ReportAllocs()
 				for b.Loop() {
 					if err := f(w, r); err != nil {
 						b.Fatal(err)
 					}
 				}
-				b.ReportMetric(float64(len(w.requests))/float64(b.N), "requests/op")
+				b.ReportMetric(float64(len(w.Requests))/float64(b.N), "requests/op")
 			})
 		}
 	}
@@ -81,12 +84,12 @@ func reads(b *testing.B, f func(w *world, r *Resolver) error) {
 
 // The newest of each of ten tests.
 func BenchmarkNewests(b *testing.B) {
-	var tests []Test
+	var tests []intoto.Test
 	for i := range 10 {
 		tests = append(tests, testResultOf(fmt.Sprint("test-", i)))
 	}
 	reads(b, func(w *world, r *Resolver) error {
-		newest, err := r.Newests(b.Context(), w.image, tests...)
+		newest, err := r.Newests(b.Context(), w.Image, tests...)
 		if err == nil {
 			err = newest[0].Problem
 		}
@@ -97,7 +100,7 @@ func BenchmarkNewests(b *testing.B) {
 // All statements, verified.
 func BenchmarkAll(b *testing.B) {
 	reads(b, func(w *world, r *Resolver) error {
-		for e, err := range r.All(b.Context(), w.image) {
+		for e, err := range r.All(b.Context(), w.Image) {
 			if err != nil || e.Problem != nil {
 				return fmt.Errorf("%v %v", err, e.Problem)
 			}

@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // Ways in which an answer breaks off.
@@ -28,7 +30,7 @@ const (
 func (w *world) cuts(seed, n int, bodies bool) {
 	var mu sync.Mutex
 	asked := map[string]int{}
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+	w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 		mu.Lock()
 		what := r.Method + r.URL.Path
 		asked[what]++
@@ -40,7 +42,7 @@ func (w *world) cuts(seed, n int, bodies bool) {
 			return false
 		}
 		answer := httptest.NewRecorder()
-		w.inner.ServeHTTP(answer, r)
+		w.Inner.ServeHTTP(answer, r)
 		ways := waysToCut
 		if bodies {
 			ways = cutHeader
@@ -109,7 +111,7 @@ func TestAnswersThatBreakOff(t *testing.T) {
 				k := seeded("k")
 				written := 0
 				for i := range 24 {
-					_, err := NewWriter(k, w.opts).Write(context.Background(), w.image, fmt.Sprintf("test-%d", i%16), outcome(Passed, 0))
+					_, err := NewWriter(k, w.opts).Write(context.Background(), w.Image, fmt.Sprintf("test-%d", i%16), outcome(intoto.Passed, 0))
 					if err != nil {
 						t.Errorf("write %d: %v", i, err)
 						continue
@@ -119,7 +121,7 @@ func TestAnswersThatBreakOff(t *testing.T) {
 				read := 0
 				for i := range 64 {
 					e, err := w.newest(k, testResultOf(fmt.Sprintf("test-%d", i%16)))
-					if err != nil || e.Result != Passed {
+					if err != nil || e.Result != intoto.Passed {
 						t.Errorf("read %d: %s", i, answerOf(e, err))
 						continue
 					}

@@ -10,15 +10,17 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // A Build is a SLSA provenance attached to an image whose subject is the image itself: what Tekton Chains says of the
 // pipeline that built it. Evidence of a test is about the image too, but is a statement of its own.
 type Build struct {
 	Image      name.Digest
-	Manifest   v1.Hash     // manifest that holds the provenance
-	Provenance *Provenance // nil if it could not be read, or nobody vouches for it
-	By         Voucher     // who signed it, zero if nobody does
+	Manifest   v1.Hash                // manifest that holds the provenance
+	Provenance *provenance.Provenance // nil if it could not be read, or nobody vouches for it
+	By         Voucher                // who signed it, zero if nobody does
 
 	// Problem is why it does not count, several joined: a *CandidateError if it could not be read or nobody vouches for it,
 	// an *UntrustedError for the builder and for each task that is not trusted, a [*Problem] of kind [Future].
@@ -31,17 +33,17 @@ type Build struct {
 //
 // That the image is a subject is not enough, since whoever writes a pipeline can name any image in its results: a task
 // must have named it in a result of its own. So only trusted tasks make a build, and a pipeline of tests that names the
-// image it has tested is none, as long as [Trust] keeps apart what may build and what may test.
+// image it has tested is none, as long as [provenance.Trust] keeps apart what may build and what may test.
 //
-// Errors: [*FieldError] if image is not a SHA-256 digest; [*RegistryError]; [*LimitError]; the end of ctx.
+// Errors: [*intoto.FieldError] if image is not a SHA-256 digest; [*RegistryError]; [*intoto.LimitError]; the end of ctx.
 func (r *Resolver) Builds(ctx context.Context, image name.Digest) ([]Build, error) {
 	if err := errors.Join(checkImage(image), r.check()); err != nil || len(r.provenance) == 0 {
 		return nil, err
 	}
-	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
+	ctx, done := registry.Within(ctx, registry.WhatCall, r.opts.Limits.CallTime)
 	defer done()
 	builds, err := r.builds(ctx, image)
-	if err = overtime(ctx, err); err != nil {
+	if err = registry.Overtime(ctx, err); err != nil {
 		return nil, err
 	}
 	slices.SortStableFunc(builds, func(a, b Build) int {
@@ -91,8 +93,8 @@ func (r *Resolver) builds(ctx context.Context, image name.Digest) ([]Build, erro
 // hands it on to the next.
 func (r *Resolver) build(image name.Digest, p signedProvenance) Build {
 	b := Build{Image: image, Manifest: p.held, Provenance: p.Provenance, By: p.by, Problem: p.distrust}
-	if len(p.makers(p.manifest)) == 0 {
-		b.blame(&UntrustedError{Reason: "none of its tasks tells that it made " + p.manifest.String()})
+	if len(p.Makers(p.manifest)) == 0 {
+		b.blame(&provenance.UntrustedError{Reason: "none of its tasks tells that it made " + p.manifest.String()})
 	}
 	if now, skew := r.opts.Now(), r.opts.Skew; p.Finished.After(now.Add(skew)) {
 		b.blame(&Problem{Kind: Future, Time: p.Finished, Now: now, Within: skew})

@@ -12,6 +12,11 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // ByProvenance returns a Verifier that believes a statement, signed or not, because of who made it: a SLSA provenance
@@ -24,10 +29,10 @@ import (
 // decides neither: anybody who may run a task can have one signed. But if it names the task of another test, evidence
 // blocks that test too as long as it is the newest, since a rule that expires must not hide a failure.
 //
-// Errors: [*FieldError] for each mistake in trust, and for a signer that is nil.
-func ByProvenance(signer Verifier, trust Trust) (Verifier, error) {
-	var c checklist
-	c.require("signer", signer != nil)
+// Errors: [*intoto.FieldError] for each mistake in trust, and for a signer that is nil.
+func ByProvenance(signer Verifier, trust provenance.Trust) (Verifier, error) {
+	var c fault.Checklist
+	c.Require("signer", signer != nil)
 	if err := errors.Join(errors.Join(c...), trust.Validate()); err != nil {
 		return nil, err
 	}
@@ -36,7 +41,7 @@ func ByProvenance(signer Verifier, trust Trust) (Verifier, error) {
 
 type byProvenance struct {
 	signer Verifier
-	trust  Trust
+	trust  provenance.Trust
 }
 
 // Verify believes c if one provenance among those that the Resolver found is trusted.
@@ -103,11 +108,11 @@ func wantProvenance(v Verifier) []*byProvenance {
 
 // A signedProvenance is one that a signer vouches for and whose subject is the manifest.
 type signedProvenance struct {
-	*Provenance
+	*provenance.Provenance
 	payload   [sha256.Size]byte // digest of the statement
 	held      v1.Hash           // manifest that holds it
 	manifest  v1.Hash           // its subject
-	task      ProvenanceTask    // that made the subject, zero if none is known to have
+	task      provenance.Task   // that made the subject, zero if none is known to have
 	by        Voucher
 	distrust  error // why builder or tasks are not trusted; nil if all are
 	untrusted error // the same, or that no task is known to have made the subject
@@ -115,7 +120,7 @@ type signedProvenance struct {
 
 // bestProvenance returns the provenance that tells of the evidence: a trusted one if there is any, and of several the
 // one whose task ended first, since what was made once can be handed on by later runs. One without times comes before
-// all, since it may be the first, as with [Provenance.TaskOf].
+// all, since it may be the first, as with [provenance.Provenance.TaskOf].
 //
 // The order in which they were found decides nothing.
 func (e *Evidence) bestProvenance() (signedProvenance, bool) {
@@ -126,7 +131,7 @@ func (e *Evidence) bestProvenance() (signedProvenance, bool) {
 	return slices.MinFunc(all, func(a, b signedProvenance) int {
 		return cmp.Or(
 			cmp.Compare(btoi(a.untrusted != nil), btoi(b.untrusted != nil)),
-			compareEnd(a.task, b.task),
+			provenance.CompareEnd(a.task, b.task),
 			cmp.Compare(a.manifest.Hex, b.manifest.Hex),
 			bytes.Compare(a.payload[:], b.payload[:]),
 		)
@@ -149,7 +154,7 @@ func (e *Evidence) firstEnd() (first time.Time) {
 		if p.untrusted != nil {
 			continue
 		}
-		for _, task := range p.makers(p.manifest) {
+		for _, task := range p.Makers(p.manifest) {
 			if end := task.Finished; !end.IsZero() && (first.IsZero() || end.Before(first)) {
 				first = end
 			}
@@ -187,15 +192,15 @@ func (s *search) provenances(ctx context.Context, manifest v1.Hash) (signed []si
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.repo.budget.count(len(leads), s.opts.Limits.Statements); err != nil {
+	if err := s.repo.Budget.Count(len(leads), s.opts.Limits.Statements); err != nil {
 		return nil, nil, err
 	}
 	for _, l := range leads {
 		c, err := fetch(ctx, s.repo, subject, l, isProvenance)
-		if errors.Is(err, errForeign) {
+		if errors.Is(err, registry.ErrForeign) {
 			continue
 		}
-		if err := grave(err); err != nil {
+		if err := referrers.Grave(err); err != nil {
 			return nil, nil, err
 		}
 		if err != nil {
@@ -214,51 +219,53 @@ func (s *search) provenances(ctx context.Context, manifest v1.Hash) (signed []si
 // attachedTo returns the layers at a manifest that may be provenance. Chains puts them into cosign's tag, or refers to
 // the manifest with a bundle.
 func (s *search) attachedTo(ctx context.Context, subject name.Digest) (leads []lead, doubts []error, err error) {
-	var pointers []pointer
-	var view shownView
-	err = parallel(ctx, 2, 2, func(ctx context.Context, i int) (err error) {
+	var pointers []referrers.Pointer
+	var view referrers.View
+	err = registry.Parallel(ctx, 2, 2, func(ctx context.Context, i int) (err error) {
 		if i == 0 {
-			pointers, err = s.repo.pointersTo(ctx, subject, s.referrers)
+			pointers, err = s.repo.PointersTo(ctx, subject, s.referrers)
 			return err
 		}
-		view, err = s.repo.view(ctx, subject)
+		view, err = s.repo.View(ctx, subject)
 		return err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	if view.broken != nil {
-		doubts = append(doubts, view.broken)
+	if view.Broken != nil {
+		doubts = append(doubts, view.Broken)
 	}
 	add := func(manifest v1.Hash, layers []v1.Descriptor) {
 		for _, layer := range layers {
-			if mayBeProvenance(readHints(layer.Annotations)) {
+			if mayBeProvenance(referrers.ReadHints(layer.Annotations)) {
 				leads = append(leads, lead{manifest: manifest, layer: layer})
 			}
 		}
 	}
-	add(view.digest, view.layers)
+	add(view.Digest, view.Layers)
 	for _, p := range pointers {
-		if !mayBeProvenance(p.hints) {
+		if !mayBeProvenance(p.Hints) {
 			continue
 		}
-		e, err := s.repo.entry(ctx, p.ref)
+		e, err := s.repo.Entry(ctx, p.Ref)
 		if err != nil {
 			return nil, nil, err
 		}
-		if e.err != nil {
-			doubts = append(doubts, &CandidateError{Manifest: e.descriptor.Digest, Err: e.err})
+		if e.Err != nil {
+			doubts = append(doubts, &CandidateError{Manifest: e.Descriptor.Digest, Err: e.Err})
 		}
-		add(e.descriptor.Digest, e.statements)
+		add(e.Descriptor.Digest, e.Statements)
 	}
 	return leads, doubts, nil
 }
 
 // mayBeProvenance reports whether hints leave it open. What hides behind a wrong one vouches for nothing.
-func mayBeProvenance(h hints) bool { return h.predicateType == "" || isProvenance(h.predicateType) }
+func mayBeProvenance(h referrers.Hints) bool {
+	return h.PredicateType == "" || isProvenance(h.PredicateType)
+}
 
 func isProvenance(predicateType string) bool {
-	return predicateType == ProvenanceType || predicateType == ProvenanceTypeV02
+	return predicateType == intoto.ProvenanceType || predicateType == intoto.ProvenanceTypeV02
 }
 
 // provenanceIn verifies and reads one candidate, for each verifier that wants provenance. It returns nothing for what
@@ -269,14 +276,14 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 		return nil, err
 	}
 	c.decoded = payload
-	if err := s.repo.budget.decode(payload, s.opts.Limits.TotalValues); err != nil {
+	if err := s.repo.Budget.Decode(payload, s.opts.Limits.TotalValues); err != nil {
 		return nil, err
 	}
-	statement, err := parseStatement(payload, s.opts.Limits.json())
+	statement, err := intoto.ParseStatementWithin(payload, s.opts.Limits.JSON())
 	if err != nil || !isProvenance(statement.PredicateType) {
 		return nil, err
 	}
-	if !statement.about(manifest.Hex) {
+	if !statement.About(manifest.Hex) {
 		return nil, fmt.Errorf("its subjects are not %s", manifest)
 	}
 	var signed []signedProvenance
@@ -287,12 +294,12 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 			errs = append(errs, err)
 			continue
 		}
-		p, err := parseProvenance(statement, s.opts.Limits.json())
+		p, err := provenance.ParseWithin(statement, s.opts.Limits.JSON())
 		if err != nil {
 			return nil, err
 		}
 		one := signedProvenance{Provenance: p, payload: sha256.Sum256(payload), held: c.Manifest, manifest: manifest, by: by}
-		one.distrust = v.trust.check(p, s.opts.Now())
+		one.distrust = v.trust.Check(p, s.opts.Now())
 		one.untrusted = one.distrust
 		var made bool
 		if one.task, made = p.TaskOf(manifest); !made {
@@ -309,5 +316,5 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 // noTask says why a provenance does not stand for a manifest. That the manifest is a subject is not enough: the
 // author of a pipeline can put any digest into its results. One of the tasks must have named it.
 func noTask(manifest v1.Hash) error {
-	return &UntrustedError{Reason: "it does not tell which task made " + manifest.String()}
+	return &provenance.UntrustedError{Reason: "it does not tell which task made " + manifest.String()}
 }

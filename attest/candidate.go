@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A Verifier says who vouches for a statement.
@@ -36,14 +38,14 @@ type Candidate struct {
 }
 
 // Payload returns the statement inside, unverified. Selection and verification both stand on this one strict reading of
-// the envelope: keys given twice or in another case, a payload type other than [PayloadType] and any base64 but the
+// the envelope: keys given twice or in another case, a payload type other than [intoto.PayloadType] and any base64 but the
 // standard one are refused.
-func (c Candidate) Payload() ([]byte, error) { return c.payload(defaultLimits) }
+func (c Candidate) Payload() ([]byte, error) { return c.payload(registry.DefaultLimits) }
 
 // Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A
 // statement that nobody signed has none, which is an error.
 func (c Candidate) Envelope() ([]byte, error) {
-	return envelopeIn(c.MediaType, c.Bytes, defaultLimits.json())
+	return intoto.Envelope(c.MediaType, c.Bytes, registry.DefaultLimits.JSON())
 }
 
 func (c Candidate) payload(limits Limits) ([]byte, error) {
@@ -51,17 +53,17 @@ func (c Candidate) payload(limits Limits) ([]byte, error) {
 		return c.decoded, nil
 	}
 	payload := c.Bytes
-	if c.MediaType != PayloadType {
-		envelope, err := envelopeIn(c.MediaType, c.Bytes, limits.json())
+	if c.MediaType != intoto.PayloadType {
+		envelope, err := intoto.Envelope(c.MediaType, c.Bytes, limits.JSON())
 		if err != nil {
 			return nil, err
 		}
-		if payload, err = openEnvelope(envelope, limits.json(), limits.Signatures); err != nil {
+		if payload, err = intoto.Open(envelope, limits.JSON(), limits.Signatures); err != nil {
 			return nil, err
 		}
 	}
 	if got := int64(len(payload)); got > limits.StatementBytes {
-		return nil, &LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
+		return nil, &intoto.LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
 	}
 	return payload, nil
 }

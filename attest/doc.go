@@ -1,6 +1,6 @@
 // Package attest writes what tests found about container images beside the images, signed, and finds the newest of it.
 //
-// A few names do most of it: [NewWriter] and [Writer.Write] store a [TestResult] or [Vulns]; [NewResolver] and
+// A few names do most of it: [NewWriter] and [Writer.Write] store a [intoto.TestResult] or [intoto.Vulns]; [NewResolver] and
 // [Resolver.Newest] return the newest [Evidence].
 //
 //	record, err := attest.NewWriter(signer, attest.Options{}).Write(ctx, image, "clamav-scan", attest.TestResult{
@@ -22,9 +22,9 @@
 //
 // # Writing
 //
-// A [Statement] says of an image, known by its digest, what a [Predicate] holds: [Vulns] what a scanner found,
-// [TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer that holds it in a form
-// ([Form]), and with the image as its subject: its [Record]. No two writers touch the same object, so none loses what
+// A [intoto.Statement] says of an image, known by its digest, what a [intoto.Predicate] holds: [intoto.Vulns] what a scanner found,
+// [intoto.TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer that holds it in a form
+// ([intoto.Form]), and with the image as its subject: its [Record]. No two writers touch the same object, so none loses what
 // another wrote. [WriteResults] points Tekton Chains to a record.
 //
 // Each record is in two lists before Write reports it, since APIs are switched off, cached and mirrored, and tags are
@@ -49,7 +49,7 @@
 // A [Resolver] takes the union of all lists: the referrers API with every page, the fallback index, cosign's tag with
 // the records that it names, and the tags of single records. [Evidence.Sources] says which of them answered. A registry
 // that answers 400, 404, 405, 406 or 501 for referrers has no such API, and the others are the lists. The Resolver then
-// drops what is not about the image, groups by [Test], takes the newest, and only then asks the [Verifier] about that
+// drops what is not about the image, groups by [intoto.Test], takes the newest, and only then asks the [Verifier] about that
 // one.
 //
 // It looks for tags of records behind a name, and believes only an answer that is in byte order and holds the tags
@@ -60,7 +60,7 @@
 //   - What is there and cannot be read blocks too, since it may be the newest. So does a statement from the future.
 //   - A statement of a version of a predicate that this release does not read blocks the test that it names, or every
 //     test of its type if it names none. So does a record that says it is of a test and holds no form that is read.
-//   - A test has one spelling, see [Test]. A statement whose name has another counts for the test that it looks like,
+//   - A test has one spelling, see [intoto.Test]. A statement whose name has another counts for the test that it looks like,
 //     and blocks it if it is the newest. Names in letters of another script are other tests, listed in
 //     [Evidence.Alike].
 //   - What a list names and the registry lacks blocks: this copy of the evidence is incomplete, or something was
@@ -80,7 +80,7 @@
 //
 // A [Verifier] says who stands behind a statement: the holder of a key or an identity that signed it, or, with
 // [ByProvenance], the builder that ran the task which made it. Tekton Chains signs a SLSA provenance whose subject is
-// the manifest of a record, and [Trust] says which builders and which definitions of tasks are good for that. A signed
+// the manifest of a record, and [provenance.Trust] says which builders and which definitions of tasks are good for that. A signed
 // provenance also tells when the statement was made, and a trusted one of which test it is, with a better word than the
 // statement's own: what that says is then only reported, as [Evidence.Declared].
 //
@@ -93,7 +93,7 @@
 //
 // Two things outside the repository help, and [Evidence.Completeness] says whether they did. [Expect] names runs that
 // are known to be over, as [ExpectRuns] makes it from what a scheduler knows, so that evidence which is missing is
-// seen, also if it was never written. A [Checkpoint] remembers the newest that was ever seen, so that its deletion is,
+// seen, also if it was never written. A [checkpoint.Store] remembers the newest that was ever seen, so that its deletion is,
 // and that the registry had the referrers API, so that a registry or copy without it is told ([ListGone]). Both go
 // by digest, so they serve a copy of the image in another repository too.
 //

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 func TestEnvelopeIsReadOnceAndStrictly(t *testing.T) {
@@ -25,7 +27,7 @@ func TestEnvelopeIsReadOnceAndStrictly(t *testing.T) {
 		{"empty", ``, "unexpected EOF"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Candidate{MediaType: EnvelopeType, Bytes: []byte(tt.in)}.Payload()
+			got, err := Candidate{MediaType: intoto.EnvelopeType, Bytes: []byte(tt.in)}.Payload()
 			if tt.want == "" && (err != nil || string(got) != "{}") {
 				t.Errorf("got %q, %v", got, err)
 			}
@@ -37,7 +39,7 @@ func TestEnvelopeIsReadOnceAndStrictly(t *testing.T) {
 }
 
 func TestPayloadOfOtherMediaTypes(t *testing.T) {
-	if got, err := (Candidate{MediaType: PayloadType, Bytes: []byte("{}")}).Payload(); err != nil || string(got) != "{}" {
+	if got, err := (Candidate{MediaType: intoto.PayloadType, Bytes: []byte("{}")}).Payload(); err != nil || string(got) != "{}" {
 		t.Errorf("an unsigned statement is its own payload, got %q, %v", got, err)
 	}
 	if _, err := (Candidate{MediaType: "application/json", Bytes: []byte("{}")}).Payload(); err == nil {
@@ -56,7 +58,7 @@ func (o otherPayload) Verify(ctx context.Context, c Candidate) ([]byte, Voucher,
 func TestVerifierMustVouchForWhatWasSelected(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.write(k, "scan", outcome(Passed, 0))
+	w.write(k, "scan", outcome(intoto.Passed, 0))
 	e := w.mustNewest(otherPayload{k}, testResultOf("scan"))
 	wantProblem(t, Unverified, e.Problem)
 	if e.By != (Voucher{}) {

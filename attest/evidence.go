@@ -8,6 +8,10 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // A Clock says whose word a time is.
@@ -44,20 +48,20 @@ const (
 // It counts only if Problem is nil, see [Evidence.Err]. The other fields are filled as far as they can be told, so that
 // the reason can be shown.
 type Evidence struct {
-	Test      Test   // its name is that of the task in a trusted provenance, if that tells one; its type one that is understood
-	Declared  string // name that the statement gives itself, if that is another
+	Test      intoto.Test // its name is that of the task in a trusted provenance, if that tells one; its type one that is understood
+	Declared  string      // name that the statement gives itself, if that is another
 	Image     name.Digest
-	Manifest  v1.Hash    // manifest that holds the statement: its record, or cosign's .att manifest if it has no record
-	Statement *Statement // nil if it could not be read; its PredicateType may be a version that is not understood
-	Predicate Predicate  // a Vulns or a TestResult, no pointer to one; nil if it could not be decoded
-	Result    Result     // verdict of a TestResult; Unknown for Vulns, and while Problem is not nil
-	Time      time.Time  // zero if there is none
-	Clock     Clock      // where Time comes from, empty if Time is zero
-	By        Voucher    // who vouches for it, zero if nobody does
+	Manifest  v1.Hash           // manifest that holds the statement: its record, or cosign's .att manifest if it has no record
+	Statement *intoto.Statement // nil if it could not be read; its PredicateType may be a version that is not understood
+	Predicate intoto.Predicate  // a Vulns or a TestResult, no pointer to one; nil if it could not be decoded
+	Result    intoto.Result     // verdict of a TestResult; Unknown for Vulns, and while Problem is not nil
+	Time      time.Time         // zero if there is none
+	Clock     Clock             // where Time comes from, empty if Time is zero
+	By        Voucher           // who vouches for it, zero if nobody does
 
 	// Provenance is the signed one that is attached to Manifest, trusted or not; nil if there is none, or if the Resolver
 	// was not asked to look, see [ByProvenance].
-	Provenance *Provenance
+	Provenance *provenance.Provenance
 
 	// Sources are the lists that were read to find it.
 	Sources Sources
@@ -86,14 +90,14 @@ type Evidence struct {
 	Tied []Evidence
 
 	payload   []byte
-	envelopes []Candidate // every envelope found around payload
-	reading   reading     // of the predicate
+	envelopes []Candidate    // every envelope found around payload
+	reading   intoto.Reading // of the predicate
 
-	look, declaredLook string         // what Test.Name and Declared look like if no test may have them
-	maker              ProvenanceTask // by a trusted Provenance: it decides test and time. Zero if there is none
-	unnamed            bool           // the name is that of maker alone, since none could be read
-	claims             []string       // names of other tasks that a signed provenance, trusted or not, says to have made it
-	failed             bool           // there is none, and the error beside it says why
+	look, declaredLook string          // what Test.Name and Declared look like if no test may have them
+	maker              provenance.Task // by a trusted Provenance: it decides test and time. Zero if there is none
+	unnamed            bool            // the name is that of maker alone, since none could be read
+	claims             []string        // names of other tasks that a signed provenance, trusted or not, says to have made it
+	failed             bool            // there is none, and the error beside it says why
 }
 
 // Err returns why the evidence must not be believed: Problem. The zero Evidence gives an error that wraps
@@ -104,7 +108,7 @@ func (e Evidence) Err() error {
 	if e.Problem != nil || e.Statement != nil || e.failed {
 		return e.Problem
 	}
-	return wrap("evidence", ErrNotFound)
+	return fault.Wrap("evidence", ErrNotFound)
 }
 
 // Digest returns the SHA-256 digest of the statement, by which [Options.UnsafeIgnoreStatements] names it; zero if it
@@ -113,7 +117,7 @@ func (e Evidence) Digest() v1.Hash {
 	if e.payload == nil {
 		return v1.Hash{}
 	}
-	return describe(e.payload, "").Digest
+	return registry.Describe(e.payload, "").Digest
 }
 
 // latest returns the latest time of evidence that is tied: Time, or one in the same second.
@@ -155,7 +159,7 @@ func compareWorst(a, b Evidence) int {
 	aVerdict, aFound := a.outcome()
 	bVerdict, bFound := b.outcome()
 	return cmp.Or(
-		cmp.Compare(bVerdict.badness(), aVerdict.badness()),
+		cmp.Compare(bVerdict.Badness(), aVerdict.Badness()),
 		cmp.Compare(bFound, aFound),
 		cmp.Compare(a.Manifest.Hex, b.Manifest.Hex),
 		slices.Compare(a.payload, b.payload),
@@ -163,11 +167,11 @@ func compareWorst(a, b Evidence) int {
 }
 
 // outcome is the predicate's own, believed or not.
-func (e Evidence) outcome() (Result, int) {
+func (e Evidence) outcome() (intoto.Result, int) {
 	if e.Predicate == nil {
-		return Unknown, 0
+		return intoto.Unknown, 0
 	}
-	return e.Predicate.outcome()
+	return e.Predicate.Outcome()
 }
 
 // blame adds a problem.

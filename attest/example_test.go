@@ -12,13 +12,16 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/checkpoint"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 	"github.com/testdag/testdag/scheduler"
 )
 
 // Every mistake is told at once, each by its field.
 func ExampleVulns_Validate() {
-	scan := attest.Vulns{Scanner: attest.Scanner{URI: "pkg:github/aquasecurity/trivy@v0.69.0"}}
+	scan := intoto.Vulns{Scanner: intoto.Scanner{URI: "pkg:github/aquasecurity/trivy@v0.69.0"}}
 	fmt.Println(scan.Validate())
 	// Output:
 	// attest: scanner.db.lastUpdate: required
@@ -57,22 +60,22 @@ func ExampleByProvenance() {
 		if err != nil {
 			return err
 		}
-		verifier, err := attest.ByProvenance(chains, attest.Trust{
+		verifier, err := attest.ByProvenance(chains, provenance.Trust{
 			Builders: []string{"https://tekton.dev/chains/v2"},
-			Tasks:    []attest.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}},
+			Tasks:    []provenance.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}},
 		})
 		if err != nil {
 			return err
 		}
 		resolver := attest.NewResolver(verifier, attest.Options{
 			MaxAge:     30 * 24 * time.Hour,
-			Checkpoint: attest.CheckpointDir("/var/lib/gate"),
+			Checkpoint: checkpoint.Dir("/var/lib/gate"),
 		}).Expecting(attest.ExpectRuns(image, runs...)...)
 		newest, err := resolver.Newests(ctx, image,
-			attest.Test{Name: "clamav-scan", PredicateType: attest.TestResultType},
-			attest.Test{Name: "e2e-test", PredicateType: attest.TestResultType})
+			intoto.Test{Name: "clamav-scan", PredicateType: intoto.TestResultType},
+			intoto.Test{Name: "e2e-test", PredicateType: intoto.TestResultType})
 		for _, e := range newest {
-			if e.Result != attest.Passed || e.Completeness != attest.Expected {
+			if e.Result != intoto.Passed || e.Completeness != attest.Expected {
 				err = errors.Join(err, fmt.Errorf("%s: %q, completeness %q", e.Test.Name, e.Result, e.Completeness), e.Err())
 			}
 		}

@@ -10,6 +10,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/testdag/testdag/attest/checkpoint"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 )
@@ -17,9 +20,9 @@ import (
 func TestExpect(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		old := w.write(k, "scan", outcome(Passed, -time.Hour))
-		newest := w.write(k, "scan", outcome(Failed, 0))
-		other := w.write(k, "other", outcome(Passed, 0))
+		old := w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+		newest := w.write(k, "scan", outcome(intoto.Failed, 0))
+		other := w.write(k, "other", outcome(intoto.Passed, 0))
 		for _, tt := range []struct {
 			name    string
 			expect  Expect
@@ -28,25 +31,25 @@ func TestExpect(t *testing.T) {
 		}{
 			{"both records", Expect{Test: "scan", Records: []v1.Hash{old.Digest, newest.Digest}}, 0, true},
 			{"an older record is there", Expect{Test: "scan", Records: []v1.Hash{old.Digest}}, 0, true},
-			{"record that is nowhere", Expect{Test: "scan", Records: []v1.Hash{coffee, newest.Digest}}, 1, false},
+			{"record that is nowhere", Expect{Test: "scan", Records: []v1.Hash{attesttest.Coffee, newest.Digest}}, 1, false},
 			{"record of another test", Expect{Test: "scan", Records: []v1.Hash{other.Digest}}, 1, false},
-			{"begun just then", Expect{Test: "scan", NotBefore: noon}, 0, true},
-			{"begun later", Expect{Test: "scan", NotBefore: noon.Add(1)}, 0, false},
-			{"record there, but the run began later", Expect{Test: "scan", Records: []v1.Hash{newest.Digest}, NotBefore: noon.Add(1)}, 0, false},
+			{"begun just then", Expect{Test: "scan", NotBefore: attesttest.Noon}, 0, true},
+			{"begun later", Expect{Test: "scan", NotBefore: attesttest.Noon.Add(1)}, 0, false},
+			{"record there, but the run began later", Expect{Test: "scan", Records: []v1.Hash{newest.Digest}, NotBefore: attesttest.Noon.Add(1)}, 0, false},
 			{"left nothing", Expect{Test: "scan", Run: "scan#7"}, 0, false},
 		} {
-			e, err := NewResolver(k, w.opts).Expecting(tt.expect).Newest(t.Context(), w.image, testResultOf("scan"))
+			e, err := NewResolver(k, w.opts).Expecting(tt.expect).Newest(t.Context(), w.Image, testResultOf("scan"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if tt.met {
-				if e.Problem != nil || e.Completeness != Expected || e.Result != Failed {
+				if e.Problem != nil || e.Completeness != Expected || e.Result != intoto.Failed {
 					t.Errorf("%s: %v, %q, %s", tt.name, e.Problem, e.Completeness, e.Result)
 				}
 				continue
 			}
 			missing := wantProblem(t, Missing, e.Problem)
-			if len(missing.Records) != tt.missing || e.Completeness != Unproven || e.Result != Unknown {
+			if len(missing.Records) != tt.missing || e.Completeness != Unproven || e.Result != intoto.Unknown {
 				t.Errorf("%s: %+v, %q, %s", tt.name, missing, e.Completeness, e.Result)
 			}
 		}
@@ -56,21 +59,21 @@ func TestExpect(t *testing.T) {
 func TestExpectIsAboutItsTestAlone(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.write(k, "scan", outcome(Passed, 0))
+	w.write(k, "scan", outcome(intoto.Passed, 0))
 	r := NewResolver(k, w.opts).Expecting(Expect{Test: "other", Run: "other#1"})
-	if e, err := r.Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Problem != nil || e.Completeness != Unproven {
+	if e, err := r.Newest(t.Context(), w.Image, testResultOf("scan")); err != nil || e.Problem != nil || e.Completeness != Unproven {
 		t.Errorf("got %v, %v, %q", err, e.Problem, e.Completeness)
 	}
-	_, err := r.Newest(t.Context(), w.image, testResultOf("other"))
+	_, err := r.Newest(t.Context(), w.Image, testResultOf("other"))
 	wantProblem(t, Missing, err)
 	if !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
-	all, err := r.Newests(t.Context(), w.image)
+	all, err := r.Newests(t.Context(), w.Image)
 	if err != nil || len(all) != 2 || all[0].Test.Name != "other" || all[0].Problem == nil || all[1].Problem != nil {
 		t.Errorf("got %v, %v", all, err)
 	}
-	if e, err := NewResolver(k, w.opts).Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Problem != nil {
+	if e, err := NewResolver(k, w.opts).Newest(t.Context(), w.Image, testResultOf("scan")); err != nil || e.Problem != nil {
 		t.Errorf("Expecting changed the Resolver it was called on: %v %v", err, e.Problem)
 	}
 }
@@ -80,9 +83,9 @@ func TestExpectIsAboutItsTestAlone(t *testing.T) {
 func TestExpectedTestIsAnsweredOnce(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	record := w.write(k, "scan", outcome(Passed, 0))
+	record := w.write(k, "scan", outcome(intoto.Passed, 0))
 	r := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{record.Digest}})
-	all, err := r.Newests(t.Context(), w.image)
+	all, err := r.Newests(t.Context(), w.Image)
 	if err != nil || len(all) != 1 || all[0].Test != testResultOf("scan") || all[0].Completeness != Expected {
 		t.Errorf("got %+v, %v", all, err)
 	}
@@ -92,11 +95,11 @@ func TestExpectedTestIsAnsweredOnce(t *testing.T) {
 func TestExpectedIsMoreThanRemembered(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.opts.Checkpoint = CheckpointDir(t.TempDir())
-	record := w.write(k, "scan", outcome(Passed, 0))
+	w.opts.Checkpoint = checkpoint.Dir(t.TempDir())
+	record := w.write(k, "scan", outcome(intoto.Passed, 0))
 	r := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{record.Digest}})
 	for range 2 { // at first nothing is remembered
-		if e, err := r.Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Completeness != Expected {
+		if e, err := r.Newest(t.Context(), w.Image, testResultOf("scan")); err != nil || e.Completeness != Expected {
 			t.Errorf("got %q, %v", e.Completeness, err)
 		}
 	}
@@ -106,7 +109,7 @@ func TestExpectedIsMoreThanRemembered(t *testing.T) {
 func TestSnapshotTellsWhatToExpect(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	record := w.write(k, "scan", outcome(Passed, 0))
+	record := w.write(k, "scan", outcome(intoto.Passed, 0))
 	over := func(id string, run int, phase scheduler.Phase, left ...scheduler.Artifact) scheduler.Event {
 		e := scheduler.Finished(scheduler.Ref{ID: dag.ID(id), Run: run}, phase)
 		e.Artifacts = left
@@ -114,25 +117,25 @@ func TestSnapshotTellsWhatToExpect(t *testing.T) {
 	}
 	var s scheduler.Snapshot
 	for _, e := range []scheduler.Event{
-		over("scan", 2, scheduler.PhasePassed, scheduler.Artifact{URI: w.image.Context().Name(), Digest: record.Digest.String()}),
+		over("scan", 2, scheduler.PhasePassed, scheduler.Artifact{URI: w.Image.Context().Name(), Digest: record.Digest.String()}),
 		over("silent", 1, scheduler.PhasePassed),
-		over("broken", 3, scheduler.PhaseFailed, scheduler.Artifact{URI: "elsewhere.example.com/x", Digest: coffee.String()}),
+		over("broken", 3, scheduler.PhaseFailed, scheduler.Artifact{URI: "elsewhere.example.com/x", Digest: attesttest.Coffee.String()}),
 		over("stopped", 1, scheduler.PhaseStopped),
 		over("canceled", 1, scheduler.PhaseCanceled),
 		over("running", 1, scheduler.PhaseRunning),
 	} {
 		s = s.Observe(e)
 	}
-	runs := expectRuns(w.image, s)
+	runs := expectRuns(w.Image, s)
 	want := []Expect{
-		{Test: "broken", Run: "broken#3", Elsewhere: []Artifact{{URI: "elsewhere.example.com/x", Digest: coffee.String()}}},
+		{Test: "broken", Run: "broken#3", Elsewhere: []Artifact{{URI: "elsewhere.example.com/x", Digest: attesttest.Coffee.String()}}},
 		{Test: "scan", Run: "scan#2", Records: []v1.Hash{record.Digest}},
 		{Test: "silent", Run: "silent#1"},
 	}
 	if diff := cmp.Diff(want, runs); diff != "" {
 		t.Fatal(diff)
 	}
-	all, err := NewResolver(k, w.opts).Expecting(runs...).Newests(t.Context(), w.image, testResultOf("scan"), testResultOf("silent"))
+	all, err := NewResolver(k, w.opts).Expecting(runs...).Newests(t.Context(), w.Image, testResultOf("scan"), testResultOf("silent"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,14 +153,14 @@ func TestArtifactsOfOtherRepositories(t *testing.T) {
 	at := func(uri string, digest v1.Hash) scheduler.Artifact {
 		return scheduler.Artifact{URI: uri, Digest: digest.String()}
 	}
-	gone, sbom := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}, coffee
+	gone, sbom := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}, attesttest.Coffee
 	last := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("f", 64)}
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		here := w.image.Context().Name()
-		old := w.write(k, "scan", outcome(Passed, -time.Hour)).Digest
-		newest := w.write(k, "scan", outcome(Failed, 0)).Digest
-		other := w.write(k, "other", outcome(Passed, 0)).Digest
+		here := w.Image.Context().Name()
+		old := w.write(k, "scan", outcome(intoto.Passed, -time.Hour)).Digest
+		newest := w.write(k, "scan", outcome(intoto.Failed, 0)).Digest
+		other := w.write(k, "other", outcome(intoto.Passed, 0)).Digest
 		left := func(artifacts ...scheduler.Artifact) scheduler.Snapshot {
 			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
 			over.Artifacts = artifacts
@@ -178,25 +181,25 @@ func TestArtifactsOfOtherRepositories(t *testing.T) {
 			{"a record here is gone, an SBOM elsewhere", left(at(here, gone), at(boms, sbom)), time.Time{}, []v1.Hash{gone}, false},
 			{"an SBOM elsewhere, and nothing more", left(at(boms, sbom)), time.Time{}, nil, false},
 			{"the copied record is gone, an SBOM elsewhere", left(at(origin, gone), at(boms, sbom)), time.Time{}, nil, false},
-			{"an SBOM elsewhere, the run began before", left(at(boms, sbom)), noon, nil, true},
-			{"an SBOM elsewhere, the run began later", left(at(boms, sbom)), noon.Add(1), nil, false},
+			{"an SBOM elsewhere, the run began before", left(at(boms, sbom)), attesttest.Noon, nil, true},
+			{"an SBOM elsewhere, the run began later", left(at(boms, sbom)), attesttest.Noon.Add(1), nil, false},
 			{"a copied record of another test", left(at(origin, other)), time.Time{}, []v1.Hash{other}, false},
 			{"the same record in two places", left(at(here, newest), at(origin, newest)), time.Time{}, nil, true},
 		} {
-			runs := expectRuns(w.image, tt.left)
+			runs := expectRuns(w.Image, tt.left)
 			runs[0].NotBefore = tt.began
-			e, err := NewResolver(k, w.opts).Expecting(runs...).Newest(t.Context(), w.image, testResultOf("scan"))
+			e, err := NewResolver(k, w.opts).Expecting(runs...).Newest(t.Context(), w.Image, testResultOf("scan"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if tt.met {
-				if e.Problem != nil || e.Completeness != Expected || e.Result != Failed {
+				if e.Problem != nil || e.Completeness != Expected || e.Result != intoto.Failed {
 					t.Errorf("%s: %v, %q, %s", tt.name, e.Problem, e.Completeness, e.Result)
 				}
 				continue
 			}
 			missing := wantProblem(t, Missing, e.Problem)
-			if diff := cmp.Diff(tt.missing, missing.Records); diff != "" || e.Result != Unknown {
+			if diff := cmp.Diff(tt.missing, missing.Records); diff != "" || e.Result != intoto.Unknown {
 				t.Errorf("%s: %s, %s", tt.name, diff, e.Result)
 			}
 		}
@@ -207,27 +210,27 @@ func TestArtifactsOfOtherRepositories(t *testing.T) {
 // caller's, and no record if a run left it elsewhere.
 func TestArtifactsThatAreNoRecords(t *testing.T) {
 	w := newWorld(t, true)
-	long := scheduler.Artifact{URI: "elsewhere.example.com/x", Digest: "sha512:" + someHex + someHex}
+	long := scheduler.Artifact{URI: "elsewhere.example.com/x", Digest: "sha512:" + attesttest.SomeHex + attesttest.SomeHex}
 	over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 1}, scheduler.PhasePassed)
 	over.Artifacts = []scheduler.Artifact{long, {URI: "elsewhere.example.com/x", Digest: "latest"}}
 	want := []Expect{{Test: "scan", Run: "scan#1"}}
-	if diff := cmp.Diff(want, expectRuns(w.image, scheduler.Snapshot{}.Observe(over))); diff != "" {
+	if diff := cmp.Diff(want, expectRuns(w.Image, scheduler.Snapshot{}.Observe(over))); diff != "" {
 		t.Error(diff)
 	}
 	r := NewResolver(newKey(t, "k"), w.opts).Expecting(Expect{Test: "scan", Elsewhere: []Artifact{Artifact(long)}})
-	_, err := r.Newest(t.Context(), w.image, testResultOf("scan"))
-	wantField(t, err, "runs[0].Elsewhere[0]")
+	_, err := r.Newest(t.Context(), w.Image, testResultOf("scan"))
+	attesttest.Field(t, err, "runs[0].Elsewhere[0]")
 }
 
 // What is missing is told with the run, the reason and the way out.
 func TestMissingTellsWhatToDo(t *testing.T) {
 	const remedy = ": copy it here if it is elsewhere, or run the test again"
 	for want, e := range map[string]*Problem{
-		"attest: the evidence of scan#2 is missing: record " + coffee.String() + ` is not at the image, or is no evidence of "scan"` + remedy: {
-			Kind: Missing, Expect: Expect{Test: "scan", Run: "scan#2", NotBefore: noon}, Records: []v1.Hash{coffee},
+		"attest: the evidence of scan#2 is missing: record " + attesttest.Coffee.String() + ` is not at the image, or is no evidence of "scan"` + remedy: {
+			Kind: Missing, Expect: Expect{Test: "scan", Run: "scan#2", NotBefore: attesttest.Noon}, Records: []v1.Hash{attesttest.Coffee},
 		},
 		"attest: the evidence of a run of scan is missing: there is none since 2026-03-01T12:00:00Z" + remedy: {
-			Kind: Missing, Expect: Expect{Test: "scan", NotBefore: noon, Elsewhere: []Artifact{{URI: "x", Digest: "y"}}},
+			Kind: Missing, Expect: Expect{Test: "scan", NotBefore: attesttest.Noon, Elsewhere: []Artifact{{URI: "x", Digest: "y"}}},
 		},
 		"attest: scan#2 is over and left no evidence that is known of: none of its artifacts is at the image, the first is example.com/x@sha256:y" + remedy: {
 			Kind: Missing, Expect: Expect{Test: "scan", Run: "scan#2", Elsewhere: []Artifact{{URI: "example.com/x", Digest: "sha256:y"}}},

@@ -16,6 +16,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 	"pgregory.net/rapid"
 )
 
@@ -50,17 +52,17 @@ func foreignEnvelope(w io.Writer, subject string, packages int) {
 	encoder := base64.NewEncoder(base64.StdEncoding, w)
 	foreignStatement(encoder, subject, packages)
 	_ = encoder.Close()
-	fmt.Fprintf(w, `","payloadType":%q,"signatures":[{"sig":"AAAA"}]}`, PayloadType)
+	fmt.Fprintf(w, `","payloadType":%q,"signatures":[{"sig":"AAAA"}]}`, intoto.PayloadType)
 }
 
 // envelopeOf is an envelope with a signature that no key made.
 func envelopeOf(payload []byte) []byte {
-	return fmt.Appendf(nil, `{"payloadType":%q,"payload":%q,"signatures":[]}`, PayloadType, base64.StdEncoding.EncodeToString(payload))
+	return fmt.Appendf(nil, `{"payloadType":%q,"payload":%q,"signatures":[]}`, intoto.PayloadType, base64.StdEncoding.EncodeToString(payload))
 }
 
 // bundleOf is a sigstore bundle around an envelope.
 func bundleOf(envelope []byte) []byte {
-	return fmt.Appendf(nil, `{"mediaType":%q,"verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":%s}`, BundleType, envelope)
+	return fmt.Appendf(nil, `{"mediaType":%q,"verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":%s}`, intoto.BundleType, envelope)
 }
 
 // attachAs puts a layer at the image that nothing says anything about.
@@ -75,17 +77,17 @@ func (w *world) attachAs(media string, b []byte) v1.Hash {
 func TestLargeSBOMBesideEvidence(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		failed := w.unsigned("clamav-scan", outcome(Failed, 0))
-		w.write(k, "scan", outcome(Passed, 0))
+		failed := w.unsigned("clamav-scan", outcome(intoto.Failed, 0))
+		w.write(k, "scan", outcome(intoto.Passed, 0))
 		var statement, envelope bytes.Buffer
 		foreignStatement(&statement, w.hash().Hex, 12000)
 		foreignEnvelope(&envelope, w.hash().Hex, 12000)
 		t.Logf("a statement of %d bytes, an envelope of %d", statement.Len(), envelope.Len())
-		w.attachAs(PayloadType, statement.Bytes())
-		w.attachAs(EnvelopeType, envelope.Bytes())
-		w.attachAs(BundleType, bundleOf(envelope.Bytes()))
+		w.attachAs(intoto.PayloadType, statement.Bytes())
+		w.attachAs(intoto.EnvelopeType, envelope.Bytes())
+		w.attachAs(intoto.BundleType, bundleOf(envelope.Bytes()))
 		w.provenances(k, failed.Digest, provenanceFor(t, failed.Digest, 0), statement.Bytes())
-		unproven := w.unsigned("unproven", outcome(Passed, 0))
+		unproven := w.unsigned("unproven", outcome(intoto.Passed, 0))
 		w.provenances(k, unproven.Digest, statement.Bytes())
 		if got := answerOf(w.newest(byChains(t, k), testResultOf("unproven"))); !strings.Contains(got, "no provenance is attached") {
 			t.Errorf("an SBOM is taken for a provenance that cannot be read: %s", got)
@@ -110,7 +112,7 @@ func TestLargeSBOMBesideEvidence(t *testing.T) {
 
 // serveGenerated attaches a layer that write makes anew for each request.
 func (w *world) serveGenerated(media string, write func(io.Writer)) (size int64) {
-	w.t.Helper()
+	w.T.Helper()
 	sum, count := sha256.New(), &counter{}
 	write(io.MultiWriter(sum, count))
 	digest := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}
@@ -118,7 +120,7 @@ func (w *world) serveGenerated(media string, write func(io.Writer)) (size int64)
 		m.ArtifactType, m.Annotations = "", nil
 		m.Layers[0] = v1.Descriptor{MediaType: types.MediaType(media), Digest: digest, Size: count.n}
 	})
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+	w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/blobs/"+digest.String()) {
 			return false
 		}
@@ -137,21 +139,21 @@ func (c *counter) Write(p []byte) (int, error) {
 
 // An SBOM of 64 MiB passes through, and is never held.
 func TestForeignStatementsAreNotHeld(t *testing.T) {
-	for media, write := range map[string]func(io.Writer, string, int){PayloadType: foreignStatement, EnvelopeType: foreignEnvelope} {
+	for media, write := range map[string]func(io.Writer, string, int){intoto.PayloadType: foreignStatement, intoto.EnvelopeType: foreignEnvelope} {
 		w := newWorld(t, true)
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Passed, 0))
+		w.write(k, "scan", outcome(intoto.Passed, 0))
 		size := w.serveGenerated(media, func(to io.Writer) { write(to, w.hash().Hex, 92000) })
-		if size < 64*mib {
+		if size < 64*registry.Mib {
 			t.Fatalf("only %d bytes", size)
 		}
 		before := allocated()
-		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Passed {
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Passed {
 			t.Error(answerOf(e, nil))
 		}
 		used := allocated() - before
 		t.Logf("%s: %d bytes, %d allocated by reader and registry", media, size, used)
-		if used > 8*mib {
+		if used > 8*registry.Mib {
 			t.Errorf("%d bytes were allocated to pass over %d", used, size)
 		}
 	}
@@ -178,54 +180,54 @@ func TestForeignStatements(t *testing.T) {
 		name, media, body string
 		want              string // empty if it is passed over
 	}{
-		{"plain", PayloadType, begin + foreign + `,"predicate":{}}`, ""},
-		{"type last", PayloadType, begin + `"predicate":{},` + foreign + `}`, ""},
-		{"type first", PayloadType, `{` + foreign + `,"predicate":{},"_type":"https://in-toto.io/Statement/v1"}`, ""},
-		{"no predicate", PayloadType, begin + foreign + `}`, ""},
-		{"other fields", PayloadType, begin + `"other":[{}],` + foreign + `}`, ""},
-		{"keys given twice inside", PayloadType, begin + foreign + `,"predicate":{"a":1,"a":2,"A":3,"predicateType":1,"predicateType":2}}`, ""},
-		{"deep", PayloadType, begin + foreign + `,"predicate":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + `}`, ""},
-		{"many values", PayloadType, begin + foreign + `,"predicate":[` + strings.Repeat("0,", 300000) + `0]}`, ""},
-		{"many subjects", PayloadType, begin + foreign + `,"subject":[` + strings.Repeat("{},", 300000) + `{}]}`, ""},
-		{"not UTF-8 inside", PayloadType, begin + foreign + ",\"predicate\":\"\xff\"}", ""},
-		{"escaped", PayloadType, begin + `"predicat\u0065Type":"https:\/\/spdx.dev\/Document"}`, ""},
-		{"in an envelope", EnvelopeType, wrapped, ""},
-		{"payload first", EnvelopeType, `{"payload":"` + payload + `","payloadType":"application/vnd.in-toto+json"}`, ""},
-		{"payload escaped", EnvelopeType, `{"payload":"\u0065` + payload[1:] + `","payloadType":"application/vnd.in-toto+json"}`, ""},
-		{"in a bundle", BundleType, `{"a":{"b":1,"b":2},"dsseEnvelope":` + wrapped + `}`, ""},
-		{"another payload type", EnvelopeType, `{"payload":"AAAA","payloadType":"text/plain"}`, ""},
-		{"a bundle that signs a message", BundleType, `{"messageSignature":{}}`, ""},
+		{"plain", intoto.PayloadType, begin + foreign + `,"predicate":{}}`, ""},
+		{"type last", intoto.PayloadType, begin + `"predicate":{},` + foreign + `}`, ""},
+		{"type first", intoto.PayloadType, `{` + foreign + `,"predicate":{},"_type":"https://in-toto.io/Statement/v1"}`, ""},
+		{"no predicate", intoto.PayloadType, begin + foreign + `}`, ""},
+		{"other fields", intoto.PayloadType, begin + `"other":[{}],` + foreign + `}`, ""},
+		{"keys given twice inside", intoto.PayloadType, begin + foreign + `,"predicate":{"a":1,"a":2,"A":3,"predicateType":1,"predicateType":2}}`, ""},
+		{"deep", intoto.PayloadType, begin + foreign + `,"predicate":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + `}`, ""},
+		{"many values", intoto.PayloadType, begin + foreign + `,"predicate":[` + strings.Repeat("0,", 300000) + `0]}`, ""},
+		{"many subjects", intoto.PayloadType, begin + foreign + `,"subject":[` + strings.Repeat("{},", 300000) + `{}]}`, ""},
+		{"not UTF-8 inside", intoto.PayloadType, begin + foreign + ",\"predicate\":\"\xff\"}", ""},
+		{"escaped", intoto.PayloadType, begin + `"predicat\u0065Type":"https:\/\/spdx.dev\/Document"}`, ""},
+		{"in an envelope", intoto.EnvelopeType, wrapped, ""},
+		{"payload first", intoto.EnvelopeType, `{"payload":"` + payload + `","payloadType":"application/vnd.in-toto+json"}`, ""},
+		{"payload escaped", intoto.EnvelopeType, `{"payload":"\u0065` + payload[1:] + `","payloadType":"application/vnd.in-toto+json"}`, ""},
+		{"in a bundle", intoto.BundleType, `{"a":{"b":1,"b":2},"dsseEnvelope":` + wrapped + `}`, ""},
+		{"another payload type", intoto.EnvelopeType, `{"payload":"AAAA","payloadType":"text/plain"}`, ""},
+		{"a bundle that signs a message", intoto.BundleType, `{"messageSignature":{}}`, ""},
 
-		{"two types", PayloadType, begin + foreign + `,` + own + `}`, `"predicateType" in $: given twice`},
-		{"two types, the other way round", PayloadType, begin + own + `,` + foreign + `}`, `"predicateType" in $: given twice`},
-		{"two types, one escaped", PayloadType, begin + foreign + `,` + strings.Replace(own, "T", `\u0054`, 1) + `}`, "given twice"},
-		{"two types, one behind much", PayloadType, begin + foreign + `,"predicate":[` + strings.Repeat(`"",`, 300000) + `0],` + own + `}`, "over the limit"},
-		{"another case", PayloadType, begin + foreign + `,"PredicateType":"https://in-toto.io/attestation/test-result/v0.1"}`, "in case only"},
-		{"a long s", PayloadType, begin + foreign + `,"ſubject":[]}`, "in case only"},
-		{"two predicates", PayloadType, begin + foreign + `,"predicate":{},"predicate":{}}`, "given twice"},
-		{"any key twice", PayloadType, begin + foreign + `,"x":{},"x":{}}`, "given twice"},
-		{"no type", PayloadType, begin + `"predicate":{}}`, "predicateType: required"},
-		{"type that is no text", PayloadType, begin + `"predicateType":7}`, "predicateType"},
-		{"no statement", PayloadType, `{"_type":"x",` + foreign + `}`, "not an in-toto statement"},
-		{"two statements", PayloadType, begin + foreign + `}` + begin + own + `}`, "more than one JSON value"},
-		{"cut", PayloadType, begin + foreign + `,"predicate":{}`, "unexpected EOF"},
-		{"not UTF-8 in a key", PayloadType, begin + foreign + ",\"predicateTyp\xff\":1}", "UTF-8"},
-		{"empty", PayloadType, "", "unexpected EOF"},
-		{"two payloads", EnvelopeType, strings.Replace(wrapped, `"signatures"`, `"payload":"","signatures"`, 1), "given twice"},
-		{"a payload in another case", EnvelopeType, strings.Replace(wrapped, `"signatures"`, `"Payload":"","signatures"`, 1), "in case only"},
-		{"two payload types", EnvelopeType, strings.Replace(wrapped, `"signatures"`, `"payloadType":"text/plain","signatures"`, 1), "given twice"},
-		{"a payload with a line end", EnvelopeType, strings.Replace(wrapped, payload, payload[:8]+`\n`+payload[8:], 1), "not standard base64"},
-		{"a payload with a tail", EnvelopeType, strings.Replace(wrapped, payload, payload+"AAAA", 1), "more than one JSON value"},
-		{"no payload", EnvelopeType, `{"payloadType":"application/vnd.in-toto+json","signatures":[]}`, "unexpected EOF"},
-		{"a payload type of in-toto that is none", EnvelopeType, strings.Replace(wrapped, "in-toto+json", "in-toto.x+json", 1), `is not "application/vnd.in-toto+json"`},
-		{"two envelopes", BundleType, `{"dsseEnvelope":` + wrapped + `,"dsseEnvelope":` + enveloped(begin+own+`}`) + `}`, "given twice"},
-		{"an envelope in another case", BundleType, `{"dsseEnvelope":` + wrapped + `,"DSSEEnvelope":{}}`, "in case only"},
-		{"neither", BundleType, `{}`, "dsseEnvelope: required"},
+		{"two types", intoto.PayloadType, begin + foreign + `,` + own + `}`, `"predicateType" in $: given twice`},
+		{"two types, the other way round", intoto.PayloadType, begin + own + `,` + foreign + `}`, `"predicateType" in $: given twice`},
+		{"two types, one escaped", intoto.PayloadType, begin + foreign + `,` + strings.Replace(own, "T", `\u0054`, 1) + `}`, "given twice"},
+		{"two types, one behind much", intoto.PayloadType, begin + foreign + `,"predicate":[` + strings.Repeat(`"",`, 300000) + `0],` + own + `}`, "over the limit"},
+		{"another case", intoto.PayloadType, begin + foreign + `,"PredicateType":"https://in-toto.io/attestation/test-result/v0.1"}`, "in case only"},
+		{"a long s", intoto.PayloadType, begin + foreign + `,"ſubject":[]}`, "in case only"},
+		{"two predicates", intoto.PayloadType, begin + foreign + `,"predicate":{},"predicate":{}}`, "given twice"},
+		{"any key twice", intoto.PayloadType, begin + foreign + `,"x":{},"x":{}}`, "given twice"},
+		{"no type", intoto.PayloadType, begin + `"predicate":{}}`, "predicateType: required"},
+		{"type that is no text", intoto.PayloadType, begin + `"predicateType":7}`, "predicateType"},
+		{"no statement", intoto.PayloadType, `{"_type":"x",` + foreign + `}`, "not an in-toto statement"},
+		{"two statements", intoto.PayloadType, begin + foreign + `}` + begin + own + `}`, "more than one JSON value"},
+		{"cut", intoto.PayloadType, begin + foreign + `,"predicate":{}`, "unexpected EOF"},
+		{"not UTF-8 in a key", intoto.PayloadType, begin + foreign + ",\"predicateTyp\xff\":1}", "UTF-8"},
+		{"empty", intoto.PayloadType, "", "unexpected EOF"},
+		{"two payloads", intoto.EnvelopeType, strings.Replace(wrapped, `"signatures"`, `"payload":"","signatures"`, 1), "given twice"},
+		{"a payload in another case", intoto.EnvelopeType, strings.Replace(wrapped, `"signatures"`, `"Payload":"","signatures"`, 1), "in case only"},
+		{"two payload types", intoto.EnvelopeType, strings.Replace(wrapped, `"signatures"`, `"payloadType":"text/plain","signatures"`, 1), "given twice"},
+		{"a payload with a line end", intoto.EnvelopeType, strings.Replace(wrapped, payload, payload[:8]+`\n`+payload[8:], 1), "not standard base64"},
+		{"a payload with a tail", intoto.EnvelopeType, strings.Replace(wrapped, payload, payload+"AAAA", 1), "more than one JSON value"},
+		{"no payload", intoto.EnvelopeType, `{"payloadType":"application/vnd.in-toto+json","signatures":[]}`, "unexpected EOF"},
+		{"a payload type of in-toto that is none", intoto.EnvelopeType, strings.Replace(wrapped, "in-toto+json", "in-toto.x+json", 1), `is not "application/vnd.in-toto+json"`},
+		{"two envelopes", intoto.BundleType, `{"dsseEnvelope":` + wrapped + `,"dsseEnvelope":` + enveloped(begin+own+`}`) + `}`, "given twice"},
+		{"an envelope in another case", intoto.BundleType, `{"dsseEnvelope":` + wrapped + `,"DSSEEnvelope":{}}`, "in case only"},
+		{"neither", intoto.BundleType, `{}`, "dsseEnvelope: required"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, true)
 			k := newKey(t, "k")
-			w.write(k, "scan", outcome(Passed, 0))
+			w.write(k, "scan", outcome(intoto.Passed, 0))
 			w.attachAs(tt.media, []byte(tt.body))
 			got := answerOf(w.newest(k, testResultOf("scan")))
 			switch passed := strings.HasPrefix(got, "PASSED"); {
@@ -242,7 +244,7 @@ func TestForeignStatements(t *testing.T) {
 func TestLimitsOfForeignStatements(t *testing.T) {
 	big := strings.Repeat(" ", 2000)
 	foreign := `{"_type":"https://in-toto.io/Statement/v1",` + `"predicate":"` + big + `","predicateType":"https://spdx.dev/Document"}`
-	own := strings.Replace(foreign, "https://spdx.dev/Document", TestResultType, 1)
+	own := strings.Replace(foreign, "https://spdx.dev/Document", intoto.TestResultType, 1)
 	for _, tt := range []struct {
 		name, body string
 		limits     Limits
@@ -251,11 +253,11 @@ func TestLimitsOfForeignStatements(t *testing.T) {
 	}{
 		{"over EnvelopeBytes", foreign, Limits{EnvelopeBytes: 1000}, "", false},
 		{"over StatementBytes", foreign, Limits{StatementBytes: 1000}, "", false},
-		{"ours over EnvelopeBytes", own, Limits{EnvelopeBytes: 1000}, whatEnvelope, false},
+		{"ours over EnvelopeBytes", own, Limits{EnvelopeBytes: 1000}, registry.WhatEnvelope, false},
 		{"ours over StatementBytes", own, Limits{StatementBytes: 1000}, "statement bytes", false},
 		{"at ForeignBytes", foreign, Limits{ForeignBytes: int64(len(foreign))}, "", false},
-		{"over ForeignBytes", foreign, Limits{ForeignBytes: int64(len(foreign)) - 1}, whatForeign, false},
-		{"over TotalForeignBytes", foreign, Limits{TotalForeignBytes: int64(len(foreign)) - 1}, whatPassed, true},
+		{"over ForeignBytes", foreign, Limits{ForeignBytes: int64(len(foreign)) - 1}, registry.WhatForeign, false},
+		{"over TotalForeignBytes", foreign, Limits{TotalForeignBytes: int64(len(foreign)) - 1}, registry.WhatPassed, true},
 		{"at TotalForeignBytes", foreign, Limits{TotalForeignBytes: int64(len(foreign))}, "", false},
 		{"values", foreign, Limits{Values: 100}, "", false},
 	} {
@@ -263,11 +265,11 @@ func TestLimitsOfForeignStatements(t *testing.T) {
 			w := newWorld(t, true)
 			k := newKey(t, "k")
 			w.opts.WithoutViews = true
-			w.write(k, "scan", outcome(Passed, 0))
-			w.attachAs(PayloadType, []byte(tt.body))
+			w.write(k, "scan", outcome(intoto.Passed, 0))
+			w.attachAs(intoto.PayloadType, []byte(tt.body))
 			w.opts.Limits = tt.limits
 			_, err := w.newest(k, testResultOf("scan"))
-			var limit *LimitError
+			var limit *intoto.LimitError
 			if tt.want == "" && err != nil || tt.want != "" && (!errors.As(err, &limit) || limit.What != tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
@@ -282,23 +284,23 @@ func TestLimitsOfForeignStatements(t *testing.T) {
 func TestForeignBytesAreCountedApart(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.write(k, "scan", outcome(Passed, 0))
+	w.write(k, "scan", outcome(intoto.Passed, 0))
 	for i := range 20 {
 		var b bytes.Buffer
 		foreignStatement(&b, w.hash().Hex, 100*(10+i))
-		w.attachAs(PayloadType, b.Bytes())
+		w.attachAs(intoto.PayloadType, b.Bytes())
 	}
-	w.opts.Limits.TotalBytes = 20 * mib // of 27 MiB
+	w.opts.Limits.TotalBytes = 20 * registry.Mib // of 27 MiB
 	w.opts.Parallel = 4
-	if e, err := w.newest(k, testResultOf("scan")); err != nil || e.Result != Passed {
+	if e, err := w.newest(k, testResultOf("scan")); err != nil || e.Result != intoto.Passed {
 		t.Error(answerOf(e, err))
 	}
 }
 
 // A read of nothing takes nothing.
 func TestStreamedReadsNothing(t *testing.T) {
-	o := newOuter(strings.NewReader(`"ab\u0063d"`))
-	err := o.stream(func(in io.Reader) {
+	o := intoto.NewOuter(strings.NewReader(`"ab\u0063d"`))
+	err := o.Stream(func(in io.Reader) {
 		for _, want := range []string{"a", "b", "c", "d"} {
 			if n, err := in.Read(nil); n != 0 || err != nil {
 				t.Errorf("before %s: %d, %v", want, n, err)
@@ -316,14 +318,14 @@ func TestStreamedReadsNothing(t *testing.T) {
 
 // BenchmarkOuterType passes over an SBOM of 64 MiB.
 func BenchmarkOuterType(b *testing.B) {
-	for media, write := range map[string]func(io.Writer, string, int){PayloadType: foreignStatement, EnvelopeType: foreignEnvelope} {
+	for media, write := range map[string]func(io.Writer, string, int){intoto.PayloadType: foreignStatement, intoto.EnvelopeType: foreignEnvelope} {
 		b.Run(media, func(b *testing.B) {
 			var body bytes.Buffer
 			write(&body, strings.Repeat("ab", 32), 92000)
 			b.SetBytes(int64(body.Len()))
 			b.ReportAllocs()
 			for b.Loop() {
-				if got, err := outerType(bytes.NewReader(body.Bytes()), media, func(string) {}); err != nil || got != spdxType {
+				if got, err := intoto.OuterType(bytes.NewReader(body.Bytes()), media, func(string) {}); err != nil || got != spdxType {
 					b.Fatal(got, err)
 				}
 			}
@@ -335,12 +337,12 @@ func BenchmarkOuterType(b *testing.B) {
 func TestForeignStatementsAreChecked(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.write(k, "scan", outcome(Passed, 0))
-	body := []byte(`{"_type":"https://in-toto.io/Statement/v1","predicateType":"https://spdx.dev/Document","predicate":"` + strings.Repeat("x", 9*mib) + `"}`)
-	w.attachAs(PayloadType, body)
+	w.write(k, "scan", outcome(intoto.Passed, 0))
+	body := []byte(`{"_type":"https://in-toto.io/Statement/v1","predicateType":"https://spdx.dev/Document","predicate":"` + strings.Repeat("x", 9*registry.Mib) + `"}`)
+	w.attachAs(intoto.PayloadType, body)
 	asked := 0
-	blob := "/blobs/" + describe(body, "").Digest.String()
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+	blob := "/blobs/" + registry.Describe(body, "").Digest.String()
+	w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasSuffix(r.URL.Path, blob) {
 			return false
 		}
@@ -351,12 +353,12 @@ func TestForeignStatementsAreChecked(t *testing.T) {
 		_, _ = rw.Write(body[:len(body)/(2*asked)])
 		return true
 	})
-	if e, err := w.newest(k, testResultOf("scan")); err != nil || e.Result != Passed || asked != 3 {
+	if e, err := w.newest(k, testResultOf("scan")); err != nil || e.Result != intoto.Passed || asked != 3 {
 		t.Errorf("asked %d times: %s", asked, answerOf(e, err))
 	}
 	other := bytes.Replace(body, []byte("xxx"), []byte("xyx"), 1)
 	for want, answer := range map[string]string{"with digest": string(other), "longer than": string(body) + " ", "bytes with": string(body[:len(body)-1])} {
-		w.serves(blob, "", answer)
+		w.Serves(blob, "", answer)
 		if e, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %s: %s", want, answerOf(e, err))
 		}
@@ -367,11 +369,11 @@ func TestForeignStatementsAreChecked(t *testing.T) {
 // reader does not read as evidence.
 func TestOuterReadingAgrees(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		types := rapid.SampledFrom([]string{spdxType, TestResultType, ""})
+		types := rapid.SampledFrom([]string{spdxType, intoto.TestResultType, ""})
 		key := rapid.SampledFrom([]string{"_type", "subject", "predicateType", "predicate", "PredicateType", "x", `predicat\u0065`})
 		value := rapid.SampledFrom([]string{`{}`, `[]`, `1`, `"a"`, `null`, `{"predicateType":"x"}`, `"\\\"]}"`, `["}","\\\\",{"]":"\u005c\""}]`, `[{"digest":{"sha256":"` + strings.Repeat("ab", 32) + `"}}]`})
 		members := []string{
-			`"_type":"` + rapid.SampledFrom([]string{StatementType, statementTypeV01, "x"}).Draw(t, "_type") + `"`,
+			`"_type":"` + rapid.SampledFrom([]string{intoto.StatementType, intoto.StatementTypeV01, "x"}).Draw(t, "_type") + `"`,
 			fmt.Sprintf(`"predicateType":%q`, types.Draw(t, "predicateType")),
 			`"subject":[{"digest":{"sha256":"` + strings.Repeat("ab", 32) + `"}}]`,
 			`"predicate":` + value.Draw(t, "predicate"),
@@ -380,23 +382,23 @@ func TestOuterReadingAgrees(t *testing.T) {
 			members = append(members, fmt.Sprintf(`"%s":%s`, key.Draw(t, "key"), value.Draw(t, "value")))
 		}
 		text := "{" + strings.Join(rapid.Permutation(members).Draw(t, "members"), ",") + "}" + rapid.SampledFrom([]string{"", " ", "}", "1"}).Draw(t, "tail")
-		body, media := []byte(text), PayloadType
-		switch rapid.SampledFrom([]string{PayloadType, EnvelopeType, BundleType}).Draw(t, "form") {
-		case EnvelopeType:
-			body, media = envelopeOf(body), EnvelopeType
-		case BundleType:
-			body, media = bundleOf(envelopeOf(body)), BundleType
+		body, media := []byte(text), intoto.PayloadType
+		switch rapid.SampledFrom([]string{intoto.PayloadType, intoto.EnvelopeType, intoto.BundleType}).Draw(t, "form") {
+		case intoto.EnvelopeType:
+			body, media = envelopeOf(body), intoto.EnvelopeType
+		case intoto.BundleType:
+			body, media = bundleOf(envelopeOf(body)), intoto.BundleType
 		}
-		got, gotErr := outerType(bytes.NewReader(body), media, func(string) {})
+		got, gotErr := intoto.OuterType(bytes.NewReader(body), media, func(string) {})
 		payload, err := Candidate{MediaType: media, Bytes: body}.Payload()
-		var want *Statement
+		var want *intoto.Statement
 		if err == nil {
-			want, err = ParseStatement(payload)
+			want, err = intoto.ParseStatement(payload)
 		}
 		switch {
 		case err == nil && (gotErr != nil || got != want.PredicateType):
 			t.Fatalf("%s\ngot %q, %v, want %q", body, got, gotErr, want.PredicateType)
-		case gotErr == nil && !evidential(got) && err == nil && evidential(want.PredicateType):
+		case gotErr == nil && !intoto.IsEvidence(got) && err == nil && intoto.IsEvidence(want.PredicateType):
 			t.Fatalf("%s\nis passed over as %q", body, got)
 		}
 	})
@@ -404,14 +406,14 @@ func TestOuterReadingAgrees(t *testing.T) {
 
 // A layer that is read again after its body broke off is paid for once.
 func TestLayerReadAgainIsPaidOnce(t *testing.T) {
-	body := envelopeOf([]byte(`{"predicateType":"` + TestResultType + `"}`))
-	b := &budget{limit: int64(len(body))}
-	s := &sieve{layer: describe(body, EnvelopeType), form: EnvelopeType, wanted: evidential, limits: defaultLimits, budget: b}
+	body := envelopeOf([]byte(`{"predicateType":"` + intoto.TestResultType + `"}`))
+	b := &registry.Budget{Limit: int64(len(body))}
+	s := &registry.Sieve{Layer: registry.Describe(body, intoto.EnvelopeType), Form: intoto.EnvelopeType, Wanted: intoto.IsEvidence, Limits: registry.DefaultLimits, Budget: b}
 	broken := io.MultiReader(bytes.NewReader(body[:len(body)-1]), iotest.ErrReader(io.ErrUnexpectedEOF))
-	if err := s.read(broken); !errors.As(err, new(*brokenError)) {
+	if err := s.Read(broken); !errors.As(err, new(*registry.BrokenError)) {
 		t.Errorf("got %v", err)
 	}
-	if err := s.read(bytes.NewReader(body)); err != nil || !bytes.Equal(s.kept, body) || b.spent.Load() != int64(len(body)) {
-		t.Errorf("%v: kept %d bytes, paid for %d, of %d", err, len(s.kept), b.spent.Load(), len(body))
+	if err := s.Read(bytes.NewReader(body)); err != nil || !bytes.Equal(s.Kept, body) || b.Spent.Load() != int64(len(body)) {
+		t.Errorf("%v: kept %d bytes, paid for %d, of %d", err, len(s.Kept), b.Spent.Load(), len(body))
 	}
 }

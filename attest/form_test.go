@@ -14,6 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A bundler signs bundles too.
@@ -21,7 +25,7 @@ type bundler struct{ *key }
 
 func (b bundler) SignBundle(ctx context.Context, payloadType string, payload []byte) ([]byte, error) {
 	envelope, err := b.Sign(ctx, payloadType, payload)
-	return fmt.Appendf(nil, `{"mediaType":%q,"dsseEnvelope":%s}`, BundleType, envelope), err
+	return fmt.Appendf(nil, `{"mediaType":%q,"dsseEnvelope":%s}`, intoto.BundleType, envelope), err
 }
 
 func (b bundler) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error) {
@@ -29,30 +33,30 @@ func (b bundler) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, erro
 	if err != nil {
 		return nil, Voucher{}, err
 	}
-	c.MediaType, c.Bytes = EnvelopeType, envelope
+	c.MediaType, c.Bytes = intoto.EnvelopeType, envelope
 	return b.key.Verify(ctx, c)
 }
 
 // Each form is found again, in the layers and with the annotations that other readers look for, and once only.
 func TestForms(t *testing.T) {
 	for _, tt := range []struct {
-		form                    Form
+		form                    intoto.Form
 		artifactType, mediaType string
 		inView                  int
 		annotations             map[string]string // beside those of every form
 	}{
-		{FormEnvelope, "application/vnd.in-toto+json", "application/vnd.dsse.envelope.v1+json", 1, nil},
-		{FormStatement, "application/vnd.in-toto+json", "application/vnd.in-toto+json", 0, nil},
-		{FormBundle, "application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle.v0.3+json", 0,
-			map[string]string{"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": TestResultType}},
+		{intoto.FormEnvelope, "application/vnd.in-toto+json", "application/vnd.dsse.envelope.v1+json", 1, nil},
+		{intoto.FormStatement, "application/vnd.in-toto+json", "application/vnd.in-toto+json", 0, nil},
+		{intoto.FormBundle, "application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle.v0.3+json", 0,
+			map[string]string{"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": intoto.TestResultType}},
 	} {
 		t.Run(string(tt.form), func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				k := bundler{newKey(t, "k")}
 				k.salted = true // so that a second one would show
 				w.opts.Form = tt.form
-				r := w.write(k, "scan", outcome(Failed, 0))
-				if again := w.write(k, "scan", outcome(Failed, 0)); again.Digest != r.Digest {
+				r := w.write(k, "scan", outcome(intoto.Failed, 0))
+				if again := w.write(k, "scan", outcome(intoto.Failed, 0)); again.Digest != r.Digest {
 					t.Errorf("written twice: %s and %s", r.Digest, again.Digest)
 				}
 				var m struct {
@@ -75,10 +79,10 @@ func TestForms(t *testing.T) {
 					t.Errorf("%d in cosign's tag, want %d", got, tt.inView)
 				}
 				e := w.mustNewest(k, testResultOf("scan"))
-				if e.Manifest != r.Digest || (e.Problem == nil) != (tt.form != FormStatement) {
+				if e.Manifest != r.Digest || (e.Problem == nil) != (tt.form != intoto.FormStatement) {
 					t.Errorf("found in %s: %v", e.Manifest, e.Problem)
 				}
-				if tt.form == FormStatement && !strings.Contains(fmt.Sprint(e.Problem), "nobody vouches") {
+				if tt.form == intoto.FormStatement && !strings.Contains(fmt.Sprint(e.Problem), "nobody vouches") {
 					t.Errorf("an unsigned statement: %v", e.Problem)
 				}
 			})
@@ -89,28 +93,28 @@ func TestForms(t *testing.T) {
 // A manifest that says it holds our statement, and holds another, is not our record.
 func TestForeignStatementUnderOurName(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
-		w.opts.Form = FormStatement
-		ours, err := encode(w.image, "scan", outcome(Failed, 0))
+		w.opts.Form = intoto.FormStatement
+		ours, err := encode(w.Image, "scan", outcome(intoto.Failed, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
-		theirs, err := encode(w.image, "scan", outcome(Passed, 0))
+		theirs, err := encode(w.Image, "scan", outcome(intoto.Passed, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := draft{image: w.image, test: "scan", predicateType: TestResultType, created: noon, payload: ours}
-		if d.subject, err = w.repo().subject(t.Context(), w.image); err != nil {
+		d := referrers.Draft{Image: w.Image, Test: "scan", PredicateType: intoto.TestResultType, Created: attesttest.Noon, Payload: ours}
+		if d.Subject, err = w.repo().Subject(t.Context(), w.Image); err != nil {
 			t.Fatal(err)
 		}
-		forged, err := buildRecord(d, layout{inlineBytes: 64 << 10}, defaultLimits.ManifestBytes, theirs)
+		forged, err := referrers.BuildRecord(d, referrers.Layout{InlineBytes: 64 << 10}, registry.DefaultLimits.ManifestBytes, theirs)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := describe(forged, "").Digest
-		if err := w.repo().push(t.Context(), recordTag(w.image, h), types.OCIManifestSchema1, forged, theirs); err != nil {
+		h := registry.Describe(forged, "").Digest
+		if err := w.repo().Push(t.Context(), referrers.RecordTag(w.Image, h), types.OCIManifestSchema1, forged, theirs); err != nil {
 			t.Fatal(err)
 		}
-		if r := w.unsigned("scan", outcome(Failed, 0)); r.Digest == h {
+		if r := w.unsigned("scan", outcome(intoto.Failed, 0)); r.Digest == h {
 			t.Error("a foreign statement was taken for ours")
 		}
 	})
@@ -121,13 +125,13 @@ func TestWriteReadsNoOtherRecord(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	for i := range 5 {
-		w.write(k, fmt.Sprint("t", i), outcome(Passed, 0))
+		w.write(k, fmt.Sprint("t", i), outcome(intoto.Passed, 0))
 	}
-	w.gets()
-	r := w.write(k, "scan", outcome(Passed, 0))
-	for _, request := range w.requests {
+	w.Gets()
+	r := w.write(k, "scan", outcome(intoto.Passed, 0))
+	for _, request := range w.Requests {
 		if strings.HasPrefix(request, "GET") && strings.Contains(request, "/manifests/sha256:") &&
-			!strings.HasSuffix(request, r.Digest.String()) && !strings.HasSuffix(request, w.image.DigestStr()) {
+			!strings.HasSuffix(request, r.Digest.String()) && !strings.HasSuffix(request, w.Image.DigestStr()) {
 			t.Errorf("it made the request %s", request)
 		}
 	}
@@ -138,17 +142,17 @@ func TestFormsThatCannotBeWritten(t *testing.T) {
 	w := newWorld(t, true)
 	for _, tt := range []struct {
 		name   string
-		form   Form
-		signer Signer
+		form   intoto.Form
+		signer intoto.Signer
 		fields []string
 	}{
-		{"nobody signs", FormEnvelope, nil, []string{"signer"}},
-		{"a key that makes no bundles", FormBundle, newKey(t, "k"), []string{"signer"}},
+		{"nobody signs", intoto.FormEnvelope, nil, []string{"signer"}},
+		{"a key that makes no bundles", intoto.FormBundle, newKey(t, "k"), []string{"signer"}},
 		{"a form that is none", "jws", newKey(t, "k"), []string{"Options.Form"}},
 	} {
 		w.opts.Form = tt.form
-		_, err := NewWriter(tt.signer, w.opts).Write(t.Context(), w.image, "", outcome(Passed, 0))
-		wantField(t, err, append([]string{"test"}, tt.fields...)...)
+		_, err := NewWriter(tt.signer, w.opts).Write(t.Context(), w.Image, "", outcome(intoto.Passed, 0))
+		attesttest.Field(t, err, append([]string{"test"}, tt.fields...)...)
 	}
 }
 
@@ -157,8 +161,8 @@ func TestInline(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		w.opts.InlineBytes = 2000
-		small := w.write(k, "small", outcome(Passed, 0))
-		p := outcome(Passed, 0)
+		small := w.write(k, "small", outcome(intoto.Passed, 0))
+		p := outcome(intoto.Passed, 0)
 		p.URL = strings.Repeat("x", 2000)
 		large := w.write(k, "large", p)
 		for _, tt := range []struct {
@@ -173,14 +177,14 @@ func TestInline(t *testing.T) {
 			if (m.Layers[0].Data != nil) != tt.inline {
 				t.Errorf("%s has %d bytes inline", tt.test, len(m.Layers[0].Data))
 			}
-			if _, err := w.repo().blob(t.Context(), m.Layers[0]); err != nil {
+			if _, err := w.repo().Blob(t.Context(), m.Layers[0]); err != nil {
 				t.Errorf("%s: the blob must be there all the same: %v", tt.test, err)
 			}
 			if e := w.mustNewest(k, testResultOf(tt.test)); e.Problem != nil {
 				t.Error(e.Problem)
 			}
 		}
-		m, _, err := w.repo().att(t.Context(), w.image)
+		m, _, err := w.repo().Att(t.Context(), w.Image)
 		if err != nil || len(m.Layers) != 2 || m.Layers[0].Data != nil || m.Layers[1].Data != nil {
 			t.Errorf("cosign's tag: %v, %d layers, with data", err, len(m.Layers))
 		}
@@ -192,23 +196,23 @@ func TestRepair(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		w.opts.WithoutViews = true
-		w.write(k, "a", outcome(Passed, 0))
-		w.write(k, "b", outcome(Passed, 0))
+		w.write(k, "a", outcome(intoto.Passed, 0))
+		w.write(k, "b", outcome(intoto.Passed, 0))
 		if got := len(w.attLayers()); got != 0 {
 			t.Fatalf("%d in the view", got)
 		}
-		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.image); err != nil {
+		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.Image); err != nil {
 			t.Fatal(err)
 		}
-		index, err := w.repo().fallback(t.Context(), w.image)
-		if err != nil || len(w.attLayers()) != 2 || !w.referrers && len(index) != 2 {
+		index, err := w.repo().Fallback(t.Context(), w.Image)
+		if err != nil || len(w.attLayers()) != 2 || !w.Referrers && len(index) != 2 {
 			t.Errorf("%d in cosign's tag, %d in the index, %v", len(w.attLayers()), len(index), err)
 		}
-		w.requests = nil
-		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.image); err != nil || w.count("PUT", "") > 0 {
-			t.Errorf("%v, wrote again: %q", err, w.requests)
+		w.Requests = nil
+		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.Image); err != nil || w.Count("PUT", "") > 0 {
+			t.Errorf("%v, wrote again: %q", err, w.Requests)
 		}
-		nowhere := w.image.Context().Registry.Repo("no", "where").Digest(w.image.DigestStr())
+		nowhere := w.Image.Context().Registry.Repo("no", "where").Digest(w.Image.DigestStr())
 		if err := NewWriter(nil, w.opts).Repair(t.Context(), nowhere); !errors.Is(err, ErrNoImage) {
 			t.Error("repaired what is not there")
 		}
@@ -220,7 +224,7 @@ func TestImmutableTags(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		written := map[string]bool{}
-		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") || strings.Contains(r.URL.Path, "sha256:") {
 				return false
 			}
@@ -231,16 +235,16 @@ func TestImmutableTags(t *testing.T) {
 			written[r.URL.Path] = true
 			return false
 		})
-		w.write(k, "scan", outcome(Passed, -time.Hour))
-		second, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
-		if view := wantAs[*ViewError](t, err); second.Digest == (v1.Hash{}) || view.Tag != viewTag(w.image) {
+		w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+		second, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
+		if view := attesttest.As[*ViewError](t, err); second.Digest == (v1.Hash{}) || view.Tag != referrers.ViewTag(w.Image) {
 			t.Errorf("record %s, %v", second.Digest, err)
 		}
-		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != second.Digest || e.Result != Failed {
+		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != second.Digest || e.Result != intoto.Failed {
 			t.Errorf("found %s in %s", e.Result, e.Manifest)
 		}
 		w.opts.WithoutViews = true
-		if _, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, time.Second)); err != nil {
+		if _, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, time.Second)); err != nil {
 			t.Errorf("without views: %v", err)
 		}
 	})
@@ -254,13 +258,13 @@ func TestViewIsNoLargerThanAManifestMayBe(t *testing.T) {
 		w.opts.Limits.ManifestBytes = 2400
 		var last error
 		for i := range 8 {
-			_, last = NewWriter(k, w.opts).Write(t.Context(), w.image, fmt.Sprint("t", i), outcome(Passed, 0))
+			_, last = NewWriter(k, w.opts).Write(t.Context(), w.Image, fmt.Sprint("t", i), outcome(intoto.Passed, 0))
 			if last != nil {
 				break
 			}
 		}
-		wantAs[*ViewError](t, last)
-		if l := wantAs[*LimitError](t, last); l.What != "manifest bytes" || l.Limit != 2400 {
+		attesttest.As[*ViewError](t, last)
+		if l := attesttest.As[*intoto.LimitError](t, last); l.What != "manifest bytes" || l.Limit != 2400 {
 			t.Errorf("got %v", l)
 		}
 		for i, e := range w.all(k) {
@@ -275,7 +279,7 @@ func TestViewIsNoLargerThanAManifestMayBe(t *testing.T) {
 func TestBundleIsReadStrictly(t *testing.T) {
 	payload := base64.StdEncoding.EncodeToString([]byte(`{}`))
 	good := `{"payloadType":"application/vnd.in-toto+json","payload":"` + payload + `","signatures":[]}`
-	c := Candidate{MediaType: BundleType, Bytes: []byte(`{"dsseEnvelope":` + good + `,"verificationMaterial":{}}`)}
+	c := Candidate{MediaType: intoto.BundleType, Bytes: []byte(`{"dsseEnvelope":` + good + `,"verificationMaterial":{}}`)}
 	if got, err := c.Payload(); err != nil || string(got) != `{}` {
 		t.Errorf("got %s, %v", got, err)
 	}
@@ -288,10 +292,10 @@ func TestBundleIsReadStrictly(t *testing.T) {
 func TestStatementBytesAreBounded(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.write(k, "scan", outcome(Passed, 0))
+	w.write(k, "scan", outcome(intoto.Passed, 0))
 	w.opts.Limits.StatementBytes = 100
 	_, err := w.newest(k, testResultOf("scan"))
-	if diff := cmp.Diff("statement bytes", wantAs[*LimitError](t, err).What); diff != "" {
+	if diff := cmp.Diff("statement bytes", attesttest.As[*intoto.LimitError](t, err).What); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -303,8 +307,8 @@ func TestLimitsAreTheMostThatIsAllowed(t *testing.T) {
 	k := newKey(t, "k")
 	views := w.opts
 	w.opts.WithoutViews = true
-	envelope := parseEntry(document{bytes: w.write(k, "scan", outcome(Passed, 0)).Bytes}, defaultLimits).statements[0]
-	payload, err := encode(w.image, "scan", outcome(Passed, 0))
+	envelope := referrers.ParseEntry(registry.Document{Bytes: w.write(k, "scan", outcome(intoto.Passed, 0)).Bytes}, registry.DefaultLimits).Statements[0]
+	payload, err := encode(w.Image, "scan", outcome(intoto.Passed, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,18 +317,18 @@ func TestLimitsAreTheMostThatIsAllowed(t *testing.T) {
 	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
 		t.Errorf("read: %v", e.Problem)
 	}
-	if _, err := NewWriter(k, views).Write(t.Context(), w.image, "scan", outcome(Passed, 0)); err != nil || len(w.attLayers()) != 1 {
+	if _, err := NewWriter(k, views).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0)); err != nil || len(w.attLayers()) != 1 {
 		t.Errorf("written: %v, and the view holds %d", err, len(w.attLayers()))
 	}
 	w.opts.Limits = Limits{StatementBytes: just.StatementBytes - 1}
 	_, err = w.newest(k, testResultOf("scan"))
-	if l := wantAs[*LimitError](t, err); l.What != "statement bytes" {
+	if l := attesttest.As[*intoto.LimitError](t, err); l.What != "statement bytes" {
 		t.Errorf("one byte more: %v", l)
 	}
 
 	w = newWorld(t, true)
 	several := func(m *v1.Manifest) { m.Layers = append(m.Layers, m.Layers[0], m.Layers[0]) }
-	h := w.attach(w.sign(k, w.statementOf(TestResultType, `{}`)), several)
+	h := w.attach(w.sign(k, w.statementOf(intoto.TestResultType, `{}`)), several)
 	w.opts.Limits.Statements = 3
 	for _, e := range w.all(k) {
 		if unreadable := new(CandidateError); errors.As(e.Problem, &unreadable) && e.Statement == nil {
@@ -336,7 +340,7 @@ func TestLimitsAreTheMostThatIsAllowed(t *testing.T) {
 	if len(all) != 1 {
 		t.Fatalf("found %d", len(all))
 	}
-	if c := wantAs[*CandidateError](t, all[0].Problem); c.Manifest != h {
+	if c := attesttest.As[*CandidateError](t, all[0].Problem); c.Manifest != h {
 		t.Errorf("got %v", c)
 	}
 }

@@ -14,12 +14,19 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/checkpoint"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // luring makes a manifest say that it holds a statement of scan of one minute past noon.
 func luring(m *v1.Manifest) {
 	m.Annotations = map[string]string{
-		AnnotationPredicateType: TestResultType, AnnotationTest: "scan", AnnotationCreated: "2026-03-01T12:01:00Z",
+		AnnotationPredicateType: intoto.TestResultType, AnnotationTest: "scan", AnnotationCreated: "2026-03-01T12:01:00Z",
 	}
 }
 
@@ -47,12 +54,12 @@ func TestAnnotationsThatPromiseWhatIsNotThere(t *testing.T) {
 		"an index": func(w *world, _ *key) {
 			b := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[],"subject":{"mediaType":%q,"digest":%q,"size":1},
 				"annotations":{"predicateType":%q,%q:"scan",%q:"2026-03-01T12:01:00Z"}}`, types.OCIImageIndex, types.OCIManifestSchema1,
-				w.hash(), TestResultType, AnnotationTest, AnnotationCreated)
-			w.retag("lure", types.OCIImageIndex, b)
+				w.hash(), intoto.TestResultType, AnnotationTest, AnnotationCreated)
+			w.Retag("lure", types.OCIImageIndex, b)
 		},
 		"a statement about another image": func(w *world, ours *key) {
 			w.attach(w.sign(ours, fmt.Appendf(nil, `{"_type":%q,"subject":[{"digest":{"sha256":%q}}],"predicateType":%q,"predicate":{}}`,
-				StatementType, coffee.Hex, TestResultType)), luring)
+				intoto.StatementType, attesttest.Coffee.Hex, intoto.TestResultType)), luring)
 		},
 		"a statement of another kind": func(w *world, ours *key) {
 			w.attach(w.sign(ours, w.statementOf("https://example.com/other", `{}`)), luring)
@@ -65,13 +72,13 @@ func TestAnnotationsThatPromiseWhatIsNotThere(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				ours := newKey(t, "ours")
 				passed := passedBefore(w, ours)
-				w.write(ours, "scan", outcome(Failed, 0))
-				w.replay(parseEntry(document{bytes: passed.Bytes}, defaultLimits).statements[0].Data)
+				w.write(ours, "scan", outcome(intoto.Failed, 0))
+				w.replay(referrers.ParseEntry(registry.Document{Bytes: passed.Bytes}, registry.DefaultLimits).Statements[0].Data)
 				lure(w, ours)
-				for _, tests := range [][]Test{{testResultOf("scan")}, nil} {
-					got, err := NewResolver(ours, w.opts).Newests(context.Background(), w.image, tests...)
+				for _, tests := range [][]intoto.Test{{testResultOf("scan")}, nil} {
+					got, err := NewResolver(ours, w.opts).Newests(context.Background(), w.Image, tests...)
 					for _, e := range got {
-						if e.Problem == nil && e.Result == Passed {
+						if e.Problem == nil && e.Result == intoto.Passed {
 							t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
 						}
 					}
@@ -83,7 +90,7 @@ func TestAnnotationsThatPromiseWhatIsNotThere(t *testing.T) {
 
 // chainsBy is provenance that Chains signed of a task of somebody who may run any task, but none that is trusted.
 func (w *world) chainsBy(k *key, at v1.Hash, d time.Duration, replace ...string) {
-	w.provenance(k, at, replaced(w.t, provenanceFor(w.t, at, d), replace...))
+	w.provenance(k, at, replaced(w.T, provenanceFor(w.T, at, d), replace...))
 }
 
 // replaced puts one text for another wherever it is, for each pair.
@@ -104,10 +111,10 @@ func TestUntrustedProvenanceRenames(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		ours, chainsKey := newKey(t, "ours"), newKey(t, "chains")
 		passedBefore(w, ours)
-		failed := w.write(ours, "scan", outcome(Failed, 0))
+		failed := w.write(ours, "scan", outcome(intoto.Failed, 0))
 		w.chainsBy(chainsKey, failed.Digest, 0, "quay.io/konflux-ci/", "quay.io/mallory/", "clamav-scan", "mine")
 		e, err := w.newest(AnyOf(ours, byChains(t, chainsKey)), testResultOf("scan"))
-		if e.Problem == nil && e.Result == Passed {
+		if e.Problem == nil && e.Result == intoto.Passed {
 			t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
 		}
 	})
@@ -118,12 +125,12 @@ func TestUntrustedProvenanceRenames(t *testing.T) {
 func TestUntrustedProvenanceRenamesWhatWaits(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "chains")
-		passed := w.unsigned("clamav-scan", outcome(Passed, -time.Hour))
+		passed := w.unsigned("clamav-scan", outcome(intoto.Passed, -time.Hour))
 		w.provenance(k, passed.Digest, provenanceFor(t, passed.Digest, -time.Hour))
-		failed := w.unsigned("clamav-scan", outcome(Failed, 0))
+		failed := w.unsigned("clamav-scan", outcome(intoto.Failed, 0))
 		w.chainsBy(k, failed.Digest, 0, "quay.io/konflux-ci/", "quay.io/mallory/", `"clamav-scan"`, `"mine"`)
 		e, err := w.newest(byChains(t, k), testResultOf("clamav-scan"))
-		if e.Problem == nil && e.Result == Passed {
+		if e.Problem == nil && e.Result == intoto.Passed {
 			t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
 		}
 	})
@@ -133,11 +140,11 @@ func TestUntrustedProvenanceRenamesWhatWaits(t *testing.T) {
 func TestUntrustedProvenanceDates(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		ours, chainsKey := newKey(t, "ours"), newKey(t, "chains")
-		passed := w.write(ours, "clamav-scan", outcome(Passed, -3*time.Minute))
-		w.write(ours, "clamav-scan", outcome(Failed, -time.Minute))
+		passed := w.write(ours, "clamav-scan", outcome(intoto.Passed, -3*time.Minute))
+		w.write(ours, "clamav-scan", outcome(intoto.Failed, -time.Minute))
 		w.chainsBy(chainsKey, passed.Digest, 0, "quay.io/konflux-ci/", "quay.io/mallory/")
 		e, err := w.newest(AnyOf(ours, byChains(t, chainsKey)), testResultOf("clamav-scan"))
-		if e.Problem == nil && e.Result == Passed {
+		if e.Problem == nil && e.Result == intoto.Passed {
 			t.Errorf("the newer failure is hidden: %s", answerOf(e, err))
 		}
 	})
@@ -147,9 +154,9 @@ func TestUntrustedProvenanceDates(t *testing.T) {
 func TestTwoTrustsOfOneSigner(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "chains")
-	r := w.unsigned("clamav-scan", outcome(Passed, 0))
+	r := w.unsigned("clamav-scan", outcome(intoto.Passed, 0))
 	w.provenance(k, r.Digest, provenanceFor(t, r.Digest, 0))
-	other, err := ByProvenance(k, Trust{Builders: chains.Builders, Tasks: []TaskRule{{Pattern: "oci://quay.io/others/*"}}})
+	other, err := ByProvenance(k, provenance.Trust{Builders: chains.Builders, Tasks: []provenance.TaskRule{{Pattern: "oci://quay.io/others/*"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,19 +173,19 @@ func TestTwoTrustsOfOneSigner(t *testing.T) {
 func TestTrustIsOfTheTimeOfTheQuestion(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "chains")
-	r := w.unsigned("clamav-scan", outcome(Passed, -time.Hour))
+	r := w.unsigned("clamav-scan", outcome(intoto.Passed, -time.Hour))
 	w.provenance(k, r.Digest, provenanceFor(t, r.Digest, -time.Hour))
 	for _, tt := range []struct {
 		name              string
 		effective, expire time.Time
 		trusted           bool
 	}{
-		{"since after the run", noon.Add(-time.Minute), time.Time{}, true},
-		{"until after the run", time.Time{}, noon.Add(-time.Minute), false},
+		{"since after the run", attesttest.Noon.Add(-time.Minute), time.Time{}, true},
+		{"until after the run", time.Time{}, attesttest.Noon.Add(-time.Minute), false},
 	} {
 		rule := chains.Tasks[0]
 		rule.EffectiveOn, rule.ExpiresOn = tt.effective, tt.expire
-		v, err := ByProvenance(k, Trust{Builders: chains.Builders, Tasks: []TaskRule{rule}})
+		v, err := ByProvenance(k, provenance.Trust{Builders: chains.Builders, Tasks: []provenance.TaskRule{rule}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,15 +200,15 @@ func TestAnnotationsInTheTagOfWhatIsReadElsewhere(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		ours := newKey(t, "ours")
 		passed := passedBefore(w, ours)
-		w.write(ours, "scan", outcome(Failed, 0))
-		envelope := parseEntry(document{bytes: passed.Bytes}, defaultLimits).statements[0].Data
+		w.write(ours, "scan", outcome(intoto.Failed, 0))
+		envelope := referrers.ParseEntry(registry.Document{Bytes: passed.Bytes}, registry.DefaultLimits).Statements[0].Data
 		w.replay(envelope)
-		m, _, err := w.repo().att(t.Context(), w.image)
+		m, _, err := w.repo().Att(t.Context(), w.Image)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range m.Layers {
-			if m.Layers[i].Digest == describe(envelope, "").Digest {
+			if m.Layers[i].Digest == registry.Describe(envelope, "").Digest {
 				m.Layers[i].Annotations[AnnotationCreated] = "2026-03-01T12:01:00Z" // nothing is left out
 			}
 		}
@@ -209,9 +216,9 @@ func TestAnnotationsInTheTagOfWhatIsReadElsewhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
+		w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
 		e, err := w.newest(ours, testResultOf("scan"))
-		if e.Problem == nil && e.Result == Passed {
+		if e.Problem == nil && e.Result == intoto.Passed {
 			t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
 		}
 	})
@@ -222,16 +229,16 @@ func TestNoClockKnowsTheTime(t *testing.T) {
 	w := newWorld(t, true)
 	w.opts.Clocks = []Clock{ClockProvenance}
 	ours, chainsKey := newKey(t, "ours"), newKey(t, "chains")
-	w.write(ours, "clamav-scan", outcome(Passed, -1000*time.Hour))
+	w.write(ours, "clamav-scan", outcome(intoto.Passed, -1000*time.Hour))
 	w.opts.MaxAge = time.Hour
 	if e := w.mustNewest(ours, testResultOf("clamav-scan")); e.Problem == nil {
 		t.Errorf("MaxAge is an hour: %s", answerOf(e, nil))
 	}
 	w.opts.MaxAge = 0
-	failed := w.unsigned("clamav-scan", outcome(Failed, 0))
+	failed := w.unsigned("clamav-scan", outcome(intoto.Failed, 0))
 	w.provenance(chainsKey, failed.Digest, provenanceFor(t, failed.Digest, 0))
 	e, err := w.newest(AnyOf(ours, byChains(t, chainsKey)), testResultOf("clamav-scan"))
-	if e.Problem == nil && e.Result == Passed {
+	if e.Problem == nil && e.Result == intoto.Passed {
 		t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
 	}
 }
@@ -240,15 +247,15 @@ func TestNoClockKnowsTheTime(t *testing.T) {
 func TestProvenanceOfWhatNoTaskMade(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "chains")
-	forged := w.unsigned("any-test", outcome(Passed, 0))
+	forged := w.unsigned("any-test", outcome(intoto.Passed, 0))
 	w.provenance(k, forged.Digest, fmt.Appendf(nil, `{"_type":%q,"subject":[{"name":"x","digest":{"sha256":%q}}],"predicateType":%q,
 		"predicate":{"builder":{"id":%q},"buildType":"tekton.dev/v1/PipelineRun","metadata":{"buildFinishedOn":"2026-03-01T12:00:00Z"},
 		"buildConfig":{"tasks":[{"name":"init","status":"Succeeded",%s,%s}]}}}`,
-		StatementType, forged.Digest.Hex, ProvenanceTypeV02, chains.Builders[0],
+		intoto.StatementType, forged.Digest.Hex, intoto.ProvenanceTypeV02, chains.Builders[0],
 		bundleRef("quay.io/konflux-ci/tekton-catalog/task-init:0.2@sha256:"+strings.Repeat("ab", 32)),
 		configSource("quay.io/konflux-ci/tekton-catalog/task-init", "sha256:"+strings.Repeat("ab", 32), "init")))
 	e, err := w.newest(byChains(t, k), testResultOf("any-test"))
-	if e.Problem == nil && e.Result == Passed {
+	if e.Problem == nil && e.Result == intoto.Passed {
 		t.Errorf("believed as any-test, although no task made it: %s", answerOf(e, err))
 	}
 }
@@ -258,8 +265,8 @@ func TestIgnoringUnverifiedOfTheSameInstant(t *testing.T) {
 	w := newWorld(t, true)
 	w.opts.UnsafeIgnoreUnverified = true
 	ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
-	w.write(ours, "scan", outcome(Passed, 0))
-	w.write(theirs, "scan", outcome(Failed, 0))
+	w.write(ours, "scan", outcome(intoto.Passed, 0))
+	w.write(theirs, "scan", outcome(intoto.Failed, 0))
 	if e := w.mustNewest(ours, testResultOf("scan")); e.Problem != nil {
 		t.Errorf("the forged one is not passed over: %v", e.Problem)
 	}
@@ -269,9 +276,9 @@ func TestIgnoringUnreadableOfAllTests(t *testing.T) {
 	w := newWorld(t, true)
 	w.opts.UnsafeIgnoreUnverified = true
 	ours := newKey(t, "ours")
-	w.write(ours, "scan", outcome(Passed, 0))
+	w.write(ours, "scan", outcome(intoto.Passed, 0))
 	w.attach([]byte("junk"), nil)
-	all, err := NewResolver(ours, w.opts).Newests(t.Context(), w.image)
+	all, err := NewResolver(ours, w.opts).Newests(t.Context(), w.Image)
 	for _, e := range all {
 		if e.Problem != nil {
 			t.Errorf("%+v: %v", e.Test, e.Problem)
@@ -286,7 +293,7 @@ func TestIgnoringUnreadableOfAllTests(t *testing.T) {
 func TestAnnotationsOfOtherKinds(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		r := w.unsigned("clamav-scan", outcome(Passed, 0))
+		r := w.unsigned("clamav-scan", outcome(intoto.Passed, 0))
 		w.provenance(k, r.Digest, provenanceFor(t, r.Digest, 0))
 		w.attach(w.sign(k, w.statementOf("https://example.com/other", `{}`)), func(m *v1.Manifest) {
 			luring(m)
@@ -309,7 +316,7 @@ func (n nameless) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, err
 func TestVoucherWithoutAKind(t *testing.T) {
 	w := newWorld(t, true)
 	ours := newKey(t, "ours")
-	w.write(ours, "scan", outcome(Passed, 0))
+	w.write(ours, "scan", outcome(intoto.Passed, 0))
 	e := w.mustNewest(nameless{ours}, testResultOf("scan"))
 	wantProblem(t, Unverified, e.Problem)
 }
@@ -317,11 +324,11 @@ func TestVoucherWithoutAKind(t *testing.T) {
 // Without a verifier nothing can be believed, and that is said before anything is read.
 func TestNoVerifier(t *testing.T) {
 	w := newWorld(t, true)
-	_, err := NewResolver(nil, w.opts).Newest(t.Context(), w.image, testResultOf("scan"))
-	wantField(t, err, "verifier")
+	_, err := NewResolver(nil, w.opts).Newest(t.Context(), w.Image, testResultOf("scan"))
+	attesttest.Field(t, err, "verifier")
 	_, err = ByProvenance(nil, chains)
-	wantField(t, err, "signer")
-	w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+	attesttest.Field(t, err, "signer")
+	w.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0))
 	if e := w.mustNewest(AnyOf(nil), testResultOf("scan")); e.Problem == nil {
 		t.Error("nobody is somebody")
 	}
@@ -333,15 +340,15 @@ func TestExpectedOfAnotherPredicateType(t *testing.T) {
 	ours := newKey(t, "ours")
 	w.write(ours, "scan", vulns(-time.Hour))
 	gone := w.write(ours, "scan", vulns(0, "CVE-1"))
-	result := w.write(ours, "scan", outcome(Passed, 0))
+	result := w.write(ours, "scan", outcome(intoto.Passed, 0))
 	w.remove(gone)
 	r := NewResolver(ours, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{result.Digest}})
-	e, err := r.Newest(t.Context(), w.image, Test{"scan", VulnsType})
+	e, err := r.Newest(t.Context(), w.Image, intoto.Test{Name: "scan", PredicateType: intoto.VulnsType})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if e.Problem == nil && e.Completeness == Expected {
-		t.Errorf("vulns of %s are said to be complete", stamp(e.Time))
+		t.Errorf("vulns of %s are said to be complete", fault.Stamp(e.Time))
 	}
 }
 
@@ -349,10 +356,10 @@ func TestExpectedOfAnotherPredicateType(t *testing.T) {
 func TestCheckpointRepositoryAfterLongUse(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		w.opts.Limits.Statements = 5
-		c := CheckpointRepository(w.image.Context(), w.opts.Access)
+		c := checkpoint.Repository(w.Image.Context(), w.opts.Access)
 		for i := range 10 {
-			m := Mark{Time: noon.Add(time.Duration(i) * time.Hour), Statements: []v1.Hash{coffee}}
-			if err := c.Advance(t.Context(), w.image, testResultOf("scan"), m); err != nil {
+			m := checkpoint.Mark{Time: attesttest.Noon.Add(time.Duration(i) * time.Hour), Statements: []v1.Hash{attesttest.Coffee}}
+			if err := c.Advance(t.Context(), w.Image, testResultOf("scan"), m); err != nil {
 				t.Fatalf("mark %d: %v", i, err)
 			}
 		}
@@ -362,16 +369,16 @@ func TestCheckpointRepositoryAfterLongUse(t *testing.T) {
 // A mark that is no mark must not hide others by its annotations.
 func TestCheckpointRepositoryLured(t *testing.T) {
 	w := newWorld(t, true)
-	c := CheckpointRepository(w.image.Context(), w.opts.Access)
-	if err := c.Advance(t.Context(), w.image, testResultOf("scan"), Mark{Time: noon, Statements: []v1.Hash{coffee}}); err != nil {
+	c := checkpoint.Repository(w.Image.Context(), w.opts.Access)
+	if err := c.Advance(t.Context(), w.Image, testResultOf("scan"), checkpoint.Mark{Time: attesttest.Noon, Statements: []v1.Hash{attesttest.Coffee}}); err != nil {
 		t.Fatal(err)
 	}
-	_, key := markKey(w.image, testResultOf("scan"))
+	_, key := checkpoint.MarkKey(w.Image, testResultOf("scan"))
 	w.attach([]byte("x"), func(m *v1.Manifest) {
 		luring(m)
 		m.Layers, m.Subject.Digest.Hex = []v1.Descriptor{}, key
 	})
-	if m, err := c.Seen(t.Context(), w.image, testResultOf("scan")); err == nil && m.IsZero() {
+	if m, err := c.Seen(t.Context(), w.Image, testResultOf("scan")); err == nil && m.IsZero() {
 		t.Error("nothing is remembered")
 	}
 }
@@ -379,10 +386,10 @@ func TestCheckpointRepositoryLured(t *testing.T) {
 // Chains signs late, and in whole seconds: what was seen by its own time first is not gone when its provenance comes.
 func TestCheckpointWhenProvenanceIsLate(t *testing.T) {
 	w := newWorld(t, true)
-	w.opts.Checkpoint = CheckpointDir(t.TempDir())
+	w.opts.Checkpoint = checkpoint.Dir(t.TempDir())
 	ours, chainsKey := newKey(t, "ours"), newKey(t, "chains")
 	v := AnyOf(ours, byChains(t, chainsKey))
-	passed := w.write(ours, "clamav-scan", outcome(Passed, 300*time.Millisecond))
+	passed := w.write(ours, "clamav-scan", outcome(intoto.Passed, 300*time.Millisecond))
 	if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil {
 		t.Fatal(e.Problem)
 	}
@@ -395,9 +402,9 @@ func TestCheckpointWhenProvenanceIsLate(t *testing.T) {
 func TestInliningMoreThanAManifestHolds(t *testing.T) {
 	w := newWorld(t, true)
 	w.opts.InlineBytes = 16 << 20
-	p := outcome(Passed, 0)
+	p := outcome(intoto.Passed, 0)
 	p.PassedTests = []string{strings.Repeat("x", 3<<20)}
-	if _, err := NewWriter(newKey(t, "ours"), w.opts).Write(t.Context(), w.image, "scan", p); err != nil {
+	if _, err := NewWriter(newKey(t, "ours"), w.opts).Write(t.Context(), w.Image, "scan", p); err != nil {
 		t.Error(err)
 	}
 }
@@ -408,9 +415,9 @@ func TestExpectedAndIgnored(t *testing.T) {
 	w.opts.UnsafeIgnoreUnverified = true
 	ours := newKey(t, "ours")
 	passedBefore(w, ours)
-	failed := w.unsigned("scan", outcome(Failed, 0)) // nobody vouches for it yet
+	failed := w.unsigned("scan", outcome(intoto.Failed, 0)) // nobody vouches for it yet
 	r := NewResolver(ours, w.opts).Expecting(Expect{Test: "scan", Run: "scan#2", Records: []v1.Hash{failed.Digest}})
-	e, err := r.Newest(t.Context(), w.image, testResultOf("scan"))
+	e, err := r.Newest(t.Context(), w.Image, testResultOf("scan"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -423,22 +430,14 @@ func TestExpectedAndIgnored(t *testing.T) {
 func TestAnnotationsThatEmptyTheAnswer(t *testing.T) {
 	w := newWorld(t, true)
 	ours := newKey(t, "ours")
-	w.write(ours, "scan", outcome(Failed, 0))
+	w.write(ours, "scan", outcome(intoto.Failed, 0))
 	w.attach([]byte("x"), func(m *v1.Manifest) {
 		luring(m)
 		m.ArtifactType, m.Layers = "", []v1.Descriptor{}
 	})
-	all, err := NewResolver(ours, w.opts).Newests(t.Context(), w.image)
+	all, err := NewResolver(ours, w.opts).Newests(t.Context(), w.Image)
 	if err == nil && len(all) == 0 {
 		t.Error("no evidence and no error")
-	}
-}
-
-func TestNameOfHalfAPlatform(t *testing.T) {
-	for want, p := range map[string]*platform{"linux": {OS: "linux"}, "": {}, "linux/arm64": {OS: "linux", Architecture: "arm64"}} {
-		if got := p.String(); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
 	}
 }
 
@@ -463,7 +462,7 @@ func TestViewsOfLargeAnnotations(t *testing.T) {
 						}
 					})
 				}
-				if _, err := NewWriter(ours, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0)); err != nil {
+				if _, err := NewWriter(ours, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0)); err != nil {
 					t.Errorf("%s in the %s: %v", name, place, err)
 				}
 			})
@@ -476,18 +475,18 @@ func TestParallelWithProvenance(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "chains")
 		for i := range 12 {
-			w.unsigned("clamav-scan", outcome(Passed, -time.Duration(i)*time.Minute))
+			w.unsigned("clamav-scan", outcome(intoto.Passed, -time.Duration(i)*time.Minute))
 		}
 		w.opts.Parallel = 4
 		var mu sync.Mutex
 		var now, most int
-		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 			mu.Lock()
 			now++
 			most = max(most, now)
 			mu.Unlock()
 			time.Sleep(5 * time.Millisecond)
-			w.inner.ServeHTTP(rw, r)
+			w.Inner.ServeHTTP(rw, r)
 			mu.Lock()
 			now--
 			mu.Unlock()
@@ -504,11 +503,11 @@ func TestParallelWithProvenance(t *testing.T) {
 func TestUntrustedProvenanceTurnsOneTestIntoAnother(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		ours, chainsKey := newKey(t, "ours"), newKey(t, "chains")
-		w.write(ours, "clamav-scan", outcome(Failed, -time.Minute))
-		lint := w.write(ours, "lint", outcome(Passed, -time.Minute))
+		w.write(ours, "clamav-scan", outcome(intoto.Failed, -time.Minute))
+		lint := w.write(ours, "lint", outcome(intoto.Passed, -time.Minute))
 		w.chainsBy(chainsKey, lint.Digest, 0, "quay.io/konflux-ci/", "quay.io/mallory/")
 		e, err := w.newest(AnyOf(ours, byChains(t, chainsKey)), testResultOf("clamav-scan"))
-		if e.Problem == nil && e.Result == Passed {
+		if e.Problem == nil && e.Result == intoto.Passed {
 			t.Errorf("lint passed, clamav-scan failed: %s, vouched for by %v", answerOf(e, err), e.By)
 		}
 	})
@@ -517,7 +516,7 @@ func TestUntrustedProvenanceTurnsOneTestIntoAnother(t *testing.T) {
 // Repair says that there is no image, as it is documented to.
 func TestRepairWithoutAnImage(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
-		err := NewWriter(newKey(t, "ours"), w.opts).Repair(t.Context(), w.image.Context().Digest(coffee.String()))
+		err := NewWriter(newKey(t, "ours"), w.opts).Repair(t.Context(), w.Image.Context().Digest(attesttest.Coffee.String()))
 		if !errors.Is(err, ErrNoImage) {
 			t.Errorf("got %v", err)
 		}
@@ -528,31 +527,31 @@ func TestRepairWithoutAnImage(t *testing.T) {
 func TestArgumentsAreChecked(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.requests = nil
+	w.Requests = nil
 	for _, name := range []string{"", " scan", "scan\n", "a\x00b", "\xff", strings.Repeat("x", 513)} {
-		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, name, outcome(Passed, 0))
-		wantField(t, err, "test")
-		_, err = NewResolver(k, w.opts).Newests(t.Context(), w.image, testResultOf("scan"), testResultOf(name))
-		wantField(t, err, "tests[1].Name")
-		_, err = NewResolver(k, w.opts).Expecting(Expect{Test: name}).Newests(t.Context(), w.image)
-		wantField(t, err, "runs[0].Test")
+		_, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, name, outcome(intoto.Passed, 0))
+		attesttest.Field(t, err, "test")
+		_, err = NewResolver(k, w.opts).Newests(t.Context(), w.Image, testResultOf("scan"), testResultOf(name))
+		attesttest.Field(t, err, "tests[1].Name")
+		_, err = NewResolver(k, w.opts).Expecting(Expect{Test: name}).Newests(t.Context(), w.Image)
+		attesttest.Field(t, err, "runs[0].Test")
 	}
-	_, err := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{coffee, {}}}).Newests(t.Context(), w.image)
-	wantField(t, err, "runs[0].Records[1]")
+	_, err := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{attesttest.Coffee, {}}}).Newests(t.Context(), w.Image)
+	attesttest.Field(t, err, "runs[0].Records[1]")
 	w.opts.MaxAge, w.opts.Skew, w.opts.Parallel, w.opts.Limits.Statements = -1, -1, -1, -1
 	want := []string{"Options.Parallel", "Options.Limits.Statements", "Options.Skew", "Options.MaxAge"}
-	_, err = NewResolver(k, w.opts).Newest(t.Context(), w.image, testResultOf("scan"))
-	wantField(t, err, want...)
-	_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "", outcome(Passed, 0))
-	wantField(t, err, append([]string{"test"}, want...)...)
-	if _, err := NewWriter(k, w.opts).Write(t.Context(), w.image, strings.Repeat("ü", 256), outcome(Passed, 0)); err == nil {
+	_, err = NewResolver(k, w.opts).Newest(t.Context(), w.Image, testResultOf("scan"))
+	attesttest.Field(t, err, want...)
+	_, err = NewWriter(k, w.opts).Write(t.Context(), w.Image, "", outcome(intoto.Passed, 0))
+	attesttest.Field(t, err, append([]string{"test"}, want...)...)
+	if _, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, strings.Repeat("ü", 256), outcome(intoto.Passed, 0)); err == nil {
 		t.Error("negative options")
 	}
-	wantField(t, NewWriter(k, w.opts).Repair(t.Context(), name.Digest{}), "image")
-	if len(w.requests) > 0 {
-		t.Errorf("asked the registry: %q", w.requests)
+	attesttest.Field(t, NewWriter(k, w.opts).Repair(t.Context(), name.Digest{}), "image")
+	if len(w.Requests) > 0 {
+		t.Errorf("asked the registry: %q", w.Requests)
 	}
-	if _, err := CheckpointDir("").Seen(t.Context(), w.image, testResultOf("scan")); err == nil {
+	if _, err := checkpoint.Dir("").Seen(t.Context(), w.Image, testResultOf("scan")); err == nil {
 		t.Error("a checkpoint in no directory")
 	}
 }
@@ -561,18 +560,27 @@ func TestArgumentsAreChecked(t *testing.T) {
 func TestDeclaredTestIsNotRemembered(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.opts.Checkpoint = CheckpointDir(t.TempDir())
+	w.opts.Checkpoint = checkpoint.Dir(t.TempDir())
 	for i, test := range []string{"scan", "clamav-scan"} {
 		at := time.Duration(i-1) * time.Hour
-		r := w.unsigned(test, outcome(Passed, at))
+		r := w.unsigned(test, outcome(intoto.Passed, at))
 		w.provenance(k, r.Digest, provenanceFor(t, r.Digest, at))
 	}
-	if e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan")); e.Problem != nil || e.Result != Passed {
+	if e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan")); e.Problem != nil || e.Result != intoto.Passed {
 		t.Errorf("the test that both are of: %s, %v", e.Result, e.Problem)
 	}
 	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
 	wantProblem(t, Misnamed, e.Problem)
-	if errors.Is(e.Problem, RolledBack) || e.Result != Unknown {
+	if errors.Is(e.Problem, RolledBack) || e.Result != intoto.Unknown {
 		t.Errorf("got %s, %v", e.Result, e.Problem)
 	}
+}
+
+func bundleRef(bundle string) string {
+	return `"ref":{"resolver":"bundles","params":[{"name":"bundle","value":"` + bundle + `"}]}`
+}
+
+func configSource(uri, digest, entryPoint string) string {
+	algorithm, hex, _ := strings.Cut(digest, ":")
+	return fmt.Sprintf(`"invocation":{"configSource":{"uri":%q,"digest":{%q:%q},"entryPoint":%q}}`, uri, algorithm, hex, entryPoint)
 }

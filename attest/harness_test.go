@@ -18,102 +18,108 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/internal/registrytest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // A world is a registry with one image in it, and how it is asked.
 type world struct {
-	*host
+	*registrytest.Host
 	opts Options
 }
 
 func newWorld(t testing.TB, referrers bool) *world {
 	t.Helper()
-	w := &world{host: newHost(t, referrers)}
-	w.opts = Options{Access: Access{Backoff: time.Millisecond, Transport: plain}, Now: func() time.Time { return noon }}
+	w := &world{Host: registrytest.New(t, referrers)}
+	w.opts = Options{Access: Access{Backoff: time.Millisecond, Transport: registrytest.Plain}, Now: func() time.Time { return attesttest.Noon }}
 	return w
 }
 
-func (w *world) get(tag string) document {
-	w.t.Helper()
-	doc, err := w.repo().manifest(context.Background(), tag)
+func (w *world) get(tag string) registry.Document {
+	w.T.Helper()
+	doc, err := w.repo().Manifest(context.Background(), tag)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return doc
 }
 
-func (w *world) write(s Signer, test string, p Predicate) Record {
-	w.t.Helper()
-	r, err := NewWriter(s, w.opts).Write(context.Background(), w.image, test, p)
+func (w *world) write(s intoto.Signer, test string, p intoto.Predicate) Record {
+	w.T.Helper()
+	r, err := NewWriter(s, w.opts).Write(context.Background(), w.Image, test, p)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return r
 }
 
 // repo gives access below the exported API.
-func (w *world) repo() *records {
-	w.t.Helper()
-	r, err := openRecords(context.Background(), newRegistry(w.opts.Access, "push,pull"), w.image.Context(), layout{})
+func (w *world) repo() *referrers.Records {
+	w.T.Helper()
+	r, err := referrers.Open(context.Background(), registry.New(w.opts.Access, "push,pull"), w.Image.Context(), referrers.Layout{})
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return r
 }
 
 // attach puts anything at the image as if it were a statement. change may spoil the manifest.
 func (w *world) attach(b []byte, change func(*v1.Manifest)) v1.Hash {
-	w.t.Helper()
+	w.T.Helper()
 	subject := v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: w.hash(), Size: 1}
-	raw, err := buildRecord(draft{subject: subject}, layout{}, defaultLimits.ManifestBytes, b)
+	raw, err := referrers.BuildRecord(referrers.Draft{Subject: subject}, referrers.Layout{}, registry.DefaultLimits.ManifestBytes, b)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	var m v1.Manifest
 	if err := json.Unmarshal(raw, &m); err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	if change != nil {
 		change(&m)
 	}
 	if raw, err = json.Marshal(m); err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	h := describe(raw, "").Digest
-	if err := w.repo().push(context.Background(), recordTag(w.image, h), types.OCIManifestSchema1, raw, b); err != nil {
-		w.t.Fatal(err)
+	h := registry.Describe(raw, "").Digest
+	if err := w.repo().Push(context.Background(), referrers.RecordTag(w.Image, h), types.OCIManifestSchema1, raw, b); err != nil {
+		w.T.Fatal(err)
 	}
 	return h
 }
 
 func (w *world) hash() v1.Hash {
-	w.t.Helper()
-	h, err := v1.NewHash(w.image.DigestStr())
+	w.T.Helper()
+	h, err := v1.NewHash(w.Image.DigestStr())
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return h
 }
 
-func (w *world) newest(v Verifier, test Test) (Evidence, error) {
-	return NewResolver(v, w.opts).Newest(context.Background(), w.image, test)
+func (w *world) newest(v Verifier, test intoto.Test) (Evidence, error) {
+	return NewResolver(v, w.opts).Newest(context.Background(), w.Image, test)
 }
 
-func (w *world) mustNewest(v Verifier, test Test) Evidence {
-	w.t.Helper()
+func (w *world) mustNewest(v Verifier, test intoto.Test) Evidence {
+	w.T.Helper()
 	e, err := w.newest(v, test)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return e
 }
 
 func (w *world) all(v Verifier) []Evidence {
-	w.t.Helper()
+	w.T.Helper()
 	var all []Evidence
-	for e, err := range NewResolver(v, w.opts).All(context.Background(), w.image) {
+	for e, err := range NewResolver(v, w.opts).All(context.Background(), w.Image) {
 		if err != nil {
-			w.t.Fatal(err)
+			w.T.Fatal(err)
 		}
 		all = append(all, e)
 	}
@@ -121,25 +127,25 @@ func (w *world) all(v Verifier) []Evidence {
 }
 
 // records returns the manifests of the record.
-func (w *world) records() []entry {
-	w.t.Helper()
-	l, err := w.repo().list(context.Background(), w.image)
+func (w *world) records() []referrers.Entry {
+	w.T.Helper()
+	l, err := w.repo().List(context.Background(), w.Image)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	entries, err := w.repo().entries(context.Background(), refs(l.pointers), memory{})
+	entries, err := w.repo().Entries(context.Background(), referrers.Refs(l.Pointers), referrers.Memory{})
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return entries
 }
 
 // attLayers returns the digests of the statements in cosign's tag.
 func (w *world) attLayers() []string {
-	w.t.Helper()
-	m, _, err := w.repo().att(context.Background(), w.image)
+	w.T.Helper()
+	m, _, err := w.repo().Att(context.Background(), w.Image)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	var out []string
 	for _, l := range m.Layers {
@@ -194,7 +200,7 @@ func (k *key) Verify(_ context.Context, c Candidate) ([]byte, Voucher, error) {
 		return nil, Voucher{}, err
 	}
 	for _, s := range e.Signatures {
-		if ed25519.Verify(k.private.Public().(ed25519.PublicKey), pae(PayloadType, payload), s.Sig) {
+		if ed25519.Verify(k.private.Public().(ed25519.PublicKey), pae(intoto.PayloadType, payload), s.Sig) {
 			return payload, Voucher{"key", k.name}, nil
 		}
 	}
@@ -202,25 +208,25 @@ func (k *key) Verify(_ context.Context, c Candidate) ([]byte, Voucher, error) {
 }
 
 // signerOnly hides that a key can verify.
-type signerOnly struct{ Signer }
+type signerOnly struct{ intoto.Signer }
 
 // outcome is a test-result at noon plus d.
-func outcome(r Result, d time.Duration) TestResult {
-	return TestResult{Result: r, Timestamp: noon.Add(d)}
+func outcome(r intoto.Result, d time.Duration) intoto.TestResult {
+	return intoto.TestResult{Result: r, Timestamp: attesttest.Noon.Add(d)}
 }
 
 // vulns is a valid predicate that finished at noon plus d.
-func vulns(d time.Duration, ids ...string) Vulns {
-	v := Vulns{
-		Scanner: Scanner{
+func vulns(d time.Duration, ids ...string) intoto.Vulns {
+	v := intoto.Vulns{
+		Scanner: intoto.Scanner{
 			URI: "pkg:github/aquasecurity/trivy@v0.69.0", Version: "0.69.0",
-			DB:     ScannerDB{URI: "https://example.com/db", LastUpdate: noon.Add(-time.Hour)},
-			Result: []Finding{},
+			DB:     intoto.ScannerDB{URI: "https://example.com/db", LastUpdate: attesttest.Noon.Add(-time.Hour)},
+			Result: []intoto.Finding{},
 		},
-		Metadata: ScanMetadata{StartedOn: noon.Add(d - time.Minute), FinishedOn: noon.Add(d)},
+		Metadata: intoto.ScanMetadata{StartedOn: attesttest.Noon.Add(d - time.Minute), FinishedOn: attesttest.Noon.Add(d)},
 	}
 	for _, id := range ids {
-		v.Scanner.Result = append(v.Scanner.Result, Finding{ID: id, Severity: []Severity{{"nvd", "high"}}})
+		v.Scanner.Result = append(v.Scanner.Result, intoto.Finding{ID: id, Severity: []intoto.Severity{{Method: "nvd", Score: "high"}}})
 	}
 	return v
 }
@@ -228,19 +234,21 @@ func vulns(d time.Duration, ids ...string) Vulns {
 // statementOf is the payload for a predicate given as JSON.
 func (w *world) statementOf(predicateType, predicate string) []byte {
 	return fmt.Appendf(nil, `{"_type":%q,"subject":[{"name":"app","digest":{"sha256":%q}}],"predicateType":%q,"predicate":%s}`,
-		StatementType, w.hash().Hex, predicateType, predicate)
+		intoto.StatementType, w.hash().Hex, predicateType, predicate)
 }
 
 func (w *world) sign(k *key, payload []byte) []byte {
-	w.t.Helper()
-	b, err := k.Sign(context.Background(), PayloadType, payload)
+	w.T.Helper()
+	b, err := k.Sign(context.Background(), intoto.PayloadType, payload)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return b
 }
 
-func testResultOf(test string) Test { return Test{test, TestResultType} }
+func testResultOf(test string) intoto.Test {
+	return intoto.Test{Name: test, PredicateType: intoto.TestResultType}
+}
 
 // eachRegistry runs a test with the referrers API and without.
 func eachRegistry(t *testing.T, f func(t *testing.T, w *world)) {
@@ -279,9 +287,9 @@ func findProblem(kind ProblemKind, err error) *Problem {
 }
 
 // chains is a Trust in what the recordings in testdata/provenance say.
-var chains = Trust{
+var chains = provenance.Trust{
 	Builders: []string{"https://tekton.dev/chains/v2"},
-	Tasks:    []TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}},
+	Tasks:    []provenance.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}},
 }
 
 // byChains believes a key's provenance by those rules.
@@ -297,13 +305,13 @@ func byChains(t testing.TB, k *key) Verifier {
 // provenanceFor is what Chains writes about the record of a clamav-scan that ran for two minutes until noon plus d.
 func provenanceFor(t testing.TB, record v1.Hash, d time.Duration) []byte {
 	t.Helper()
-	b, err := os.ReadFile("testdata/provenance/taskrun-v1.json")
+	b, err := os.ReadFile("provenance/testdata/taskrun-v1.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.ReplaceAll(string(b), coffee.Hex, record.Hex)
+	text := strings.ReplaceAll(string(b), attesttest.Coffee.Hex, record.Hex)
 	for _, minutes := range []int{-2, 0} {
-		at := noon.Add(time.Duration(minutes) * time.Minute)
+		at := attesttest.Noon.Add(time.Duration(minutes) * time.Minute)
 		text = strings.ReplaceAll(text, at.Format(time.RFC3339), "@"+at.Add(d).Format(time.RFC3339))
 	}
 	return []byte(strings.ReplaceAll(text, `"@`, `"`))
@@ -311,70 +319,70 @@ func provenanceFor(t testing.TB, record v1.Hash, d time.Duration) []byte {
 
 // provenance attaches a provenance to a manifest as Chains does: in cosign's tag.
 func (w *world) provenance(k *key, at v1.Hash, payload []byte) {
-	w.t.Helper()
+	w.T.Helper()
 	w.provenances(k, at, payload)
 }
 
 // provenances attaches several.
 func (w *world) provenances(k *key, at v1.Hash, payloads ...[]byte) {
-	w.t.Helper()
+	w.T.Helper()
 	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1,
-		Config: describe([]byte(emptyConfig), emptyConfigType)}
-	blobs := [][]byte{[]byte(emptyConfig)}
+		Config: registry.Describe([]byte(registry.EmptyConfig), registry.EmptyConfigType)}
+	blobs := [][]byte{[]byte(registry.EmptyConfig)}
 	for _, payload := range payloads {
 		envelope := w.sign(k, payload)
-		l := describe(envelope, EnvelopeType)
-		l.Annotations = map[string]string{annotationSignature: ""}
+		l := registry.Describe(envelope, intoto.EnvelopeType)
+		l.Annotations = map[string]string{referrers.AnnotationSignature: ""}
 		m.Layers, blobs = append(m.Layers, l), append(blobs, envelope)
 	}
 	b, err := json.Marshal(m)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	tag := viewTag(w.image.Context().Digest(at.String()))
-	if err := w.repo().push(context.Background(), tag, types.OCIManifestSchema1, b, blobs...); err != nil {
-		w.t.Fatal(err)
+	tag := referrers.ViewTag(w.Image.Context().Digest(at.String()))
+	if err := w.repo().Push(context.Background(), tag, types.OCIManifestSchema1, b, blobs...); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
 // unsigned writes a statement in the form that Conforma reads.
-func (w *world) unsigned(test string, p Predicate) Record {
-	w.t.Helper()
+func (w *world) unsigned(test string, p intoto.Predicate) Record {
+	w.T.Helper()
 	opts := w.opts
-	opts.Form = FormStatement
-	r, err := NewWriter(nil, opts).Write(context.Background(), w.image, test, p)
+	opts.Form = intoto.FormStatement
+	r, err := NewWriter(nil, opts).Write(context.Background(), w.Image, test, p)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return r
 }
 
 // remove deletes a manifest, as somebody may who can, and what leads to it.
 func (w *world) remove(r Record) {
-	w.t.Helper()
-	for _, ref := range []string{recordTag(w.image, r.Digest), r.Digest.String(), viewTag(w.image), tagBase(w.image)} {
-		req := httptest.NewRequest(http.MethodDelete, "/v2/"+w.image.Context().RepositoryStr()+"/manifests/"+ref, nil)
-		w.inner.ServeHTTP(httptest.NewRecorder(), req)
+	w.T.Helper()
+	for _, ref := range []string{referrers.RecordTag(w.Image, r.Digest), r.Digest.String(), referrers.ViewTag(w.Image), referrers.TagBase(w.Image)} {
+		req := httptest.NewRequest(http.MethodDelete, "/v2/"+w.Image.Context().RepositoryStr()+"/manifests/"+ref, nil)
+		w.Inner.ServeHTTP(httptest.NewRecorder(), req)
 	}
 }
 
 // stock puts an envelope where stock cosign does: into its tag alone.
 func (w *world) stock(envelope []byte) {
-	w.t.Helper()
-	m, _, err := w.repo().att(context.Background(), w.image)
+	w.T.Helper()
+	m, _, err := w.repo().Att(context.Background(), w.Image)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	l := describe(envelope, EnvelopeType)
-	l.Annotations = map[string]string{annotationSignature: "", AnnotationPredicateType: TestResultType}
+	l := registry.Describe(envelope, intoto.EnvelopeType)
+	l.Annotations = map[string]string{referrers.AnnotationSignature: "", AnnotationPredicateType: intoto.TestResultType}
 	m.Layers = append(m.Layers, l)
-	m.Config = describe([]byte(emptyConfig), emptyConfigType)
+	m.Config = registry.Describe([]byte(registry.EmptyConfig), registry.EmptyConfigType)
 	b, err := json.Marshal(m)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	err = w.repo().push(context.Background(), viewTag(w.image), types.OCIManifestSchema1, b, envelope, []byte(emptyConfig))
+	err = w.repo().Push(context.Background(), referrers.ViewTag(w.Image), types.OCIManifestSchema1, b, envelope, []byte(registry.EmptyConfig))
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 }

@@ -9,13 +9,17 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/testdag/testdag/attest/checkpoint"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // What a list says of a manifest is believed as far as it cannot be cut.
 func TestListedHints(t *testing.T) {
 	whole := map[string]string{
-		AnnotationPredicateType: TestResultType, AnnotationTest: "scan", AnnotationCreated: "2026-03-01T12:00:00.5Z",
-		AnnotationEnvelope: coffee.String(), AnnotationPayload: coffee.String(),
+		AnnotationPredicateType: intoto.TestResultType, AnnotationTest: "scan", AnnotationCreated: "2026-03-01T12:00:00.5Z",
+		AnnotationEnvelope: attesttest.Coffee.String(), AnnotationPayload: attesttest.Coffee.String(),
 	}
 	const all, some, none = "complete", "incomplete", "nothing"
 	for _, tt := range []struct {
@@ -28,15 +32,15 @@ func TestListedHints(t *testing.T) {
 		{"a name one byte shorter than a digest", map[string]string{AnnotationTest: strings.Repeat("a", 70)}, all},
 		{"a name as long as a digest", map[string]string{AnnotationTest: strings.Repeat("a", 71)}, some},
 		{"no predicate", map[string]string{AnnotationPredicateType: ""}, some},
-		{"half a predicate", map[string]string{AnnotationPredicateType: TestResultType[:30]}, some},
+		{"half a predicate", map[string]string{AnnotationPredicateType: intoto.TestResultType[:30]}, some},
 		{"half a predicate in another spelling", map[string]string{AnnotationPredicateType: "HTTP://in-toto.io/attestation/test_resu"}, some},
 		{"no test", map[string]string{AnnotationTest: ""}, some},
 		{"no time", map[string]string{AnnotationCreated: ""}, some},
 		{"half a time", map[string]string{AnnotationCreated: "2026-03-01T12:00:00"}, some},
 		{"no envelope", map[string]string{AnnotationEnvelope: ""}, some},
 		{"no payload", map[string]string{AnnotationPayload: ""}, some},
-		{"half an envelope", map[string]string{AnnotationEnvelope: coffee.String()[:70]}, none},
-		{"half a payload", map[string]string{AnnotationPayload: coffee.String()[:70]}, none},
+		{"half an envelope", map[string]string{AnnotationEnvelope: attesttest.Coffee.String()[:70]}, none},
+		{"half a payload", map[string]string{AnnotationPayload: attesttest.Coffee.String()[:70]}, none},
 		{"three dots", map[string]string{AnnotationPayload: "sha256:c0ffee..."}, none},
 	} {
 		annotations := maps.Clone(whole)
@@ -47,10 +51,10 @@ func TestListedHints(t *testing.T) {
 			}
 		}
 		got := some
-		switch h := listedHints(annotations); {
-		case h == hints{}:
+		switch h := referrers.ListedHints(annotations); {
+		case h == referrers.Hints{}:
 			got = none
-		case h.complete():
+		case h.Complete():
 			got = all
 		}
 		if got != tt.want {
@@ -85,8 +89,8 @@ func TestListAgainstManifest(t *testing.T) {
 			annotations[AnnotationTest] = "sca"
 		}, failed, ""},
 		{"a later time", change(AnnotationCreated, "2026-03-01T12:00:01Z"), blocked, AnnotationCreated},
-		{"another envelope", change(AnnotationEnvelope, coffee.String()), blocked, AnnotationEnvelope},
-		{"another payload", change(AnnotationPayload, coffee.String()), blocked, AnnotationPayload},
+		{"another envelope", change(AnnotationEnvelope, attesttest.Coffee.String()), blocked, AnnotationEnvelope},
+		{"another payload", change(AnnotationPayload, attesttest.Coffee.String()), blocked, AnnotationPayload},
 		{"another test, and no time", func(_ string, annotations map[string]string) {
 			delete(annotations, AnnotationCreated)
 			annotations[AnnotationTest] = "lint"
@@ -99,15 +103,15 @@ func TestListAgainstManifest(t *testing.T) {
 				w.listsOtherwise(tt.change)
 				e, err := w.newest(k, testResultOf("scan"))
 				want := tt.want
-				if !w.referrers { // no annotations of a list are believed
+				if !w.Referrers { // no annotations of a list are believed
 					want = failed
 				}
 				if got := answerOf(e, err); !strings.Contains(got, want) {
 					t.Errorf("got %s", got)
 				}
 				if want == blocked {
-					c := wantAs[*CandidateError](t, err)
-					if f := wantAs[*FieldError](t, c); f.Field != "annotations."+tt.field {
+					c := attesttest.As[*CandidateError](t, err)
+					if f := attesttest.As[*intoto.FieldError](t, c); f.Field != "annotations."+tt.field {
 						t.Errorf("got %v", f)
 					}
 				}
@@ -125,31 +129,31 @@ func TestListsThatCut(t *testing.T) {
 		failed := w.unlistedFailure(k, test)
 		for n := range len(longTest) + 2 {
 			w.listsOtherwise(cutAfter(n))
-			if e, err := w.newest(k, testResultOf(test)); err != nil || e.Result != Failed {
+			if e, err := w.newest(k, testResultOf(test)); err != nil || e.Result != intoto.Failed {
 				t.Errorf("%.9s cut after %d bytes: %s", test, n, answerOf(e, err))
 			}
-			if again := w.write(k, test, outcome(Failed, 0)); again.Digest != failed.Digest {
+			if again := w.write(k, test, outcome(intoto.Failed, 0)); again.Digest != failed.Digest {
 				t.Errorf("%.9s cut after %d bytes: written again", test, n)
 			}
 		}
 		for _, key := range []string{AnnotationPredicateType, AnnotationTest, AnnotationCreated, AnnotationEnvelope, AnnotationPayload} {
 			w.listsOtherwise(drop(key))
-			if again := w.write(k, test, outcome(Failed, 0)); again.Digest != failed.Digest {
+			if again := w.write(k, test, outcome(intoto.Failed, 0)); again.Digest != failed.Digest {
 				t.Errorf("%.9s without %s: written again", test, key)
 			}
 		}
-		w.breaks(nil)
+		w.Breaks(nil)
 		w.opts.WithoutViews = false
 	}
 }
 
 // A list that gives a manifest annotations that it does not have is contradicted by it.
 func TestListThatAddsAnnotations(t *testing.T) {
-	own := hints{predicateType: TestResultType}
-	listed := hints{predicateType: TestResultType, test: "scan", created: noon, envelope: coffee.String(), payload: coffee.String()}
+	own := referrers.Hints{PredicateType: intoto.TestResultType}
+	listed := referrers.Hints{PredicateType: intoto.TestResultType, Test: "scan", Created: attesttest.Noon, Envelope: attesttest.Coffee.String(), Payload: attesttest.Coffee.String()}
 	var fields []string
-	for _, err := range listed.differ(own) {
-		fields = append(fields, wantAs[*FieldError](t, err).Field)
+	for _, err := range listed.Differ(own) {
+		fields = append(fields, attesttest.As[*intoto.FieldError](t, err).Field)
 	}
 	want := []string{
 		"annotations." + AnnotationTest, "annotations." + AnnotationCreated, "annotations." + AnnotationEnvelope, "annotations." + AnnotationPayload,
@@ -157,12 +161,12 @@ func TestListThatAddsAnnotations(t *testing.T) {
 	if diff := cmp.Diff(want, fields); diff != "" {
 		t.Error(diff)
 	}
-	if errs := (hints{}).differ(listed); len(errs) > 0 {
+	if errs := (referrers.Hints{}).Differ(listed); len(errs) > 0 {
 		t.Error(errs)
 	}
 	half := listed // and yet complete: others were passed over because of it
-	half.test = "sca"
-	if errs := half.differ(listed); len(errs) != 1 {
+	half.Test = "sca"
+	if errs := half.Differ(listed); len(errs) != 1 {
 		t.Error(errs)
 	}
 }
@@ -170,8 +174,8 @@ func TestListThatAddsAnnotations(t *testing.T) {
 // Marks are listed by registries that shorten, too.
 func TestMarksInListsThatCut(t *testing.T) {
 	w := newWorld(t, true)
-	c := CheckpointRepository(w.image.Context(), w.opts.Access)
-	w.answers(http.StatusMethodNotAllowed, func(r *http.Request) bool { return r.Method == http.MethodDelete }) // lower marks stay
+	c := checkpoint.Repository(w.Image.Context(), w.opts.Access)
+	w.Answers(http.StatusMethodNotAllowed, func(r *http.Request) bool { return r.Method == http.MethodDelete }) // lower marks stay
 	for i := range 3 {
 		if err := c.Advance(t.Context(), someImage, testResultOf("scan"), markAt(time.Duration(i)*time.Second, fmt.Sprint(i))); err != nil {
 			t.Fatal(err)

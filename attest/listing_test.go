@@ -12,6 +12,10 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // RFC 8288, and what must not be taken for the last page.
@@ -29,7 +33,7 @@ func TestNextLink(t *testing.T) {
 		{`</a>; rel=prev </b>; rel=next`, `malformed`}, {`<>; rel=next`, `malformed`},
 		{`<>; rel=next, </b>; rel=next`, `malformed`},
 	} {
-		got, err := nextLink(tt.in)
+		got, err := registry.NextLink(tt.in)
 		if err != nil {
 			got = "malformed"
 		}
@@ -45,16 +49,16 @@ func TestPagesAreFollowedHoweverTheyAreLinked(t *testing.T) {
 			w := newWorld(t, with)
 			k := newKey(t, "k")
 			w.opts.WithoutViews = true
-			w.write(k, "scan", outcome(Passed, -time.Hour))
-			w.write(k, "scan", outcome(Failed, 0))
-			w.write(k, "scan", outcome(Passed, -2*time.Hour))
+			w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+			w.write(k, "scan", outcome(intoto.Failed, 0))
+			w.write(k, "scan", outcome(intoto.Passed, -2*time.Hour))
 			w.listPages(part, func(next string) string { return fmt.Sprintf(link, next) })
 			e, err := w.newest(k, testResultOf("scan"))
-			if garbage := strings.HasPrefix(link, "garbage"); garbage != (err != nil) || !garbage && e.Result != Failed {
+			if garbage := strings.HasPrefix(link, "garbage"); garbage != (err != nil) || !garbage && e.Result != intoto.Failed {
 				t.Errorf("%s with %s: got %s, %v", part, link, e.Result, err)
 			}
 			if err != nil {
-				wantAs[*RegistryError](t, err)
+				attesttest.As[*RegistryError](t, err)
 			}
 		}
 	}
@@ -67,12 +71,12 @@ func TestPageThatIsMissingIsAnError(t *testing.T) {
 			w := newWorld(t, with)
 			k := newKey(t, "k")
 			w.opts.WithoutViews = true
-			w.write(k, "scan", outcome(Passed, -time.Hour))
-			w.write(k, "scan", outcome(Failed, 0))
+			w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+			w.write(k, "scan", outcome(intoto.Failed, 0))
 			w.opts.Attempts = 1
 			w.listPages(part, func(next string) string { return "<" + next + `>; rel="next"` })
-			pages := w.fault
-			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			pages := w.Fault
+			w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Query().Get("page") != "1" {
 					return pages(rw, r)
 				}
@@ -80,7 +84,7 @@ func TestPageThatIsMissingIsAnError(t *testing.T) {
 				return true
 			})
 			_, err := w.newest(k, testResultOf("scan"))
-			if e := wantAs[*RegistryError](t, err); e.Status != status || errors.Is(err, ErrNotFound) {
+			if e := attesttest.As[*RegistryError](t, err); e.Status != status || errors.Is(err, ErrNotFound) {
 				t.Errorf("%s %d: got %v", part, status, err)
 			}
 		}
@@ -93,9 +97,9 @@ func TestRegistriesWithoutTheAPISayItInManyWays(t *testing.T) {
 		w := newWorld(t, true)
 		k := newKey(t, "k")
 		w.opts.WithoutViews = true
-		w.answers(status, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/referrers/") })
-		w.write(k, "scan", outcome(Failed, 0))
-		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+		w.Answers(status, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/referrers/") })
+		w.write(k, "scan", outcome(intoto.Failed, 0))
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 			t.Errorf("%d: got %+v", status, e)
 		}
 	}
@@ -120,12 +124,12 @@ func TestAnswerWithoutAListIsAnError(t *testing.T) {
 		w := newWorld(t, tt.part == "/referrers/")
 		k := newKey(t, "k")
 		w.opts.WithoutViews = true
-		w.write(k, "scan", outcome(Failed, 0))
+		w.write(k, "scan", outcome(intoto.Failed, 0))
 		part := tt.part
 		if part == "FALLBACK" {
-			part = "/manifests/" + tagBase(w.image)
+			part = "/manifests/" + referrers.TagBase(w.Image)
 		}
-		w.serves(part, types.OCIImageIndex, tt.body)
+		w.Serves(part, types.OCIImageIndex, tt.body)
 		_, err := w.newest(k, testResultOf("scan"))
 		if err == nil || errors.Is(err, ErrNotFound) != tt.listed {
 			t.Errorf("%s %s: got %v", tt.part, tt.body, err)
@@ -148,22 +152,22 @@ func TestContentTypeDecidesNothing(t *testing.T) {
 		t.Run(media, func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				k := newKey(t, "k")
-				w.write(k, "scan", outcome(Passed, -time.Hour))
-				old := w.get(viewTag(w.image))
-				w.write(k, "scan", outcome(Failed, 0))
-				w.retag(viewTag(w.image), old.media, old.bytes)
-				w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+				w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+				old := w.get(referrers.ViewTag(w.Image))
+				w.write(k, "scan", outcome(intoto.Failed, 0))
+				w.Retag(referrers.ViewTag(w.Image), old.Media, old.Bytes)
+				w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 					if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "sha256") {
 						return false
 					}
 					answer := httptest.NewRecorder()
-					w.inner.ServeHTTP(answer, r)
+					w.Inner.ServeHTTP(answer, r)
 					rw.Header()["Content-Type"] = []string{media}
 					rw.WriteHeader(answer.Code)
 					_, _ = rw.Write(answer.Body.Bytes())
 					return true
 				})
-				if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+				if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 					t.Errorf("got %s, %v", e.Result, e.Problem)
 				}
 			})
@@ -175,16 +179,16 @@ func TestContentTypeDecidesNothing(t *testing.T) {
 func TestManifestThatIsBothOrNeitherBlocks(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		r := w.write(k, "scan", outcome(Passed, 0))
+		r := w.write(k, "scan", outcome(intoto.Passed, 0))
 		for _, more := range []string{`"manifests":[],`, ``} {
 			b := strings.Replace(string(r.Bytes), `{`, `{`+more, 1)
 			if more == "" {
 				b = strings.Replace(b, `"layers"`, `"blobs"`, 1)
 			}
-			h := describe([]byte(b), "").Digest
-			w.retag(recordTag(w.image, h), types.OCIManifestSchema1, []byte(b))
+			h := registry.Describe([]byte(b), "").Digest
+			w.Retag(referrers.RecordTag(w.Image, h), types.OCIManifestSchema1, []byte(b))
 			_, err := w.newest(k, testResultOf("scan"))
-			if e := wantAs[*CandidateError](t, err); !strings.Contains(err.Error(), h.Hex) || e.Err == nil {
+			if e := attesttest.As[*CandidateError](t, err); !strings.Contains(err.Error(), h.Hex) || e.Err == nil {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -195,18 +199,18 @@ func TestManifestThatIsBothOrNeitherBlocks(t *testing.T) {
 func TestMovedTagIsSeen(t *testing.T) {
 	w := newWorld(t, false)
 	k := newKey(t, "k")
-	w.write(k, "scan", outcome(Passed, -time.Hour))
-	view, index, image := w.get(viewTag(w.image)), w.get(tagBase(w.image)), w.get(w.image.DigestStr())
-	r := w.write(k, "scan", outcome(Failed, 0))
-	w.retag(viewTag(w.image), view.media, view.bytes)
-	w.retag(tagBase(w.image), index.media, index.bytes)
-	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+	w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+	view, index, image := w.get(referrers.ViewTag(w.Image)), w.get(referrers.TagBase(w.Image)), w.get(w.Image.DigestStr())
+	r := w.write(k, "scan", outcome(intoto.Failed, 0))
+	w.Retag(referrers.ViewTag(w.Image), view.Media, view.Bytes)
+	w.Retag(referrers.TagBase(w.Image), index.Media, index.Bytes)
+	if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 		t.Errorf("its own tag shows %s", e.Result)
 	}
-	w.retag(recordTag(w.image, r.Digest), image.media, image.bytes)
+	w.Retag(referrers.RecordTag(w.Image, r.Digest), image.Media, image.Bytes)
 	_, err := w.newest(k, testResultOf("scan"))
-	wantAs[*CandidateError](t, err)
-	wantField(t, err, "tag "+recordTag(w.image, r.Digest))
+	attesttest.As[*CandidateError](t, err)
+	attesttest.Field(t, err, "tag "+referrers.RecordTag(w.Image, r.Digest))
 }
 
 // Some registries, and proxies before them, answer for referrers and know none.
@@ -215,13 +219,13 @@ func TestAPIThatListsNothing(t *testing.T) {
 		w := newWorld(t, true)
 		k := newKey(t, "k")
 		w.opts.WithoutViews = without
-		w.serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
-		r := w.write(k, "scan", outcome(Failed, 0))
-		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed || e.Manifest != r.Digest {
+		w.Serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
+		r := w.write(k, "scan", outcome(intoto.Failed, 0))
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed || e.Manifest != r.Digest {
 			t.Errorf("got %s in %s, %v", e.Result, e.Manifest, e.Problem)
 		}
-		w.write(k, "other", outcome(Passed, 0))
-		w.retag(tagBase(w.image), types.OCIImageIndex,
+		w.write(k, "other", outcome(intoto.Passed, 0))
+		w.Retag(referrers.TagBase(w.Image), types.OCIImageIndex,
 			[]byte(`{"schemaVersion":2,"manifests":[]}`)) // undone by another writer
 		if got := len(w.all(k)); got != 2 || !without && len(w.attLayers()) != 2 {
 			t.Errorf("found %d of 2, %d in the view", got, len(w.attLayers()))
@@ -234,13 +238,13 @@ func TestAPIThatListsNothing(t *testing.T) {
 func TestAPIThatListsNothingAndViewsThatAreUndone(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
-	w.write(k, "scan", outcome(Passed, -time.Hour))
-	view, index := w.get(viewTag(w.image)), w.get(tagBase(w.image))
-	w.write(k, "scan", outcome(Failed, 0))
-	w.retag(viewTag(w.image), view.media, view.bytes)
-	w.retag(tagBase(w.image), index.media, index.bytes)
-	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+	w.Serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
+	w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+	view, index := w.get(referrers.ViewTag(w.Image)), w.get(referrers.TagBase(w.Image))
+	w.write(k, "scan", outcome(intoto.Failed, 0))
+	w.Retag(referrers.ViewTag(w.Image), view.Media, view.Bytes)
+	w.Retag(referrers.TagBase(w.Image), index.Media, index.Bytes)
+	if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 		t.Errorf("got %s, %v", e.Result, e.Problem)
 	}
 }
@@ -248,25 +252,25 @@ func TestAPIThatListsNothingAndViewsThatAreUndone(t *testing.T) {
 func TestRecordThatCannotBeListedIsAnError(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 			switch {
 			case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/referrers/"):
 				answer := httptest.NewRecorder()
-				if w.inner.ServeHTTP(answer, r); answer.Code != http.StatusOK {
+				if w.Inner.ServeHTTP(answer, r); answer.Code != http.StatusOK {
 					return false
 				}
 				_, _ = rw.Write([]byte(`{"manifests":[]}`))
 			case strings.HasSuffix(r.URL.Path, "/tags/list"):
 				_, _ = rw.Write([]byte(`{"tags":[]}`))
-			case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, tagBase(w.image)):
+			case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, referrers.TagBase(w.Image)):
 				rw.WriteHeader(http.StatusForbidden)
 			default:
 				return false
 			}
 			return true
 		})
-		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
-		if e := wantAs[*RegistryError](t, err); e.Op != "list records" {
+		_, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
+		if e := attesttest.As[*RegistryError](t, err); e.Op != "list records" {
 			t.Errorf("got %v", err)
 		}
 		if view := new(ViewError); errors.As(err, &view) {
@@ -280,11 +284,11 @@ func TestRecordThatCannotBeListedIsAnError(t *testing.T) {
 
 func TestNewestOfNothingThatCanBeFound(t *testing.T) {
 	w := newWorld(t, true)
-	_, err := w.newest(newKey(t, "k"), Test{})
-	wantField(t, err, "tests[0].Name", "tests[0].PredicateType")
-	_, err = w.newest(newKey(t, "k"), Test{"scan", "https://slsa.dev/provenance/v1"})
-	wantField(t, err, "tests[0].PredicateType")
-	if len(w.requests) == 0 || errors.Is(err, ErrNotFound) {
+	_, err := w.newest(newKey(t, "k"), intoto.Test{})
+	attesttest.Field(t, err, "tests[0].Name", "tests[0].PredicateType")
+	_, err = w.newest(newKey(t, "k"), intoto.Test{Name: "scan", PredicateType: "https://slsa.dev/provenance/v1"})
+	attesttest.Field(t, err, "tests[0].PredicateType")
+	if len(w.Requests) == 0 || errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -294,10 +298,10 @@ func TestSmallObjectsAreCounted(t *testing.T) {
 	w := newWorld(t, true)
 	layers := strings.Repeat(`{},`, 1<<18) + `{}`
 	raw := []byte(`{"schemaVersion":2,"subject":{"digest":"` + w.hash().String() + `"},"layers":[` + layers + `]}`)
-	w.retag(describe(raw, "").Digest.String(), types.OCIManifestSchema1, raw)
+	w.Retag(registry.Describe(raw, "").Digest.String(), types.OCIManifestSchema1, raw)
 	_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
-	wantAs[*CandidateError](t, err)
-	if l := wantAs[*LimitError](t, err); l.What != "JSON values" || l.Limit != 1<<18 {
+	attesttest.As[*CandidateError](t, err)
+	if l := attesttest.As[*intoto.LimitError](t, err); l.What != "JSON values" || l.Limit != 1<<18 {
 		t.Errorf("got %v", l)
 	}
 }
@@ -305,10 +309,10 @@ func TestSmallObjectsAreCounted(t *testing.T) {
 // What is read at once is not over the limit together: reading stops where the limit is.
 func TestTotalBytesAreChargedWhileReading(t *testing.T) {
 	w := newWorld(t, true)
-	w.serves("/referrers/", types.OCIImageIndex, strings.Repeat(" ", 4<<20))
+	w.Serves("/referrers/", types.OCIImageIndex, strings.Repeat(" ", 4<<20))
 	w.opts.Limits.TotalBytes = 1000
 	_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
-	if l := wantAs[*LimitError](t, err); l.What != "total bytes" || l.Got > 1<<20 {
+	if l := attesttest.As[*intoto.LimitError](t, err); l.What != "total bytes" || l.Got > 1<<20 {
 		t.Errorf("got %v", l)
 	}
 }
@@ -323,9 +327,9 @@ func TestTimeIsBounded(t *testing.T) {
 			w := newWorld(t, true)
 			w.opts.InlineBytes = -1 // so that blobs are read
 			k := newKey(t, "k")
-			w.write(k, "scan", outcome(Passed, 0))
+			w.write(k, "scan", outcome(intoto.Passed, 0))
 			w.opts.Limits = limits
-			w.breaks(func(_ http.ResponseWriter, r *http.Request) bool {
+			w.Breaks(func(_ http.ResponseWriter, r *http.Request) bool {
 				if !strings.Contains(r.URL.Path, part) {
 					return false
 				}
@@ -333,11 +337,11 @@ func TestTimeIsBounded(t *testing.T) {
 				return true
 			})
 			_, err := w.newest(k, testResultOf("scan"))
-			if l := wantAs[*LimitError](t, err); l.What != what || l.Limit != 20 {
+			if l := attesttest.As[*intoto.LimitError](t, err); l.What != what || l.Limit != 20 {
 				t.Errorf("%s: got %v", part, err)
 			}
-			_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
-			if l := wantAs[*LimitError](t, err); l.What != what {
+			_, err = NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
+			if l := attesttest.As[*intoto.LimitError](t, err); l.What != what {
 				t.Errorf("%s: writer: got %v", part, err)
 			}
 		}
@@ -354,8 +358,8 @@ func TestErrorsHoldNoAddressOfARedirect(t *testing.T) {
 		w := newWorld(t, true)
 		w.opts.InlineBytes = -1 // so that blobs are read
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Passed, 0))
-		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.write(k, "scan", outcome(intoto.Passed, 0))
+		w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
 				http.Redirect(rw, r, server.URL+"/SECRET?X-Amz-Signature=SECRET", http.StatusTemporaryRedirect)
 				return true
@@ -377,7 +381,7 @@ func TestEveryStatementOnceHoweverMany(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		read = append(read, Evidence{Statement: &Statement{}, payload: b, envelopes: []Candidate{{}}},
+		read = append(read, Evidence{Statement: &intoto.Statement{}, payload: b, envelopes: []Candidate{{}}},
 			Evidence{Problem: ErrNotFound})
 	}
 	all, envelopes := merge(read), 0
@@ -396,11 +400,11 @@ func TestTokenServerSaysNothingAboutLists(t *testing.T) {
 		for _, status := range []int{http.StatusBadRequest, http.StatusNotFound} {
 			w := newWorld(t, part == "/referrers/")
 			k := newKey(t, "k")
-			w.write(k, "scan", outcome(Passed, -time.Hour))
+			w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
 			w.opts.WithoutViews = part != ".att"
-			w.write(k, "scan", outcome(Failed, 0))
+			w.write(k, "scan", outcome(intoto.Failed, 0))
 			tokens := 0
-			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == "/token" {
 					if tokens++; tokens > 1 {
 						rw.WriteHeader(status)
@@ -429,15 +433,15 @@ func TestValuesOfAllStatementsAreCounted(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	for n := range 4 {
-		w.write(k, fmt.Sprint("scan", n), outcome(Passed, 0))
+		w.write(k, fmt.Sprint("scan", n), outcome(intoto.Passed, 0))
 	}
 	w.opts.Limits.TotalValues = 20
-	_, err := NewResolver(k, w.opts).Newests(t.Context(), w.image)
-	if l := wantAs[*LimitError](t, err); l.What != "total values" || l.Limit != 20 || l.Got <= 20 {
+	_, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image)
+	if l := attesttest.As[*intoto.LimitError](t, err); l.What != "total values" || l.Limit != 20 || l.Got <= 20 {
 		t.Errorf("got %v", l)
 	}
 	w.opts.Limits.TotalValues = 200
-	if _, err := NewResolver(k, w.opts).Newests(t.Context(), w.image); err != nil {
+	if _, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image); err != nil {
 		t.Error(err)
 	}
 }
@@ -445,9 +449,9 @@ func TestValuesOfAllStatementsAreCounted(t *testing.T) {
 // What others wrote may be all mistakes; a thousand of them are told.
 func TestMistakesAreBounded(t *testing.T) {
 	findings := "[" + strings.Repeat("{},", 50_000) + "{}]"
-	payload := `{"_type":"https://in-toto.io/Statement/v1","predicateType":"` + VulnsType + `","predicate":{},"subject":` +
+	payload := `{"_type":"https://in-toto.io/Statement/v1","predicateType":"` + intoto.VulnsType + `","predicate":{},"subject":` +
 		findings + `}`
-	_, err := ParseStatement([]byte(payload))
+	_, err := intoto.ParseStatement([]byte(payload))
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || len(joined.Unwrap()) != 1001 {
 		t.Fatalf("got an error of %d bytes", len(fmt.Sprint(err)))
@@ -463,10 +467,10 @@ func TestTagThatIsListedBeforeItCanBeRead(t *testing.T) {
 	w := newWorld(t, false)
 	w.opts.WithoutViews = true
 	k := newKey(t, "k")
-	r := w.write(k, "scan", outcome(Passed, 0))
+	r := w.write(k, "scan", outcome(intoto.Passed, 0))
 	missing := 0
-	w.answers(http.StatusNotFound, func(req *http.Request) bool {
-		if !strings.HasSuffix(req.URL.Path, recordTag(w.image, r.Digest)) {
+	w.Answers(http.StatusNotFound, func(req *http.Request) bool {
+		if !strings.HasSuffix(req.URL.Path, referrers.RecordTag(w.Image, r.Digest)) {
 			return false
 		}
 		missing++
@@ -477,11 +481,11 @@ func TestTagThatIsListedBeforeItCanBeRead(t *testing.T) {
 	}
 
 	// One that cannot be read for longer blocks, as before.
-	w.answers(http.StatusNotFound, func(req *http.Request) bool {
-		return strings.HasSuffix(req.URL.Path, recordTag(w.image, r.Digest))
+	w.Answers(http.StatusNotFound, func(req *http.Request) bool {
+		return strings.HasSuffix(req.URL.Path, referrers.RecordTag(w.Image, r.Digest))
 	})
 	_, err := w.newest(k, testResultOf("scan"))
-	wantAs[*CandidateError](t, err)
+	attesttest.As[*CandidateError](t, err)
 }
 
 // The values of manifests are counted with those of statements: many manifests of small values take much memory.
@@ -498,7 +502,7 @@ func TestValuesOfAllManifestsAreCounted(t *testing.T) {
 	}
 	w.opts.Limits.TotalValues = 300
 	_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
-	if l := wantAs[*LimitError](t, err); l.What != "total values" {
+	if l := attesttest.As[*intoto.LimitError](t, err); l.What != "total values" {
 		t.Errorf("got %v", l)
 	}
 }
@@ -507,11 +511,11 @@ func TestValuesOfAllManifestsAreCounted(t *testing.T) {
 func TestListedTagIsNoDigest(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.write(k, "scan", outcome(Passed, 0))
-	w.serves("/referrers/", types.OCIImageIndex, `{"manifests":[{"digest":"latest"}]}`)
+	w.write(k, "scan", outcome(intoto.Passed, 0))
+	w.Serves("/referrers/", types.OCIImageIndex, `{"manifests":[{"digest":"latest"}]}`)
 	_, err := w.newest(k, testResultOf("scan"))
-	wantField(t, wantAs[*CandidateError](t, err), "manifests")
-	if w.count("GET", "latest") > 0 {
+	attesttest.Field(t, attesttest.As[*CandidateError](t, err), "manifests")
+	if w.Count("GET", "latest") > 0 {
 		t.Error("the tag was read")
 	}
 }

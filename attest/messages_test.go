@@ -12,6 +12,11 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/checkpoint"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // saidOnce matches what a message needs to say only once.
@@ -31,41 +36,41 @@ func repeated(message string) string {
 
 // Errors within errors say once which package speaks, what was asked for, and of what.
 func TestMessagesDoNotRepeatThemselves(t *testing.T) {
-	digest, other := describe([]byte("a"), "").Digest, describe([]byte("b"), "").Digest
+	digest, other := registry.Describe([]byte("a"), "").Digest, registry.Describe([]byte("b"), "").Digest
 	ref := "registry.test/team/app@" + digest.String()
-	limit := &LimitError{"pages", 1, 2}
-	refused := &RegistryError{"read manifest", ref, 403, errors.New("DENIED")}
-	field := &FieldError{"manifest " + digest.String(), "its bytes have another digest"}
+	limit := &intoto.LimitError{What: "pages", Limit: 1, Got: 2}
+	refused := &RegistryError{Op: "read manifest", Ref: ref, Status: 403, Err: errors.New("DENIED")}
+	field := &intoto.FieldError{Field: "manifest " + digest.String(), Problem: "its bytes have another digest"}
 	for _, tt := range []struct {
 		err  error
 		want string
 	}{
-		{registryError("list referrers", ref, registryError("list referrers", ref, limit)),
+		{registry.Wrap("list referrers", ref, registry.Wrap("list referrers", ref, limit)),
 			"attest: pages: 2 is over the limit of 1 (list referrers " + ref + ")"},
-		{registryError("list referrers", ref, refused), "attest: read manifest " + ref + ": DENIED"},
-		{&RegistryError{"read back", ref, 0, refused}, "attest: read back " + ref + ": read manifest: DENIED"},
-		{registryError("read back", ref, field), "attest: read back " + ref + ": its bytes have another digest"},
-		{&CandidateError{digest, v1.Hash{}, refused}, "attest: unreadable statement in manifest " + digest.String() + ": read manifest: DENIED"},
-		{&CandidateError{digest, v1.Hash{}, field}, "attest: unreadable statement in manifest " + digest.String() + ": its bytes have another digest"},
-		{&CandidateError{other, digest, &FieldError{"blob " + digest.String(), "longer than the 3 bytes declared"}},
+		{registry.Wrap("list referrers", ref, refused), "attest: read manifest " + ref + ": DENIED"},
+		{&RegistryError{Op: "read back", Ref: ref, Status: 0, Err: refused}, "attest: read back " + ref + ": read manifest: DENIED"},
+		{registry.Wrap("read back", ref, field), "attest: read back " + ref + ": its bytes have another digest"},
+		{&CandidateError{Manifest: digest, Envelope: v1.Hash{}, Err: refused}, "attest: unreadable statement in manifest " + digest.String() + ": read manifest: DENIED"},
+		{&CandidateError{Manifest: digest, Envelope: v1.Hash{}, Err: field}, "attest: unreadable statement in manifest " + digest.String() + ": its bytes have another digest"},
+		{&CandidateError{Manifest: other, Envelope: digest, Err: &intoto.FieldError{Field: "blob " + digest.String(), Problem: "longer than the 3 bytes declared"}},
 			"attest: unreadable statement " + digest.String() + " in manifest " + other.String() + ": longer than the 3 bytes declared"},
-		{&CandidateError{other, v1.Hash{}, field}, "attest: unreadable statement in manifest " + other.String() + ": manifest " + digest.String() + ": its bytes have another digest"},
-		{&CandidateError{Err: wrap("statement", limit)}, "attest: unreadable statement: statement: pages: 2 is over the limit of 1"},
-		{&ViewError{Tag: "tag", Err: &RegistryError{"write manifest", "registry.test/team/app:tag", 403, errors.New("DENIED")}},
+		{&CandidateError{Manifest: other, Envelope: v1.Hash{}, Err: field}, "attest: unreadable statement in manifest " + other.String() + ": manifest " + digest.String() + ": its bytes have another digest"},
+		{&CandidateError{Err: fault.Wrap("statement", limit)}, "attest: unreadable statement: statement: pages: 2 is over the limit of 1"},
+		{&ViewError{Tag: "tag", Err: &RegistryError{Op: "write manifest", Ref: "registry.test/team/app:tag", Status: 403, Err: errors.New("DENIED")}},
 			"attest: view tag does not show all of the record: write manifest: DENIED"},
-		{&ViewError{Tag: "tag", Err: &CandidateError{digest, v1.Hash{}, limit}},
+		{&ViewError{Tag: "tag", Err: &CandidateError{Manifest: digest, Envelope: v1.Hash{}, Err: limit}},
 			"attest: view tag does not show all of the record: unreadable statement in manifest " + digest.String() + ": pages: 2 is over the limit of 1"},
-		{&Problem{Kind: Unverified, Manifest: digest, Err: wrap("envelope", limit)}, "attest: nobody vouches for the statement in manifest " + digest.String() + ": envelope: pages: 2 is over the limit of 1"},
+		{&Problem{Kind: Unverified, Manifest: digest, Err: fault.Wrap("envelope", limit)}, "attest: nobody vouches for the statement in manifest " + digest.String() + ": envelope: pages: 2 is over the limit of 1"},
 		{&Problem{Kind: Unverified, Manifest: digest, Err: errors.Join(limit, refused)}, "attest: nobody vouches for the statement in manifest " + digest.String() +
 			": pages: 2 is over the limit of 1\nread manifest " + ref + ": DENIED"},
 		{&Problem{Kind: Unverified, Manifest: digest, Err: noProvenance(digest)}, "attest: nobody vouches for the statement in manifest " + digest.String() +
 			strings.Replace(": "+noProvenance(digest).Error(), digest.String(), "the statement's manifest", 1)},
-		{wrap("verify", wrap("sign", limit)), "attest: verify: sign: pages: 2 is over the limit of 1"},
-		{wrap("sign", fmt.Errorf("attest: use private key: %w", limit)), "attest: sign: use private key: pages: 2 is over the limit of 1"},
-		{wrap("sign", errors.New("attest: attest: no key")), "attest: sign: no key"},
-		{&RegistryError{"list records", ref, 0, fmt.Errorf("not listed (%v)", &ViewError{Tag: "tag", Err: limit})},
+		{fault.Wrap("verify", fault.Wrap("sign", limit)), "attest: verify: sign: pages: 2 is over the limit of 1"},
+		{fault.Wrap("sign", fmt.Errorf("attest: use private key: %w", limit)), "attest: sign: use private key: pages: 2 is over the limit of 1"},
+		{fault.Wrap("sign", errors.New("attest: attest: no key")), "attest: sign: no key"},
+		{&RegistryError{Op: "list records", Ref: ref, Status: 0, Err: fmt.Errorf("not listed (%v)", &ViewError{Tag: "tag", Err: limit})},
 			"attest: list records " + ref + ": not listed (view tag does not show all of the record: pages: 2 is over the limit of 1)"},
-		{wrap("checkpoint", refused), "attest: checkpoint: read manifest " + ref + ": DENIED"},
+		{fault.Wrap("checkpoint", refused), "attest: checkpoint: read manifest " + ref + ": DENIED"},
 	} {
 		if got := tt.err.Error(); got != tt.want {
 			t.Errorf("got  %s\nwant %s", got, tt.want)
@@ -80,11 +85,11 @@ func TestMessagesOfCalls(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				k := newKey(t, "k")
 				w.opts.InlineBytes, w.opts.Attempts = -1, 1
-				w.write(k, "scan", outcome(Passed, 0))
-				w.answers(status, func(r *http.Request) bool { return strings.Contains(r.URL.Path, part) })
+				w.write(k, "scan", outcome(intoto.Passed, 0))
+				w.Answers(status, func(r *http.Request) bool { return strings.Contains(r.URL.Path, part) })
 				_, read := w.newest(k, testResultOf("scan"))
-				_, write := NewWriter(k, w.opts).Write(context.Background(), w.image, "scan", outcome(Failed, 0))
-				_, seen := CheckpointRepository(w.image.Context(), w.opts.Access).Seen(context.Background(), w.image, testResultOf("scan"))
+				_, write := NewWriter(k, w.opts).Write(context.Background(), w.Image, "scan", outcome(intoto.Failed, 0))
+				_, seen := checkpoint.Repository(w.Image.Context(), w.opts.Access).Seen(context.Background(), w.Image, testResultOf("scan"))
 				for _, err := range []error{read, write, seen} {
 					for _, line := range strings.Split(fmt.Sprint(err), "\n") {
 						if again := repeated(line); again != "" {
@@ -126,7 +131,7 @@ func TestRefusedManifests(t *testing.T) {
 		{404, ``, ""},
 	} {
 		w := newWorld(t, true)
-		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
 				rw.WriteHeader(tt.status)
 				_, _ = rw.Write([]byte(tt.body))
@@ -134,13 +139,13 @@ func TestRefusedManifests(t *testing.T) {
 			}
 			return false
 		})
-		_, err := NewWriter(newKey(t, "k"), w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
-		e := wantAs[*RegistryError](t, err)
+		_, err := NewWriter(newKey(t, "k"), w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0))
+		e := attesttest.As[*RegistryError](t, err)
 		if e.Status != tt.status || !strings.HasSuffix(err.Error(), tt.want) || tt.want == "" && strings.Contains(err.Error(), "refuses") {
 			t.Errorf("%d %s: got status %d, %s", tt.status, tt.body, e.Status, err)
 		}
 		if tt.body != "" {
-			wantAs[*transport.Error](t, err)
+			attesttest.As[*transport.Error](t, err)
 		}
 	}
 }
@@ -148,8 +153,8 @@ func TestRefusedManifests(t *testing.T) {
 // Of a manifest that has nothing of OCI 1.1 nothing is said.
 func TestRefusedManifestOfCosign(t *testing.T) {
 	w := newWorld(t, true)
-	w.answers(http.StatusBadRequest, func(r *http.Request) bool { return r.Method == http.MethodPut })
-	err := w.repo().put(t.Context(), "tag", types.OCIManifestSchema1, []byte(`{"config":{"mediaType":"application/vnd.oci.image.config.v1+json"}}`))
+	w.Answers(http.StatusBadRequest, func(r *http.Request) bool { return r.Method == http.MethodPut })
+	err := w.repo().Put(t.Context(), "tag", types.OCIManifestSchema1, []byte(`{"config":{"mediaType":"application/vnd.oci.image.config.v1+json"}}`))
 	if strings.Contains(fmt.Sprint(err), "refuses") {
 		t.Error(err)
 	}
@@ -159,12 +164,12 @@ func TestRefusedManifestOfCosign(t *testing.T) {
 func TestErrOfEvidence(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.write(k, "good", outcome(Passed, 0))
-	w.write(newKey(t, "another"), "theirs", outcome(Passed, 0))
+	w.write(k, "good", outcome(intoto.Passed, 0))
+	w.write(newKey(t, "another"), "theirs", outcome(intoto.Passed, 0))
 	ask := func(test string) (Evidence, error) { return w.newest(k, testResultOf(test)) }
 
 	e, err := ask("good")
-	if err := errors.Join(err, e.Err()); err != nil || e.Result != Passed {
+	if err := errors.Join(err, e.Err()); err != nil || e.Result != intoto.Passed {
 		t.Error(err)
 	}
 	e, err = ask("theirs")
@@ -173,30 +178,30 @@ func TestErrOfEvidence(t *testing.T) {
 	if err := errors.Join(err, e.Err()); !errors.Is(err, ErrNotFound) || strings.Count(err.Error(), "attest:") != 1 {
 		t.Errorf("got %v", err)
 	}
-	all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, testResultOf("good"), testResultOf("theirs"), testResultOf("absent"))
+	all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, testResultOf("good"), testResultOf("theirs"), testResultOf("absent"))
 	if err != nil || len(all) != 3 || all[0].Err() != nil || !errors.Is(all[1].Err(), Unverified) || !errors.Is(all[2].Err(), ErrNotFound) {
 		t.Errorf("got %v, %v", all, err)
 	}
-	for e, err := range NewResolver(k, w.opts).All(t.Context(), w.image) {
+	for e, err := range NewResolver(k, w.opts).All(t.Context(), w.Image) {
 		if got := errors.Join(err, e.Err()); (got == nil) != (e.Test.Name == "good") {
 			t.Errorf("%q: %v", e.Test.Name, got)
 		}
 	}
 
 	// What could not be asked is not told to be absent.
-	w.answers(http.StatusForbidden, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/referrers/") })
+	w.Answers(http.StatusForbidden, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/referrers/") })
 	e, err = ask("good")
 	if err := errors.Join(err, e.Err()); err == nil || errors.Is(err, ErrNotFound) || strings.Count(err.Error(), "attest:") != 1 {
 		t.Errorf("got %v", err)
 	}
-	for e, err := range NewResolver(k, w.opts).All(t.Context(), w.image) {
+	for e, err := range NewResolver(k, w.opts).All(t.Context(), w.Image) {
 		if err := errors.Join(err, e.Err()); err == nil || strings.Count(err.Error(), "attest:") != 1 {
 			t.Errorf("got %v", err)
 		}
 	}
 
 	// Evidence that comes from nowhere, as a map returns it, is no good evidence.
-	if err := (map[Test]Evidence{}[testResultOf("scan")]).Err(); !errors.Is(err, ErrNotFound) {
+	if err := (map[intoto.Test]Evidence{}[testResultOf("scan")]).Err(); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -11,6 +11,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"go.uber.org/zap"
 
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/internal/testname"
 )
 
@@ -19,13 +23,13 @@ import (
 // for it, it is returned as it is, with its Problem. So look at both: errors.Join(err, e.Err()), see [Evidence.Err].
 // Evidence whose time cannot be told counts as newest, and of several made at the same instant the worst counts.
 //
-// Vulns have no word for a scan that could not tell, so its evidence is a [TestResult]. Vulns therefore do not count, and
+// Vulns have no word for a scan that could not tell, so its evidence is a [intoto.TestResult]. Vulns therefore do not count, and
 // their Problem holds a [Overruled], if a test-result of the same name is as new or newer and is no pass. A test-result
 // that is a pass changes nothing: it does not say what was found.
 //
 // Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another
 // version of the predicate, which is of any test if no name can be read from it; and one whose name is not allowed (see
-// [Test]) and becomes the test's without case, compatibility characters, blanks and invisible characters. The time of
+// [intoto.Test]) and becomes the test's without case, compatibility characters, blanks and invisible characters. The time of
 // another version is not believed, so only a trusted provenance can show that it is older. A statement also counts so for
 // the test of each task that a signed provenance, trusted or not, says to have made it, see [Misnamed].
 //
@@ -38,10 +42,10 @@ import (
 // A record that only one of the lists names is read too, and one that is named and missing blocks: see
 // [Evidence.Sources] for the lists that answered. A list that the registry has and that cannot be read is an error.
 //
-// Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*FieldError] if test names nothing
+// Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*intoto.FieldError] if test names nothing
 // that can be found; [*CandidateError], several joined, if anything at the image could not be read that may be a newer
 // statement of the test; those of [Resolver.All] and of the Checkpoint.
-func (r *Resolver) Newest(ctx context.Context, image name.Digest, test Test) (Evidence, error) {
+func (r *Resolver) Newest(ctx context.Context, image name.Digest, test intoto.Test) (Evidence, error) {
 	all, err := r.Newests(ctx, image, test)
 	if err != nil {
 		return Evidence{failed: true}, err
@@ -60,11 +64,11 @@ func (r *Resolver) Newest(ctx context.Context, image name.Digest, test Test) (Ev
 // name and predicate type. Evidence with a name that no test may have comes under that name too, with its Problem. A
 // test of which everything was deleted is not among them, Checkpoint or not: a caller that knows which tests there must
 // be names them.
-func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test) ([]Evidence, error) {
+func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...intoto.Test) ([]Evidence, error) {
 	if err := validate(tests); err != nil {
 		return nil, err
 	}
-	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
+	ctx, done := registry.Within(ctx, registry.WhatCall, r.opts.Limits.CallTime)
 	defer done()
 	all, none, err := r.collect(ctx, image, r.ask(tests))
 	if err != nil {
@@ -76,45 +80,45 @@ func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...Test
 	newest := make([]Evidence, len(tests))
 	slices.SortFunc(all, compareAge)
 	names := testNames(all)
-	err = parallel(ctx, len(tests), r.opts.Parallel, func(ctx context.Context, i int) (err error) {
+	err = registry.Parallel(ctx, len(tests), r.opts.Parallel, func(ctx context.Context, i int) (err error) {
 		e := none
 		e.Test = tests[i]
 		newest[i], err = r.answer(ctx, e, all, names)
 		return err
 	})
-	return newest, overtime(ctx, err)
+	return newest, registry.Overtime(ctx, err)
 }
 
 // validate refuses tests of which there can be no evidence. That none was found would tell nothing.
-func validate(tests []Test) error {
-	var c checklist
+func validate(tests []intoto.Test) error {
+	var c fault.Checklist
 	for i, t := range tests {
-		c.testName(fmt.Sprintf("tests[%d].Name", i), t.Name)
-		if !understands(t.PredicateType) {
-			c.add(fmt.Sprintf("tests[%d].PredicateType", i), fmt.Sprintf("%q is not one of VulnsType, TestResultType", t.PredicateType))
+		c.TestName(fmt.Sprintf("tests[%d].Name", i), t.Name)
+		if !intoto.Understands(t.PredicateType) {
+			c.Add(fmt.Sprintf("tests[%d].PredicateType", i), fmt.Sprintf("%q is not one of VulnsType, TestResultType", t.PredicateType))
 		}
 	}
 	return errors.Join(c...)
 }
 
 // testsIn returns the tests that there is evidence of, and the expected ones that there is none of.
-func (r *Resolver) testsIn(all []Evidence) []Test {
-	var tests []Test
+func (r *Resolver) testsIn(all []Evidence) []intoto.Test {
+	var tests []intoto.Test
 	for _, e := range all {
 		if e.Statement == nil && r.opts.UnsafeIgnoreUnverified {
 			continue
 		}
 		tests = append(tests, e.Test)
 		if e.Declared != "" {
-			tests = append(tests, Test{e.Declared, e.Test.PredicateType})
+			tests = append(tests, intoto.Test{Name: e.Declared, PredicateType: e.Test.PredicateType})
 		}
 	}
 	for _, x := range r.expect {
-		if !slices.ContainsFunc(tests, func(t Test) bool { return t.Name == x.Test }) {
-			tests = append(tests, Test{Name: x.Test})
+		if !slices.ContainsFunc(tests, func(t intoto.Test) bool { return t.Name == x.Test }) {
+			tests = append(tests, intoto.Test{Name: x.Test})
 		}
 	}
-	slices.SortFunc(tests, func(a, b Test) int {
+	slices.SortFunc(tests, func(a, b intoto.Test) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.PredicateType, b.PredicateType))
 	})
 	return slices.Compact(tests)
@@ -134,19 +138,19 @@ func (r *Resolver) answer(ctx context.Context, e Evidence, all []Evidence, names
 		e.blame(notFound(e.Image, test))
 	}
 	if err := ctx.Err(); err != nil {
-		return Evidence{}, wrap("verify", err) // a verifier that was cut off has said nothing
+		return Evidence{}, fault.Wrap("verify", err) // a verifier that was cut off has said nothing
 	}
 	e.Alike = names.Alike(test.Name)
 	r.age(&e)
 	if e.Test != test { // it only says that it is of the test, and runs and marks of its own test are another question
-		e.Result = Unknown
+		e.Result = intoto.Unknown
 		return e, nil
 	}
 	r.expected(&e, all)
 	deciding := r.overrule(ctx, &e, all)
 	err := errors.Join(r.remember(ctx, &e, deciding), ctx.Err())
 	if e.Problem != nil {
-		e.Result = Unknown
+		e.Result = intoto.Unknown
 	}
 	return e, err
 }
@@ -154,10 +158,10 @@ func (r *Resolver) answer(ctx context.Context, e Evidence, all []Evidence, names
 // overrule adds a problem to vulns if a test-result of the same test is not older and is no pass. It returns the evidence
 // that decides, which is what a Checkpoint remembers: if the test-result is deleted, the vulns must not count again.
 func (r *Resolver) overrule(ctx context.Context, e *Evidence, all []Evidence) Evidence {
-	if e.Test.PredicateType != VulnsType || e.Statement == nil {
+	if e.Test.PredicateType != intoto.VulnsType || e.Statement == nil {
 		return *e
 	}
-	of, nameless := group(all, Test{e.Test.Name, TestResultType})
+	of, nameless := group(all, intoto.Test{Name: e.Test.Name, PredicateType: intoto.TestResultType})
 	if err := r.unreadable(nameless, append(of, *e)); err != nil {
 		e.blame(err)
 		return *e
@@ -167,7 +171,7 @@ func (r *Resolver) overrule(ctx context.Context, e *Evidence, all []Evidence) Ev
 		return *e
 	}
 	newer := r.newest(ctx, of)
-	isPass := newer.Problem == nil && (newer.Result == Passed || newer.Result == Warned)
+	isPass := newer.Problem == nil && (newer.Result == intoto.Passed || newer.Result == intoto.Warned)
 	if isPass || r.opts.UnsafeIgnoreUnverified && r.ignored(newer) {
 		return *e
 	}
@@ -185,7 +189,7 @@ func testNames(all []Evidence) testname.Index {
 	return testname.NewIndex(names)
 }
 
-func notFound(image name.Digest, test Test) error {
+func notFound(image name.Digest, test intoto.Test) error {
 	of := fmt.Sprintf("%q", test.Name)
 	if test.PredicateType != "" {
 		of += " (" + test.PredicateType + ")"
@@ -197,7 +201,7 @@ func notFound(image name.Digest, test Test) error {
 // problem: otherwise a provenance that is made for the newest failure could turn it into one of another test. So is
 // what has a name that no test may have and looks like the test's. Nameless is what may be of the test and cannot be
 // read.
-func group(all []Evidence, test Test) (of, nameless []Evidence) {
+func group(all []Evidence, test intoto.Test) (of, nameless []Evidence) {
 	fold := testname.Fold(test.Name)
 	if testname.Problem(test.Name) != "" {
 		fold = "" // names like this one were found too, and each is asked for
@@ -236,8 +240,8 @@ func (r *Resolver) unreadable(nameless, of []Evidence) error {
 }
 
 // mayBeOf reports whether evidence may be of the test because it could not be read, or its name could not.
-func (e Evidence) mayBeOf(test Test) bool {
-	if e.Test == (Test{}) || e.Statement == nil && e.Test == test {
+func (e Evidence) mayBeOf(test intoto.Test) bool {
+	if e.Test == (intoto.Test{}) || e.Statement == nil && e.Test == test {
 		return true
 	}
 	return e.Test.PredicateType == test.PredicateType && e.Test.Name != test.Name && (e.Test.Name == "" || e.unnamed)
@@ -317,16 +321,16 @@ func (r *Resolver) age(e *Evidence) {
 
 // A question says what a call wants to know of an image.
 type question struct {
-	tests    []Test          // none: everything
+	tests    []intoto.Test   // none: everything
 	manifest map[string]bool // records that are looked at in any case, by digest
 	everyAge bool            // not only the newest
 	noHints  bool            // annotations are not to be believed
 }
 
-func (r *Resolver) ask(tests []Test) question {
+func (r *Resolver) ask(tests []intoto.Test) question {
 	q := question{tests: tests, manifest: map[string]bool{}}
 	for _, x := range r.expect {
-		if len(tests) > 0 && !slices.ContainsFunc(tests, func(t Test) bool { return t.Name == x.Test }) {
+		if len(tests) > 0 && !slices.ContainsFunc(tests, func(t intoto.Test) bool { return t.Name == x.Test }) {
 			continue
 		}
 		for _, digest := range x.Records {
@@ -350,53 +354,53 @@ func (r *Resolver) ignoresHints() bool {
 // pick returns what may be, or may hold, an answer. It passes over what hints say to be of another test, or older than
 // a record of the same. A record that others were passed over for must hold what it promises, see search.record;
 // cosign's view, which anybody may rewrite, is nothing to pass over a record for.
-func (q question) pick(l listing, view shownView) (pointers []pointer, layers []lead) {
-	newest := map[Test]time.Time{}
-	for _, p := range l.pointers {
-		if t := (Test{p.hints.test, p.hints.predicateType}); p.hints.created.After(newest[t]) {
-			newest[t] = p.hints.created
+func (q question) pick(l referrers.Listing, view referrers.View) (pointers []referrers.Pointer, layers []lead) {
+	newest := map[intoto.Test]time.Time{}
+	for _, p := range l.Pointers {
+		if t := (intoto.Test{Name: p.Hints.Test, PredicateType: p.Hints.PredicateType}); p.Hints.Created.After(newest[t]) {
+			newest[t] = p.Hints.Created
 		}
 	}
-	for _, p := range l.pointers {
-		if q.manifest[p.ref] || q.wants(p.hints, newest) {
+	for _, p := range l.Pointers {
+		if q.manifest[p.Ref] || q.wants(p.Hints, newest) {
 			pointers = append(pointers, p)
 		}
 	}
-	for _, layer := range view.layers {
-		if h := readHints(layer.Annotations); q.wants(h, newest) {
-			layers = append(layers, lead{view.digest, layer, h})
+	for _, layer := range view.Layers {
+		if h := referrers.ReadHints(layer.Annotations); q.wants(h, newest) {
+			layers = append(layers, lead{view.Digest, layer, h})
 		}
 	}
 	return pointers, layers
 }
 
-func (q question) wants(h hints, newest map[Test]time.Time) bool {
-	if q.noHints || h.predicateType == "" {
+func (q question) wants(h referrers.Hints, newest map[intoto.Test]time.Time) bool {
+	if q.noHints || h.PredicateType == "" {
 		return true
 	}
-	family := familyOf(h.predicateType)
+	family := intoto.Family(h.PredicateType)
 	if family == "" {
 		return false
 	}
-	if family != h.predicateType || h.misnamed() {
+	if family != h.PredicateType || h.Misnamed() {
 		return true // it may be of any test, and newer than all
 	}
 	if len(q.tests) == 0 {
-		return q.everyAge || !h.complete() || !h.created.Before(newest[Test{h.test, h.predicateType}])
+		return q.everyAge || !h.Complete() || !h.Created.Before(newest[intoto.Test{Name: h.Test, PredicateType: h.PredicateType}])
 	}
-	if !h.complete() {
-		return slices.ContainsFunc(q.tests, func(t Test) bool {
-			return t.PredicateType == h.predicateType || overrules(h.predicateType, t)
+	if !h.Complete() {
+		return slices.ContainsFunc(q.tests, func(t intoto.Test) bool {
+			return t.PredicateType == h.PredicateType || overrules(h.PredicateType, t)
 		})
 	}
-	t := Test{h.test, h.predicateType}
-	recent := func(than Test) bool { return q.everyAge || !h.created.Before(newest[than]) }
-	return recent(t) && slices.ContainsFunc(q.tests, func(test Test) bool {
+	t := intoto.Test{Name: h.Test, PredicateType: h.PredicateType}
+	recent := func(than intoto.Test) bool { return q.everyAge || !h.Created.Before(newest[than]) }
+	return recent(t) && slices.ContainsFunc(q.tests, func(test intoto.Test) bool {
 		return test == t || testname.Alike(test.Name, t.Name) || test.Name == t.Name && overrules(t.PredicateType, test) && recent(test)
 	})
 }
 
 // overrules reports whether evidence of that predicate type can overrule the newest of the test, see Resolver.overrule.
-func overrules(predicateType string, test Test) bool {
-	return predicateType == TestResultType && test.PredicateType == VulnsType
+func overrules(predicateType string, test intoto.Test) bool {
+	return predicateType == intoto.TestResultType && test.PredicateType == intoto.VulnsType
 }

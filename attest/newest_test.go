@@ -14,6 +14,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 	"pgregory.net/rapid"
 )
 
@@ -22,35 +27,35 @@ func TestNewestReadsNoMoreThanItMust(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		for i := range 12 {
-			w.write(k, fmt.Sprint("test-", i%3), outcome(Passed, -time.Duration(i)*time.Minute))
+			w.write(k, fmt.Sprint("test-", i%3), outcome(intoto.Passed, -time.Duration(i)*time.Minute))
 		}
 		w.write(k, "test-0", vulns(0))
 		r := NewResolver(k, w.opts)
-		w.gets()
+		w.Gets()
 		for _, tt := range []struct {
 			name  string
-			tests []Test
+			tests []intoto.Test
 			want  int // manifests
 		}{
-			{"one", []Test{testResultOf("test-1")}, 1},
-			{"three", []Test{testResultOf("test-0"), testResultOf("test-1"), testResultOf("test-2")}, 3},
+			{"one", []intoto.Test{testResultOf("test-1")}, 1},
+			{"three", []intoto.Test{testResultOf("test-0"), testResultOf("test-1"), testResultOf("test-2")}, 3},
 			{"the newest of all", nil, 4},
-			{"what is not there", []Test{testResultOf("test-3")}, 0},
+			{"what is not there", []intoto.Test{testResultOf("test-3")}, 0},
 		} {
-			if _, err := r.Newests(t.Context(), w.image, tt.tests...); err != nil {
+			if _, err := r.Newests(t.Context(), w.Image, tt.tests...); err != nil {
 				t.Fatal(err)
 			}
-			if !w.referrers {
+			if !w.Referrers {
 				tt.want = 13 // its lists can be rewritten, so nothing they say is believed
 			}
-			if manifests, blobs := w.gets(); manifests != tt.want || blobs != 0 {
+			if manifests, blobs := w.Gets(); manifests != tt.want || blobs != 0 {
 				t.Errorf("%s: read %d manifests and %d blobs, want %d and none", tt.name, manifests, blobs, tt.want)
 			}
 		}
 		if got := len(w.all(k)); got != 13 {
 			t.Errorf("found %d of 13", got)
 		}
-		if manifests, blobs := w.gets(); manifests != 13 || blobs != 0 {
+		if manifests, blobs := w.Gets(); manifests != 13 || blobs != 0 {
 			t.Errorf("all: read %d manifests and %d blobs", manifests, blobs)
 		}
 	})
@@ -63,20 +68,20 @@ func TestHintsOfOtherTypesAreNotFollowed(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	w.opts.WithoutViews = true
-	w.write(k, "scan", outcome(Passed, 0))
-	complete := map[string]string{AnnotationPredicateType: sbom, AnnotationTest: "scan", AnnotationCreated: noon.Format(time.RFC3339)}
+	w.write(k, "scan", outcome(intoto.Passed, 0))
+	complete := map[string]string{AnnotationPredicateType: sbom, AnnotationTest: "scan", AnnotationCreated: attesttest.Noon.Format(time.RFC3339)}
 	for i, annotations := range []map[string]string{{AnnotationPredicateType: sbom}, complete} {
 		w.attach(fmt.Append(nil, i), func(m *v1.Manifest) { m.Annotations = annotations })
-		lost := describe(fmt.Append(nil, "lost", i), EnvelopeType)
+		lost := registry.Describe(fmt.Append(nil, "lost", i), intoto.EnvelopeType)
 		lost.Annotations = annotations
 		w.showOnly(lost)
-		for _, tests := range [][]Test{nil, {testResultOf("scan")}} {
-			w.gets()
-			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, tests...)
-			if err != nil || len(all) != 1 || all[0].Result != Passed {
+		for _, tests := range [][]intoto.Test{nil, {testResultOf("scan")}} {
+			w.Gets()
+			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, tests...)
+			if err != nil || len(all) != 1 || all[0].Result != intoto.Passed {
 				t.Errorf("%d: asked for %v: got %+v, %v", i, tests, all, err)
 			}
-			if manifests, blobs := w.gets(); manifests != 1 || blobs != 0 {
+			if manifests, blobs := w.Gets(); manifests != 1 || blobs != 0 {
 				t.Errorf("%d: asked for %v: read %d manifests and %d blobs, want the record alone", i, tests, manifests, blobs)
 			}
 		}
@@ -85,14 +90,14 @@ func TestHintsOfOtherTypesAreNotFollowed(t *testing.T) {
 
 // showOnly makes cosign's tag list these layers, which the registry need not have.
 func (w *world) showOnly(layers ...v1.Descriptor) {
-	w.t.Helper()
+	w.T.Helper()
 	b, err := json.Marshal(v1.Manifest{
-		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: describe([]byte(emptyConfig), emptyConfigType), Layers: layers,
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: registry.Describe([]byte(registry.EmptyConfig), registry.EmptyConfigType), Layers: layers,
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
+	w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
 }
 
 // Statements in cosign's tag are counted before any is fetched: any user who may push sets how many it lists, and the
@@ -101,7 +106,7 @@ func TestStatementsInTheViewAreCounted(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		for i := range 3 {
-			payload, err := encode(w.image, fmt.Sprint("scan", i), outcome(Passed, 0))
+			payload, err := encode(w.Image, fmt.Sprint("scan", i), outcome(intoto.Passed, 0))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,12 +117,12 @@ func TestStatementsInTheViewAreCounted(t *testing.T) {
 			t.Errorf("found %d, want as many as the limit allows", got)
 		}
 		w.opts.Limits.Statements = 2
-		w.gets()
+		w.Gets()
 		_, err := w.newest(k, testResultOf("scan0"))
-		if l := wantAs[*LimitError](t, err); l.What != "statements" || l.Limit != 2 || l.Got != 3 {
+		if l := attesttest.As[*intoto.LimitError](t, err); l.What != "statements" || l.Limit != 2 || l.Got != 3 {
 			t.Errorf("got %v", l)
 		}
-		if _, blobs := w.gets(); blobs != 0 {
+		if _, blobs := w.Gets(); blobs != 0 {
 			t.Errorf("fetched %d statements", blobs)
 		}
 	})
@@ -134,18 +139,18 @@ func TestAnnotationsChangeNoAnswer(t *testing.T) {
 			k := rapid.SampledFrom([]*key{ours, ours, theirs}).Draw(rt, "key"+label)
 			test := rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "test"+label)
 			at := time.Duration(rapid.IntRange(-3, 0).Draw(rt, "time"+label)) * time.Second
-			p := outcome(rapid.SampledFrom([]Result{Passed, Failed}).Draw(rt, "result"+label), at)
+			p := outcome(rapid.SampledFrom([]intoto.Result{intoto.Passed, intoto.Failed}).Draw(rt, "result"+label), at)
 			switch rapid.SampledFrom([]string{"record", "cosign", "other"}).Draw(rt, "where"+label) {
 			case "record":
 				w.write(k, test, p)
 			case "cosign":
-				payload, err := encode(w.image, test, p)
+				payload, err := encode(w.Image, test, p)
 				if err != nil {
 					rt.Fatal(err)
 				}
 				w.stock(w.sign(k, payload))
 			case "other":
-				payload, err := encode(w.image, test, p)
+				payload, err := encode(w.Image, test, p)
 				if err != nil {
 					rt.Fatal(err)
 				}
@@ -153,8 +158,8 @@ func TestAnnotationsChangeNoAnswer(t *testing.T) {
 			}
 		}
 		r := NewResolver(ours, w.opts)
-		for _, test := range []Test{testResultOf("a"), testResultOf("b")} {
-			few, err := r.Newest(t.Context(), w.image, test)
+		for _, test := range []intoto.Test{testResultOf("a"), testResultOf("b")} {
+			few, err := r.Newest(t.Context(), w.Image, test)
 			every, everyErr := newestOfAll(r, w, test)
 			if diff := cmp.Diff(answerOf(every, everyErr), answerOf(few, err)); diff != "" || every.Manifest != few.Manifest && every.Tied == nil && !errors.Is(err, ErrNotFound) {
 				rt.Fatalf("%s: %s (in %s, want %s)", test.Name, diff, few.Manifest, every.Manifest)
@@ -163,13 +168,13 @@ func TestAnnotationsChangeNoAnswer(t *testing.T) {
 	})
 }
 
-func newestOfAll(r *Resolver, w *world, test Test) (Evidence, error) {
-	all, _, err := r.collect(context.Background(), w.image, question{everyAge: true, noHints: true})
+func newestOfAll(r *Resolver, w *world, test intoto.Test) (Evidence, error) {
+	all, _, err := r.collect(context.Background(), w.Image, question{everyAge: true, noHints: true})
 	if err != nil {
 		return Evidence{}, err
 	}
 	slices.SortFunc(all, compareAge)
-	e, err := r.answer(context.Background(), Evidence{Image: w.image, Test: test}, all, nil)
+	e, err := r.answer(context.Background(), Evidence{Image: w.Image, Test: test}, all, nil)
 	if err == nil && e.Statement == nil {
 		err, e = e.Problem, Evidence{}
 	}
@@ -180,66 +185,66 @@ func newestOfAll(r *Resolver, w *world, test Test) (Evidence, error) {
 func TestAnnotationsThatLieBlock(t *testing.T) {
 	for _, tt := range []struct{ annotation, lie string }{
 		{AnnotationTest, "scan"},
-		{AnnotationPredicateType, TestResultType},
+		{AnnotationPredicateType, intoto.TestResultType},
 		{AnnotationCreated, "2026-03-01T12:00:00.1Z"}, // others seem older than they are
 		{AnnotationCreated, "2026-03-01T11:59:59Z"},   // it hides behind whatever is newer than that
 	} {
 		w := newWorld(t, true)
 		k := newKey(t, "k")
-		other := outcome(Passed, 0)
-		payload, err := encode(w.image, "scan", other)
+		other := outcome(intoto.Passed, 0)
+		payload, err := encode(w.Image, "scan", other)
 		if tt.annotation == AnnotationTest {
-			payload, err = encode(w.image, "other", other)
+			payload, err = encode(w.Image, "other", other)
 		}
 		if tt.annotation == AnnotationPredicateType {
-			payload, err = encode(w.image, "scan", vulns(0))
+			payload, err = encode(w.Image, "scan", vulns(0))
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.attach(w.sign(k, payload), func(m *v1.Manifest) {
 			m.Annotations = map[string]string{
-				AnnotationTest: "scan", AnnotationPredicateType: TestResultType, AnnotationCreated: "2026-03-01T12:00:00Z",
-				AnnotationEnvelope: m.Layers[0].Digest.String(), AnnotationPayload: describe(payload, "").Digest.String(),
+				AnnotationTest: "scan", AnnotationPredicateType: intoto.TestResultType, AnnotationCreated: "2026-03-01T12:00:00Z",
+				AnnotationEnvelope: m.Layers[0].Digest.String(), AnnotationPayload: registry.Describe(payload, "").Digest.String(),
 			}
 			m.Annotations[tt.annotation] = tt.lie
 		})
 		_, err = w.newest(k, testResultOf("scan"))
-		wantField(t, wantAs[*CandidateError](t, err), "annotations."+tt.annotation)
+		attesttest.Field(t, attesttest.As[*CandidateError](t, err), "annotations."+tt.annotation)
 	}
 }
 
 // A list that says two things about one manifest says nothing. Lists that anybody may rewrite say nothing anyway.
 func TestHintsThatContradictEachOther(t *testing.T) {
-	a, b := hints{test: "a"}, hints{test: "b"}
-	got := unionOfPointers([]pointer{{"1", a}, {"2", a}, {"2", b}, {"3", a}, {"3", a}, {"4", hints{}}, {"4", a}}, []pointer{{ref: "1"}, {ref: "5"}})
-	want := []pointer{{"1", a}, {"2", hints{}}, {"3", a}, {"4", hints{}}, {"5", hints{}}}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointer{}, hints{})); diff != "" {
+	a, b := referrers.Hints{Test: "a"}, referrers.Hints{Test: "b"}
+	got := referrers.UnionOfPointers([]referrers.Pointer{{Ref: "1", Hints: a}, {Ref: "2", Hints: a}, {Ref: "2", Hints: b}, {Ref: "3", Hints: a}, {Ref: "3", Hints: a}, {Ref: "4", Hints: referrers.Hints{}}, {Ref: "4", Hints: a}}, []referrers.Pointer{{Ref: "1"}, {Ref: "5"}})
+	want := []referrers.Pointer{{Ref: "1", Hints: a}, {Ref: "2", Hints: referrers.Hints{}}, {Ref: "3", Hints: a}, {Ref: "4", Hints: referrers.Hints{}}, {Ref: "5", Hints: referrers.Hints{}}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(referrers.Pointer{}, referrers.Hints{})); diff != "" {
 		t.Error(diff)
 	}
 }
 
 // The same annotations are the same hints, however they spell a time.
 func TestHintsAreComparable(t *testing.T) {
-	annotations := map[string]string{AnnotationTest: "scan", AnnotationPredicateType: VulnsType, AnnotationCreated: "2026-03-01T14:17:00+02:17"}
-	h := readHints(annotations)
-	if h != readHints(annotations) || !h.complete() || !h.created.Equal(noon) {
+	annotations := map[string]string{AnnotationTest: "scan", AnnotationPredicateType: intoto.VulnsType, AnnotationCreated: "2026-03-01T14:17:00+02:17"}
+	h := referrers.ReadHints(annotations)
+	if h != referrers.ReadHints(annotations) || !h.Complete() || !h.Created.Equal(attesttest.Noon) {
 		t.Errorf("got %+v", h)
 	}
 }
 
 func TestRunCoversATime(t *testing.T) {
-	run := ProvenanceTask{Started: noon, Finished: noon.Add(time.Minute)}
+	run := provenance.Task{Started: attesttest.Noon, Finished: attesttest.Noon.Add(time.Minute)}
 	for _, tt := range []struct {
-		p    ProvenanceTask
+		p    provenance.Task
 		at   time.Duration
 		want bool
 	}{
 		{run, -time.Second, true}, {run, -time.Second - 1, false}, {run, 61 * time.Second, true}, {run, 61*time.Second + 1, false},
-		{ProvenanceTask{Started: noon}, time.Hour, true}, {ProvenanceTask{Started: noon}, -time.Hour, false},
-		{ProvenanceTask{Finished: noon}, -time.Hour, true}, {ProvenanceTask{Finished: noon}, time.Hour, false},
+		{provenance.Task{Started: attesttest.Noon}, time.Hour, true}, {provenance.Task{Started: attesttest.Noon}, -time.Hour, false},
+		{provenance.Task{Finished: attesttest.Noon}, -time.Hour, true}, {provenance.Task{Finished: attesttest.Noon}, time.Hour, false},
 	} {
-		if got := tt.p.covers(noon.Add(tt.at), time.Second); got != tt.want {
+		if got := tt.p.Covers(attesttest.Noon.Add(tt.at), time.Second); got != tt.want {
 			t.Errorf("%s to %s covers noon and %s: %t", tt.p.Started, tt.p.Finished, tt.at, got)
 		}
 	}
@@ -249,12 +254,12 @@ func TestRunCoversATime(t *testing.T) {
 func TestAnnotationsOfOthers(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Passed, -time.Hour))
-		payload := w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
+		w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+		payload := w.statementOf(intoto.TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
 		w.attach(w.sign(k, payload), func(m *v1.Manifest) {
-			m.Annotations = map[string]string{annotationBundleType: TestResultType, AnnotationCreated: "2020-01-01T00:00:00Z"}
+			m.Annotations = map[string]string{referrers.AnnotationBundleType: intoto.TestResultType, AnnotationCreated: "2020-01-01T00:00:00Z"}
 		})
-		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 			t.Errorf("got %s, %v", e.Result, e.Problem)
 		}
 	})
@@ -265,17 +270,17 @@ func TestHintsWithoutATime(t *testing.T) {
 	for _, created := range []string{"", "yesterday"} {
 		w := newWorld(t, true)
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Passed, -time.Hour))
-		payload, err := encode(w.image, "scan", outcome(Failed, 0))
+		w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+		payload, err := encode(w.Image, "scan", outcome(intoto.Failed, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.attach(w.sign(k, payload), func(m *v1.Manifest) {
-			m.Annotations = map[string]string{AnnotationPredicateType: TestResultType, AnnotationTest: "scan", AnnotationCreated: created}
+			m.Annotations = map[string]string{AnnotationPredicateType: intoto.TestResultType, AnnotationTest: "scan", AnnotationCreated: created}
 		})
-		for _, tests := range [][]Test{nil, {testResultOf("scan")}} {
-			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, tests...)
-			if err != nil || len(all) != 1 || all[0].Result != Failed {
+		for _, tests := range [][]intoto.Test{nil, {testResultOf("scan")}} {
+			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, tests...)
+			if err != nil || len(all) != 1 || all[0].Result != intoto.Failed {
 				t.Errorf("created %q, asked for %v: got %+v, %v", created, tests, all, err)
 			}
 		}
@@ -285,20 +290,20 @@ func TestHintsWithoutATime(t *testing.T) {
 func TestNewestsOfWhatCannotBeRead(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Passed, 0))
+		w.write(k, "scan", outcome(intoto.Passed, 0))
 		w.attach([]byte(`{`), nil)
-		all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image)
+		all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image)
 		if err != nil || len(all) != 2 {
 			t.Fatalf("got %d, %v", len(all), err)
 		}
 		for _, e := range all {
-			wantAs[*CandidateError](t, e.Problem)
-			if e.Statement != nil || e.Result != Unknown {
+			attesttest.As[*CandidateError](t, e.Problem)
+			if e.Statement != nil || e.Result != intoto.Unknown {
 				t.Errorf("got %+v", e)
 			}
 		}
 		w.opts.UnsafeIgnoreUnverified = true
-		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Passed || e.Problem != nil {
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Passed || e.Problem != nil {
 			t.Errorf("ignored: %s, %v", e.Result, e.Problem)
 		}
 	})
@@ -309,19 +314,19 @@ func TestUnsafeIgnoreUnverified(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
 		w.opts.UnsafeIgnoreUnverified = true
-		w.write(theirs, "scan", outcome(Passed, -time.Hour))
+		w.write(theirs, "scan", outcome(intoto.Passed, -time.Hour))
 		if e := w.mustNewest(ours, testResultOf("scan")); e.Problem == nil {
 			t.Error("nobody vouches for the only one")
 		}
-		w.write(ours, "scan", outcome(Passed, -3*time.Hour))
-		w.write(ours, "scan", outcome(Failed, -2*time.Hour))
-		w.write(theirs, "scan", outcome(Passed, -time.Minute))
-		w.attach(w.sign(theirs, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2027-01-01T00:00:00Z"}`)), nil)
-		if e := w.mustNewest(ours, testResultOf("scan")); e.Result != Failed || !e.Time.Equal(noon.Add(-2*time.Hour)) || e.Problem != nil {
+		w.write(ours, "scan", outcome(intoto.Passed, -3*time.Hour))
+		w.write(ours, "scan", outcome(intoto.Failed, -2*time.Hour))
+		w.write(theirs, "scan", outcome(intoto.Passed, -time.Minute))
+		w.attach(w.sign(theirs, w.statementOf(intoto.TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2027-01-01T00:00:00Z"}`)), nil)
+		if e := w.mustNewest(ours, testResultOf("scan")); e.Result != intoto.Failed || !e.Time.Equal(attesttest.Noon.Add(-2*time.Hour)) || e.Problem != nil {
 			t.Errorf("got %s of %s, %v", e.Result, e.Time, e.Problem)
 		}
-		w.attach(w.sign(ours, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2027-01-01T00:00:00Z"}`)), nil)
-		if e := w.mustNewest(ours, testResultOf("scan")); e.Result != Unknown {
+		w.attach(w.sign(ours, w.statementOf(intoto.TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2027-01-01T00:00:00Z"}`)), nil)
+		if e := w.mustNewest(ours, testResultOf("scan")); e.Result != intoto.Unknown {
 			t.Errorf("a verified one of the future: %s", e.Result)
 		}
 	})
@@ -330,14 +335,14 @@ func TestUnsafeIgnoreUnverified(t *testing.T) {
 func TestMaxAge(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.write(k, "scan", outcome(Passed, -time.Hour))
+	w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
 	w.opts.MaxAge = time.Hour
-	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Passed {
+	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != intoto.Passed {
 		t.Errorf("just as old as it may be: %v", e.Problem)
 	}
 	w.opts.MaxAge = time.Hour - 1
 	e := w.mustNewest(k, testResultOf("scan"))
-	if age := wantProblem(t, Aged, e.Problem); !age.Time.Equal(noon.Add(-time.Hour)) || e.Result != Unknown {
+	if age := wantProblem(t, Aged, e.Problem); !age.Time.Equal(attesttest.Noon.Add(-time.Hour)) || e.Result != intoto.Unknown {
 		t.Errorf("got %v, %s", age, e.Result)
 	}
 }
@@ -346,16 +351,16 @@ func TestMaxAge(t *testing.T) {
 func TestClocks(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	r := w.unsigned("clamav-scan", outcome(Passed, -time.Minute))
+	r := w.unsigned("clamav-scan", outcome(intoto.Passed, -time.Minute))
 	w.provenance(k, r.Digest, provenanceFor(t, r.Digest, 0))
 	for _, tt := range []struct {
 		clocks []Clock
 		want   Clock
 		at     time.Time
 	}{
-		{nil, ClockProvenance, noon},
-		{[]Clock{ClockPredicate, ClockProvenance}, ClockPredicate, noon.Add(-time.Minute)},
-		{[]Clock{ClockPredicate}, ClockPredicate, noon.Add(-time.Minute)},
+		{nil, ClockProvenance, attesttest.Noon},
+		{[]Clock{ClockPredicate, ClockProvenance}, ClockPredicate, attesttest.Noon.Add(-time.Minute)},
+		{[]Clock{ClockPredicate}, ClockPredicate, attesttest.Noon.Add(-time.Minute)},
 	} {
 		w.opts.Clocks = tt.clocks
 		e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan"))
@@ -365,7 +370,7 @@ func TestClocks(t *testing.T) {
 	}
 	w.opts.Clocks = []Clock{"sundial"}
 	_, err := w.newest(k, testResultOf("clamav-scan"))
-	wantField(t, err, "Options.Clocks[0]")
+	attesttest.Field(t, err, "Options.Clocks[0]")
 }
 
 // A signature may stand in for a provenance; both are asked, and the first that vouches is named.
@@ -373,13 +378,13 @@ func TestAnyOf(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		ours, builder := newKey(t, "ours"), newKey(t, "builder")
 		v := AnyOf(ours, byChains(t, builder))
-		w.write(ours, "clamav-scan", outcome(Passed, -time.Hour))
+		w.write(ours, "clamav-scan", outcome(intoto.Passed, -time.Hour))
 		if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil || e.By.Kind != "key" || e.Clock != ClockPredicate {
 			t.Errorf("signed: %v, %v, %s", e.Problem, e.By, e.Clock)
 		}
-		r := w.unsigned("clamav-scan", outcome(Failed, 0))
+		r := w.unsigned("clamav-scan", outcome(intoto.Failed, 0))
 		w.provenance(builder, r.Digest, provenanceFor(t, r.Digest, 0))
-		if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil || e.By != (Voucher{"provenance", "builder"}) || e.Result != Failed {
+		if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil || e.By != (Voucher{"provenance", "builder"}) || e.Result != intoto.Failed {
 			t.Errorf("by provenance: %v, %v, %s", e.Problem, e.By, e.Result)
 		}
 		if e := w.mustNewest(AnyOf(), testResultOf("clamav-scan")); e.Problem == nil {
@@ -392,11 +397,11 @@ func TestAnyOf(t *testing.T) {
 // be handed on by later runs. One without times may be the first.
 func TestFirstTrustedProvenanceDates(t *testing.T) {
 	finished := func(d time.Duration, untrusted error) signedProvenance {
-		return signedProvenance{Provenance: &Provenance{}, task: ProvenanceTask{Finished: noon.Add(d)}, untrusted: untrusted}
+		return signedProvenance{Provenance: &provenance.Provenance{}, task: provenance.Task{Finished: attesttest.Noon.Add(d)}, untrusted: untrusted}
 	}
 	no := errors.New("untrusted")
 	early, late := finished(-time.Hour, nil), finished(0, nil)
-	first, undated := finished(-2*time.Hour, no), signedProvenance{Provenance: &Provenance{}}
+	first, undated := finished(-2*time.Hour, no), signedProvenance{Provenance: &provenance.Provenance{}}
 	for _, tt := range []struct {
 		have []signedProvenance
 		want signedProvenance
@@ -421,17 +426,17 @@ func TestFirstTrustedProvenanceDates(t *testing.T) {
 func TestProvenanceInABundle(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		r := w.unsigned("clamav-scan", outcome(Passed, 0))
-		image := w.image
-		w.image = image.Context().Digest(r.Digest.String())
+		r := w.unsigned("clamav-scan", outcome(intoto.Passed, 0))
+		image := w.Image
+		w.Image = image.Context().Digest(r.Digest.String())
 		w.attach(w.sign(k, provenanceFor(t, r.Digest, 0)), func(m *v1.Manifest) { m.Annotations = nil })
 		w.attach([]byte("an SBOM"), func(m *v1.Manifest) {
 			m.Layers[0].Annotations = map[string]string{AnnotationPredicateType: "https://spdx.dev/Document"}
 		})
-		if !w.referrers {
+		if !w.Referrers {
 			w.index()
 		}
-		w.image = image
+		w.Image = image
 		if e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan")); e.Problem != nil || e.Clock != ClockProvenance {
 			t.Errorf("got %v by %s", e.Problem, e.Clock)
 		}
@@ -440,13 +445,13 @@ func TestProvenanceInABundle(t *testing.T) {
 
 // index puts what has a tag of its own into the fallback index.
 func (w *world) index() {
-	w.t.Helper()
-	l, err := w.repo().list(context.Background(), w.image)
+	w.T.Helper()
+	l, err := w.repo().List(context.Background(), w.Image)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	if _, err := w.repo().publication(w.image, memory{}, true).rebuildIndex(context.Background(), &l); err != nil {
-		w.t.Fatal(err)
+	if _, err := w.repo().Publication(w.Image, referrers.Memory{}, true).RebuildIndex(context.Background(), &l); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
@@ -454,7 +459,7 @@ func (w *world) index() {
 func TestProvenanceOfATaskWithoutAName(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	r := w.unsigned("mine", outcome(Passed, 0))
+	r := w.unsigned("mine", outcome(intoto.Passed, 0))
 	payload := strings.ReplaceAll(string(provenanceFor(t, r.Digest, 0)), `"clamav-scan"`, `"a[b]"`)
 	w.provenance(k, r.Digest, []byte(payload))
 	if e := w.mustNewest(byChains(t, k), testResultOf("mine")); e.Problem != nil || e.Declared != "" || e.Provenance == nil {
@@ -467,17 +472,17 @@ func TestStatementsInOneManifestAreCounted(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		for i := range 3 {
-			w.attach(w.sign(k, w.statementOf(TestResultType, fmt.Sprintf(`{"n":%d}`, i))), func(m *v1.Manifest) {
+			w.attach(w.sign(k, w.statementOf(intoto.TestResultType, fmt.Sprintf(`{"n":%d}`, i))), func(m *v1.Manifest) {
 				m.Layers = append(m.Layers, m.Layers[0])
 			})
 		}
 		w.opts.Limits.Statements = 6
-		if _, err := NewResolver(k, w.opts).Newests(t.Context(), w.image); err != nil {
+		if _, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image); err != nil {
 			t.Error(err)
 		}
 		w.opts.Limits.Statements = 5
-		_, err := NewResolver(k, w.opts).Newests(t.Context(), w.image)
-		if l := wantAs[*LimitError](t, err); l.What != "statements" || l.Limit != 5 || l.Got != 6 {
+		_, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image)
+		if l := attesttest.As[*intoto.LimitError](t, err); l.What != "statements" || l.Limit != 5 || l.Got != 6 {
 			t.Errorf("got %v", l)
 		}
 	})
@@ -486,7 +491,7 @@ func TestStatementsInOneManifestAreCounted(t *testing.T) {
 // Who is told that nobody vouches is told what to do, since Chains says nothing when it attaches no provenance.
 func TestNoProvenanceSaysWhatToDo(t *testing.T) {
 	w := newWorld(t, true)
-	r := w.unsigned("clamav-scan", outcome(Passed, 0))
+	r := w.unsigned("clamav-scan", outcome(intoto.Passed, 0))
 	e := w.mustNewest(byChains(t, newKey(t, "k")), testResultOf("clamav-scan"))
 	want := "no provenance is attached to " + r.Digest.String() + ": wait until Tekton Chains has signed the run; if it has, " +
 		"let the task declare every result of WriteResults (format slsa/v2alpha4 ignores ARTIFACT_URI and needs the object ARTIFACT_OUTPUTS), and run it again"
@@ -499,19 +504,19 @@ func TestNoProvenanceSaysWhatToDo(t *testing.T) {
 func TestProvenanceThatCannotBeFetched(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		r := w.unsigned("clamav-scan", outcome(Passed, 0))
+		r := w.unsigned("clamav-scan", outcome(intoto.Passed, 0))
 		w.provenance(k, r.Digest, provenanceFor(t, r.Digest, 0))
-		w.answers(http.StatusForbidden, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blobs/") })
+		w.Answers(http.StatusForbidden, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blobs/") })
 		_, err := w.newest(byChains(t, k), testResultOf("clamav-scan"))
-		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusForbidden {
+		if e := attesttest.As[*RegistryError](t, err); e.Status != http.StatusForbidden {
 			t.Errorf("got %v", err)
 		}
-		w.answers(http.StatusNotFound, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blobs/") })
+		w.Answers(http.StatusNotFound, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/blobs/") })
 		e, err := w.newest(byChains(t, k), testResultOf("clamav-scan"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantAs[*CandidateError](t, wantProblem(t, Unverified, e.Problem))
+		attesttest.As[*CandidateError](t, wantProblem(t, Unverified, e.Problem))
 	})
 }
 
@@ -519,77 +524,77 @@ func TestProvenanceThatCannotBeFetched(t *testing.T) {
 func TestAttachmentsAreBounded(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	r := w.unsigned("clamav-scan", outcome(Passed, 0))
-	image := w.image
-	w.image = image.Context().Digest(r.Digest.String())
+	r := w.unsigned("clamav-scan", outcome(intoto.Passed, 0))
+	image := w.Image
+	w.Image = image.Context().Digest(r.Digest.String())
 	for i := range 3 {
 		w.attach(w.sign(k, fmt.Appendf(provenanceFor(t, r.Digest, 0), "%*s", i, "")), func(m *v1.Manifest) { m.Annotations = nil })
 		w.attach(fmt.Appendf(nil, "SBOM %d", i), func(m *v1.Manifest) {
 			m.Annotations = map[string]string{AnnotationPredicateType: "https://spdx.dev/Document"}
 		})
 	}
-	w.image = image
+	w.Image = image
 	w.opts.Limits.Statements = 6
-	w.gets()
+	w.Gets()
 	if e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan")); e.Problem != nil {
 		t.Error(e.Problem)
 	}
-	if manifests, _ := w.gets(); manifests != 1+3 {
+	if manifests, _ := w.Gets(); manifests != 1+3 {
 		t.Errorf("read %d manifests, want the record and three", manifests)
 	}
 	w.opts.Limits.Statements = 3
 	_, err := w.newest(byChains(t, k), testResultOf("clamav-scan"))
-	if l := wantAs[*LimitError](t, err); l.What != "statements" {
+	if l := attesttest.As[*intoto.LimitError](t, err); l.What != "statements" {
 		t.Errorf("got %v", l)
 	}
 }
 
 func TestByProvenanceRefusesBadTrust(t *testing.T) {
-	_, err := ByProvenance(newKey(t, "k"), Trust{Builders: []string{""}, Tasks: []TaskRule{{Pattern: "oci://*"}}})
-	wantField(t, err, "Builders[0]", "Tasks[0].Pattern")
+	_, err := ByProvenance(newKey(t, "k"), provenance.Trust{Builders: []string{""}, Tasks: []provenance.TaskRule{{Pattern: "oci://*"}}})
+	attesttest.Field(t, err, "Builders[0]", "Tasks[0].Pattern")
 }
 
 func TestPlatforms(t *testing.T) {
 	w := newWorld(t, true)
-	arm, amd := w.push(w.image.Context(), "arm"), w.push(w.image.Context(), "amd")
+	arm, amd := w.Push(w.Image.Context(), "arm"), w.Push(w.Image.Context(), "amd")
 	index := func(manifests string) string {
 		b := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[` + manifests + `]}`)
-		w.retag(describe(b, "").Digest.String(), types.OCIImageIndex, b)
-		return describe(b, "").Digest.String()
+		w.Retag(registry.Describe(b, "").Digest.String(), types.OCIImageIndex, b)
+		return registry.Describe(b, "").Digest.String()
 	}
 	both := index(fmt.Sprintf(`{"digest":%q,"platform":{"os":"linux","architecture":"arm64","variant":"v8"}},{"digest":%q,"platform":{"os":"linux","architecture":"amd64"}},
 		{"digest":%q,"platform":{"os":"unknown","architecture":"unknown"},"annotations":{"vnd.docker.reference.type":"attestation-manifest"}},{"digest":%q}`,
-		arm.DigestStr(), amd.DigestStr(), coffee, coffee))
-	r, repo := NewResolver(newKey(t, "k"), w.opts), w.image.Context()
+		arm.DigestStr(), amd.DigestStr(), attesttest.Coffee, attesttest.Coffee))
+	r, repo := NewResolver(newKey(t, "k"), w.opts), w.Image.Context()
 	got, err := r.Platforms(t.Context(), repo.Digest(both))
-	want := []Platform{{arm, "linux/arm64/v8"}, {amd, "linux/amd64"}, {repo.Digest(coffee.String()), ""}}
+	want := []Platform{{Image: arm, Name: "linux/arm64/v8"}, {Image: amd, Name: "linux/amd64"}, {Image: repo.Digest(attesttest.Coffee.String()), Name: ""}}
 	same := cmp.Comparer(func(a, b Platform) bool { return a.Name == b.Name && a.Image.Name() == b.Image.Name() })
 	if diff := cmp.Diff(want, got, same); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	if got, err := r.Platforms(t.Context(), w.image); err != nil || got != nil {
+	if got, err := r.Platforms(t.Context(), w.Image); err != nil || got != nil {
 		t.Errorf("an image is no index: %v, %v", got, err)
 	}
-	if _, err := r.Platforms(t.Context(), repo.Digest(coffee.String())); !errors.Is(err, ErrNoImage) {
+	if _, err := r.Platforms(t.Context(), repo.Digest(attesttest.Coffee.String())); !errors.Is(err, ErrNoImage) {
 		t.Errorf("got %v", err)
 	}
 
 	// Those of an index within it are images too. One of them that is gone lists nothing.
 	const nested = `{"mediaType":"application/vnd.oci.image.index.v1+json","digest":%q}`
-	text := fmt.Sprintf(`{"manifests":[`+nested+","+nested+","+nested+`,{"digest":%q}]}`, both, coffee, both, arm.DigestStr())
-	outer := describe([]byte(text), "").Digest.String()
-	w.serves("/manifests/"+outer, types.OCIImageIndex, text)
+	text := fmt.Sprintf(`{"manifests":[`+nested+","+nested+","+nested+`,{"digest":%q}]}`, both, attesttest.Coffee, both, arm.DigestStr())
+	outer := registry.Describe([]byte(text), "").Digest.String()
+	w.Serves("/manifests/"+outer, types.OCIImageIndex, text)
 	got, err = r.Platforms(t.Context(), repo.Digest(outer))
-	want = append([]Platform{{repo.Digest(both), ""}, {repo.Digest(coffee.String()), ""}, {repo.Digest(both), ""}, {arm, ""}}, want...)
+	want = append([]Platform{{Image: repo.Digest(both), Name: ""}, {Image: repo.Digest(attesttest.Coffee.String()), Name: ""}, {Image: repo.Digest(both), Name: ""}, {Image: arm, Name: ""}}, want...)
 	if diff := cmp.Diff(want, got, same); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 
 	bad := `{"manifests":[{"digest":"sha256:x"}]}`
-	digest := describe([]byte(bad), "").Digest.String()
-	w.serves("/manifests/"+digest, types.OCIImageIndex, bad)
+	digest := registry.Describe([]byte(bad), "").Digest.String()
+	w.Serves("/manifests/"+digest, types.OCIImageIndex, bad)
 	_, err = r.Platforms(t.Context(), repo.Digest(digest))
-	wantField(t, err, "manifests[0].digest")
+	attesttest.Field(t, err, "manifests[0].digest")
 }
 
 // Evidence of an index says nothing of what it lists, nor the other way round.
@@ -602,24 +607,24 @@ func TestEvidenceIsBoundToOneDigest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		digest := describe(b, "").Digest.String()
-		w.retag(digest, types.OCIImageIndex, b)
-		index := w.image.Context().Digest(digest)
-		if _, err := NewWriter(k, w.opts).Write(t.Context(), index, "scan", outcome(Passed, 0)); err != nil {
+		digest := registry.Describe(b, "").Digest.String()
+		w.Retag(digest, types.OCIImageIndex, b)
+		index := w.Image.Context().Digest(digest)
+		if _, err := NewWriter(k, w.opts).Write(t.Context(), index, "scan", outcome(intoto.Passed, 0)); err != nil {
 			t.Fatal(err)
 		}
-		w.write(k, "scan", outcome(Failed, 0))
+		w.write(k, "scan", outcome(intoto.Failed, 0))
 		r := NewResolver(k, w.opts)
 		platforms, err := r.Platforms(t.Context(), index)
 		if err != nil || len(platforms) != 1 {
 			t.Fatal(platforms, err)
 		}
 		whole, err := r.Newest(t.Context(), index, testResultOf("scan"))
-		if err != nil || whole.Result != Passed || whole.Image != index {
+		if err != nil || whole.Result != intoto.Passed || whole.Image != index {
 			t.Errorf("index: %s, %v", whole.Result, err)
 		}
 		one, err := r.Newest(t.Context(), platforms[0].Image, testResultOf("scan"))
-		if err != nil || one.Result != Failed || one.Image.DigestStr() != w.image.DigestStr() {
+		if err != nil || one.Result != intoto.Failed || one.Image.DigestStr() != w.Image.DigestStr() {
 			t.Errorf("platform: %s, %v", one.Result, err)
 		}
 	})

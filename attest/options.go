@@ -6,7 +6,17 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/checkpoint"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
+
+// Access is how a registry is reached, and how much is taken from it. The zero value serves.
+type Access = registry.Options
+
+// Limits bound what is read. 0 means the default.
+type Limits = registry.Limits
 
 // Options are those of a [Writer] and of a [Resolver]. The zero value serves.
 type Options struct {
@@ -29,7 +39,7 @@ type Options struct {
 	ReplaceViews bool
 
 	// Form is how a Writer stores statements. Default FormEnvelope.
-	Form Form
+	Form intoto.Form
 
 	// InlineBytes is how large an envelope may be for a Writer to put it into the manifest of its record too, which saves
 	// each reader a request. Default 64 KiB; negative for never.
@@ -46,7 +56,7 @@ type Options struct {
 	MaxAge time.Duration
 
 	// Checkpoint remembers what a Resolver has found to be the newest, so that its deletion is noticed. Default: none.
-	Checkpoint Checkpoint
+	Checkpoint checkpoint.Store
 
 	// UnsafeIgnoreUnverified lets a Resolver pass over newer statements that nobody vouches for, and over what it cannot
 	// read, as if they were not there. It is for registries where anybody may push. Unsafe: who deletes the signature of
@@ -64,26 +74,26 @@ type Options struct {
 }
 
 // check collects what is wrong with options that have their defaults.
-func (o Options) check(c *checklist) {
-	if !o.Form.valid() {
-		c.add("Options.Form", fmt.Sprintf("%q is not one of FormEnvelope, FormStatement, FormBundle", o.Form))
+func (o Options) check(c *fault.Checklist) {
+	if !o.Form.Valid() {
+		c.Add("Options.Form", fmt.Sprintf("%q is not one of FormEnvelope, FormStatement, FormBundle", o.Form))
 	}
 	for i, s := range o.UnsafeIgnoreStatements {
 		if !isSHA256(s) {
-			c.add(fmt.Sprintf("Options.UnsafeIgnoreStatements[%d]", i), fmt.Sprintf("%q is not a SHA-256 digest", s))
+			c.Add(fmt.Sprintf("Options.UnsafeIgnoreStatements[%d]", i), fmt.Sprintf("%q is not a SHA-256 digest", s))
 		}
 	}
-	o.Access.check(c, "Options.")
+	o.Access.Check(c, "Options.")
 	if o.Skew < 0 {
-		c.add("Options.Skew", "negative; 0 means the default")
+		c.Add("Options.Skew", "negative; 0 means the default")
 	}
 	if o.MaxAge < 0 {
-		c.add("Options.MaxAge", "negative; 0 means the default")
+		c.Add("Options.MaxAge", "negative; 0 means the default")
 	}
 }
 
 func (o Options) withDefaults() Options {
-	o.Access = o.Access.withDefaults()
+	o.Access = o.Access.WithDefaults()
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -4,20 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
 )
 
 // A Platform is an image for one kind of machine, as an image index lists it.
-type Platform struct {
-	Image name.Digest
-	Name  string // "linux/arm64/v8"; empty if the index does not say
-}
+type Platform = referrers.Platform
 
 // Platforms returns the images that an image index lists, in its order, and nothing for an image that is no index. An index
 // that it lists is one of them, and those that this lists come behind all others.
@@ -25,13 +20,13 @@ type Platform struct {
 // a statement names both as its subjects. So who judges an index asks about it and about each of these. Manifests that
 // build tools list beside the images, as descriptions of them, are left out.
 //
-// Errors: [*FieldError] if image is not a SHA-256 digest, or the index lists something that has none; [ErrNoImage];
-// [*RegistryError]; [*LimitError].
+// Errors: [*intoto.FieldError] if image is not a SHA-256 digest, or the index lists something that has none; [ErrNoImage];
+// [*RegistryError]; [*intoto.LimitError].
 func (r *Resolver) Platforms(ctx context.Context, image name.Digest) ([]Platform, error) {
 	if err := checkImage(image); err != nil {
 		return nil, err
 	}
-	ctx, done := within(ctx, whatCall, r.opts.Limits.CallTime)
+	ctx, done := registry.Within(ctx, registry.WhatCall, r.opts.Limits.CallTime)
 	defer done()
 	repo, err := r.open(ctx, image)
 	if err != nil {
@@ -40,12 +35,12 @@ func (r *Resolver) Platforms(ctx context.Context, image name.Digest) ([]Platform
 	indexes := []name.Digest{image} // those to read, each once
 	var all []Platform
 	for i := 0; i < len(indexes); i++ {
-		listed, nested, err := repo.platforms(ctx, indexes[i])
+		listed, nested, err := repo.Platforms(ctx, indexes[i])
 		if i > 0 && errors.Is(err, ErrNoImage) {
 			continue // a copy of some platforms alone leaves out others
 		}
 		all = append(all, listed...)
-		if err := cmp.Or(err, repo.tooMany(len(all))); err != nil {
+		if err := cmp.Or(err, repo.TooMany(len(all))); err != nil {
 			return nil, err
 		}
 		for _, one := range nested {
@@ -55,43 +50,4 @@ func (r *Resolver) Platforms(ctx context.Context, image name.Digest) ([]Platform
 		}
 	}
 	return all, nil
-}
-
-// platforms returns the images that one index lists, and which of them are indexes.
-func (r *records) platforms(ctx context.Context, image name.Digest) (all []Platform, indexes []name.Digest, err error) {
-	doc, err := r.imageManifest(ctx, image)
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := parseManifest(doc.bytes, r.opts.Limits)
-	if err != nil {
-		return nil, nil, registryError("read manifest", r.ref(image.DigestStr()), err)
-	}
-	for i, d := range m.Manifests {
-		if d.describesAnother() {
-			continue
-		}
-		if h, err := v1.NewHash(d.Digest); err != nil || h.Algorithm != "sha256" {
-			return nil, nil, &FieldError{fmt.Sprintf("manifests[%d].digest", i), fmt.Sprintf("%q is not a SHA-256 digest", d.Digest)}
-		}
-		one := image.Context().Digest(d.Digest)
-		all = append(all, Platform{Image: one, Name: d.Platform.String()})
-		if types.MediaType(d.MediaType).IsIndex() {
-			indexes = append(indexes, one)
-		}
-	}
-	return all, indexes, nil
-}
-
-// describesAnother reports whether a manifest in an index is no image but what BuildKit says of one. It is for no platform
-// then. What is for one, or does not say, is run as an image, whatever an annotation calls it.
-func (d descriptor) describesAnother() bool {
-	return d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" && d.Platform.String() == "unknown/unknown"
-}
-
-func (p *platform) String() string {
-	if p == nil {
-		return ""
-	}
-	return strings.TrimRight(strings.Join([]string{p.OS, p.Architecture, p.Variant}, "/"), "/")
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A ProblemKind says in one word why evidence must not be believed. It is an error, so that
@@ -43,7 +45,7 @@ const (
 
 	// Overruled: vulns do not count, since a test-result of the same test is not older and is no pass: the scan ran again
 	// and could not tell, or failed. Newer vulns answer it. Manifest holds the test-result; Time and Result are what it
-	// says, zero and [Unknown] if that cannot be told; Err is why it does not count either, nil if it does.
+	// says, zero and [intoto.Unknown] if that cannot be told; Err is why it does not count either, nil if it does.
 	Overruled ProblemKind = "overruled"
 
 	// RolledBack: the newest evidence was seen before, by the Checkpoint, and is gone. Seen is the time of what was seen,
@@ -65,7 +67,7 @@ type Problem struct {
 	Manifest v1.Hash
 	Records  []v1.Hash
 	Expect   Expect
-	Result   Result
+	Result   intoto.Result
 
 	Time, Now, Seen   time.Time
 	Started, Finished time.Time
@@ -94,38 +96,38 @@ func (p *Problem) Error() string {
 var problems = map[ProblemKind]func(*Problem) string{
 	Unverified: (*Problem).unverified,
 	Future: func(p *Problem) string {
-		return fmt.Sprintf("time %s is later than %s and a skew of %s", stamp(p.Time), stamp(p.Now), p.Within)
+		return fmt.Sprintf("time %s is later than %s and a skew of %s", fault.Stamp(p.Time), fault.Stamp(p.Now), p.Within)
 	},
 	Misnamed: func(p *Problem) string {
 		return fmt.Sprintf("a statement that calls itself %+q was made by the task %q", p.Declared, p.Task)
 	},
 	Mistimed: (*Problem).mistimed,
 	Aged: func(p *Problem) string {
-		return fmt.Sprintf("the newest evidence, of %s, is older than %s: the test has to run again", stamp(p.Time), p.Within)
+		return fmt.Sprintf("the newest evidence, of %s, is older than %s: the test has to run again", fault.Stamp(p.Time), p.Within)
 	},
 	Missing:    (*Problem).missing,
 	Overruled:  (*Problem).overruled,
 	RolledBack: (*Problem).rolledBack,
 	ListGone: func(p *Problem) string {
 		return fmt.Sprintf("the registry had a referrers API when evidence of %s was seen, and has none now: ask the registry itself rather "+
-			"than a proxy or a copy of it, or begin a new Checkpoint if it has given the API up", stamp(p.Seen))
+			"than a proxy or a copy of it, or begin a new Checkpoint if it has given the API up", fault.Stamp(p.Seen))
 	},
 }
 
 func (p *Problem) unverified() string {
 	digest := p.Manifest.String()
 	// What is attached to the manifest speaks of it in the same words.
-	why := strings.ReplaceAll(" "+cause(p.Err, digest), " "+digest, " the statement's manifest")
+	why := strings.ReplaceAll(" "+fault.Cause(p.Err, digest), " "+digest, " the statement's manifest")
 	return fmt.Sprintf("nobody vouches for the statement in manifest %s:%s", digest, why)
 }
 
 func (p *Problem) mistimed() string {
 	if p.Started.IsZero() {
 		return fmt.Sprintf("time %s is later than %s, when a task that named it had ended, and a skew of %s",
-			stamp(p.Time), stamp(p.Finished), p.Within)
+			fault.Stamp(p.Time), fault.Stamp(p.Finished), p.Within)
 	}
 	return fmt.Sprintf("time %s is not within the run of its task from %s to %s and a skew of %s",
-		stamp(p.Time), stamp(p.Started), stamp(p.Finished), p.Within)
+		fault.Stamp(p.Time), fault.Stamp(p.Started), fault.Stamp(p.Finished), p.Within)
 }
 
 func (p *Problem) missing() string {
@@ -136,7 +138,7 @@ func (p *Problem) missing() string {
 		return fmt.Sprintf("the evidence of %s is missing: record %s is not at the image, or is no evidence of %q",
 			run, p.Records[0], p.Expect.Test) + remedy
 	case !p.Expect.NotBefore.IsZero():
-		return fmt.Sprintf("the evidence of %s is missing: there is none since %s", run, stamp(p.Expect.NotBefore)) + remedy
+		return fmt.Sprintf("the evidence of %s is missing: there is none since %s", run, fault.Stamp(p.Expect.NotBefore)) + remedy
 	case len(p.Expect.Elsewhere) > 0:
 		first := p.Expect.Elsewhere[0]
 		return fmt.Sprintf("%s is over and left no evidence that is known of: none of its artifacts is at the image, the first is %s@%s",
@@ -148,11 +150,11 @@ func (p *Problem) missing() string {
 func (p *Problem) overruled() string {
 	text := "a test-result"
 	if !p.Time.IsZero() {
-		text += " of " + stamp(p.Time)
+		text += " of " + fault.Stamp(p.Time)
 	}
 	why, digest := "says "+string(p.Result)+": the scan has to run again", p.Manifest.String()
 	if p.Err != nil {
-		why = "does not count: " + cause(p.Err)
+		why = "does not count: " + fault.Cause(p.Err)
 	}
 	if !strings.Contains(why, digest) {
 		text += " in manifest " + digest
@@ -161,7 +163,7 @@ func (p *Problem) overruled() string {
 }
 
 func (p *Problem) rolledBack() string {
-	text := fmt.Sprintf("evidence of %s was seen before and is gone", stamp(p.Seen))
+	text := fmt.Sprintf("evidence of %s was seen before and is gone", fault.Stamp(p.Seen))
 	if len(p.Records) > 0 {
 		text += " (statement " + p.Records[0].String() + ")"
 	}

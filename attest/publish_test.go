@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // "Any write can undo another. But no record is lost from a view." A slow writer puts a view that lacks what a quick
@@ -20,15 +23,15 @@ func TestWriterThatUndoesAnother(t *testing.T) {
 	for _, view := range []string{"cosign's tag", "the fallback index"} {
 		t.Run(view, func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
-				tag := map[string]string{"cosign's tag": viewTag(w.image), "the fallback index": tagBase(w.image)}[view]
+				tag := map[string]string{"cosign's tag": referrers.ViewTag(w.Image), "the fallback index": referrers.TagBase(w.Image)}[view]
 				k := newKey(t, "k")
-				w.write(k, "first", outcome(Passed, 0))
+				w.write(k, "first", outcome(intoto.Passed, 0))
 				held, goOn := w.halts(func(r *http.Request) bool {
 					return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, tag)
 				})
 				slow := w.writes(k, "slow")
 				<-held
-				w.write(k, "quick", outcome(Passed, 0))
+				w.write(k, "quick", outcome(intoto.Passed, 0))
 				close(goOn)
 				if err := <-slow; err != nil {
 					t.Fatal(err)
@@ -46,16 +49,16 @@ func TestViewsBeforeARecordIsListed(t *testing.T) {
 	taken(w) // no index leads to the record
 	listsNothing(w)
 	k := newKey(t, "k")
-	third := w.attach(w.sign(k, w.statementOf(TestResultType, failedAs)), nil)
+	third := w.attach(w.sign(k, w.statementOf(intoto.TestResultType, failedAs)), nil)
 	var puts atomic.Int32
 	atView, putView := w.halts(func(r *http.Request) bool {
-		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, viewTag(w.image)) && puts.Add(1) == 2
+		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, referrers.ViewTag(w.Image)) && puts.Add(1) == 2
 	})
 	other := w.writes(k, "other")
 	<-atView // it puts cosign's tag once more, for the third record, and has not seen ours
-	w.untag(recordTag(w.image, third))
+	w.untag(referrers.RecordTag(w.Image, third))
 	atTag, putTag := w.halts(func(r *http.Request) bool {
-		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, viewTag(w.image)+".")
+		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, referrers.ViewTag(w.Image)+".")
 	})
 	ours := w.writes(k, "ours")
 	<-atTag // our views are written, and only now ours gets the tag by which others see it
@@ -87,10 +90,10 @@ func (w *world) halts(f func(r *http.Request) bool) (held, goOn chan struct{}) {
 }
 
 // writes writes a pass meanwhile.
-func (w *world) writes(s Signer, test string) <-chan error {
+func (w *world) writes(s intoto.Signer, test string) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		_, err := NewWriter(s, w.opts).Write(w.t.Context(), w.image, test, outcome(Passed, 0))
+		_, err := NewWriter(s, w.opts).Write(w.T.Context(), w.Image, test, outcome(intoto.Passed, 0))
 		done <- err
 	}()
 	return done
@@ -98,10 +101,10 @@ func (w *world) writes(s Signer, test string) <-chan error {
 
 // shows wants so many statements in both views.
 func (w *world) shows(n int) {
-	w.t.Helper()
-	index, err := w.repo().fallback(w.t.Context(), w.image)
+	w.T.Helper()
+	index, err := w.repo().Fallback(w.T.Context(), w.Image)
 	if got := len(w.attLayers()); got != n || len(index) != n || err != nil {
-		w.t.Errorf("cosign's tag shows %d, and the index names %d of %d: %v", got, len(index), n, err)
+		w.T.Errorf("cosign's tag shows %d, and the index names %d of %d: %v", got, len(index), n, err)
 	}
 }
 
@@ -150,24 +153,24 @@ func TestConfigIsThereAfterAWrite(t *testing.T) {
 			t.Run(fmt.Sprintf("refused with %q, without views %t", code, without), func(t *testing.T) {
 				eachRegistry(t, func(t *testing.T, w *world) {
 					b := &blobs{world: w}
-					w.breaks(b.serve)
-					w.image = w.push(w.image.Context(), "app") // again, so that its blobs are given
+					w.Breaks(b.serve)
+					w.Image = w.Push(w.Image.Context(), "app") // again, so that its blobs are given
 					k := newKey(t, "k")
-					config := describe([]byte(emptyConfig), "").Digest
+					config := registry.Describe([]byte(registry.EmptyConfig), "").Digest
 					check := func(when string) {
 						t.Helper()
-						if there, err := w.repo().has(t.Context(), config); !there || err != nil {
+						if there, err := w.repo().Has(t.Context(), config); !there || err != nil {
 							t.Errorf("%s: the config is there: %t, %v", when, there, err)
 						}
 					}
 					b.code = code
-					w.write(k, "first", outcome(Passed, 0))
+					w.write(k, "first", outcome(intoto.Passed, 0))
 					check("first write")
 					b.code = ""
 					byTag(w)
-					b.given.Delete("/v2/" + w.image.Context().RepositoryStr() + config.String())
+					b.given.Delete("/v2/" + w.Image.Context().RepositoryStr() + config.String())
 					b.code, w.opts.WithoutViews = code, without
-					w.write(k, "second", outcome(Passed, 0))
+					w.write(k, "second", outcome(intoto.Passed, 0))
 					check("at a copy")
 				})
 			})
@@ -178,16 +181,16 @@ func TestConfigIsThereAfterAWrite(t *testing.T) {
 // Equal statements leave one record, in each form, with and without views, although the signer signs otherwise each
 // time.
 func TestSameStatementTwiceInEachForm(t *testing.T) {
-	for _, form := range []Form{FormEnvelope, FormBundle, FormStatement} {
+	for _, form := range []intoto.Form{intoto.FormEnvelope, intoto.FormBundle, intoto.FormStatement} {
 		for _, without := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%q, without views %t", form, without), func(t *testing.T) {
 				eachRegistry(t, func(t *testing.T, w *world) {
 					k := newKey(t, "k")
 					k.salted = true
 					w.opts.Form, w.opts.WithoutViews = form, without
-					first := w.write(bundler{k}, "scan", outcome(Passed, 0))
-					w.write(bundler{k}, "other", outcome(Passed, 0))
-					if again := w.write(bundler{k}, "scan", outcome(Passed, 0)); again.Digest != first.Digest || len(w.records()) != 2 {
+					first := w.write(bundler{k}, "scan", outcome(intoto.Passed, 0))
+					w.write(bundler{k}, "other", outcome(intoto.Passed, 0))
+					if again := w.write(bundler{k}, "scan", outcome(intoto.Passed, 0)); again.Digest != first.Digest || len(w.records()) != 2 {
 						t.Errorf("%d records, another for the same: %t", len(w.records()), again.Digest != first.Digest)
 					}
 				})

@@ -7,6 +7,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/testdag/testdag/attest/checkpoint"
+	"github.com/testdag/testdag/attest/internal/fault"
 	"github.com/testdag/testdag/internal/testname"
 )
 
@@ -18,10 +20,10 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence, deciding Evidence)
 	}
 	seen, err := r.opts.Checkpoint.Seen(ctx, e.Image, e.Test)
 	if err != nil {
-		return wrap("checkpoint", err)
+		return fault.Wrap("checkpoint", err)
 	}
 	lost := lostReferrers(seen, *e) // of what is ignored too: it was seen in that list
-	seen = seen.without(r.opts.UnsafeIgnoreStatements)
+	seen = seen.Without(r.opts.UnsafeIgnoreStatements)
 	if err := errors.Join(rolledBack(seen, deciding), lost); err != nil {
 		e.blame(err)
 		return nil
@@ -30,19 +32,19 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence, deciding Evidence)
 		e.Completeness = Remembered
 	}
 	next := seen.Merge(deciding.mark())
-	if next.equal(seen) {
+	if next.Equal(seen) {
 		return nil
 	}
 	if err := r.opts.Checkpoint.Advance(ctx, e.Image, e.Test, next); err != nil {
-		return wrap("checkpoint", err)
+		return fault.Wrap("checkpoint", err)
 	}
 	return nil
 }
 
 // mark returns what to remember of the evidence: what is vouched for, has a time, and is not of the future.
-func (e Evidence) mark() Mark {
+func (e Evidence) mark() checkpoint.Mark {
 	if errors.Is(e.Problem, Future) {
-		return Mark{}
+		return checkpoint.Mark{}
 	}
 	var vouched []Evidence
 	for _, tied := range e.tied() {
@@ -50,9 +52,9 @@ func (e Evidence) mark() Mark {
 			vouched = append(vouched, tied)
 		}
 	}
-	var m Mark
+	var m checkpoint.Mark
 	for _, one := range vouched {
-		m = m.Merge(Mark{
+		m = m.Merge(checkpoint.Mark{
 			Time: Evidence{Tied: vouched}.latest(), Statements: []v1.Hash{one.Digest()}, Referrers: one.Sources.Referrers == SourceAnswered,
 		})
 	}
@@ -72,7 +74,7 @@ func (e Evidence) tied() []Evidence {
 
 // rolledBack returns a [RolledBack] problem if the mark is not among the newest evidence although nothing newer came.
 // Evidence without a time may be newer, and has a problem of its own.
-func rolledBack(m Mark, newest Evidence) error {
+func rolledBack(m checkpoint.Mark, newest Evidence) error {
 	timeless := newest.Statement != nil && newest.Time.IsZero()
 	if m.IsZero() || timeless || newest.latest().After(m.Time) {
 		return nil
@@ -92,7 +94,7 @@ func rolledBack(m Mark, newest Evidence) error {
 
 // lostReferrers returns a [ListGone] problem if the registry had the referrers API before and has none now. What was copied,
 // proxied or switched off then may hide newer evidence that only the API leads to.
-func lostReferrers(m Mark, newest Evidence) error {
+func lostReferrers(m checkpoint.Mark, newest Evidence) error {
 	if !m.Referrers || newest.Sources.Referrers != SourceAbsent {
 		return nil
 	}

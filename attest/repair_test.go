@@ -12,6 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // rubbish is what may be found under cosign's tag.
@@ -49,35 +53,35 @@ func TestRubbishUnderTheTagOfCosign(t *testing.T) {
 				w.opts.Limits.ManifestBytes = 1 << 20
 				k := newKey(t, "k")
 				passedBefore(w, k)
-				w.write(k, "scan", outcome(Failed, 0))
+				w.write(k, "scan", outcome(intoto.Failed, 0))
 				want := w.attLayers()
-				w.rubbish(viewTag(w.image), tt.media, tt.bytes)
+				w.rubbish(referrers.ViewTag(w.Image), tt.media, tt.bytes)
 
 				_, err := w.newest(k, testResultOf("scan"))
-				c := wantAs[*CandidateError](t, err)
-				for _, part := range []string{"tag " + viewTag(w.image), tt.problem, howToReplace} {
+				c := attesttest.As[*CandidateError](t, err)
+				for _, part := range []string{"tag " + referrers.ViewTag(w.Image), tt.problem, referrers.HowToReplace} {
 					if !strings.Contains(c.Error(), part) {
 						t.Errorf("%q is not in %v", part, c)
 					}
 				}
-				if got, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan",
-					outcome(Failed, 0)); got.Digest == (v1.Hash{}) {
+				if got, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan",
+					outcome(intoto.Failed, 0)); got.Digest == (v1.Hash{}) {
 					t.Error("not even recorded")
 				} else {
-					w.refused(viewTag(w.image), err, tt.problem)
+					w.refused(referrers.ViewTag(w.Image), err, tt.problem)
 				}
-				w.refused(viewTag(w.image), NewWriter(k, w.opts).Repair(t.Context(), w.image), tt.problem)
+				w.refused(referrers.ViewTag(w.Image), NewWriter(k, w.opts).Repair(t.Context(), w.Image), tt.problem)
 
 				w.opts.ReplaceViews = true
-				_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
-				w.refused(viewTag(w.image), err, tt.problem)
-				if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+				_, err = NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
+				w.refused(referrers.ViewTag(w.Image), err, tt.problem)
+				if err := NewWriter(k, w.opts).Repair(t.Context(), w.Image); err != nil {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(want, w.attLayers()); diff != "" {
 					t.Error(diff)
 				}
-				if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Failed {
+				if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != intoto.Failed {
 					t.Errorf("afterwards: %s", answerOf(e, nil))
 				}
 			})
@@ -105,32 +109,32 @@ func TestRubbishUnderTheTagOfTheIndex(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				w.opts.Limits.ManifestBytes = 1 << 20
-				k, tag := newKey(t, "k"), tagBase(w.image)
+				k, tag := newKey(t, "k"), referrers.TagBase(w.Image)
 				passedBefore(w, k)
 				w.rubbish(tag, types.OCIImageIndex, tt.bytes)
 
-				r, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+				r, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
 				w.refused(tag, err, tt.problem)
-				if got := w.tags(func(tag string) bool { return tag == recordTag(w.image, r.Digest) }); len(got) != 1 {
+				if got := w.tags(func(tag string) bool { return tag == referrers.RecordTag(w.Image, r.Digest) }); len(got) != 1 {
 					t.Errorf("the record has %d tags of its own", len(got))
 				}
 				_, err = w.newest(k, testResultOf("scan"))
-				c := wantAs[*CandidateError](t, err)
-				for _, part := range []string{"tag " + tag, tt.problem, howToReplace} {
+				c := attesttest.As[*CandidateError](t, err)
+				for _, part := range []string{"tag " + tag, tt.problem, referrers.HowToReplace} {
 					if !strings.Contains(c.Error(), part) {
 						t.Errorf("%q is not in %v", part, c)
 					}
 				}
-				w.refused(tag, NewWriter(k, w.opts).Repair(t.Context(), w.image), tt.problem)
+				w.refused(tag, NewWriter(k, w.opts).Repair(t.Context(), w.Image), tt.problem)
 
 				w.opts.ReplaceViews = true
-				_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+				_, err = NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
 				w.refused(tag, err, tt.problem)
-				if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+				if err := NewWriter(k, w.opts).Repair(t.Context(), w.Image); err != nil {
 					t.Fatal(err)
 				}
 				w.shows(2)
-				if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Failed {
+				if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != intoto.Failed {
 					t.Errorf("afterwards: %s", answerOf(e, nil))
 				}
 			})
@@ -143,24 +147,24 @@ func TestRubbishUnderTheTagOfTheIndex(t *testing.T) {
 func TestImageUnderTheTagOfTheIndex(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		other := w.push(w.image.Context(), "other")
-		for _, image := range []string{w.image.DigestStr(), other.DigestStr()} {
+		other := w.Push(w.Image.Context(), "other")
+		for _, image := range []string{w.Image.DigestStr(), other.DigestStr()} {
 			doc := w.get(image)
-			w.retag(tagBase(w.image), doc.media, doc.bytes)
+			w.Retag(referrers.TagBase(w.Image), doc.Media, doc.Bytes)
 			w.opts.ReplaceViews = false
-			w.write(k, "scan", outcome(Passed, 0))
-			if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+			w.write(k, "scan", outcome(intoto.Passed, 0))
+			if err := NewWriter(k, w.opts).Repair(t.Context(), w.Image); err != nil {
 				t.Fatal(err)
 			}
-			if got := w.get(tagBase(w.image)); got.digest != doc.digest {
-				t.Errorf("the tag now is %s", got.digest)
+			if got := w.get(referrers.TagBase(w.Image)); got.Digest != doc.Digest {
+				t.Errorf("the tag now is %s", got.Digest)
 			}
 			w.opts.ReplaceViews = true
-			if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+			if err := NewWriter(k, w.opts).Repair(t.Context(), w.Image); err != nil {
 				t.Fatal(err)
 			}
-			if got := w.get(tagBase(w.image)); (got.digest == doc.digest) != (image == w.image.DigestStr()) {
-				t.Errorf("%s: the tag now is %s", image, got.digest)
+			if got := w.get(referrers.TagBase(w.Image)); (got.Digest == doc.Digest) != (image == w.Image.DigestStr()) {
+				t.Errorf("%s: the tag now is %s", image, got.Digest)
 			}
 		}
 		w.shows(1)
@@ -170,15 +174,15 @@ func TestImageUnderTheTagOfTheIndex(t *testing.T) {
 // Rubbish is replaced once, by an index of nothing if there is no record.
 func TestRubbishIsReplacedByAnEmptyIndex(t *testing.T) {
 	w := newWorld(t, true)
-	w.rubbish(tagBase(w.image), types.OCIImageIndex, `{}`)
-	before := w.count("PUT", "/manifests/")
+	w.rubbish(referrers.TagBase(w.Image), types.OCIImageIndex, `{}`)
+	before := w.Count("PUT", "/manifests/")
 	w.opts.ReplaceViews = true
 	for range 2 {
-		if err := NewWriter(newKey(t, "k"), w.opts).Repair(t.Context(), w.image); err != nil {
+		if err := NewWriter(newKey(t, "k"), w.opts).Repair(t.Context(), w.Image); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := w.count("PUT", "/manifests/") - before; got != 1 {
+	if got := w.Count("PUT", "/manifests/") - before; got != 1 {
 		t.Errorf("wrote %d manifests", got)
 	}
 	w.shows(0)
@@ -189,16 +193,16 @@ func TestRubbishThatComesMeanwhile(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		var once atomic.Bool
-		w.breaks(func(_ http.ResponseWriter, r *http.Request) bool {
+		w.Breaks(func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/tags/list") && once.CompareAndSwap(false, true) {
-				w.rubbish(viewTag(w.image), types.OCIManifestSchema1, `{}`)
-				w.attach(w.sign(k, w.statementOf(TestResultType, failedAs)), nil)
+				w.rubbish(referrers.ViewTag(w.Image), types.OCIManifestSchema1, `{}`)
+				w.attach(w.sign(k, w.statementOf(intoto.TestResultType, failedAs)), nil)
 			}
 			return false
 		})
-		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
-		w.refused(viewTag(w.image), err, "there must be manifests or layers")
-		if view, err := w.repo().view(t.Context(), w.image); err != nil || view.broken == nil {
+		_, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0))
+		w.refused(referrers.ViewTag(w.Image), err, "there must be manifests or layers")
+		if view, err := w.repo().View(t.Context(), w.Image); err != nil || view.Broken == nil {
 			t.Errorf("the rubbish is gone, %v", err)
 		}
 	})
@@ -208,7 +212,7 @@ func TestRubbishThatComesMeanwhile(t *testing.T) {
 // until something else is written.
 func (w *world) rubbish(tag string, media types.MediaType, body string) {
 	there := true
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+	w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 		if !there || !strings.HasSuffix(r.URL.Path, "/manifests/"+tag) {
 			return false
 		}
@@ -224,10 +228,10 @@ func (w *world) rubbish(tag string, media types.MediaType, body string) {
 
 // refused wants that a writer left a tag alone, and said what to do.
 func (w *world) refused(tag string, err error, problem string) {
-	w.t.Helper()
-	t := w.t.(*testing.T)
-	v := wantAs[*ViewError](t, err)
-	if v.Tag != tag || !strings.Contains(v.Error(), problem) || !strings.Contains(v.Error(), howToReplace) {
+	w.T.Helper()
+	t := w.T.(*testing.T)
+	v := attesttest.As[*ViewError](t, err)
+	if v.Tag != tag || !strings.Contains(v.Error(), problem) || !strings.Contains(v.Error(), referrers.HowToReplace) {
 		t.Errorf("got %v", v)
 	}
 }
@@ -237,30 +241,30 @@ func TestRubbishAmongStatements(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		passedBefore(w, k)
-		w.stock(w.sign(k, w.statementOf(TestResultType,
+		w.stock(w.sign(k, w.statementOf(intoto.TestResultType,
 			`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
 		want := w.attLayers()
-		m, _, err := w.repo().att(t.Context(), w.image)
+		m, _, err := w.repo().Att(t.Context(), w.Image)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Layers = append(m.Layers, describe([]byte(emptyConfig), types.OCILayer))
+		m.Layers = append(m.Layers, registry.Describe([]byte(registry.EmptyConfig), types.OCILayer))
 		b, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
+		w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
 		if _, err := w.newest(k, testResultOf("scan")); err == nil {
 			t.Error("it does not block")
 		}
 		w.opts.ReplaceViews = true
-		if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+		if err := NewWriter(k, w.opts).Repair(t.Context(), w.Image); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, w.attLayers()); diff != "" {
 			t.Error(diff)
 		}
-		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Failed {
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != intoto.Failed {
 			t.Errorf("afterwards: %s", answerOf(e, nil))
 		}
 	})
@@ -271,9 +275,9 @@ func TestRubbishInTheAnnotation(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		passedBefore(w, k)
-		w.stock(w.sign(k, w.statementOf(TestResultType, failedAs)))
+		w.stock(w.sign(k, w.statementOf(intoto.TestResultType, failedAs)))
 		want := w.attLayers()
-		m, _, err := w.repo().att(t.Context(), w.image)
+		m, _, err := w.repo().Att(t.Context(), w.Image)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -282,19 +286,19 @@ func TestRubbishInTheAnnotation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.retag(viewTag(w.image), m.MediaType, b)
-		if _, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), howToReplace) {
+		w.Retag(referrers.ViewTag(w.Image), m.MediaType, b)
+		if _, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), referrers.HowToReplace) {
 			t.Errorf("got %v", err)
 		}
-		w.refused(viewTag(w.image), NewWriter(k, w.opts).Repair(t.Context(), w.image), "annotations."+AnnotationNotShown)
+		w.refused(referrers.ViewTag(w.Image), NewWriter(k, w.opts).Repair(t.Context(), w.Image), "annotations."+AnnotationNotShown)
 		w.opts.ReplaceViews = true
-		if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+		if err := NewWriter(k, w.opts).Repair(t.Context(), w.Image); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, w.attLayers()); diff != "" {
 			t.Error(diff)
 		}
-		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Failed {
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != intoto.Failed {
 			t.Errorf("afterwards: %s", answerOf(e, nil))
 		}
 	})
@@ -304,16 +308,16 @@ func TestRubbishInTheAnnotation(t *testing.T) {
 func TestRubbishIsReplacedByAnEmptyView(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.unsigned("scan", outcome(Passed, 0))
-	w.rubbish(viewTag(w.image), types.OCIManifestSchema1, `{}`)
-	before := w.count("PUT", ".att")
+	w.unsigned("scan", outcome(intoto.Passed, 0))
+	w.rubbish(referrers.ViewTag(w.Image), types.OCIManifestSchema1, `{}`)
+	before := w.Count("PUT", ".att")
 	w.opts.ReplaceViews = true
 	for range 2 {
-		if err := NewWriter(k, w.opts).Repair(t.Context(), w.image); err != nil {
+		if err := NewWriter(k, w.opts).Repair(t.Context(), w.Image); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := w.count("PUT", ".att") - before; got != 1 {
+	if got := w.Count("PUT", ".att") - before; got != 1 {
 		t.Errorf("wrote the tag %d times", got)
 	}
 	if got := w.attLayers(); len(got) > 0 {
@@ -327,13 +331,13 @@ func TestUnreadableTagIsNotReplaced(t *testing.T) {
 	k := newKey(t, "k")
 	passedBefore(w, k)
 	w.opts.ReplaceViews = true
-	w.answers(http.StatusForbidden, func(r *http.Request) bool {
+	w.Answers(http.StatusForbidden, func(r *http.Request) bool {
 		return r.Method == http.MethodGet &&
 			strings.HasSuffix(r.URL.Path, ".att")
 	})
-	before := w.count("PUT", ".att")
-	err := NewWriter(k, w.opts).Repair(t.Context(), w.image)
-	if e := wantAs[*RegistryError](t, err); strings.Contains(e.Error(), howToReplace) || w.count("PUT", ".att") != before {
+	before := w.Count("PUT", ".att")
+	err := NewWriter(k, w.opts).Repair(t.Context(), w.Image)
+	if e := attesttest.As[*RegistryError](t, err); strings.Contains(e.Error(), referrers.HowToReplace) || w.Count("PUT", ".att") != before {
 		t.Errorf("got %v", err)
 	}
 }
@@ -344,13 +348,13 @@ func TestReplacedTagIsRemembered(t *testing.T) {
 		k := newKey(t, "k")
 		w.opts.Checkpoint, w.opts.ReplaceViews = inDir(w), true
 		passedBefore(w, k)
-		w.stock(w.sign(k, w.statementOf(TestResultType,
+		w.stock(w.sign(k, w.statementOf(intoto.TestResultType,
 			`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
-		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 			t.Fatal(answerOf(e, nil))
 		}
-		w.rubbish(viewTag(w.image), types.OCIManifestSchema1, `{}`)
-		if err := NewWriter(k, w.opts).Repair(context.Background(), w.image); err != nil {
+		w.rubbish(referrers.ViewTag(w.Image), types.OCIManifestSchema1, `{}`)
+		if err := NewWriter(k, w.opts).Repair(context.Background(), w.Image); err != nil {
 			t.Fatal(err)
 		}
 		wantProblem(t, RolledBack, w.mustNewest(k, testResultOf("scan")).Problem)
@@ -361,21 +365,21 @@ func TestReplacedTagIsRemembered(t *testing.T) {
 func TestWriteKeepsLayersOfOthers(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Passed, 0))
-		m, _, err := w.repo().att(t.Context(), w.image)
+		w.write(k, "scan", outcome(intoto.Passed, 0))
+		m, _, err := w.repo().Att(t.Context(), w.Image)
 		if err != nil {
 			t.Fatal(err)
 		}
-		note := describe([]byte("note"), "text/plain")
+		note := registry.Describe([]byte("note"), "text/plain")
 		m.Layers = append(m.Layers, note)
 		b, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.repo().push(t.Context(), viewTag(w.image), m.MediaType, b, []byte("note")); err != nil {
+		if err := w.repo().Push(t.Context(), referrers.ViewTag(w.Image), m.MediaType, b, []byte("note")); err != nil {
 			t.Fatal(err)
 		}
-		w.write(k, "other", outcome(Passed, 0))
+		w.write(k, "other", outcome(intoto.Passed, 0))
 		if got := w.attLayers(); len(got) != 3 || !slices.Contains(got, note.Digest.String()) {
 			t.Errorf("it shows %q", got)
 		}

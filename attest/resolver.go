@@ -9,13 +9,16 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
 )
 
 // A Resolver finds evidence about images. It is safe for concurrent use.
 type Resolver struct {
 	verifier   Verifier
 	provenance []*byProvenance // parts of verifier
-	registry   *registry
+	registry   *registry.Registry
 	opts       Options
 	expect     []Expect
 }
@@ -23,7 +26,7 @@ type Resolver struct {
 // NewResolver returns a Resolver that believes what v verifies. There is no default verifier on purpose.
 func NewResolver(v Verifier, opts Options) *Resolver {
 	opts = opts.withDefaults()
-	return &Resolver{verifier: v, provenance: wantProvenance(v), registry: newRegistry(opts.Access, transport.PullScope), opts: opts}
+	return &Resolver{verifier: v, provenance: wantProvenance(v), registry: registry.New(opts.Access, transport.PullScope), opts: opts}
 }
 
 // Expecting returns a Resolver that also holds evidence against runs that are known to be over, see [Expect]. Their
@@ -45,15 +48,15 @@ func (r *Resolver) UnsafeIgnoring(statements ...v1.Hash) *Resolver {
 
 // All returns an iterator over all evidence about image, newest first; what has no readable time comes before, since it
 // may be the newest. Evidence that must not be believed is there too, with its Problem. Statements about other images,
-// and statements of predicates that are no version of [Vulns] and [TestResult], are left out.
+// and statements of predicates that are no version of [intoto.Vulns] and [intoto.TestResult], are left out.
 //
 // An error ends the iteration: [ErrNoImage] if there is not even a repository; [*RegistryError] if anything could not be
-// listed or fetched, [*LimitError], [*FieldError] if image is not a SHA-256 digest or the Resolver was made without a
+// listed or fetched, [*intoto.LimitError], [*intoto.FieldError] if image is not a SHA-256 digest or the Resolver was made without a
 // verifier or with a clock that is none, or the end of ctx. Every walk reads the registry anew.
 // Options.UnsafeIgnoreUnverified changes nothing here.
 func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidence, error] {
 	return func(yield func(Evidence, error) bool) {
-		call, done := within(ctx, whatCall, r.opts.Limits.CallTime)
+		call, done := registry.Within(ctx, registry.WhatCall, r.opts.Limits.CallTime)
 		defer done()
 		all, _, err := r.collect(call, image, question{everyAge: true, noHints: r.ignoresHints()})
 		if err == nil {
@@ -66,7 +69,7 @@ func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidenc
 		slices.SortFunc(all, compareAge)
 		for _, e := range all {
 			if err := ctx.Err(); err != nil {
-				yield(Evidence{failed: true}, wrap("verify", err))
+				yield(Evidence{failed: true}, fault.Wrap("verify", err))
 				return
 			}
 			if !yield(e, nil) {
@@ -78,12 +81,12 @@ func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidenc
 
 // vouchAll asks the verifier about each.
 func (r *Resolver) vouchAll(ctx context.Context, all []Evidence) error {
-	err := parallel(ctx, len(all), runtime.GOMAXPROCS(0), func(ctx context.Context, i int) error {
+	err := registry.Parallel(ctx, len(all), runtime.GOMAXPROCS(0), func(ctx context.Context, i int) error {
 		all[i] = r.vouch(ctx, all[i])
 		return nil
 	})
-	if err = overtime(ctx, err); err != nil {
-		return wrap("verify", err)
+	if err = registry.Overtime(ctx, err); err != nil {
+		return fault.Wrap("verify", err)
 	}
 	return nil
 }
@@ -100,7 +103,7 @@ func (r *Resolver) vouch(ctx context.Context, e Evidence) Evidence {
 		if err == nil {
 			e.By, e.Manifest = by, c.Manifest
 			if e.Problem == nil {
-				e.Result, _ = e.Predicate.outcome()
+				e.Result, _ = e.Predicate.Outcome()
 			}
 			return e
 		}
@@ -113,8 +116,8 @@ func (r *Resolver) vouch(ctx context.Context, e Evidence) Evidence {
 }
 
 // open connects to the repository of image.
-func (r *Resolver) open(ctx context.Context, image name.Digest) (*records, error) {
-	return openRecords(ctx, r.registry, image.Context(), layout{})
+func (r *Resolver) open(ctx context.Context, image name.Digest) (*referrers.Records, error) {
+	return referrers.Open(ctx, r.registry, image.Context(), referrers.Layout{})
 }
 
 // isSHA256 reports whether a hash is what names an image or a manifest here.

@@ -18,6 +18,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/internal/strictjson"
 	"pgregory.net/rapid"
 )
@@ -27,19 +31,19 @@ import (
 func TestNewestDecides(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Failed, -2*time.Hour))
-		newest := w.write(k, "scan", outcome(Passed, -time.Minute))
-		w.write(k, "scan", outcome(Failed, -time.Hour))
-		w.write(k, "other", outcome(Failed, 0))
+		w.write(k, "scan", outcome(intoto.Failed, -2*time.Hour))
+		newest := w.write(k, "scan", outcome(intoto.Passed, -time.Minute))
+		w.write(k, "scan", outcome(intoto.Failed, -time.Hour))
+		w.write(k, "other", outcome(intoto.Failed, 0))
 		e := w.mustNewest(k, testResultOf("scan"))
 		if e.Problem != nil || e.Tied != nil {
 			t.Errorf("problem %v, tied %d", e.Problem, len(e.Tied))
 		}
-		if e.Result != Passed || e.Manifest != newest.Digest || e.By != (Voucher{"key", "k"}) || e.Clock != ClockPredicate ||
-			!e.Time.Equal(noon.Add(-time.Minute)) || e.Image != w.image || e.Test != testResultOf("scan") {
+		if e.Result != intoto.Passed || e.Manifest != newest.Digest || e.By != (Voucher{"key", "k"}) || e.Clock != ClockPredicate ||
+			!e.Time.Equal(attesttest.Noon.Add(-time.Minute)) || e.Image != w.Image || e.Test != testResultOf("scan") {
 			t.Errorf("got %+v", e)
 		}
-		if p, ok := e.Predicate.(TestResult); !ok || p.Configuration[0].Name != "scan" {
+		if p, ok := e.Predicate.(intoto.TestResult); !ok || p.Configuration[0].Name != "scan" {
 			t.Errorf("predicate %+v", e.Predicate)
 		}
 	})
@@ -48,9 +52,9 @@ func TestNewestDecides(t *testing.T) {
 func TestOlderPassDoesNotReplaceNewerFailure(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Failed, 0))
-		w.write(k, "scan", outcome(Passed, -time.Nanosecond))
-		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed || e.Problem != nil {
+		w.write(k, "scan", outcome(intoto.Failed, 0))
+		w.write(k, "scan", outcome(intoto.Passed, -time.Nanosecond))
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed || e.Problem != nil {
 			t.Errorf("got %s, %v", e.Result, e.Problem)
 		}
 	})
@@ -59,13 +63,13 @@ func TestOlderPassDoesNotReplaceNewerFailure(t *testing.T) {
 func TestNewestByAnotherKeyBlocks(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
-		w.write(ours, "scan", outcome(Passed, -time.Hour))
-		w.write(theirs, "scan", outcome(Passed, 0))
+		w.write(ours, "scan", outcome(intoto.Passed, -time.Hour))
+		w.write(theirs, "scan", outcome(intoto.Passed, 0))
 		e := w.mustNewest(ours, testResultOf("scan"))
 		if v := wantProblem(t, Unverified, e.Problem); v.Manifest != e.Manifest {
 			t.Errorf("reason names %s, evidence is in %s", v.Manifest, e.Manifest)
 		}
-		if e.By != (Voucher{}) || e.Result != Unknown || !e.Time.Equal(noon) {
+		if e.By != (Voucher{}) || e.Result != intoto.Unknown || !e.Time.Equal(attesttest.Noon) {
 			t.Errorf("%s by %v at %s", e.Result, e.By, e.Time)
 		}
 	})
@@ -75,11 +79,11 @@ func TestNewestByAnotherKeyBlocks(t *testing.T) {
 func TestCopyUnderAnotherKeyDoesNotBlock(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
-		r := w.write(ours, "scan", outcome(Passed, 0))
+		r := w.write(ours, "scan", outcome(intoto.Passed, 0))
 		for range 3 {
-			w.write(&key{name: "x", private: theirs.private, salted: true}, "scan", outcome(Passed, 0))
+			w.write(&key{name: "x", private: theirs.private, salted: true}, "scan", outcome(intoto.Passed, 0))
 		}
-		w.write(newKey(t, "x"), "scan", outcome(Passed, 0))
+		w.write(newKey(t, "x"), "scan", outcome(intoto.Passed, 0))
 		e := w.mustNewest(ours, testResultOf("scan"))
 		if e.Problem != nil || e.Tied != nil || e.By.Name != "ours" || e.Manifest != r.Digest {
 			t.Errorf("problem %v, tied %d, by %v, manifest %s", e.Problem, len(e.Tied), e.By, e.Manifest)
@@ -92,15 +96,15 @@ func TestCopyUnderAnotherKeyDoesNotBlock(t *testing.T) {
 func TestUnsignedStatementBlocks(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Passed, -time.Hour))
-		raw := w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
-		w.attach(raw, func(m *v1.Manifest) { m.Layers[0].MediaType = PayloadType })
+		w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+		raw := w.statementOf(intoto.TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
+		w.attach(raw, func(m *v1.Manifest) { m.Layers[0].MediaType = intoto.PayloadType })
 		e := w.mustNewest(k, testResultOf("scan"))
 		wantProblem(t, Unverified, e.Problem)
-		if e.Result != Unknown || !e.Time.Equal(noon) {
+		if e.Result != intoto.Unknown || !e.Time.Equal(attesttest.Noon) {
 			t.Errorf("got %q at %s", e.Result, e.Time)
 		}
-		if p, ok := e.Predicate.(TestResult); !ok || p.Result != Passed {
+		if p, ok := e.Predicate.(intoto.TestResult); !ok || p.Result != intoto.Passed {
 			t.Errorf("the predicate does not say what it said: %+v", e.Predicate)
 		}
 	})
@@ -115,14 +119,14 @@ func TestNoEvidence(t *testing.T) {
 			}
 		}
 		check("nothing there")
-		w.write(k, "other", outcome(Passed, 0))
+		w.write(k, "other", outcome(intoto.Passed, 0))
 		check("another test")
 		v := vulns(0)
 		w.write(k, "scan", v)
 		check("another predicate type")
 		w.attach(w.sign(k, w.statementOf("https://slsa.dev/provenance/v1", `{"configuration":[{"name":"scan"}]}`)), nil)
 		check("a predicate that is no test")
-		foreign := strings.ReplaceAll(string(w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)), w.hash().Hex, someHex)
+		foreign := strings.ReplaceAll(string(w.statementOf(intoto.TestResultType, `{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)), w.hash().Hex, attesttest.SomeHex)
 		w.attach(w.sign(k, []byte(foreign)), nil)
 		check("about another image")
 		if got := len(w.all(k)); got != 2 {
@@ -139,12 +143,12 @@ func asBundle(m *v1.Manifest) { m.ArtifactType, m.Layers[0].MediaType = bundleTy
 func TestStatementInABundle(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		envelope := w.sign(k, w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`))
+		envelope := w.sign(k, w.statementOf(intoto.TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`))
 		w.attach([]byte(`{"mediaType":"`+bundleType+`","dsseEnvelope":`+string(envelope)+`}`), asBundle)
 		w.attach([]byte(`{"mediaType":"`+bundleType+`","messageSignature":{"messageDigest":{}}}`), asBundle)
-		w.write(k, "scan", outcome(Passed, -time.Hour))
+		w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
 		e := w.mustNewest(inBundle{k}, testResultOf("scan"))
-		if e.Result != Failed || e.Problem != nil {
+		if e.Result != intoto.Failed || e.Problem != nil {
 			t.Errorf("got %s, %v", e.Result, e.Problem)
 		}
 		if got := w.attLayers(); len(got) != 1 {
@@ -161,7 +165,7 @@ func (v inBundle) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, err
 	if err != nil {
 		return nil, Voucher{}, err
 	}
-	c.MediaType, c.Bytes = EnvelopeType, envelope
+	c.MediaType, c.Bytes = intoto.EnvelopeType, envelope
 	return v.Verifier.Verify(ctx, c)
 }
 
@@ -173,12 +177,12 @@ func TestOtherReferrersAreLeftAlone(t *testing.T) {
 			m.ArtifactType = "application/spdx+json"
 			m.Layers[0].MediaType = "application/spdx+json"
 		})
-		w.retag(recordTag(w.image, describe([]byte(sha512Layer), "").Digest), types.OCIManifestSchema1, []byte(sha512Layer))
+		w.Retag(referrers.RecordTag(w.Image, registry.Describe([]byte(sha512Layer), "").Digest), types.OCIManifestSchema1, []byte(sha512Layer))
 		for _, payloadType := range []string{"application/vnd.cyclonedx+json", "text/plain"} {
 			sbom, _ := k.Sign(t.Context(), payloadType, []byte("not even JSON"))
 			w.attach(sbom, nil)
 		}
-		w.write(k, "scan", outcome(Passed, 0))
+		w.write(k, "scan", outcome(intoto.Passed, 0))
 		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
 			t.Error(e.Problem)
 		}
@@ -202,8 +206,8 @@ func TestEveryFormOfAStatementIsSeen(t *testing.T) {
 	} {
 		t.Run(media, func(t *testing.T) {
 			w := newWorld(t, true)
-			w.write(k, "scan", outcome(Passed, -time.Hour))
-			b := w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
+			w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+			b := w.statementOf(intoto.TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
 			if !strings.Contains(media, "in-toto") || strings.Contains(media, "+dsse") {
 				b = w.sign(k, b)
 			}
@@ -217,7 +221,7 @@ func TestEveryFormOfAStatementIsSeen(t *testing.T) {
 			if (err != nil) != (media == unreadable) {
 				t.Fatal(err)
 			}
-			if p, ok := e.Predicate.(TestResult); err == nil && (!ok || p.Result != Failed) {
+			if p, ok := e.Predicate.(intoto.TestResult); err == nil && (!ok || p.Result != intoto.Failed) {
 				t.Errorf("got %+v", e)
 			}
 		})
@@ -235,7 +239,7 @@ func TestUnreadableBlocks(t *testing.T) {
 		want   string
 	}{
 		{name: "truncated", bytes: func(w *world) []byte {
-			b := w.sign(k, w.statementOf(TestResultType, `{}`))
+			b := w.sign(k, w.statementOf(intoto.TestResultType, `{}`))
 			return b[:len(b)/2]
 		}, want: "unexpected EOF"},
 		{name: "no JSON", bytes: func(*world) []byte { return []byte("hello") }, want: "invalid character"},
@@ -245,7 +249,7 @@ func TestUnreadableBlocks(t *testing.T) {
 			return []byte(`{"payloadType":"application/vnd.in-toto+json","payload":"e30=","payload":"e30="}`)
 		}, want: "given twice"},
 		{name: "other payload type", bytes: func(w *world) []byte {
-			b, _ := k.Sign(context.Background(), "application/vnd.in-toto.test-result+json", w.statementOf(TestResultType, `{}`))
+			b, _ := k.Sign(context.Background(), "application/vnd.in-toto.test-result+json", w.statementOf(intoto.TestResultType, `{}`))
 			return b
 		}, want: "payloadType"},
 		{name: "statement is no statement", bytes: func(w *world) []byte { return w.sign(k, []byte(`{}`)) }, want: "subject: required"},
@@ -253,23 +257,23 @@ func TestUnreadableBlocks(t *testing.T) {
 			return w.sign(k, []byte(strings.Replace(string(w.statementOf("a", `{}`)), `{`, `{"predicateType":"b",`, 1)))
 		}, want: "given twice"},
 		{name: "too deep", bytes: func(w *world) []byte {
-			return w.sign(k, w.statementOf(TestResultType, `{"x":[[[[[[[[1]]]]]]]]}`))
+			return w.sign(k, w.statementOf(intoto.TestResultType, `{"x":[[[[[[[[1]]]]]]]]}`))
 		}, limits: Limits{Depth: 8}, want: "JSON depth: 9 is over the limit of 8"},
 		{name: "names no test", bytes: func(w *world) []byte {
-			return w.sign(k, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[],"timestamp":"2026-03-01T12:00:00Z"}`))
+			return w.sign(k, w.statementOf(intoto.TestResultType, `{"result":"PASSED","configuration":[],"timestamp":"2026-03-01T12:00:00Z"}`))
 		}, want: "does not say which test"},
 		{name: "name under a case variant", bytes: func(w *world) []byte {
-			return w.sign(k, w.statementOf(TestResultType, `{"result":"PASSED","Configuration":[{"name":"other"}],"timestamp":"2026-03-01T12:00:00Z"}`))
+			return w.sign(k, w.statementOf(intoto.TestResultType, `{"result":"PASSED","Configuration":[{"name":"other"}],"timestamp":"2026-03-01T12:00:00Z"}`))
 		}, want: "in case only"},
 		{name: "oversized", bytes: func(w *world) []byte {
-			return w.sign(k, w.statementOf(TestResultType, `{"x":"`+strings.Repeat("a", 4000)+`"}`))
+			return w.sign(k, w.statementOf(intoto.TestResultType, `{"x":"`+strings.Repeat("a", 4000)+`"}`))
 		}, limits: Limits{EnvelopeBytes: 4000}, want: "envelope bytes: "},
-		{name: "declared shorter", bytes: func(w *world) []byte { return w.sign(k, w.statementOf(TestResultType, `{}`)) },
+		{name: "declared shorter", bytes: func(w *world) []byte { return w.sign(k, w.statementOf(intoto.TestResultType, `{}`)) },
 			change: func(m *v1.Manifest) { m.Layers[0].Size = 100 }, want: "longer than the 100 bytes declared"},
-		{name: "declared longer", bytes: func(w *world) []byte { return w.sign(k, w.statementOf(TestResultType, `{}`)) },
+		{name: "declared longer", bytes: func(w *world) []byte { return w.sign(k, w.statementOf(intoto.TestResultType, `{}`)) },
 			change: func(m *v1.Manifest) { m.Layers[0].Size++ }, want: "bytes with digest"},
 		{name: "blob is gone", bytes: func(w *world) []byte { return nil },
-			change: func(m *v1.Manifest) { m.Layers[0].Digest.Hex = someHex[:62] + "00" }, want: "BLOB_UNKNOWN"},
+			change: func(m *v1.Manifest) { m.Layers[0].Digest.Hex = attesttest.SomeHex[:62] + "00" }, want: "BLOB_UNKNOWN"},
 		{name: "bundle of nothing", bytes: func(*world) []byte { return []byte(`{"dsse_envelope":{}}`) }, change: asBundle, want: "dsseEnvelope: required"},
 		{name: "bundle cut off", bytes: func(*world) []byte { return []byte(`{"dsseEnvelope":{`) }, change: asBundle, want: "unexpected EOF"},
 		{name: "no layer with a statement", bytes: func(w *world) []byte { return nil },
@@ -277,11 +281,11 @@ func TestUnreadableBlocks(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
-				w.write(k, "scan", outcome(Passed, 0))
+				w.write(k, "scan", outcome(intoto.Passed, 0))
 				h := w.attach(tt.bytes(w), tt.change)
 				w.opts.Limits = tt.limits
 				_, err := w.newest(k, testResultOf("scan"))
-				e := wantAs[*CandidateError](t, err)
+				e := attesttest.As[*CandidateError](t, err)
 				if !strings.Contains(err.Error(), tt.want) || e.Manifest != h {
 					t.Errorf("got %v, want %q naming manifest %s", err, tt.want, h)
 				}
@@ -289,7 +293,7 @@ func TestUnreadableBlocks(t *testing.T) {
 				if len(all) != 2 || all[0].Problem == nil || all[1].Problem != nil {
 					t.Errorf("All returns %d, want the unreadable one first and then the good one", len(all))
 				}
-				if _, err := w.newest(k, Test{"scan", VulnsType}); errors.Is(err, ErrNotFound) != strings.Contains("names no test, name under a case variant", tt.name) {
+				if _, err := w.newest(k, intoto.Test{Name: "scan", PredicateType: intoto.VulnsType}); errors.Is(err, ErrNotFound) != strings.Contains("names no test, name under a case variant", tt.name) {
 					t.Errorf("another predicate type: %v", err)
 				}
 			})
@@ -303,12 +307,12 @@ func TestBytesAreCheckedAgainstTheirDigests(t *testing.T) {
 		w.opts.InlineBytes = -1 // so that blobs are read
 		ctx := context.Background()
 		k := newKey(t, "k")
-		pass, fail := w.write(k, "scan", outcome(Passed, -time.Hour)), w.write(k, "scan", outcome(Failed, 0))
+		pass, fail := w.write(k, "scan", outcome(intoto.Passed, -time.Hour)), w.write(k, "scan", outcome(intoto.Failed, 0))
 		blobs := map[v1.Hash]v1.Descriptor{}
 		for _, e := range w.records() {
-			blobs[e.descriptor.Digest] = e.statements[0]
+			blobs[e.Descriptor.Digest] = e.Statements[0]
 		}
-		good, err := w.repo().blob(ctx, blobs[pass.Digest])
+		good, err := w.repo().Blob(ctx, blobs[pass.Digest])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -319,7 +323,7 @@ func TestBytesAreCheckedAgainstTheirDigests(t *testing.T) {
 			"/blobs/" + blobs[fail.Digest].Digest.String(): good,
 			"/manifests/" + fail.Digest.String():           pass.Bytes,
 		} {
-			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 				if !strings.HasSuffix(r.URL.Path, path) {
 					return false
 				}
@@ -328,7 +332,7 @@ func TestBytesAreCheckedAgainstTheirDigests(t *testing.T) {
 				return true
 			})
 			_, err := w.newest(k, testResultOf("scan"))
-			if e := wantAs[*CandidateError](t, err); e.Manifest != fail.Digest {
+			if e := attesttest.As[*CandidateError](t, err); e.Manifest != fail.Digest {
 				t.Errorf("%s: got %+v", path, e)
 			}
 		}
@@ -339,7 +343,7 @@ func TestBytesAreCheckedAgainstTheirDigests(t *testing.T) {
 func TestMalformedNewestBlocksItsTest(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.write(k, "good", outcome(Passed, 0))
+		w.write(k, "good", outcome(intoto.Passed, 0))
 		for name, predicate := range map[string]string{
 			"timeless":  `{"result":"PASSED","configuration":[{"name":"timeless"}]}`,
 			"garbled":   `{"result":"PASSED","configuration":[{"name":"garbled"}],"timestamp":"0"}`,
@@ -347,10 +351,10 @@ func TestMalformedNewestBlocksItsTest(t *testing.T) {
 			"mistyped":  `{"result":5,"configuration":[{"name":"mistyped"}],"timestamp":"2026-03-01T12:00:00Z"}`,
 			"two-faced": `{"result":"PASSED","failures":3,"configuration":[{"name":"two-faced"}],"timestamp":"2026-03-01T12:00:00Z"}`,
 		} {
-			w.write(k, name, outcome(Passed, -time.Hour))
-			w.attach(w.sign(k, w.statementOf(TestResultType, predicate)), nil)
+			w.write(k, name, outcome(intoto.Passed, -time.Hour))
+			w.attach(w.sign(k, w.statementOf(intoto.TestResultType, predicate)), nil)
 			e := w.mustNewest(k, testResultOf(name))
-			if e.Problem == nil || e.Result != Unknown || e.By.Name != "k" {
+			if e.Problem == nil || e.Result != intoto.Unknown || e.By.Name != "k" {
 				t.Errorf("%s: %q, problem %v, by %v", name, e.Result, e.Problem, e.By)
 			}
 		}
@@ -364,17 +368,17 @@ func TestFutureIsRefused(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		now := w.opts.Now
-		w.write(k, "edge", outcome(Passed, 5*time.Minute))
+		w.write(k, "edge", outcome(intoto.Passed, 5*time.Minute))
 		if e := w.mustNewest(k, testResultOf("edge")); e.Problem != nil {
 			t.Errorf("within the skew: %v", e.Problem)
 		}
-		w.write(k, "scan", outcome(Passed, -time.Hour))
-		w.opts.Now = func() time.Time { return noon.Add(time.Hour) } // a writer whose clock is wrong
-		w.write(k, "scan", outcome(Passed, 5*time.Minute+time.Nanosecond))
+		w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
+		w.opts.Now = func() time.Time { return attesttest.Noon.Add(time.Hour) } // a writer whose clock is wrong
+		w.write(k, "scan", outcome(intoto.Passed, 5*time.Minute+time.Nanosecond))
 		w.opts.Now = now
 		e := w.mustNewest(k, testResultOf("scan"))
 		f := wantProblem(t, Future, e.Problem)
-		if !f.Now.Equal(noon) || f.Within != 5*time.Minute || !f.Time.Equal(e.Time) || e.Time.Before(noon) {
+		if !f.Now.Equal(attesttest.Noon) || f.Within != 5*time.Minute || !f.Time.Equal(e.Time) || e.Time.Before(attesttest.Noon) {
 			t.Errorf("got %+v", f)
 		}
 		w.opts.Skew = time.Hour
@@ -388,17 +392,17 @@ func TestOfTiedTheWorstCounts(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		at := `"configuration":[{"name":"scan"}],"timestamp":`
-		var want []Result
-		for _, r := range []Result{Passed, Warned, Skipped, Failed, Errored} {
+		var want []intoto.Result
+		for _, r := range []intoto.Result{intoto.Passed, intoto.Warned, intoto.Skipped, intoto.Failed, intoto.Errored} {
 			// The same instant, spelled in five ways.
-			spelled := map[Result]string{Passed: "12:00:00Z", Warned: "12:00:00.000Z", Skipped: "13:00:00+01:00", Failed: "11:30:00-00:30", Errored: "12:00:00.0Z"}[r]
-			w.attach(w.sign(k, w.statementOf(TestResultType, fmt.Sprintf(`{"result":%q,%s"2026-03-01T%s"}`, r, at, spelled))), nil)
-			want = append([]Result{r}, want...)
+			spelled := map[intoto.Result]string{intoto.Passed: "12:00:00Z", intoto.Warned: "12:00:00.000Z", intoto.Skipped: "13:00:00+01:00", intoto.Failed: "11:30:00-00:30", intoto.Errored: "12:00:00.0Z"}[r]
+			w.attach(w.sign(k, w.statementOf(intoto.TestResultType, fmt.Sprintf(`{"result":%q,%s"2026-03-01T%s"}`, r, at, spelled))), nil)
+			want = append([]intoto.Result{r}, want...)
 			e := w.mustNewest(k, testResultOf("scan"))
 			if e.Result != r || e.Problem != nil {
 				t.Errorf("with %v: got %s, %v", want, e.Result, e.Problem)
 			}
-			var got []Result
+			var got []intoto.Result
 			for _, tied := range e.Tied {
 				got = append(got, tied.Result)
 			}
@@ -407,8 +411,8 @@ func TestOfTiedTheWorstCounts(t *testing.T) {
 			}
 		}
 		other := newKey(t, "other")
-		w.attach(w.sign(other, w.statementOf(TestResultType, `{"result":"PASSED",`+at+`"2026-03-01T12:00:00Z","url":"x"}`)), nil)
-		if e := w.mustNewest(k, testResultOf("scan")); e.Problem == nil || e.Result != Unknown || len(e.Tied) != 6 {
+		w.attach(w.sign(other, w.statementOf(intoto.TestResultType, `{"result":"PASSED",`+at+`"2026-03-01T12:00:00Z","url":"x"}`)), nil)
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem == nil || e.Result != intoto.Unknown || len(e.Tied) != 6 {
 			t.Errorf("nobody vouches for one of six: got %s, %v, tied %d", e.Result, e.Problem, len(e.Tied))
 		}
 	})
@@ -420,8 +424,8 @@ func TestOfTiedVulnsTheOneWithMoreFindingsLeads(t *testing.T) {
 	for _, ids := range [][]string{{"A"}, {"A", "B", "C"}, {}} {
 		w.write(k, "scan", vulns(0, ids...))
 	}
-	e := w.mustNewest(k, Test{"scan", VulnsType})
-	if got := e.Predicate.(Vulns).Scanner.Result; len(got) != 3 || len(e.Tied) != 3 || e.Result != Unknown {
+	e := w.mustNewest(k, intoto.Test{Name: "scan", PredicateType: intoto.VulnsType})
+	if got := e.Predicate.(intoto.Vulns).Scanner.Result; len(got) != 3 || len(e.Tied) != 3 || e.Result != intoto.Unknown {
 		t.Errorf("%d findings, tied %d, result %q", len(got), len(e.Tied), e.Result)
 	}
 }
@@ -433,25 +437,25 @@ func TestVulnsWithoutAFieldForItsTestIsNamedAfterTheScanner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.attach(w.sign(k, w.statementOf(VulnsType, string(b))), nil)
-	e := w.mustNewest(k, Test{"pkg:github/aquasecurity/trivy@v0.69.0", VulnsType})
-	if e.Problem != nil || e.Predicate.(Vulns).Scanner.Result == nil {
+	w.attach(w.sign(k, w.statementOf(intoto.VulnsType, string(b))), nil)
+	e := w.mustNewest(k, intoto.Test{Name: "pkg:github/aquasecurity/trivy@v0.69.0", PredicateType: intoto.VulnsType})
+	if e.Problem != nil || e.Predicate.(intoto.Vulns).Scanner.Result == nil {
 		t.Errorf("got %+v", e)
 	}
 }
 
 // Times are instants: no spelling of them matters. What is written in any order, the newest is found.
 func TestNewestIsTheLatestInstant(t *testing.T) {
-	resolver := NewResolver(newKey(t, "k"), Options{Now: func() time.Time { return noon }})
+	resolver := NewResolver(newKey(t, "k"), Options{Now: func() time.Time { return attesttest.Noon }})
 	rapid.Check(t, func(rt *rapid.T) {
 		offsets := rapid.SliceOfN(rapid.Int64Range(-3, 3), 1, 5).Draw(rt, "half seconds")
 		latest := slices.Max(offsets)
 		var evidence []Evidence
 		for i, o := range offsets {
-			at := noon.Add(time.Duration(o) * time.Second / 2).In(time.FixedZone("", rapid.IntRange(-14, 14).Draw(rt, "zone")*3600))
+			at := attesttest.Noon.Add(time.Duration(o) * time.Second / 2).In(time.FixedZone("", rapid.IntRange(-14, 14).Draw(rt, "zone")*3600))
 			raw := fmt.Sprintf(`{"result":"PASSED","configuration":[{"name":"scan"}],"timestamp":%q,"successes":%d}`, at.Format(time.RFC3339Nano), i)
-			e := Evidence{Test: testResultOf("scan"), Statement: &Statement{}, payload: []byte(raw)}
-			e.reading = readTestResult(json.RawMessage(raw), strictjson.Default)
+			e := Evidence{Test: testResultOf("scan"), Statement: &intoto.Statement{}, payload: []byte(raw)}
+			e.reading = intoto.ReadTestResult(json.RawMessage(raw), strictjson.Default)
 			resolver.settle(&e)
 			evidence = append(evidence, e)
 		}
@@ -464,7 +468,7 @@ func TestNewestIsTheLatestInstant(t *testing.T) {
 				count++
 			}
 		}
-		if len(young) != count || len(young)+len(older) != len(of) || !young[0].Time.Equal(noon.Add(time.Duration(latest)*time.Second/2)) {
+		if len(young) != count || len(young)+len(older) != len(of) || !young[0].Time.Equal(attesttest.Noon.Add(time.Duration(latest)*time.Second/2)) {
 			rt.Fatalf("youngest of %v are %d at %s", offsets, len(young), young[0].Time)
 		}
 	})
@@ -474,9 +478,9 @@ func TestAllIsNewestFirst(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		for _, minutes := range []int{3, 1, 4, 1, 5} {
-			w.write(k, fmt.Sprint("t", minutes), outcome(Passed, -time.Duration(minutes)*time.Minute))
+			w.write(k, fmt.Sprint("t", minutes), outcome(intoto.Passed, -time.Duration(minutes)*time.Minute))
 		}
-		w.attach(w.sign(k, w.statementOf(TestResultType, `{"result":"PASSED","configuration":[{"name":"timeless"}]}`)), nil)
+		w.attach(w.sign(k, w.statementOf(intoto.TestResultType, `{"result":"PASSED","configuration":[{"name":"timeless"}]}`)), nil)
 		var got []string
 		for _, e := range w.all(k) {
 			got = append(got, e.Test.Name)
@@ -487,7 +491,7 @@ func TestAllIsNewestFirst(t *testing.T) {
 		if diff := cmp.Diff([]string{"timeless", "t1", "t3", "t4", "t5"}, got); diff != "" {
 			t.Error(diff)
 		}
-		for range NewResolver(k, w.opts).All(context.Background(), w.image) {
+		for range NewResolver(k, w.opts).All(context.Background(), w.Image) {
 			break // must not panic
 		}
 	})
@@ -499,7 +503,7 @@ func TestReaderTakesTheUnion(t *testing.T) {
 	k := newKey(t, "k")
 	drop := func(t *testing.T, w *world, tag string) {
 		t.Helper()
-		if _, _, err := w.repo().do(ctx, ask{ref: tag, method: http.MethodDelete, url: w.repo().url("manifests/" + tag)}); err != nil {
+		if _, _, err := w.repo().Do(ctx, registry.Request{Ref: tag, Method: http.MethodDelete, URL: w.repo().Url("manifests/" + tag)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -509,8 +513,8 @@ func TestReaderTakesTheUnion(t *testing.T) {
 	}{"own tag": {"own", true}, "fallback index": {"index", true}, "view": {"att", true}, "nothing": {"", false}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, false)
-			r := w.write(k, "scan", outcome(Passed, 0))
-			for kind, tag := range map[string]string{"own": recordTag(w.image, r.Digest), "index": tagBase(w.image), "att": viewTag(w.image)} {
+			r := w.write(k, "scan", outcome(intoto.Passed, 0))
+			for kind, tag := range map[string]string{"own": referrers.RecordTag(w.Image, r.Digest), "index": referrers.TagBase(w.Image), "att": referrers.ViewTag(w.Image)} {
 				if kind != tt.keep {
 					drop(t, w, tag)
 				}
@@ -528,18 +532,18 @@ func TestReaderTakesTheUnion(t *testing.T) {
 
 // listPages serves the referrers or tags of a registry one at a time, with Link headers.
 func (w *world) listPages(part string, link func(next string) string) {
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+	w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 		if !strings.Contains(r.URL.Path, part) {
 			return false
 		}
 		answer := httptest.NewRecorder()
-		w.inner.ServeHTTP(answer, r)
+		w.Inner.ServeHTTP(answer, r)
 		if answer.Code != http.StatusOK {
 			return false
 		}
 		var doc map[string]json.RawMessage
 		if err := json.NewDecoder(answer.Body).Decode(&doc); err != nil {
-			w.t.Error(err)
+			w.T.Error(err)
 		}
 		field := "manifests"
 		if doc[field] == nil {
@@ -567,13 +571,13 @@ func TestEveryPageIsRead(t *testing.T) {
 		k := newKey(t, "k")
 		w.opts.WithoutViews = true
 		for i := range 4 {
-			w.write(k, fmt.Sprint("t", i), outcome(Passed, 0))
+			w.write(k, fmt.Sprint("t", i), outcome(intoto.Passed, 0))
 		}
 		w.listPages("/referrers/", func(next string) string { return `</nowhere>; rel="first", <` + next + `>; rel="next"` })
-		if _, err := w.repo().referrers(context.Background(), w.image); err != nil && !errors.Is(err, errNoList) {
+		if _, err := w.repo().Referrers(context.Background(), w.Image); err != nil && !errors.Is(err, registry.ErrNoList) {
 			t.Fatal(err)
 		}
-		if !w.referrers {
+		if !w.Referrers {
 			w.listPages("/tags/", func(next string) string { return "<" + next + ">; rel=next" })
 		}
 		if got := len(w.all(k)); got != 4 {
@@ -581,13 +585,13 @@ func TestEveryPageIsRead(t *testing.T) {
 		}
 		w.opts.Limits.Pages = 3
 		_, err := w.newest(k, testResultOf("t1"))
-		if !w.referrers { // tags are those of all images, and only time bounds them
+		if !w.Referrers { // tags are those of all images, and only time bounds them
 			if err != nil {
 				t.Error(err)
 			}
 			return
 		}
-		if l := wantAs[*LimitError](t, err); l.What != "pages" || l.Limit != 3 {
+		if l := attesttest.As[*intoto.LimitError](t, err); l.What != "pages" || l.Limit != 3 {
 			t.Errorf("got %+v", l)
 		}
 	})
@@ -599,11 +603,11 @@ func TestPageOnAnotherHostIsRefused(t *testing.T) {
 	defer other.Close()
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.write(k, "a", outcome(Passed, 0))
-	w.write(k, "b", outcome(Passed, 0))
+	w.write(k, "a", outcome(intoto.Passed, 0))
+	w.write(k, "b", outcome(intoto.Passed, 0))
 	w.listPages("/referrers/", func(next string) string { return "<" + other.URL + next + `>; rel="next"` })
 	_, err := w.newest(k, testResultOf("a"))
-	if e := wantAs[*RegistryError](t, err); e.Op != "list referrers" || asked.Load() {
+	if e := attesttest.As[*RegistryError](t, err); e.Op != "list referrers" || asked.Load() {
 		t.Errorf("got %+v, other host asked: %v", e, asked.Load())
 	}
 }
@@ -628,25 +632,25 @@ func TestFailedListingIsAnError(t *testing.T) {
 				w.opts.InlineBytes = -1 // so that blobs are read
 				k := newKey(t, "k")
 				w.opts.WithoutViews = tt.path == ".att." // an index would lead to the record without its tag
-				w.write(k, "scan", outcome(Passed, 0))
+				w.write(k, "scan", outcome(intoto.Passed, 0))
 				w.opts.Attempts = 1
-				w.answers(status, func(r *http.Request) bool {
+				w.Answers(status, func(r *http.Request) bool {
 					switch tt.path {
 					case "/v2/":
 						return r.URL.Path == tt.path
 					case "FALLBACK":
-						return strings.HasSuffix(r.URL.Path, tagBase(w.image))
+						return strings.HasSuffix(r.URL.Path, referrers.TagBase(w.Image))
 					case ".att":
 						return strings.HasSuffix(r.URL.Path, ".att")
 					}
 					return strings.Contains(r.URL.Path, tt.path)
 				})
 				_, err := w.newest(k, testResultOf("scan"))
-				e := wantAs[*RegistryError](t, err)
-				if e.Status != status || e.Op != tt.op || !strings.HasPrefix(e.Ref, w.image.Context().Name()) || e.Op == "list tags" && e.Ref != w.image.Context().Name() || errors.Is(err, ErrNotFound) {
+				e := attesttest.As[*RegistryError](t, err)
+				if e.Status != status || e.Op != tt.op || !strings.HasPrefix(e.Ref, w.Image.Context().Name()) || e.Op == "list tags" && e.Ref != w.Image.Context().Name() || errors.Is(err, ErrNotFound) {
 					t.Errorf("got %+v", e)
 				}
-				for _, err := range NewResolver(k, w.opts).All(context.Background(), w.image) {
+				for _, err := range NewResolver(k, w.opts).All(context.Background(), w.Image) {
 					if err == nil {
 						t.Error("All returned evidence")
 					}
@@ -660,8 +664,8 @@ func TestFailedListingIsAnError(t *testing.T) {
 func TestHiddenRepositoryIsNotAnEmptyOne(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Failed, 0))
-		w.answers(http.StatusNotFound, func(r *http.Request) bool { return r.URL.Path != "/v2/" })
+		w.write(k, "scan", outcome(intoto.Failed, 0))
+		w.Answers(http.StatusNotFound, func(r *http.Request) bool { return r.URL.Path != "/v2/" })
 		if _, err := w.newest(k, testResultOf("scan")); !errors.Is(err, ErrNoImage) || errors.Is(err, ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
@@ -670,25 +674,25 @@ func TestHiddenRepositoryIsNotAnEmptyOne(t *testing.T) {
 
 func TestRegistryIsDown(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
-	image, err := name.NewDigest(strings.TrimPrefix(server.URL, "http://") + "/app@sha256:" + someHex)
+	image, err := name.NewDigest(strings.TrimPrefix(server.URL, "http://") + "/app@sha256:" + attesttest.SomeHex)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server.Close()
 	k := newKey(t, "k")
 	_, err = NewResolver(k, Options{}).Newest(context.Background(), image, testResultOf("scan"))
-	if e := wantAs[*RegistryError](t, err); e.Op != "connect" || e.Status != 0 || e.Ref != image.Context().Name() {
+	if e := attesttest.As[*RegistryError](t, err); e.Op != "connect" || e.Status != 0 || e.Ref != image.Context().Name() {
 		t.Errorf("got %+v", e)
 	}
-	_, err = NewWriter(k, Options{}).Write(context.Background(), image, "scan", outcome(Passed, 0))
-	wantAs[*RegistryError](t, err)
+	_, err = NewWriter(k, Options{}).Write(context.Background(), image, "scan", outcome(intoto.Passed, 0))
+	attesttest.As[*RegistryError](t, err)
 }
 
 func TestLimits(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		for i := range 4 {
-			w.write(k, fmt.Sprint("t", i), outcome(Passed, 0))
+			w.write(k, fmt.Sprint("t", i), outcome(intoto.Passed, 0))
 		}
 		for _, tt := range []struct {
 			limits Limits
@@ -704,7 +708,7 @@ func TestLimits(t *testing.T) {
 		} {
 			w.opts.Limits = tt.limits
 			_, err := w.newest(k, testResultOf("t0"))
-			if l := wantAs[*LimitError](t, err); l.What != tt.what || l.Got <= l.Limit {
+			if l := attesttest.As[*intoto.LimitError](t, err); l.What != tt.what || l.Got <= l.Limit {
 				t.Errorf("%+v: got %v", tt.limits, err)
 			}
 		}
@@ -721,8 +725,8 @@ func TestEndlessBodiesAreCutOff(t *testing.T) {
 		w := newWorld(t, part != "/tags/")
 		w.opts.InlineBytes = -1 // so that blobs are read
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Passed, 0))
-		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.write(k, "scan", outcome(intoto.Passed, 0))
+		w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 			if !strings.Contains(r.URL.Path, part) {
 				return false
 			}
@@ -748,12 +752,12 @@ func TestDeadlineIsHonored(t *testing.T) {
 			w := newWorld(t, part != "/tags/list")
 			w.opts.InlineBytes = -1 // so that blobs are read
 			k := newKey(t, "k")
-			w.write(k, "scan", outcome(Passed, 0))
+			w.write(k, "scan", outcome(intoto.Passed, 0))
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			w.opts.Backoff = time.Hour
 			w.opts.Limits.RequestTime, w.opts.Limits.CallTime = 4*time.Hour, 4*time.Hour // no shorter than the wait
-			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 				switch {
 				case part == "RETRY" && strings.Contains(r.URL.Path, "/referrers/"):
 					rw.WriteHeader(http.StatusServiceUnavailable)
@@ -766,10 +770,10 @@ func TestDeadlineIsHonored(t *testing.T) {
 				<-r.Context().Done()
 				return true
 			})
-			if _, err := NewResolver(k, w.opts).Newest(ctx, w.image, testResultOf("scan")); !errors.Is(err, context.Canceled) {
+			if _, err := NewResolver(k, w.opts).Newest(ctx, w.Image, testResultOf("scan")); !errors.Is(err, context.Canceled) {
 				t.Errorf("resolver: %v", err)
 			}
-			if _, err := NewWriter(k, w.opts).Write(ctx, w.image, "scan", outcome(Failed, 0)); !errors.Is(err, context.Canceled) {
+			if _, err := NewWriter(k, w.opts).Write(ctx, w.Image, "scan", outcome(intoto.Failed, 0)); !errors.Is(err, context.Canceled) {
 				t.Errorf("writer: %v", err)
 			}
 		})
@@ -786,13 +790,13 @@ func (s slow) Verify(ctx context.Context, _ Candidate) ([]byte, Voucher, error) 
 
 func TestDeadlineWhileVerifyingIsNotAVerdict(t *testing.T) {
 	w := newWorld(t, true)
-	w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+	w.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0))
 	ctx, cancel := context.WithCancel(context.Background())
-	if _, err := NewResolver(slow{cancel}, w.opts).Newest(ctx, w.image, testResultOf("scan")); !errors.Is(err, context.Canceled) {
+	if _, err := NewResolver(slow{cancel}, w.opts).Newest(ctx, w.Image, testResultOf("scan")); !errors.Is(err, context.Canceled) {
 		t.Errorf("Newest: %v", err)
 	}
 	ctx, cancel = context.WithCancel(context.Background())
-	for e, err := range NewResolver(slow{cancel}, w.opts).All(ctx, w.image) {
+	for e, err := range NewResolver(slow{cancel}, w.opts).All(ctx, w.Image) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("All: %+v, %v", e, err)
 		}
@@ -801,8 +805,8 @@ func TestDeadlineWhileVerifyingIsNotAVerdict(t *testing.T) {
 
 func TestResolverRefusesOtherDigests(t *testing.T) {
 	w := newWorld(t, true)
-	_, err := NewResolver(newKey(t, "k"), w.opts).Newest(context.Background(), w.image.Context().Digest("sha512:"+strings.Repeat("ab", 64)), testResultOf("scan"))
-	wantField(t, err, "image")
+	_, err := NewResolver(newKey(t, "k"), w.opts).Newest(context.Background(), w.Image.Context().Digest("sha512:"+strings.Repeat("ab", 64)), testResultOf("scan"))
+	attesttest.Field(t, err, "image")
 }
 
 func TestRedirects(t *testing.T) {
@@ -830,12 +834,12 @@ func TestRedirects(t *testing.T) {
 	} {
 		from, _ := http.NewRequest(http.MethodGet, tt.from, nil)
 		to, _ := http.NewRequest(http.MethodGet, tt.to, nil)
-		if err := checkRedirect(to, []*http.Request{from}); (err == nil) != tt.ok {
+		if err := registry.CheckRedirect(to, []*http.Request{from}); (err == nil) != tt.ok {
 			t.Errorf("%s to %s: %v", tt.from, tt.to, err)
 		}
 	}
 	from, _ := http.NewRequest(http.MethodGet, "https://a.example.com", nil)
-	if checkRedirect(from, slices.Repeat([]*http.Request{from}, 5)) == nil {
+	if registry.CheckRedirect(from, slices.Repeat([]*http.Request{from}, 5)) == nil {
 		t.Error("redirects without end")
 	}
 }

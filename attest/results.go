@@ -9,6 +9,8 @@ import (
 	"regexp"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // maxResultBytes is what Tekton lets the results of one task have together.
@@ -25,7 +27,7 @@ var resultName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 // the object, and only if isBuildArtifact is "true". The URI is a bare repository, without scheme or tag, and the
 // digest sha256 in lower case, since that is what Chains can store provenance for.
 //
-// The files appear whole or not at all. Errors: [*FieldError] for what Chains would not understand, [*LimitError] if
+// The files appear whole or not at all. Errors: [*intoto.FieldError] for what Chains would not understand, [*intoto.LimitError] if
 // the results are larger than Tekton carries, and those of the file system.
 func WriteResults(dir, prefix string, r Record) error {
 	files, err := results(prefix, r)
@@ -42,16 +44,16 @@ func results(prefix string, r Record) ([]result, error) {
 	if prefix != "" {
 		outputs = prefix + "_" + outputs
 	}
-	var c checklist
+	var c fault.Checklist
 	if !resultName.MatchString(outputs) {
-		c.add("prefix", fmt.Sprintf("%q is not a letter followed by letters, digits, - or _", prefix))
+		c.Add("prefix", fmt.Sprintf("%q is not a letter followed by letters, digits, - or _", prefix))
 	}
 	uri := r.Repository.Name()
 	if bare, err := name.NewRepository(uri); r.Repository == (name.Repository{}) || err != nil || bare.Name() != uri {
-		c.add("repository", fmt.Sprintf("%q is not a repository", uri))
+		c.Add("repository", fmt.Sprintf("%q is not a repository", uri))
 	}
 	if !isSHA256(r.Digest) {
-		c.add("digest", fmt.Sprintf("%q is not a SHA-256 digest in lower case", r.Digest))
+		c.Add("digest", fmt.Sprintf("%q is not a SHA-256 digest in lower case", r.Digest))
 	}
 	if len(c) > 0 {
 		return nil, errors.Join(c...)
@@ -70,7 +72,7 @@ func results(prefix string, r Record) ([]result, error) {
 		total += int64(len(f.value))
 	}
 	if total > maxResultBytes {
-		return nil, &LimitError{What: "result bytes", Limit: maxResultBytes, Got: total}
+		return nil, &intoto.LimitError{What: "result bytes", Limit: maxResultBytes, Got: total}
 	}
 	return files, nil
 }
@@ -80,12 +82,12 @@ func results(prefix string, r Record) ([]result, error) {
 func writeAll(dir string, files []result) (err error) {
 	stage, err := os.MkdirTemp(dir, ".attest-")
 	if err != nil {
-		return wrap("results", err)
+		return fault.Wrap("results", err)
 	}
 	defer os.RemoveAll(stage)
 	for _, f := range files {
 		if err := os.WriteFile(filepath.Join(stage, f.name), []byte(f.value), 0o644); err != nil {
-			return wrap("results", err)
+			return fault.Wrap("results", err)
 		}
 	}
 	for i, f := range files {
@@ -93,7 +95,7 @@ func writeAll(dir string, files []result) (err error) {
 			for _, moved := range files[:i] {
 				_ = os.Remove(filepath.Join(dir, moved.name))
 			}
-			return wrap("results", err)
+			return fault.Wrap("results", err)
 		}
 	}
 	return nil

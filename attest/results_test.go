@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 func record(t *testing.T, repo string) Record {
@@ -19,7 +21,7 @@ func record(t *testing.T, repo string) Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Record{Repository: r, Digest: v1.Hash{Algorithm: "sha256", Hex: someHex}}
+	return Record{Repository: r, Digest: v1.Hash{Algorithm: "sha256", Hex: attesttest.SomeHex}}
 }
 
 func readAll(t *testing.T, dir string) map[string]string {
@@ -55,8 +57,8 @@ func TestWriteResults(t *testing.T) {
 		}
 		want := map[string]string{
 			"ARTIFACT_URI":    tt.uri,
-			"ARTIFACT_DIGEST": "sha256:" + someHex,
-			tt.file:           `{"uri":"` + tt.uri + `","digest":"sha256:` + someHex + `","isBuildArtifact":"true"}`,
+			"ARTIFACT_DIGEST": "sha256:" + attesttest.SomeHex,
+			tt.file:           `{"uri":"` + tt.uri + `","digest":"sha256:` + attesttest.SomeHex + `","isBuildArtifact":"true"}`,
 		}
 		if diff := cmp.Diff(want, readAll(t, dir)); diff != "" {
 			t.Error(diff)
@@ -74,17 +76,17 @@ func TestWriteResultsRefuses(t *testing.T) {
 		"prefix that leaves the directory": {"../X", func(*Record) {}, []string{"prefix"}},
 		"prefix with a space":              {"A B", func(*Record) {}, []string{"prefix"}},
 		"prefix that begins with a digit":  {"1A", func(*Record) {}, []string{"prefix"}},
-		"upper-case digest":                {"A", func(r *Record) { r.Digest.Hex = strings.ToUpper(someHex) }, []string{"digest"}},
+		"upper-case digest":                {"A", func(r *Record) { r.Digest.Hex = strings.ToUpper(attesttest.SomeHex) }, []string{"digest"}},
 		"sha512":                           {"A", func(r *Record) { r.Digest.Algorithm = "sha512" }, []string{"digest"}},
 		"SHA256":                           {"A", func(r *Record) { r.Digest.Algorithm = "SHA256" }, []string{"digest"}},
-		"short digest":                     {"A", func(r *Record) { r.Digest.Hex = someHex[:62] }, []string{"digest"}},
+		"short digest":                     {"A", func(r *Record) { r.Digest.Hex = attesttest.SomeHex[:62] }, []string{"digest"}},
 		"nothing":                          {"", func(r *Record) { *r = Record{} }, []string{"repository", "digest"}},
 	} {
 		r := good
 		tt.change(&r)
 		dir := t.TempDir()
 		err := WriteResults(dir, tt.prefix, r)
-		wantField(t, err, tt.want...)
+		attesttest.Field(t, err, tt.want...)
 		if got := readAll(t, dir); len(got) != 0 {
 			t.Errorf("%s: left %v", name, got)
 		}
@@ -92,7 +94,7 @@ func TestWriteResultsRefuses(t *testing.T) {
 }
 
 func TestResultsFitIntoTekton(t *testing.T) {
-	fixed := len("sha256:"+someHex) + len(`{"uri":"","digest":"sha256:`+someHex+`","isBuildArtifact":"true"}`)
+	fixed := len("sha256:"+attesttest.SomeHex) + len(`{"uri":"","digest":"sha256:`+attesttest.SomeHex+`","isBuildArtifact":"true"}`)
 	long := func(uri int) Record {
 		return record(t, strings.Repeat("a", uri-len(".example.com/app"))+".example.com/app")
 	}
@@ -101,7 +103,7 @@ func TestResultsFitIntoTekton(t *testing.T) {
 		t.Error(err)
 	}
 	dir := t.TempDir()
-	l := wantAs[*LimitError](t, WriteResults(dir, "A", long(most+1)))
+	l := attesttest.As[*intoto.LimitError](t, WriteResults(dir, "A", long(most+1)))
 	if l.Limit != 4096 || l.What != "result bytes" || len(readAll(t, dir)) != 0 {
 		t.Errorf("got %+v", l)
 	}

@@ -14,13 +14,17 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"go.uber.org/zap"
 
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/internal/testname"
 )
 
 // A search looks for evidence about one image, in one call.
 type search struct {
 	*Resolver
-	repo      *records
+	repo      *referrers.Records
 	image     name.Digest
 	referrers bool // the registry has the referrers API
 	sources   Sources
@@ -62,24 +66,24 @@ func (r *Resolver) collect(
 
 // check says what is wrong with how the Resolver was made, and what is expected.
 func (r *Resolver) check() error {
-	var c checklist
-	c.require("verifier", r.verifier != nil)
+	var c fault.Checklist
+	c.Require("verifier", r.verifier != nil)
 	for i, x := range r.expect {
-		c.testName(fmt.Sprintf("runs[%d].Test", i), x.Test)
+		c.TestName(fmt.Sprintf("runs[%d].Test", i), x.Test)
 		for j, record := range x.Records {
 			if record.Algorithm != "sha256" {
-				c.add(fmt.Sprintf("runs[%d].Records[%d]", i, j), fmt.Sprintf("%q is not a SHA-256 digest", record))
+				c.Add(fmt.Sprintf("runs[%d].Records[%d]", i, j), fmt.Sprintf("%q is not a SHA-256 digest", record))
 			}
 		}
 		for j, a := range x.Elsewhere {
 			if _, err := sha256Of(a); err != nil {
-				c.add(fmt.Sprintf("runs[%d].Elsewhere[%d]", i, j), err.Error())
+				c.Add(fmt.Sprintf("runs[%d].Elsewhere[%d]", i, j), err.Error())
 			}
 		}
 	}
 	for i, clock := range r.opts.Clocks {
 		if clock != ClockProvenance && clock != ClockPredicate {
-			c.add(fmt.Sprintf("Options.Clocks[%d]", i), fmt.Sprintf("%q is not one of ClockProvenance, ClockPredicate", clock))
+			c.Add(fmt.Sprintf("Options.Clocks[%d]", i), fmt.Sprintf("%q is not one of ClockProvenance, ClockPredicate", clock))
 		}
 	}
 	r.opts.check(&c)
@@ -92,13 +96,13 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := l.view
-	s.referrers, s.sources = l.referrers, l.sources()
-	for _, p := range l.indexed {
-		s.named[p.ref] = tagBase(s.image)
+	view := l.View
+	s.referrers, s.sources = l.Referrers, l.Sources()
+	for _, p := range l.Indexed {
+		s.named[p.Ref] = referrers.TagBase(s.image)
 	}
-	for _, p := range view.named {
-		s.named[p.ref] = viewTag(s.image)
+	for _, p := range view.Named {
+		s.named[p.Ref] = referrers.ViewTag(s.image)
 	}
 	pointers, layers := q.pick(l, view)
 	found, err := gather(ctx, pointers, s.opts.Parallel, s.record)
@@ -107,9 +111,9 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 	}
 	layers = slices.DeleteFunc(layers, func(l lead) bool { return !s.first(l.layer) })
 	shown, err := gather(ctx, layers, s.opts.Parallel, s.statement)
-	for _, broken := range []*CandidateError{view.broken, l.rubbish} {
+	for _, broken := range []*CandidateError{view.Broken, l.Rubbish} {
 		if broken != nil {
-			shown = append(shown, s.unreadable(broken, hints{}))
+			shown = append(shown, s.unreadable(broken, referrers.Hints{}))
 		}
 	}
 	return append(found, shown...), err
@@ -119,7 +123,7 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 // those, and a copy of the layer can lack it.
 func (s *search) first(layer v1.Descriptor) bool {
 	others := maps.Clone(layer.Annotations)
-	maps.DeleteFunc(others, func(key, _ string) bool { return slices.Contains(ourAnnotations, key) })
+	maps.DeleteFunc(others, func(key, _ string) bool { return slices.Contains(referrers.OurAnnotations, key) })
 	key := sha256.Sum256(fmt.Appendf(nil, "%s %q", layer.Digest, others)) // sorted by name
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +137,7 @@ func gather[T any](
 	ctx context.Context, from []T, limit int, f func(context.Context, T) ([]Evidence, error),
 ) ([]Evidence, error) {
 	each := make([][]Evidence, len(from))
-	err := parallel(ctx, len(from), limit, func(ctx context.Context, i int) (err error) {
+	err := registry.Parallel(ctx, len(from), limit, func(ctx context.Context, i int) (err error) {
 		each[i], err = f(ctx, from[i])
 		return err
 	})
@@ -141,56 +145,56 @@ func gather[T any](
 }
 
 // survey lists the record of the image.
-func (s *search) survey(ctx context.Context) (listing, error) {
-	l, err := s.repo.list(ctx, s.image)
+func (s *search) survey(ctx context.Context) (referrers.Listing, error) {
+	l, err := s.repo.List(ctx, s.image)
 	if err == nil {
-		err = s.repo.tooMany(len(l.view.layers))
+		err = s.repo.TooMany(len(l.View.Layers))
 	}
 	return l, err
 }
 
 // record reads the statements in one manifest, and who else vouches for it.
-func (s *search) record(ctx context.Context, p pointer) ([]Evidence, error) {
-	e, err := s.repo.entry(ctx, p.ref)
+func (s *search) record(ctx context.Context, p referrers.Pointer) ([]Evidence, error) {
+	e, err := s.repo.Entry(ctx, p.Ref)
 	if err != nil {
 		return nil, err
 	}
-	if e.err == nil {
-		e.err = errors.Join(p.hints.differ(readHints(e.descriptor.Annotations))...)
+	if e.Err == nil {
+		e.Err = errors.Join(p.Hints.Differ(referrers.ReadHints(e.Descriptor.Annotations))...)
 	}
-	if tag := s.named[p.ref]; tag != "" && isNotFound(e.err) {
-		e.err = notCopied(tag, e.err)
+	if tag := s.named[p.Ref]; tag != "" && registry.IsNotFound(e.Err) {
+		e.Err = notCopied(tag, e.Err)
 	}
-	if isNotFound(e.err) {
-		return []Evidence{s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: e.err}, p.hints)}, nil
+	if registry.IsNotFound(e.Err) {
+		return []Evidence{s.unreadable(&CandidateError{Manifest: e.Descriptor.Digest, Err: e.Err}, p.Hints)}, nil
 	}
-	if e.err != nil {
-		return []Evidence{s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: e.err}, hints{})}, nil
+	if e.Err != nil {
+		return []Evidence{s.unreadable(&CandidateError{Manifest: e.Descriptor.Digest, Err: e.Err}, referrers.Hints{})}, nil
 	}
-	if err := s.repo.budget.count(len(e.statements), s.opts.Limits.Statements); err != nil {
+	if err := s.repo.Budget.Count(len(e.Statements), s.opts.Limits.Statements); err != nil {
 		return nil, err
 	}
 	var found []Evidence
-	for _, layer := range e.statements {
+	for _, layer := range e.Statements {
 		s.first(layer)
-		statement, err := s.statement(ctx, lead{e.descriptor.Digest, layer, p.hints})
+		statement, err := s.statement(ctx, lead{e.Descriptor.Digest, layer, p.Hints})
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, statement...)
 	}
-	if err := brokenPromise(p.hints, found); err != nil && len(s.opts.UnsafeIgnoreStatements) == 0 {
-		found = append(found, s.unreadable(&CandidateError{Manifest: e.descriptor.Digest, Err: err}, hints{}))
+	if err := brokenPromise(p.Hints, found); err != nil && len(s.opts.UnsafeIgnoreStatements) == 0 {
+		found = append(found, s.unreadable(&CandidateError{Manifest: e.Descriptor.Digest, Err: err}, referrers.Hints{}))
 	}
-	return found, s.addProvenance(ctx, found, e.descriptor.Digest)
+	return found, s.addProvenance(ctx, found, e.Descriptor.Digest)
 }
 
 // unreadable returns evidence that could not be read. If hints that are believed say of which test it is, it is of no other:
 // a call that does not ask for that test would not have tried to read it.
-func (s *search) unreadable(err *CandidateError, h hints) Evidence {
+func (s *search) unreadable(err *CandidateError, h referrers.Hints) Evidence {
 	e := Evidence{Image: s.image, Manifest: err.Manifest, Problem: err}
-	if h.complete() && !s.ignoresHints() {
-		e.Test = Test{h.test, h.predicateType}
+	if h.Complete() && !s.ignoresHints() {
+		e.Test = intoto.Test{Name: h.Test, PredicateType: h.PredicateType}
 	}
 	return e
 }
@@ -205,7 +209,7 @@ func notCopied(tag string, err error) error {
 type lead struct {
 	manifest v1.Hash
 	layer    v1.Descriptor
-	hints    hints // that led to it
+	hints    referrers.Hints // that led to it
 }
 
 func (l lead) unreadable(err error) *CandidateError {
@@ -214,25 +218,25 @@ func (l lead) unreadable(err error) *CandidateError {
 
 // fetch fetches a layer, if its predicate type is wanted, see sift. An error that is not grave is about the layer
 // alone.
-func fetch(ctx context.Context, r *records, image name.Digest, l lead, wanted func(string) bool) (Candidate, error) {
+func fetch(ctx context.Context, r *referrers.Records, image name.Digest, l lead, wanted func(string) bool) (Candidate, error) {
 	media := string(l.layer.MediaType)
-	form := cmp.Or(formOf(media), media)
-	b, err := r.sift(ctx, l.layer, form, wanted)
+	form := cmp.Or(intoto.FormOf(media), media)
+	b, err := r.Sift(ctx, l.layer, form, wanted)
 	return Candidate{Image: image, Manifest: l.manifest, MediaType: form, Bytes: b, Annotations: l.layer.Annotations}, err
 }
 
 // statement fetches and reads one candidate. It returns nothing if that is not evidence about the image.
 func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
-	c, err := fetch(ctx, s.repo, s.image, l, evidential)
-	if errors.Is(err, errForeign) || errors.Is(err, errNoStatement) {
+	c, err := fetch(ctx, s.repo, s.image, l, intoto.IsEvidence)
+	if errors.Is(err, registry.ErrForeign) || errors.Is(err, intoto.ErrNoStatement) {
 		s.opts.Logger.Debug("not evidence", zap.Stringer("manifest", l.manifest), zap.Error(err))
 		return nil, nil
 	}
 	if err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err), l.hints)}, grave(err)
+		return []Evidence{s.unreadable(l.unreadable(err), l.hints)}, referrers.Grave(err)
 	}
 	payload, err := c.payload(s.opts.Limits)
-	if errors.Is(err, errNoStatement) {
+	if errors.Is(err, intoto.ErrNoStatement) {
 		return nil, nil
 	}
 	if err != nil {
@@ -240,10 +244,10 @@ func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
 	}
 	if s.ignores(payload) {
 		s.opts.Logger.Warn("ignoring a statement by its digest",
-			zap.Stringer("manifest", l.manifest), zap.Stringer("statement", describe(payload, "").Digest))
+			zap.Stringer("manifest", l.manifest), zap.Stringer("statement", registry.Describe(payload, "").Digest))
 		return nil, nil
 	}
-	if err := s.repo.budget.decode(payload, s.opts.Limits.TotalValues); err != nil {
+	if err := s.repo.Budget.Decode(payload, s.opts.Limits.TotalValues); err != nil {
 		return nil, err
 	}
 	c.decoded = payload
@@ -252,26 +256,26 @@ func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
 
 // evidence reads the statement in a candidate whose payload has been decoded.
 func (s *search) evidence(l lead, c Candidate) []Evidence {
-	statement, err := parseStatement(c.decoded, s.opts.Limits.json())
+	statement, err := intoto.ParseStatementWithin(c.decoded, s.opts.Limits.JSON())
 	if err != nil {
 		return []Evidence{s.unreadable(l.unreadable(err), l.hints)}
 	}
-	family := familyOf(statement.PredicateType)
-	if family == "" || !statement.about(hexOf(s.image)) {
+	family := intoto.Family(statement.PredicateType)
+	if family == "" || !statement.About(hexOf(s.image)) {
 		s.opts.Logger.Debug("not evidence about the image",
 			zap.Stringer("manifest", l.manifest), zap.String("predicateType", statement.PredicateType))
 		return nil
 	}
-	r := readPredicate(family, statement.Predicate, s.opts.Limits.json())
+	r := intoto.ReadPredicate(family, statement.Predicate, s.opts.Limits.JSON())
 	if family != statement.PredicateType {
 		err := unknownVersion(statement.PredicateType, family, c.decoded)
-		r = reading{test: r.test, named: r.named, problem: &CandidateError{Manifest: l.manifest, Err: err}}
+		r = intoto.Reading{Test: r.Test, Named: r.Named, Problem: &CandidateError{Manifest: l.manifest, Err: err}}
 	}
 	if err := contradicted(l.hints, statement.PredicateType, r); err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err), hints{})}
+		return []Evidence{s.unreadable(l.unreadable(err), referrers.Hints{})}
 	}
 	return []Evidence{{
-		Test: Test{r.test, family}, Image: s.image, Manifest: l.manifest, Statement: statement,
+		Test: intoto.Test{Name: r.Test, PredicateType: family}, Image: s.image, Manifest: l.manifest, Statement: statement,
 		payload: c.decoded, envelopes: []Candidate{c}, reading: r,
 	}}
 }
@@ -282,7 +286,7 @@ func (s *search) ignores(payload []byte) bool {
 	if len(named) == 0 {
 		return false
 	}
-	statement := describe(payload, "").Digest
+	statement := registry.Describe(payload, "").Digest
 	if !slices.Contains(named, statement) {
 		return false
 	}
@@ -296,33 +300,33 @@ func (s *search) ignores(payload []byte) bool {
 // version may give its fields another meaning, so nothing is believed but the name of the test.
 func unknownVersion(predicateType, understood string, payload []byte) error {
 	return fmt.Errorf("its predicate type %.100q is not read by this release, which reads %s: upgrade, or name the statement %s in "+
-		"Options.UnsafeIgnoreStatements", predicateType, understood, describe(payload, "").Digest)
+		"Options.UnsafeIgnoreStatements", predicateType, understood, registry.Describe(payload, "").Digest)
 }
 
 // brokenPromise returns an error if hints promise evidence and there is none. Others were passed over because of the promise.
-func brokenPromise(h hints, found []Evidence) error {
-	if !h.complete() || len(found) > 0 {
+func brokenPromise(h referrers.Hints, found []Evidence) error {
+	if !h.Complete() || len(found) > 0 {
 		return nil
 	}
-	return &FieldError{"annotations", "they promise a statement that is not there"}
+	return &intoto.FieldError{Field: "annotations", Problem: "they promise a statement that is not there"}
 }
 
 // contradicted says where the hints that led to a statement are wrong, if they say of which test it is and when it was
 // made. Others may have been passed over because of them.
-func contradicted(h hints, predicateType string, r reading) error {
-	if !h.complete() {
+func contradicted(h referrers.Hints, predicateType string, r intoto.Reading) error {
+	if !h.Complete() {
 		return nil
 	}
-	if h.predicateType != predicateType {
-		problem := fmt.Sprintf("%q, and the statement says %q", h.predicateType, predicateType)
-		return &FieldError{"annotations." + AnnotationPredicateType, problem}
+	if h.PredicateType != predicateType {
+		problem := fmt.Sprintf("%q, and the statement says %q", h.PredicateType, predicateType)
+		return &intoto.FieldError{Field: "annotations." + AnnotationPredicateType, Problem: problem}
 	}
-	var c checklist
-	if h.test != r.test {
-		c.add("annotations."+AnnotationTest, fmt.Sprintf("%q, and the statement says %q", h.test, r.test))
+	var c fault.Checklist
+	if h.Test != r.Test {
+		c.Add("annotations."+AnnotationTest, fmt.Sprintf("%q, and the statement says %q", h.Test, r.Test))
 	}
-	if !h.created.Equal(r.time) {
-		c.add("annotations."+AnnotationCreated, fmt.Sprintf("%s, and the statement says %s", h.created, r.time))
+	if !h.Created.Equal(r.Time) {
+		c.Add("annotations."+AnnotationCreated, fmt.Sprintf("%s, and the statement says %s", h.Created, r.Time))
 	}
 	return errors.Join(c...)
 }
@@ -350,7 +354,7 @@ func (r *Resolver) settle(e *Evidence) {
 	if e.Statement == nil {
 		return // it could not be read
 	}
-	e.Predicate, e.Problem = e.reading.predicate, e.reading.problem
+	e.Predicate, e.Problem = e.reading.Predicate, e.reading.Problem
 	r.identify(e)
 	r.date(e)
 	r.checkName(e)
@@ -367,7 +371,7 @@ func (r *Resolver) checkName(e *Evidence) {
 		e.declaredLook = testname.Fold(e.Declared)
 	}
 	if e.Test.Name != "" && problem != "" {
-		e.blame(&FieldError{e.reading.named, fmt.Sprintf("%s; run the test again under a good name, or name the statement %s in "+
+		e.blame(&intoto.FieldError{Field: e.reading.Named, Problem: fmt.Sprintf("%s; run the test again under a good name, or name the statement %s in "+
 			"Options.UnsafeIgnoreStatements", problem, e.Digest())})
 	}
 	if e.look == "" && problem != "" {
@@ -411,7 +415,7 @@ func (r *Resolver) rename(e *Evidence, task string) {
 
 // date tells the time by the first clock that knows it, and judges it.
 func (r *Resolver) date(e *Evidence) {
-	own := e.reading.time
+	own := e.reading.Time
 	for _, clock := range r.opts.Clocks {
 		t := own
 		if clock == ClockProvenance {
@@ -427,13 +431,13 @@ func (r *Resolver) date(e *Evidence) {
 		e.blame(&Problem{Kind: Future, Time: e.Time, Now: now, Within: skew})
 	}
 	if e.Time.IsZero() && e.Problem == nil {
-		e.blame(&FieldError{"Options.Clocks", "none of them knows the time of the statement"})
+		e.blame(&intoto.FieldError{Field: "Options.Clocks", Problem: "none of them knows the time of the statement"})
 	}
 	task := e.maker
 	if task.Finished.IsZero() {
 		task.Finished = e.firstEnd()
 	}
-	if !own.IsZero() && !task.covers(own, skew) {
+	if !own.IsZero() && !task.Covers(own, skew) {
 		e.blame(&Problem{Kind: Mistimed, Time: own, Started: task.Started, Finished: task.Finished, Within: skew})
 	}
 }

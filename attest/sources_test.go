@@ -16,6 +16,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/checkpoint"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
@@ -23,8 +28,8 @@ import (
 // An answer says which lists it is from, whatever it is.
 func TestSources(t *testing.T) {
 	const yes, no = SourceAnswered, SourceAbsent
-	api := func(w *world) Source {
-		if w.referrers {
+	api := func(w *world) referrers.Source {
+		if w.Referrers {
 			return yes
 		}
 		return no
@@ -32,27 +37,27 @@ func TestSources(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		do    func(w *world, k *key)
-		index Source
-		view  Source
-		tags  Source
+		index referrers.Source
+		view  referrers.Source
+		tags  referrers.Source
 	}{
 		{"nothing", func(*world, *key) {}, no, no, yes},
-		{"written", func(w *world, k *key) { w.write(k, "scan", outcome(Passed, 0)) }, yes, yes, yes},
+		{"written", func(w *world, k *key) { w.write(k, "scan", outcome(intoto.Passed, 0)) }, yes, yes, yes},
 		{"without views", func(w *world, k *key) {
 			w.opts.WithoutViews = true
-			w.write(k, "scan", outcome(Passed, 0))
+			w.write(k, "scan", outcome(intoto.Passed, 0))
 		}, no, no, yes},
 		{"the tag of the index is taken", func(w *world, k *key) {
 			taken(w)
-			w.write(k, "scan", outcome(Passed, 0))
+			w.write(k, "scan", outcome(intoto.Passed, 0))
 		}, no, yes, yes},
 		{"tags that cannot be sought", func(w *world, k *key) {
 			w.crowd(tagList{deaf: true, page: 10}, 50)
-			w.write(k, "scan", outcome(Passed, 0))
+			w.write(k, "scan", outcome(intoto.Passed, 0))
 		}, yes, yes, yes},
 		{"rubbish under cosign's tag", func(w *world, k *key) {
-			w.write(k, "scan", outcome(Passed, 0))
-			w.retag(viewTag(w.image), types.OCIImageIndex, []byte(`{"manifests":[]}`))
+			w.write(k, "scan", outcome(intoto.Passed, 0))
+			w.Retag(referrers.ViewTag(w.Image), types.OCIImageIndex, []byte(`{"manifests":[]}`))
 		}, yes, yes, yes},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -61,11 +66,11 @@ func TestSources(t *testing.T) {
 				tt.do(w, k)
 				want := Sources{Referrers: api(w), Index: tt.index, View: tt.view, Tags: tt.tags}
 				r := NewResolver(k, w.opts)
-				newest, err := r.Newests(t.Context(), w.image, testResultOf("scan"), testResultOf("missing"))
+				newest, err := r.Newests(t.Context(), w.Image, testResultOf("scan"), testResultOf("missing"))
 				if err != nil {
 					t.Fatal(err)
 				}
-				for e, err := range r.All(t.Context(), w.image) {
+				for e, err := range r.All(t.Context(), w.Image) {
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -86,27 +91,27 @@ func TestViewNamesWhatItCannotShow(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := bundler{newKey(t, "k")}
 		var want []string
-		write := func(form Form, at time.Duration) {
+		write := func(form intoto.Form, at time.Duration) {
 			t.Helper()
 			opts := w.opts
 			opts.Form = form
-			r, err := NewWriter(k, opts).Write(t.Context(), w.image, "scan", outcome(Passed, at))
+			r, err := NewWriter(k, opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, at))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if form != FormEnvelope {
+			if form != intoto.FormEnvelope {
 				want = append(want, r.Digest.String())
 			}
 		}
 		named := func() []string {
 			t.Helper()
-			m, _, err := w.repo().att(t.Context(), w.image)
+			m, _, err := w.repo().Att(t.Context(), w.Image)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return strings.Split(m.Annotations[AnnotationNotShown], ",")
 		}
-		for i, form := range []Form{FormStatement, FormBundle, FormEnvelope, FormBundle} {
+		for i, form := range []intoto.Form{intoto.FormStatement, intoto.FormBundle, intoto.FormEnvelope, intoto.FormBundle} {
 			write(form, -time.Duration(i)*time.Minute)
 			slices.Sort(want)
 			if diff := cmp.Diff(want, named()); diff != "" {
@@ -117,7 +122,7 @@ func TestViewNamesWhatItCannotShow(t *testing.T) {
 			t.Errorf("it shows %d", got)
 		}
 		large := w.attach([]byte(strings.Repeat("x", 100)), func(m *v1.Manifest) { m.Layers[0].Size = 500 << 20 })
-		write(FormEnvelope, -time.Hour)
+		write(intoto.FormEnvelope, -time.Hour)
 		want = append(want, large.String())
 		slices.Sort(want)
 		if diff := cmp.Diff(want, named()); diff != "" {
@@ -125,7 +130,7 @@ func TestViewNamesWhatItCannotShow(t *testing.T) {
 		}
 		// Another tool rewrites the tag without its annotations, as cosign attest --replace does.
 		w.name("")
-		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.image); err != nil {
+		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.Image); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, named()); diff != "" || len(w.attLayers()) != 2 {
@@ -144,8 +149,8 @@ func TestNamesSurviveReplace(t *testing.T) {
 		with     bool // there is a layer of another type
 		kept     bool
 	}{
-		{TestResultType, true, true}, {VulnsType, true, true}, {stockType, true, true},
-		{TestResultType, false, false}, {stockType, false, true},
+		{intoto.TestResultType, true, true}, {intoto.VulnsType, true, true}, {stockType, true, true},
+		{intoto.TestResultType, false, false}, {stockType, false, true},
 	} {
 		t.Run(fmt.Sprintf("%s, with others %t", tt.replaced, tt.with), func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
@@ -153,15 +158,15 @@ func TestNamesSurviveReplace(t *testing.T) {
 				passedBefore(w, k.key)
 				if tt.with {
 					w.write(k, "scan", vulns(-time.Hour))
-					w.write(k, "other", outcome(Passed, -time.Hour))
+					w.write(k, "other", outcome(intoto.Passed, -time.Hour))
 				}
-				w.opts.Form = FormBundle
-				failed := w.write(k, "scan", outcome(Failed, 0)).Digest.String()
+				w.opts.Form = intoto.FormBundle
+				failed := w.write(k, "scan", outcome(intoto.Failed, 0)).Digest.String()
 				w.replace(tt.replaced, w.sign(k.key, w.statementOf(tt.replaced, `{}`)))
 				if got := w.named(); slices.Contains(got, failed) != tt.kept {
 					t.Errorf("it names %q", got)
 				}
-				later := w.write(k, "later", outcome(Passed, 0)).Digest.String()
+				later := w.write(k, "later", outcome(intoto.Passed, 0)).Digest.String()
 				want := []string{failed, later}
 				slices.Sort(want)
 				if diff := cmp.Diff(want, w.named()); diff != "" {
@@ -183,34 +188,34 @@ func TestNamesSurviveReplace(t *testing.T) {
 
 // replace does what cosign attest --replace does with cosign's tag.
 func (w *world) replace(predicateType string, envelope []byte) {
-	w.t.Helper()
-	m, _, err := w.repo().att(context.Background(), w.image)
+	w.T.Helper()
+	m, _, err := w.repo().Att(context.Background(), w.Image)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	l := describe(envelope, EnvelopeType)
-	l.Annotations = map[string]string{annotationSignature: "", AnnotationPredicateType: predicateType}
+	l := registry.Describe(envelope, intoto.EnvelopeType)
+	l.Annotations = map[string]string{referrers.AnnotationSignature: "", AnnotationPredicateType: predicateType}
 	m.Annotations = nil
 	m.Layers = append([]v1.Descriptor{l}, slices.DeleteFunc(m.Layers, func(l v1.Descriptor) bool {
 		return l.Annotations[AnnotationPredicateType] == predicateType
 	})...)
 	b, err := json.Marshal(m)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	if err := w.repo().push(context.Background(), viewTag(w.image), m.MediaType, b, envelope); err != nil {
-		w.t.Fatal(err)
+	if err := w.repo().Push(context.Background(), referrers.ViewTag(w.Image), m.MediaType, b, envelope); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
 // named returns what cosign's tag names.
 func (w *world) named() []string {
-	w.t.Helper()
-	view, err := w.repo().view(context.Background(), w.image)
+	w.T.Helper()
+	view, err := w.repo().View(context.Background(), w.Image)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	return refs(view.named)
+	return referrers.Refs(view.Named)
 }
 
 // Any annotation that names no records blocks, and Repair drops it alone.
@@ -219,9 +224,9 @@ func TestRubbishInTheAnnotationOfALayer(t *testing.T) {
 	k := bundler{newKey(t, "k")}
 	passedBefore(w, k.key)
 	w.write(k, "scan", vulns(-time.Hour))
-	w.opts.Form = FormBundle
-	failed := w.write(k, "scan", outcome(Failed, 0)).Digest.String()
-	m, _, err := w.repo().att(t.Context(), w.image)
+	w.opts.Form = intoto.FormBundle
+	failed := w.write(k, "scan", outcome(intoto.Failed, 0)).Digest.String()
+	m, _, err := w.repo().Att(t.Context(), w.Image)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,15 +236,15 @@ func TestRubbishInTheAnnotationOfALayer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.retag(viewTag(w.image), m.MediaType, b)
+	w.Retag(referrers.ViewTag(w.Image), m.MediaType, b)
 	_, err = w.newest(k, testResultOf("scan"))
-	wantField(t, wantAs[*CandidateError](t, err), "layers[0].annotations."+AnnotationNotShown)
+	attesttest.Field(t, attesttest.As[*CandidateError](t, err), "layers[0].annotations."+AnnotationNotShown)
 	w.opts.ReplaceViews = true
-	w.answers(http.StatusNotFound, func(r *http.Request) bool {
+	w.Answers(http.StatusNotFound, func(r *http.Request) bool {
 		return strings.Contains(r.URL.Path,
 			failed)
 	}) // only a name is left
-	_ = NewWriter(k, w.opts).Repair(t.Context(), w.image)
+	_ = NewWriter(k, w.opts).Repair(t.Context(), w.Image)
 	if diff := cmp.Diff([]string{failed}, w.named()); diff != "" {
 		t.Error(diff)
 	}
@@ -248,19 +253,19 @@ func TestRubbishInTheAnnotationOfALayer(t *testing.T) {
 // cosign appends to an empty view, for which it needs a config of no layers, and layers that are there.
 func TestViewThatOnlyNames(t *testing.T) {
 	w := newWorld(t, true)
-	r := w.unsigned("scan", outcome(Passed, 0))
-	doc := w.get(viewTag(w.image))
+	r := w.unsigned("scan", outcome(intoto.Passed, 0))
+	doc := w.get(referrers.ViewTag(w.Image))
 	var m v1.Manifest
-	if err := json.Unmarshal(doc.bytes, &m); err != nil {
+	if err := json.Unmarshal(doc.Bytes, &m); err != nil {
 		t.Fatal(err)
 	}
-	config, err := w.repo().blob(t.Context(), m.Config)
+	config, err := w.repo().Blob(t.Context(), m.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"size":%d,"digest":%q},"layers":[],"annotations":{"io.github.testdag.notshown":%q}}`,
 		types.OCIManifestSchema1, types.OCIConfigJSON, len(config), m.Config.Digest, r.Digest)
-	if diff := cmp.Diff(want, string(doc.bytes)); diff != "" {
+	if diff := cmp.Diff(want, string(doc.Bytes)); diff != "" {
 		t.Error(diff)
 	}
 	if !strings.Contains(string(config), `"rootfs":{"type":"layers","diff_ids":[]}`) {
@@ -273,59 +278,59 @@ func TestNamedRecordIsRead(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		passedBefore(w, k)
-		failed := w.write(k, "scan", outcome(Failed, 0))
-		if !w.referrers {
+		failed := w.write(k, "scan", outcome(intoto.Failed, 0))
+		if !w.Referrers {
 			w.remove(failed)
-			w.retag(failed.Digest.String(), types.OCIManifestSchema1, failed.Bytes)
+			w.Retag(failed.Digest.String(), types.OCIManifestSchema1, failed.Bytes)
 		}
 		listsNothing(w)
 		name := func(value string) {
 			w.name(value)
-			w.retag(tagBase(w.image), types.OCIImageIndex, []byte(`{"manifests":[]}`))
+			w.Retag(referrers.TagBase(w.Image), types.OCIImageIndex, []byte(`{"manifests":[]}`))
 		}
 		name("")
-		if e, err := w.newest(k, testResultOf("scan")); e.Result == Failed {
+		if e, err := w.newest(k, testResultOf("scan")); e.Result == intoto.Failed {
 			t.Fatalf("another list leads to it: %v", err)
 		}
 		name(failed.Digest.String())
-		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 			t.Errorf("got %s, %v", e.Result, e.Problem)
 		}
-		name(failed.Digest.String() + "," + coffee.String())
+		name(failed.Digest.String() + "," + attesttest.Coffee.String())
 		_, err := w.newest(k, testResultOf("scan"))
-		names := "tag " + viewTag(w.image) + " names it"
-		if e := wantAs[*CandidateError](t, err); e.Manifest != coffee || !strings.Contains(err.Error(), names) || !strings.Contains(err.Error(), notWhole) {
+		names := "tag " + referrers.ViewTag(w.Image) + " names it"
+		if e := attesttest.As[*CandidateError](t, err); e.Manifest != attesttest.Coffee || !strings.Contains(err.Error(), names) || !strings.Contains(err.Error(), notWhole) {
 			t.Errorf("got %v", err)
 		}
 		for _, rubbish := range []string{"latest", ",", "sha256:12", failed.Digest.String() + ",",
-			viewTag(w.image) + "." + failed.Digest.Hex[:32]} {
+			referrers.ViewTag(w.Image) + "." + failed.Digest.Hex[:32]} {
 			name(rubbish)
 			_, err := w.newest(k, testResultOf("scan"))
-			wantField(t, wantAs[*CandidateError](t, err), "annotations."+AnnotationNotShown)
+			attesttest.Field(t, attesttest.As[*CandidateError](t, err), "annotations."+AnnotationNotShown)
 		}
 	})
 }
 
 // name makes cosign's tag show nothing and name a value.
 func (w *world) name(value string) {
-	w.t.Helper()
+	w.T.Helper()
 	b, err := json.Marshal(v1.Manifest{
-		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: describe([]byte(emptyConfig), emptyConfigType),
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: registry.Describe([]byte(registry.EmptyConfig), registry.EmptyConfigType),
 		Layers: []v1.Descriptor{}, Annotations: map[string]string{AnnotationNotShown: value},
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
+	w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
 }
 
 // Without views no object is written that another writer writes too.
 func TestWithoutViewsNothingSharedIsWritten(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		w.opts.WithoutViews = true
-		r := w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+		r := w.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0))
 		tags := w.tags(func(tag string) bool { return true })
-		if diff := cmp.Diff([]string{recordTag(w.image, r.Digest)}, tags); diff != "" {
+		if diff := cmp.Diff([]string{referrers.RecordTag(w.Image, r.Digest)}, tags); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -334,13 +339,13 @@ func TestWithoutViewsNothingSharedIsWritten(t *testing.T) {
 // A record that could only be entered into one list is stored, and the error says more than that a view is not whole.
 func TestRecordInOneListOnly(t *testing.T) {
 	w := newWorld(t, true)
-	w.answers(http.StatusForbidden, func(r *http.Request) bool {
+	w.Answers(http.StatusForbidden, func(r *http.Request) bool {
 		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/sha256-")
 	})
 	for _, without := range []bool{false, true} {
 		w.opts.WithoutViews = without
 		k := newKey(t, "k")
-		r, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
+		r, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
 		var failed *RegistryError
 		if !errors.As(err, &failed) || failed.Op != "write manifest" {
 			t.Errorf("got %v", err)
@@ -363,21 +368,21 @@ func TestImmutableTagsAreToldFromAFailure(t *testing.T) {
 		k := newKey(t, "k")
 		writer := NewWriter(k, w.opts)
 		for i := range 4 {
-			r, err := writer.Write(t.Context(), w.image, "scan", outcome(Failed, -time.Duration(i)*time.Minute))
+			r, err := writer.Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, -time.Duration(i)*time.Minute))
 			if i == 0 {
 				if err != nil {
 					t.Fatal(err)
 				}
 				continue
 			}
-			if view := wantAs[*ViewError](t, err); !view.Immutable || view.Tag != viewTag(w.image) {
+			if view := attesttest.As[*ViewError](t, err); !view.Immutable || view.Tag != referrers.ViewTag(w.Image) {
 				t.Errorf("write %d: %v", i, err)
 			}
-			if got := w.tags(func(tag string) bool { return tag == recordTag(w.image, r.Digest) }); len(got) != 1 {
+			if got := w.tags(func(tag string) bool { return tag == referrers.RecordTag(w.Image, r.Digest) }); len(got) != 1 {
 				t.Errorf("write %d: its record has %d tags of its own", i, len(got))
 			}
 		}
-		if view := wantAs[*ViewError](t, writer.Repair(t.Context(), w.image)); !view.Immutable {
+		if view := attesttest.As[*ViewError](t, writer.Repair(t.Context(), w.Image)); !view.Immutable {
 			t.Errorf("repair: %v", view)
 		}
 		if got := logs.FilterMessageSnippet("immutable").Len(); got != 1 {
@@ -395,23 +400,23 @@ func TestRepairEntersIntoASecondList(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	taken(w)
-	b := w.statementOf(TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
+	b := w.statementOf(intoto.TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
 	h := w.attach(w.sign(k, b), nil)
-	w.deleteTag(recordTag(w.image, h))
-	if err := NewWriter(nil, w.opts).Repair(t.Context(), w.image); err != nil {
+	w.deleteTag(referrers.RecordTag(w.Image, h))
+	if err := NewWriter(nil, w.opts).Repair(t.Context(), w.Image); err != nil {
 		t.Fatal(err)
 	}
-	w.deleteTag(viewTag(w.image))
+	w.deleteTag(referrers.ViewTag(w.Image))
 	withoutAPI(404)(w)
-	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+	if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 		t.Errorf("got %s, %v", e.Result, e.Problem)
 	}
 }
 
 func (w *world) deleteTag(tag string) {
-	w.t.Helper()
-	if err := w.repo().remove(w.t.Context(), tag); err != nil {
-		w.t.Fatal(err)
+	w.T.Helper()
+	if err := w.repo().Remove(w.T.Context(), tag); err != nil {
+		w.T.Fatal(err)
 	}
 }
 
@@ -439,16 +444,16 @@ func TestRefusesRewriting(t *testing.T) {
 			fmt.Fprintf(rw, `{"errors":[{"code":%q}]}`, tt.code)
 			return true
 		}
-		w.breaks(refuse)
-		_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "first", outcome(Passed, 0))
-		if view := wantAs[*ViewError](t, err); view.Immutable {
+		w.Breaks(refuse)
+		_, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "first", outcome(intoto.Passed, 0))
+		if view := attesttest.As[*ViewError](t, err); view.Immutable {
 			t.Errorf("%d %s: a tag that is not there is not immutable", tt.status, tt.code)
 		}
-		w.breaks(nil)
-		w.write(k, "second", outcome(Passed, 0))
-		w.breaks(refuse)
-		_, err = NewWriter(k, w.opts).Write(t.Context(), w.image, "third", outcome(Passed, 0))
-		if view := wantAs[*ViewError](t, err); view.Immutable != tt.want {
+		w.Breaks(nil)
+		w.write(k, "second", outcome(intoto.Passed, 0))
+		w.Breaks(refuse)
+		_, err = NewWriter(k, w.opts).Write(t.Context(), w.Image, "third", outcome(intoto.Passed, 0))
+		if view := attesttest.As[*ViewError](t, err); view.Immutable != tt.want {
 			t.Errorf("%d %s: immutable %t", tt.status, tt.code, view.Immutable)
 		}
 	}
@@ -457,32 +462,32 @@ func TestRefusesRewriting(t *testing.T) {
 // The referrers API alone leads to what another tool wrote. To switch it off hides that, and a checkpoint that has
 // seen the API tells.
 func TestReferrersThatWereThere(t *testing.T) {
-	eachCheckpoint(t, func(t *testing.T, open func() Checkpoint) {
+	eachCheckpoint(t, func(t *testing.T, open func() checkpoint.Store) {
 		w := newWorld(t, true)
 		w.opts.Checkpoint = open()
 		k := newKey(t, "k")
 		passedBefore(w, k)
 		for range 2 {
-			if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Passed {
+			if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != intoto.Passed {
 				t.Fatalf("got %s, %v", e.Result, e.Problem)
 			}
 		}
-		h := w.attach(w.sign(k, w.statementOf(TestResultType,
+		h := w.attach(w.sign(k, w.statementOf(intoto.TestResultType,
 			`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)), nil)
-		w.deleteTag(recordTag(w.image, h))
+		w.deleteTag(referrers.RecordTag(w.Image, h))
 		withoutAPI(404)(w)
 		w.opts.Checkpoint = open()
 		e := w.mustNewest(k, testResultOf("scan"))
 		source := wantProblem(t, ListGone, e.Problem)
-		if e.Result != Unknown || !source.Seen.Equal(noon.Add(-time.Hour)) ||
+		if e.Result != intoto.Unknown || !source.Seen.Equal(attesttest.Noon.Add(-time.Hour)) ||
 			!strings.Contains(source.Error(), "had a referrers API") {
 			t.Errorf("got %s, %+v", e.Result, source)
 		}
-		w.write(k, "scan", outcome(Passed, time.Second)) // nor does something newer help
+		w.write(k, "scan", outcome(intoto.Passed, time.Second)) // nor does something newer help
 		if e := w.mustNewest(k, testResultOf("scan")); e.Problem == nil {
 			t.Errorf("got %s", e.Result)
 		}
-		w.breaks(nil)
+		w.Breaks(nil)
 		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
 			t.Error(e.Problem)
 		}
@@ -491,17 +496,17 @@ func TestReferrersThatWereThere(t *testing.T) {
 
 // A checkpoint that has never seen the API has nothing to miss.
 func TestReferrersThatWereNeverThere(t *testing.T) {
-	eachCheckpoint(t, func(t *testing.T, open func() Checkpoint) {
+	eachCheckpoint(t, func(t *testing.T, open func() checkpoint.Store) {
 		w := newWorld(t, false)
 		w.opts.Checkpoint = open()
 		k := newKey(t, "k")
 		for i := range 3 {
-			w.write(k, "scan", outcome(Passed, time.Duration(i)*time.Second))
+			w.write(k, "scan", outcome(intoto.Passed, time.Duration(i)*time.Second))
 			if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
 				t.Error(e.Problem)
 			}
 		}
-		m, err := open().Seen(t.Context(), w.image, testResultOf("scan"))
+		m, err := open().Seen(t.Context(), w.Image, testResultOf("scan"))
 		if err != nil || m.Referrers {
 			t.Errorf("%+v, %v", m, err)
 		}
@@ -510,11 +515,11 @@ func TestReferrersThatWereNeverThere(t *testing.T) {
 
 // Marks of both kinds are read, and what one of them has seen stays seen.
 func TestMarkRemembersReferrers(t *testing.T) {
-	eachCheckpoint(t, func(t *testing.T, open func() Checkpoint) {
+	eachCheckpoint(t, func(t *testing.T, open func() checkpoint.Store) {
 		scan := testResultOf("scan")
 		old, with := markAt(0, "a"), markAt(time.Second, "b")
 		with.Referrers = true
-		for _, m := range []Mark{old, with, markAt(2*time.Second, "c")} {
+		for _, m := range []checkpoint.Mark{old, with, markAt(2*time.Second, "c")} {
 			if err := open().Advance(t.Context(), someImage, scan, m); err != nil {
 				t.Fatal(err)
 			}
@@ -532,14 +537,14 @@ func TestMarkRemembersReferrers(t *testing.T) {
 func TestMarkWithReferrersAsWritten(t *testing.T) {
 	m := markAt(0, "a")
 	m.Referrers = true
-	_, blob, err := buildMark(v1.Descriptor{}, someImage, testResultOf("scan"), m)
+	_, blob, err := checkpoint.BuildMark(v1.Descriptor{}, someImage, testResultOf("scan"), m)
 	want := fmt.Sprintf(`{"image":%q,"test":"scan","predicateType":%q,"time":"2026-03-01T12:00:00Z","statements":[%q],"referrers":true}`,
-		someImage.DigestStr(), TestResultType, describe([]byte("a"), "").Digest)
+		someImage.DigestStr(), intoto.TestResultType, registry.Describe([]byte("a"), "").Digest)
 	if diff := cmp.Diff(want, string(blob)); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 	dir := t.TempDir()
-	if err := CheckpointDir(dir).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
+	if err := checkpoint.Dir(dir).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*", ".referrers"))
@@ -549,7 +554,7 @@ func TestMarkWithReferrersAsWritten(t *testing.T) {
 	if err := os.Remove(files[0]); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := CheckpointDir(dir).Seen(t.Context(), someImage, testResultOf("scan")); err != nil || got.Referrers ||
+	if got, err := checkpoint.Dir(dir).Seen(t.Context(), someImage, testResultOf("scan")); err != nil || got.Referrers ||
 		got.IsZero() {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -12,6 +12,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // How a registry answers for its tags.
@@ -64,11 +68,11 @@ func (w *world) crowd(l tagList, n int) {
 func (w *world) among(l tagList, others []string) {
 	others = slices.SortedFunc(slices.Values(others), l.compare)
 	w.also(func(rw http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Path != "/v2/"+w.image.Context().RepositoryStr()+"/tags/list" {
+		if r.URL.Path != "/v2/"+w.Image.Context().RepositoryStr()+"/tags/list" {
 			return false
 		}
 		answer := httptest.NewRecorder()
-		w.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, r.URL.Path, nil))
+		w.Inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, r.URL.Path, nil))
 		var own struct{ Tags []string }
 		_ = json.Unmarshal(answer.Body.Bytes(), &own)
 		all := slices.Clone(others)
@@ -141,7 +145,7 @@ func TestEveryWayToListTags(t *testing.T) {
 					w.opts.WithoutViews = without
 					k := newKey(t, "k")
 					for i := range 5 {
-						w.write(k, "scan", outcome(Failed, -time.Duration(i)*time.Second))
+						w.write(k, "scan", outcome(intoto.Failed, -time.Duration(i)*time.Second))
 					}
 					if got := len(w.all(k)); got != 5 {
 						t.Errorf("found %d of 5", got)
@@ -166,25 +170,25 @@ func TestTagsOfOtherImagesCostNothing(t *testing.T) {
 		eachRegistry(t, func(t *testing.T, w *world) {
 			w.crowd(tagLists[0], n)
 			k := newKey(t, "k")
-			var tests []Test
+			var tests []intoto.Test
 			for i := range 10 {
 				tests = append(tests, testResultOf(fmt.Sprint("scan-", i)))
 				want := 15
-				if w.referrers {
+				if w.Referrers {
 					want++
 				}
 				if i == 0 {
 					want += 3
 				}
-				w.requests = nil
-				if w.write(k, tests[i].Name, outcome(Passed, 0)); len(w.requests) != want {
-					t.Errorf("%d tags, write %d: %d requests, want %d: %q", n, i, len(w.requests), want, w.requests)
+				w.Requests = nil
+				if w.write(k, tests[i].Name, outcome(intoto.Passed, 0)); len(w.Requests) != want {
+					t.Errorf("%d tags, write %d: %d requests, want %d: %q", n, i, len(w.Requests), want, w.Requests)
 				}
 			}
-			w.requests = nil
-			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.image, tests...)
-			if err != nil || len(w.requests) != 1+4+10 {
-				t.Errorf("%d tags: read with %d requests: %v", n, len(w.requests), err)
+			w.Requests = nil
+			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, tests...)
+			if err != nil || len(w.Requests) != 1+4+10 {
+				t.Errorf("%d tags: read with %d requests: %v", n, len(w.Requests), err)
 			}
 			for _, e := range all {
 				if e.Problem != nil {
@@ -201,9 +205,9 @@ func TestRecordsWithoutAnnotationsCostNothing(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	cost := func(test string) int {
-		w.requests = nil
-		w.write(k, test, outcome(Passed, 0))
-		return len(w.requests)
+		w.Requests = nil
+		w.write(k, test, outcome(intoto.Passed, 0))
+		return len(w.Requests)
 	}
 	for i := range 5 {
 		cost(fmt.Sprint("scan-", i))
@@ -211,7 +215,7 @@ func TestRecordsWithoutAnnotationsCostNothing(t *testing.T) {
 	want := cost("with annotations")
 	w.listsOtherwise(func(_ string, annotations map[string]string) { clear(annotations) })
 	if got := cost("without"); got != want {
-		t.Errorf("%d requests, want %d: %q", got, want, w.requests)
+		t.Errorf("%d requests, want %d: %q", got, want, w.Requests)
 	}
 }
 
@@ -223,10 +227,10 @@ func TestWithoutViewsTagsOfOtherImagesCostNothing(t *testing.T) {
 		w.crowd(tagLists[0], 10_000)
 		w.opts.WithoutViews = true
 		k := newKey(t, "k")
-		w.write(k, "first", outcome(Passed, 0))
-		w.requests = nil
-		if w.write(k, "scan", outcome(Passed, 0)); len(w.requests) != 15 {
-			t.Errorf("%d requests: %q", len(w.requests), w.requests)
+		w.write(k, "first", outcome(intoto.Passed, 0))
+		w.Requests = nil
+		if w.write(k, "scan", outcome(intoto.Passed, 0)); len(w.Requests) != 15 {
+			t.Errorf("%d requests: %q", len(w.Requests), w.Requests)
 		}
 	})
 }
@@ -234,7 +238,7 @@ func TestWithoutViewsTagsOfOtherImagesCostNothing(t *testing.T) {
 // A registry may list for ever, and link to each page by an address that is long. Neither address nor page is free.
 func TestAddressesOfPagesAreBounded(t *testing.T) {
 	for _, part := range []string{"/referrers/", "/tags/list"} {
-		for length, what := range map[int]string{linkBytes / 2: whatTotal, linkBytes: "link bytes"} {
+		for length, what := range map[int]string{registry.LinkBytes / 2: registry.WhatTotal, registry.LinkBytes: "link bytes"} {
 			w := newWorld(t, true)
 			page := 0
 			w.also(func(rw http.ResponseWriter, r *http.Request) bool {
@@ -246,9 +250,9 @@ func TestAddressesOfPagesAreBounded(t *testing.T) {
 				_, _ = rw.Write([]byte(`{"tags":[],"manifests":[]}`))
 				return true
 			})
-			w.opts.Limits.TotalBytes = 50 * linkBytes
+			w.opts.Limits.TotalBytes = 50 * registry.LinkBytes
 			_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
-			if l := wantAs[*LimitError](t, err); l.What != what || page > 110 {
+			if l := attesttest.As[*intoto.LimitError](t, err); l.What != what || page > 110 {
 				t.Errorf("%s, %d bytes: after %d pages %v", part, length, page, err)
 			}
 		}

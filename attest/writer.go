@@ -12,64 +12,68 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 	"go.uber.org/zap"
 )
 
 // A Writer signs statements about images and stores them beside the images. It is safe for concurrent use.
 type Writer struct {
-	signer    Signer
-	registry  *registry
+	signer    intoto.Signer
+	registry  *registry.Registry
 	opts      Options
 	immutable sync.Once // tags were found to be
 }
 
-// NewWriter returns a Writer that signs with s. With [FormStatement] nobody signs, and s is not used and may be nil.
-func NewWriter(s Signer, opts Options) *Writer {
+// NewWriter returns a Writer that signs with s. With [intoto.FormStatement] nobody signs, and s is not used and may be nil.
+func NewWriter(s intoto.Signer, opts Options) *Writer {
 	opts = opts.withDefaults()
-	return &Writer{signer: s, registry: newRegistry(opts.Access, transport.PushScope), opts: opts}
+	return &Writer{signer: s, registry: registry.New(opts.Access, transport.PushScope), opts: opts}
 }
 
 // Write states that test had the outcome p on image, signs that, and stores it in the image's repository as a manifest
 // of its own whose subject is the image, in the form that Options.Form says. When it returns without an error the
 // record has been read back, it is in two lists (see Writing in the package's documentation for the exceptions), and
-// cosign's tag shows or names it. The name of the test is written into the predicate, see [Test].
+// cosign's tag shows or names it. The name of the test is written into the predicate, see [intoto.Test].
 //
 // Writing the same statement again leaves one record, if the first Write has returned no error, the Options are equal,
-// and the Signer can tell its own signature (see [Signer]) or signs alike each time, or nobody signs. Otherwise there
+// and the Signer can tell its own signature (see [intoto.Signer]) or signs alike each time, or nobody signs. Otherwise there
 // may be two records of it, which count as one. It is signed again all the same, before the registry is asked for it.
 //
-// Errors: [*FieldError] for what the predicate or an argument lacks, all at once; [Future], since no [Resolver]
-// would believe it; [ErrNoImage]; [*RegistryError]; [*LimitError]; what the Signer returns. A Record that is not zero
+// Errors: [*intoto.FieldError] for what the predicate or an argument lacks, all at once; [Future], since no [Resolver]
+// would believe it; [ErrNoImage]; [*RegistryError]; [*intoto.LimitError]; what the Signer returns. A Record that is not zero
 // is stored, whatever the error. A [*ViewError] says that a [Resolver] finds it, and only other tools do not see it
 // yet; if it is Immutable they never will, and to write again changes nothing. After any other error a reader may not
 // find the record, or find it in one list only: write again.
-func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p Predicate) (Record, error) {
+func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p intoto.Predicate) (Record, error) {
 	payload, err := encode(image, test, p)
 	if err = errors.Join(err, w.check()); err != nil {
 		return Record{}, err
 	}
 	opts := w.opts
-	if now := opts.Now(); p.when().After(now.Add(opts.Skew)) {
-		return Record{}, &Problem{Kind: Future, Time: p.when(), Now: now, Within: opts.Skew}
+	if now := opts.Now(); p.When().After(now.Add(opts.Skew)) {
+		return Record{}, &Problem{Kind: Future, Time: p.When(), Now: now, Within: opts.Skew}
 	}
-	ctx, done := within(ctx, whatCall, opts.Limits.CallTime)
+	ctx, done := registry.Within(ctx, registry.WhatCall, opts.Limits.CallTime)
 	defer done()
 	repo, err := w.open(ctx, image)
 	if err != nil {
 		return Record{}, err
 	}
-	d := draft{image: image, test: test, predicateType: p.PredicateType(), created: p.when(), payload: payload}
-	pub := repo.publication(image, memory{}, !opts.WithoutViews)
+	d := referrers.Draft{Image: image, Test: test, PredicateType: p.PredicateType(), Created: p.When(), Payload: payload}
+	pub := repo.Publication(image, referrers.Memory{}, !opts.WithoutViews)
 	l, err := w.record(ctx, pub, d)
 	if err == nil {
-		_, err = pub.run(ctx, l)
+		_, err = pub.Run(ctx, l)
 	}
-	return pub.record, w.told(image, err)
+	return pub.Record, w.told(image, err)
 }
 
 // open connects to the repository of image.
-func (w *Writer) open(ctx context.Context, image name.Digest) (*records, error) {
-	return openRecords(ctx, w.registry, image.Context(), layout{w.opts.Form, w.opts.InlineBytes, w.opts.WithoutViews})
+func (w *Writer) open(ctx context.Context, image name.Digest) (*referrers.Records, error) {
+	return referrers.Open(ctx, w.registry, image.Context(), referrers.Layout{Form: w.opts.Form, InlineBytes: w.opts.InlineBytes, WithoutViews: w.opts.WithoutViews})
 }
 
 // told logs once that tags are immutable, and returns the error.
@@ -89,81 +93,81 @@ func (w *Writer) told(image name.Digest, err error) error {
 // and what a tool undid that rewrites a tag without a look at the record. A .att tag that holds something else is
 // refused with a *ViewError, unless Options.ReplaceViews says that it may be replaced.
 //
-// Errors: [*FieldError], [ErrNoImage], [*RegistryError], [*LimitError], [*ViewError].
+// Errors: [*intoto.FieldError], [ErrNoImage], [*RegistryError], [*intoto.LimitError], [*ViewError].
 func (w *Writer) Repair(ctx context.Context, image name.Digest) error {
 	if err := checkImage(image); err != nil {
 		return err
 	}
-	ctx, done := within(ctx, whatCall, w.opts.Limits.CallTime)
+	ctx, done := registry.Within(ctx, registry.WhatCall, w.opts.Limits.CallTime)
 	defer done()
 	repo, err := w.open(ctx, image)
 	if err != nil {
 		return err
 	}
-	repo.replaceViews = w.opts.ReplaceViews
-	if _, err := repo.imageManifest(ctx, image); err != nil {
+	repo.ReplaceViews = w.opts.ReplaceViews
+	if _, err := repo.ImageManifest(ctx, image); err != nil {
 		return err
 	}
-	l, err := repo.list(ctx, image)
+	l, err := repo.List(ctx, image)
 	if err != nil {
 		return err
 	}
-	_, err = repo.publication(image, memory{}, true).run(ctx, l)
+	_, err = repo.Publication(image, referrers.Memory{}, true).Run(ctx, l)
 	return w.told(image, err)
 }
 
 // check says what is wrong with how the Writer was made.
 func (w *Writer) check() error {
-	var c checklist
+	var c fault.Checklist
 	opts := w.opts
 	opts.check(&c)
-	_, bundles := w.signer.(BundleSigner)
+	_, bundles := w.signer.(intoto.BundleSigner)
 	switch {
-	case opts.Form == FormStatement || !opts.Form.valid():
+	case opts.Form == intoto.FormStatement || !opts.Form.Valid():
 	case w.signer == nil:
-		c.add("signer", "required; only FormStatement does without")
-	case opts.Form == FormBundle && !bundles:
-		c.add("signer", fmt.Sprintf("%T is not a BundleSigner", w.signer))
+		c.Add("signer", "required; only FormStatement does without")
+	case opts.Form == intoto.FormBundle && !bundles:
+		c.Add("signer", fmt.Sprintf("%T is not a BundleSigner", w.signer))
 	}
 	return errors.Join(c...)
 }
 
 // record gives p the record of a statement, written before or now. It returns what was listed just before. The
 // statement is signed and uploaded first, so that little time is between a look at a view and its rebuilding.
-func (w *Writer) record(ctx context.Context, p *publication, d draft) (l listing, err error) {
-	if d.subject, err = p.subject(ctx, d.image); err != nil {
-		return listing{}, err
+func (w *Writer) record(ctx context.Context, p *referrers.Publication, d referrers.Draft) (l referrers.Listing, err error) {
+	if d.Subject, err = p.Subject(ctx, d.Image); err != nil {
+		return referrers.Listing{}, err
 	}
-	if d.stored, err = w.sign(ctx, p.form, d.payload); err != nil {
-		return listing{}, err
+	if d.Stored, err = w.sign(ctx, p.Form, d.Payload); err != nil {
+		return referrers.Listing{}, err
 	}
-	manifest, err := buildRecord(d, p.layout, p.opts.Limits.ManifestBytes, d.stored)
+	manifest, err := referrers.BuildRecord(d, p.Layout, p.Options.Limits.ManifestBytes, d.Stored)
 	if err != nil {
-		return listing{}, err
+		return referrers.Listing{}, err
 	}
-	if err := p.upload(ctx, d.stored); err != nil {
-		return listing{}, err
+	if err := p.Upload(ctx, d.Stored); err != nil {
+		return referrers.Listing{}, err
 	}
 	// The index is read when it is rebuilt, and tags are when they are looked at; before that find needs them alone.
-	which := lists{referrers: true, view: true, index: !p.views || p.form == FormBundle, tags: !p.views}
-	if l, err = p.read(ctx, d.image, listing{}, which); err != nil {
-		return listing{}, err
+	which := referrers.Lists{Referrers: true, View: true, Index: !p.Views || p.Form == intoto.FormBundle, Tags: !p.Views}
+	if l, err = p.Read(ctx, d.Image, referrers.Listing{}, which); err != nil {
+		return referrers.Listing{}, err
 	}
 	var found bool
-	if p.record, found, err = w.find(ctx, p.records, d, l, p.known); err != nil || found {
-		p.configured = true
+	if p.Record, found, err = w.find(ctx, p.Records, d, l, p.Known); err != nil || found {
+		p.Configured = true
 		return l, err
 	}
-	return l, p.add(ctx, d, l, newRecord(p.name, manifest))
+	return l, p.Add(ctx, d, l, referrers.NewRecord(p.Name, manifest))
 }
 
 // checkImage refuses a digest that no statement here is about.
 func checkImage(image name.Digest) error {
 	if image == (name.Digest{}) {
-		return &FieldError{"image", "required"}
+		return &intoto.FieldError{Field: "image", Problem: "required"}
 	}
 	if h, err := v1.NewHash(image.DigestStr()); err != nil || h.Algorithm != "sha256" {
-		return &FieldError{"image", fmt.Sprintf("%q is not a SHA-256 digest", image.DigestStr())}
+		return &intoto.FieldError{Field: "image", Problem: fmt.Sprintf("%q is not a SHA-256 digest", image.DigestStr())}
 	}
 	return nil
 }
@@ -171,17 +175,17 @@ func checkImage(image name.Digest) error {
 // NewStatement returns what [Writer.Write] states with the same arguments, as json.Marshal spells it. It asks no
 // registry.
 //
-// Errors: [*FieldError] for what the predicate or an argument lacks, all at once.
-func NewStatement(image name.Digest, test string, p Predicate) (*Statement, error) {
+// Errors: [*intoto.FieldError] for what the predicate or an argument lacks, all at once.
+func NewStatement(image name.Digest, test string, p intoto.Predicate) (*intoto.Statement, error) {
 	if v := reflect.ValueOf(p); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, &FieldError{"predicate", "required"}
+		return nil, &intoto.FieldError{Field: "predicate", Problem: "required"}
 	}
-	var c checklist
-	c.testName("test", test)
+	var c fault.Checklist
+	c.TestName("test", test)
 	if err := errors.Join(errors.Join(c...), checkImage(image)); err != nil {
 		return nil, err
 	}
-	p, err := p.named(test)
+	p, err := p.Named(test)
 	if err != nil {
 		return nil, err
 	}
@@ -190,28 +194,28 @@ func NewStatement(image name.Digest, test string, p Predicate) (*Statement, erro
 	}
 	predicate, err := json.Marshal(p)
 	if err != nil {
-		return nil, wrap("predicate", err)
+		return nil, fault.Wrap("predicate", err)
 	}
-	s := &Statement{
-		Type:          StatementType,
-		Subject:       []ResourceDescriptor{{Name: image.Context().Name(), Digest: map[string]string{"sha256": hexOf(image)}}},
+	s := &intoto.Statement{
+		Type:          intoto.StatementType,
+		Subject:       []intoto.ResourceDescriptor{{Name: image.Context().Name(), Digest: map[string]string{"sha256": hexOf(image)}}},
 		PredicateType: p.PredicateType(),
 		Predicate:     predicate,
 	}
-	return s, readable(s, defaultLimits)
+	return s, readable(s, registry.DefaultLimits)
 }
 
 // readable returns why a Resolver would not read the statement: it is too large. What nobody can read must not be
 // written.
-func readable(s *Statement, limits Limits) error {
+func readable(s *intoto.Statement, limits Limits) error {
 	if got := int64(len(s.Predicate)); got > limits.StatementBytes {
-		return &LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
+		return &intoto.LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
 	}
-	return readPredicate(s.PredicateType, s.Predicate, limits.json()).problem
+	return intoto.ReadPredicate(s.PredicateType, s.Predicate, limits.JSON()).Problem
 }
 
 // encode makes the statement's bytes. Equal arguments give equal bytes.
-func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
+func encode(image name.Digest, test string, p intoto.Predicate) ([]byte, error) {
 	s, err := NewStatement(image, test, p)
 	if err != nil {
 		return nil, err
@@ -223,35 +227,35 @@ func encode(image name.Digest, test string, p Predicate) ([]byte, error) {
 // would be written. That somebody has put the statement there is not enough: without a good signature it would count
 // for nothing, and a manifest may hold more than it says. Of a form without signatures equal statements are equal
 // records.
-func (w *Writer) find(ctx context.Context, repo *records, d draft, l listing, known memory) (Record, bool, error) {
+func (w *Writer) find(ctx context.Context, repo *referrers.Records, d referrers.Draft, l referrers.Listing, known referrers.Memory) (Record, bool, error) {
 	form := w.opts.Form
 	v, ok := w.signer.(Verifier)
-	if !ok || form == FormStatement {
+	if !ok || form == intoto.FormStatement {
 		return Record{}, false, nil
 	}
-	layers, err := repo.mayHold(ctx, d, l, known)
+	layers, err := repo.MayHold(ctx, d, l, known)
 	if err != nil {
 		return Record{}, false, err
 	}
 	for _, layer := range layers {
-		stored, err := repo.content(ctx, layer)
+		stored, err := repo.Content(ctx, layer)
 		if err != nil {
 			continue
 		}
-		own, err := buildRecord(d, repo.layout, repo.opts.Limits.ManifestBytes, stored)
+		own, err := referrers.BuildRecord(d, repo.Layout, repo.Options.Limits.ManifestBytes, stored)
 		if err != nil {
 			continue
 		}
-		record := newRecord(repo.name, own)
-		c := Candidate{Image: d.image, Manifest: record.Digest, MediaType: string(form.mediaType()), Bytes: stored}
-		if _, err := verify(ctx, v, c, d.payload); err != nil {
+		record := referrers.NewRecord(repo.Name, own)
+		c := Candidate{Image: d.Image, Manifest: record.Digest, MediaType: string(form.MediaType()), Bytes: stored}
+		if _, err := verify(ctx, v, c, d.Payload); err != nil {
 			continue
 		}
-		entries, err := repo.entries(ctx, []string{record.Digest.String()}, known)
+		entries, err := repo.Entries(ctx, []string{record.Digest.String()}, known)
 		if err != nil {
 			return Record{}, false, err
 		}
-		if len(entries) == 1 && entries[0].err == nil {
+		if len(entries) == 1 && entries[0].Err == nil {
 			w.opts.Logger.Debug("statement is already recorded", zap.Stringer("manifest", record.Digest))
 			return record, true, nil
 		}
@@ -260,31 +264,31 @@ func (w *Writer) find(ctx context.Context, repo *records, d draft, l listing, kn
 }
 
 // sign returns the statement in a form that a reader will accept, whatever the signer makes.
-func (w *Writer) sign(ctx context.Context, form Form, payload []byte) ([]byte, error) {
+func (w *Writer) sign(ctx context.Context, form intoto.Form, payload []byte) ([]byte, error) {
 	limits := w.opts.Limits
 	stored, err := w.wrap(ctx, form, payload)
 	if err != nil {
-		return nil, wrap("sign", overtime(ctx, err))
+		return nil, fault.Wrap("sign", registry.Overtime(ctx, err))
 	}
-	signed, err := Candidate{MediaType: string(form.mediaType()), Bytes: stored}.payload(limits)
+	signed, err := Candidate{MediaType: string(form.MediaType()), Bytes: stored}.payload(limits)
 	if err != nil {
-		return nil, wrap("sign", err)
+		return nil, fault.Wrap("sign", err)
 	}
 	if !bytes.Equal(signed, payload) {
-		return nil, wrap("sign", errors.New("the envelope holds another payload"))
+		return nil, fault.Wrap("sign", errors.New("the envelope holds another payload"))
 	}
 	if got := int64(len(stored)); got > limits.EnvelopeBytes {
-		return nil, &LimitError{What: whatEnvelope, Limit: limits.EnvelopeBytes, Got: got}
+		return nil, &intoto.LimitError{What: registry.WhatEnvelope, Limit: limits.EnvelopeBytes, Got: got}
 	}
 	return stored, nil
 }
 
-func (w *Writer) wrap(ctx context.Context, form Form, payload []byte) ([]byte, error) {
+func (w *Writer) wrap(ctx context.Context, form intoto.Form, payload []byte) ([]byte, error) {
 	switch form {
-	case FormStatement:
+	case intoto.FormStatement:
 		return payload, nil
-	case FormBundle:
-		return w.signer.(BundleSigner).SignBundle(ctx, PayloadType, payload)
+	case intoto.FormBundle:
+		return w.signer.(intoto.BundleSigner).SignBundle(ctx, intoto.PayloadType, payload)
 	}
-	return w.signer.Sign(ctx, PayloadType, payload)
+	return w.signer.Sign(ctx, intoto.PayloadType, payload)
 }

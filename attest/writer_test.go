@@ -20,6 +20,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/attesttest"
+	"github.com/testdag/testdag/attest/internal/referrers"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/internal/strictjson"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -29,36 +33,36 @@ import (
 func TestRecordAsWritten(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		r := w.write(k, "clamav", outcome(Passed, 0))
-		if describe(r.Bytes, "").Digest != r.Digest || int64(len(r.Bytes)) != r.Size || r.Repository != w.image.Context() {
+		r := w.write(k, "clamav", outcome(intoto.Passed, 0))
+		if registry.Describe(r.Bytes, "").Digest != r.Digest || int64(len(r.Bytes)) != r.Size || r.Repository != w.Image.Context() {
 			t.Errorf("record %s of %d bytes in %s does not describe its bytes", r.Digest, r.Size, r.Repository)
 		}
 		var m v1.Manifest
 		if err := json.Unmarshal(r.Bytes, &m); err != nil {
 			t.Fatal(err)
 		}
-		envelope, err := w.repo().blob(context.Background(), m.Layers[0])
+		envelope, err := w.repo().Blob(context.Background(), m.Layers[0])
 		if err != nil {
 			t.Fatal(err)
 		}
-		payload, err := openEnvelope(envelope, strictjson.Default, defaultLimits.Signatures)
+		payload, err := intoto.Open(envelope, strictjson.Default, registry.DefaultLimits.Signatures)
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantPayload := compact(fmt.Sprintf(`{
+		wantPayload := attesttest.Compact(fmt.Sprintf(`{
 			"_type": "https://in-toto.io/Statement/v1",
 			"subject": [{"name": %q, "digest": {"sha256": %q}}],
 			"predicateType": "https://in-toto.io/attestation/test-result/v0.1",
 			"predicate": {"result": "PASSED", "configuration": [{"name": "clamav"}], "timestamp": "2026-03-01T12:00:00Z", "successes": 0, "failures": 0, "warnings": 0}
-		}`, w.image.Context().Name(), w.hash().Hex))
+		}`, w.Image.Context().Name(), w.hash().Hex))
 		if diff := cmp.Diff(wantPayload, string(payload)); diff != "" {
 			t.Error(diff)
 		}
-		subject, err := w.repo().manifest(context.Background(), w.image.DigestStr())
+		subject, err := w.repo().Manifest(context.Background(), w.Image.DigestStr())
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := compact(fmt.Sprintf(`{
+		want := attesttest.Compact(fmt.Sprintf(`{
 			"schemaVersion": 2,
 			"mediaType": "application/vnd.oci.image.manifest.v1+json",
 			"config": {"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
@@ -67,11 +71,11 @@ func TestRecordAsWritten(t *testing.T) {
 			"annotations": {"io.github.testdag.envelope": %q, "io.github.testdag.payload": %q, "io.github.testdag.test": "clamav", "org.opencontainers.image.created": "2026-03-01T12:00:00Z", "predicateType": "https://in-toto.io/attestation/test-result/v0.1"},
 			"subject": {"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": %d, "digest": %q},
 			"artifactType": "application/vnd.in-toto+json"
-		}`, len(envelope), describe(envelope, "").Digest, base64.StdEncoding.EncodeToString(envelope), describe(envelope, "").Digest, describe(payload, "").Digest, len(subject.bytes), w.image.DigestStr()))
+		}`, len(envelope), registry.Describe(envelope, "").Digest, base64.StdEncoding.EncodeToString(envelope), registry.Describe(envelope, "").Digest, registry.Describe(payload, "").Digest, len(subject.Bytes), w.Image.DigestStr()))
 		if diff := cmp.Diff(want, string(r.Bytes)); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff([]string{describe(envelope, "").Digest.String()}, w.attLayers()); diff != "" {
+		if diff := cmp.Diff([]string{registry.Describe(envelope, "").Digest.String()}, w.attLayers()); diff != "" {
 			t.Errorf("cosign's view: %s", diff)
 		}
 	})
@@ -79,27 +83,27 @@ func TestRecordAsWritten(t *testing.T) {
 
 func TestWhereTheRecordIsFound(t *testing.T) {
 	tags := func(w *world) []string {
-		refs, _, err := w.repo().allTags(context.Background(), w.image)
+		refs, _, err := w.repo().AllTags(context.Background(), w.Image)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return refs
 	}
 	fallback := func(w *world) []string {
-		pointers, err := w.repo().fallback(context.Background(), w.image)
+		pointers, err := w.repo().Fallback(context.Background(), w.Image)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return refs(pointers)
+		return referrers.Refs(pointers)
 	}
 	with := newWorld(t, true)
-	with.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+	with.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0))
 	if len(tags(with)) != 0 || len(fallback(with)) != 1 {
 		t.Error("with the referrers API the fallback index is the second list, and a tag of its own not needed")
 	}
 	without := newWorld(t, false)
-	r := without.write(newKey(t, "k"), "scan", outcome(Passed, 0))
-	if diff := cmp.Diff([]string{recordTag(without.image, r.Digest)}, tags(without)); diff != "" {
+	r := without.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0))
+	if diff := cmp.Diff([]string{referrers.RecordTag(without.Image, r.Digest)}, tags(without)); diff != "" {
 		t.Errorf("tags of its own: %s", diff)
 	}
 	if diff := cmp.Diff([]string{r.Digest.String()}, fallback(without)); diff != "" {
@@ -111,11 +115,11 @@ func TestWithoutViewsOnlyTheRecordIsWritten(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		w.opts.WithoutViews = true
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Passed, 0))
+		w.write(k, "scan", outcome(intoto.Passed, 0))
 		if got := w.attLayers(); len(got) != 0 {
 			t.Errorf("the view holds %v", got)
 		}
-		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Passed {
+		if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != intoto.Passed {
 			t.Errorf("got %+v", e)
 		}
 	})
@@ -128,10 +132,10 @@ func TestNextWriterRepairsTheView(t *testing.T) {
 		views := w.opts
 		w.opts.WithoutViews = true
 		for i := range 3 {
-			w.write(k, "crashed", outcome(Failed, time.Duration(i)*time.Second))
+			w.write(k, "crashed", outcome(intoto.Failed, time.Duration(i)*time.Second))
 		}
 		w.opts = views
-		w.write(k, "scan", outcome(Passed, 0))
+		w.write(k, "scan", outcome(intoto.Passed, 0))
 		if got := w.attLayers(); len(got) != 4 {
 			t.Errorf("the view holds %d statements, want 4", len(got))
 		}
@@ -143,19 +147,19 @@ func TestViewKeepsWhatOthersWrote(t *testing.T) {
 		k := newKey(t, "k")
 		ctx := context.Background()
 		foreign := w.sign(k, w.statementOf("https://example.com/other", `{}`))
-		d := describe(foreign, EnvelopeType)
-		d.Annotations = map[string]string{"dev.sigstore.cosign/certificate": "PEM", annotationSignature: ""}
+		d := registry.Describe(foreign, intoto.EnvelopeType)
+		d.Annotations = map[string]string{"dev.sigstore.cosign/certificate": "PEM", referrers.AnnotationSignature: ""}
 		m := v1.Manifest{SchemaVersion: 2, MediaType: "application/vnd.oci.image.manifest.v1+json",
-			Config: describe([]byte("{}"), "application/vnd.oci.image.config.v1+json"), Layers: []v1.Descriptor{d}}
+			Config: registry.Describe([]byte("{}"), "application/vnd.oci.image.config.v1+json"), Layers: []v1.Descriptor{d}}
 		b, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.repo().push(ctx, viewTag(w.image), m.MediaType, b, foreign, []byte("{}")); err != nil {
+		if err := w.repo().Push(ctx, referrers.ViewTag(w.Image), m.MediaType, b, foreign, []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
-		w.write(k, "scan", outcome(Passed, 0))
-		got, _, err := w.repo().att(ctx, w.image)
+		w.write(k, "scan", outcome(intoto.Passed, 0))
+		got, _, err := w.repo().Att(ctx, w.Image)
 		if err != nil || len(got.Layers) != 2 {
 			t.Fatalf("%d layers, %v, want 2", len(got.Layers), err)
 		}
@@ -169,23 +173,23 @@ func TestViewKeepsWhatOthersWrote(t *testing.T) {
 func TestViewLayersCarryWhatCosignDemands(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		bare := w.sign(k, w.statementOf(TestResultType, `{"configuration":[{"name":"bare"}]}`))
+		bare := w.sign(k, w.statementOf(intoto.TestResultType, `{"configuration":[{"name":"bare"}]}`))
 		w.attach(bare, func(m *v1.Manifest) {
 			m.Layers[0].Annotations = map[string]string{
 				"dev.sigstore.cosign/bundle": "kept", "dev.sigstore.cosign/chain": strings.Repeat("x", 16<<10+1),
 				"unknown": "dropped",
 			}
 		})
-		w.write(k, "scan", outcome(Passed, 0))
-		view, _, err := w.repo().att(context.Background(), w.image)
+		w.write(k, "scan", outcome(intoto.Passed, 0))
+		view, _, err := w.repo().Att(context.Background(), w.Image)
 		if err != nil {
 			t.Fatal(err)
 		}
-		i := slices.IndexFunc(view.Layers, func(d v1.Descriptor) bool { return d.Digest == describe(bare, "").Digest })
+		i := slices.IndexFunc(view.Layers, func(d v1.Descriptor) bool { return d.Digest == registry.Describe(bare, "").Digest })
 		if i < 0 {
 			t.Fatal("it is not in the view")
 		}
-		if diff := cmp.Diff(map[string]string{"dev.sigstore.cosign/bundle": "kept", annotationSignature: ""},
+		if diff := cmp.Diff(map[string]string{"dev.sigstore.cosign/bundle": "kept", referrers.AnnotationSignature: ""},
 			view.Layers[i].Annotations); diff != "" {
 			t.Error(diff)
 		}
@@ -194,7 +198,7 @@ func TestViewLayersCarryWhatCosignDemands(t *testing.T) {
 
 func TestSameStatementTwiceLeavesOne(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
-		for name, signer := range map[string]Signer{
+		for name, signer := range map[string]intoto.Signer{
 			"signs otherwise each time, knows itself": &key{name: "a", private: newKey(t, "a").private, salted: true},
 			"signs alike, cannot verify":              signerOnly{newKey(t, "b")},
 		} {
@@ -217,8 +221,8 @@ func TestSameStatementTwiceLeavesOne(t *testing.T) {
 func TestForeignCopyDoesNotStandForOurs(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		ours, theirs := newKey(t, "ours"), newKey(t, "theirs")
-		w.write(theirs, "scan", outcome(Passed, 0))
-		w.write(ours, "scan", outcome(Passed, 0))
+		w.write(theirs, "scan", outcome(intoto.Passed, 0))
+		w.write(ours, "scan", outcome(intoto.Passed, 0))
 		e := w.mustNewest(ours, testResultOf("scan"))
 		if e.Problem != nil || e.By.Name != "ours" || e.Tied != nil {
 			t.Errorf("got %v by %v, tied %d", e.Problem, e.By, len(e.Tied))
@@ -233,7 +237,7 @@ func TestSixteenWritersLoseNothing(t *testing.T) {
 	eachRegistry(t, sixteenWriters)
 	t.Run("API that lists nothing", func(t *testing.T) {
 		w := newWorld(t, true)
-		w.serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
+		w.Serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
 		sixteenWriters(t, w)
 	})
 }
@@ -241,12 +245,12 @@ func TestSixteenWritersLoseNothing(t *testing.T) {
 // What cosign's tag cannot show it names, and names are as easily lost as layers.
 func TestSixteenWritersLoseNoName(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
-		w.opts.Form = FormStatement
+		w.opts.Form = intoto.FormStatement
 		want := make([]string, 16)
 		var wg sync.WaitGroup
 		for i := range want {
 			wg.Go(func() {
-				r, err := NewWriter(nil, w.opts).Write(t.Context(), w.image, fmt.Sprint("test-", i), outcome(Passed, 0))
+				r, err := NewWriter(nil, w.opts).Write(t.Context(), w.Image, fmt.Sprint("test-", i), outcome(intoto.Passed, 0))
 				if want[i] = r.Digest.String(); err != nil {
 					t.Error(err)
 				}
@@ -254,8 +258,8 @@ func TestSixteenWritersLoseNoName(t *testing.T) {
 		}
 		wg.Wait()
 		slices.Sort(want)
-		view, err := w.repo().view(t.Context(), w.image)
-		if diff := cmp.Diff(want, refs(view.named)); err != nil || diff != "" {
+		view, err := w.repo().View(t.Context(), w.Image)
+		if diff := cmp.Diff(want, referrers.Refs(view.Named)); err != nil || diff != "" {
 			t.Errorf("%v %s", err, diff)
 		}
 	})
@@ -269,7 +273,7 @@ func sixteenWriters(t *testing.T, w *world) {
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			r, err := NewWriter(k, w.opts).Write(context.Background(), w.image, fmt.Sprintf("test-%d", i), outcome(Passed, 0))
+			r, err := NewWriter(k, w.opts).Write(context.Background(), w.Image, fmt.Sprintf("test-%d", i), outcome(intoto.Passed, 0))
 			digests[i], errs[i] = r.Digest, err
 		})
 	}
@@ -280,17 +284,17 @@ func sixteenWriters(t *testing.T, w *world) {
 	entries := w.records()
 	var envelopes []string
 	for _, h := range digests {
-		i := slices.IndexFunc(entries, func(e entry) bool { return e.descriptor.Digest == h })
+		i := slices.IndexFunc(entries, func(e referrers.Entry) bool { return e.Descriptor.Digest == h })
 		if i < 0 {
 			t.Fatalf("record %s is lost", h)
 		}
-		envelopes = append(envelopes, entries[i].statements[0].Digest.String())
+		envelopes = append(envelopes, entries[i].Statements[0].Digest.String())
 	}
 	slices.Sort(envelopes)
 	if diff := cmp.Diff(envelopes, w.attLayers()); diff != "" {
 		t.Errorf("cosign's view differs from the record: %s", diff)
 	}
-	index, err := w.repo().fallback(context.Background(), w.image)
+	index, err := w.repo().Fallback(context.Background(), w.Image)
 	if err != nil || len(index) != n {
 		t.Errorf("%d of %d in the fallback index, %v", len(index), n, err)
 	}
@@ -300,20 +304,20 @@ func sixteenWriters(t *testing.T, w *world) {
 func TestViewThatCannotBeWritten(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.answers(http.StatusConflict, func(r *http.Request) bool {
+		w.Answers(http.StatusConflict, func(r *http.Request) bool {
 			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".att")
 		})
-		r, err := NewWriter(k, w.opts).Write(context.Background(), w.image, "scan", outcome(Failed, 0))
-		if e := wantAs[*ViewError](t, err); e.Tag != viewTag(w.image) {
+		r, err := NewWriter(k, w.opts).Write(context.Background(), w.Image, "scan", outcome(intoto.Failed, 0))
+		if e := attesttest.As[*ViewError](t, err); e.Tag != referrers.ViewTag(w.Image) {
 			t.Errorf("view %s", e.Tag)
 		}
-		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusConflict || e.Op != "write manifest" {
+		if e := attesttest.As[*RegistryError](t, err); e.Status != http.StatusConflict || e.Op != "write manifest" {
 			t.Errorf("got %+v", e)
 		}
-		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != r.Digest || e.Result != Failed {
+		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != r.Digest || e.Result != intoto.Failed {
 			t.Errorf("found %s %s, want the record %s", e.Manifest, e.Result, r.Digest)
 		}
-		if index, err := w.repo().fallback(context.Background(), w.image); err != nil || len(index) != 1 {
+		if index, err := w.repo().Fallback(context.Background(), w.Image); err != nil || len(index) != 1 {
 			t.Errorf("the other view holds %v, %v", index, err)
 		}
 	})
@@ -323,16 +327,16 @@ func TestViewThatCannotBeWritten(t *testing.T) {
 func TestFallbackTagThatIsTheImage(t *testing.T) {
 	w := newWorld(t, false)
 	k := newKey(t, "k")
-	image, err := w.repo().manifest(context.Background(), w.image.DigestStr())
+	image, err := w.repo().Manifest(context.Background(), w.Image.DigestStr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.repo().put(context.Background(), tagBase(w.image), image.media, image.bytes); err != nil {
+	if err := w.repo().Put(context.Background(), referrers.TagBase(w.Image), image.Media, image.Bytes); err != nil {
 		t.Fatal(err)
 	}
-	w.write(k, "scan", outcome(Passed, 0))
-	if got, err := w.repo().manifest(context.Background(), tagBase(w.image)); err != nil || got.digest != image.digest {
-		t.Errorf("the tag now is %s, %v", got.digest, err)
+	w.write(k, "scan", outcome(intoto.Passed, 0))
+	if got, err := w.repo().Manifest(context.Background(), referrers.TagBase(w.Image)); err != nil || got.Digest != image.Digest {
+		t.Errorf("the tag now is %s, %v", got.Digest, err)
 	}
 	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil {
 		t.Error(e.Problem)
@@ -345,15 +349,15 @@ func TestFallbackTagThatIsAnImageOfPlatforms(t *testing.T) {
 	w := newWorld(t, false)
 	k := newKey(t, "k")
 	image := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"digest":%q,"size":1,"platform":{"os":"linux","architecture":"arm64"}}]}`,
-		types.OCIImageIndex, coffee)
-	w.image = w.image.Context().Digest(describe(image, "").Digest.String())
-	w.retag(w.image.DigestStr(), types.OCIImageIndex, image)
-	w.retag(tagBase(w.image), types.OCIImageIndex, image)
-	w.write(k, "scan", outcome(Passed, 0))
-	if got := w.get(tagBase(w.image)); got.digest != w.hash() {
-		t.Errorf("the tag now is %s", got.digest)
+		types.OCIImageIndex, attesttest.Coffee)
+	w.Image = w.Image.Context().Digest(registry.Describe(image, "").Digest.String())
+	w.Retag(w.Image.DigestStr(), types.OCIImageIndex, image)
+	w.Retag(referrers.TagBase(w.Image), types.OCIImageIndex, image)
+	w.write(k, "scan", outcome(intoto.Passed, 0))
+	if got := w.get(referrers.TagBase(w.Image)); got.Digest != w.hash() {
+		t.Errorf("the tag now is %s", got.Digest)
 	}
-	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != Passed {
+	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != intoto.Passed {
 		t.Errorf("got %s, %v", e.Result, e.Problem)
 	}
 }
@@ -362,67 +366,67 @@ func TestFallbackTagThatIsAnImageOfPlatforms(t *testing.T) {
 // written over, its layers would be gone.
 func TestFallbackTagThatIsMovedBeforeItsRepair(t *testing.T) {
 	w := newWorld(t, false)
-	w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
-	l, err := w.repo().list(t.Context(), w.image)
-	if err != nil || !l.index {
+	w.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0))
+	l, err := w.repo().List(t.Context(), w.Image)
+	if err != nil || !l.Index {
 		t.Fatal(l, err)
 	}
-	image := w.get(w.image.DigestStr())
-	w.retag(tagBase(w.image), image.media, image.bytes)
-	l.indexed = nil // so that it lacks the record
-	if _, err := w.repo().publication(w.image, memory{}, true).tryIndex(t.Context(), &l); err != nil || l.index {
-		t.Errorf("its tag is free: %t, %v", l.index, err)
+	image := w.get(w.Image.DigestStr())
+	w.Retag(referrers.TagBase(w.Image), image.Media, image.Bytes)
+	l.Indexed = nil // so that it lacks the record
+	if _, err := w.repo().Publication(w.Image, referrers.Memory{}, true).TryIndex(t.Context(), &l); err != nil || l.Index {
+		t.Errorf("its tag is free: %t, %v", l.Index, err)
 	}
-	if got := w.get(tagBase(w.image)); got.digest != image.digest {
-		t.Errorf("the tag now is %s", got.digest)
+	if got := w.get(referrers.TagBase(w.Image)); got.Digest != image.Digest {
+		t.Errorf("the tag now is %s", got.Digest)
 	}
 }
 
 func TestWriteRefuses(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	write := func(test string, p Predicate) error {
-		_, err := NewWriter(k, w.opts).Write(context.Background(), w.image, test, p)
+	write := func(test string, p intoto.Predicate) error {
+		_, err := NewWriter(k, w.opts).Write(context.Background(), w.Image, test, p)
 		return err
 	}
-	before := len(w.requests)
-	wantField(t, write("scan", nil), "predicate")
-	wantField(t, write("scan", (*Vulns)(nil)), "predicate")
-	wantField(t, write("", outcome(Passed, 0)), "test")
-	wantField(t, write("scan", TestResult{}), "result", "timestamp")
-	wantField(t, write("scan", Vulns{}), "scanner.uri", "scanner.db.lastUpdate", "scanner.result",
+	before := len(w.Requests)
+	attesttest.Field(t, write("scan", nil), "predicate")
+	attesttest.Field(t, write("scan", (*intoto.Vulns)(nil)), "predicate")
+	attesttest.Field(t, write("", outcome(intoto.Passed, 0)), "test")
+	attesttest.Field(t, write("scan", intoto.TestResult{}), "result", "timestamp")
+	attesttest.Field(t, write("scan", intoto.Vulns{}), "scanner.uri", "scanner.db.lastUpdate", "scanner.result",
 		"metadata.scanStartedOn", "metadata.scanFinishedOn")
-	wantField(t, write("scan", TestResult{Configuration: []ResourceDescriptor{{Name: "other"}}}), "configuration[0].name")
-	wantField(t, write("scan", Vulns{Test: "other"}), TestField)
+	attesttest.Field(t, write("scan", intoto.TestResult{Configuration: []intoto.ResourceDescriptor{{Name: "other"}}}), "configuration[0].name")
+	attesttest.Field(t, write("scan", intoto.Vulns{Test: "other"}), intoto.TestField)
 	backwards := vulns(0)
-	backwards.Metadata.StartedOn = noon.Add(time.Second)
-	wantField(t, write("scan", backwards), "metadata.scanFinishedOn")
-	if f := wantProblem(t, Future, write("scan", outcome(Passed, 5*time.Minute+1))); !f.Now.Equal(noon) {
+	backwards.Metadata.StartedOn = attesttest.Noon.Add(time.Second)
+	attesttest.Field(t, write("scan", backwards), "metadata.scanFinishedOn")
+	if f := wantProblem(t, Future, write("scan", outcome(intoto.Passed, 5*time.Minute+1))); !f.Now.Equal(attesttest.Noon) {
 		t.Errorf("got %v", f)
 	}
 	_, err := NewWriter(k, w.opts).Write(context.Background(),
-		w.image.Context().Digest("sha512:"+strings.Repeat("ab", 64)), "scan", outcome(Passed, 0))
-	wantField(t, err, "image")
-	if len(w.requests) != before {
-		t.Errorf("the registry was asked: %v", w.requests[before:])
+		w.Image.Context().Digest("sha512:"+strings.Repeat("ab", 64)), "scan", outcome(intoto.Passed, 0))
+	attesttest.Field(t, err, "image")
+	if len(w.Requests) != before {
+		t.Errorf("the registry was asked: %v", w.Requests[before:])
 	}
 }
 
 func TestImageThatDoesNotExist(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
-		nowhere := w.image.Context().Digest("sha256:" + someHex)
-		_, err := NewWriter(newKey(t, "k"), w.opts).Write(context.Background(), nowhere, "scan", outcome(Passed, 0))
+		nowhere := w.Image.Context().Digest("sha256:" + attesttest.SomeHex)
+		_, err := NewWriter(newKey(t, "k"), w.opts).Write(context.Background(), nowhere, "scan", outcome(intoto.Passed, 0))
 		if !errors.Is(err, ErrNoImage) {
 			t.Errorf("got %v", err)
 		}
-		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusNotFound || e.Ref != nowhere.Name() {
+		if e := attesttest.As[*RegistryError](t, err); e.Status != http.StatusNotFound || e.Ref != nowhere.Name() {
 			t.Errorf("got %+v", e)
 		}
 		if want := "attest: read manifest " + nowhere.Name() +
 			": no such image: push it before its evidence, or correct its repository and digest"; err.Error() != want {
 			t.Errorf("got %q, want %q", err, want)
 		}
-		if w.count("PUT", "") != 2 {
+		if w.Count("PUT", "") != 2 {
 			t.Error("something was written") // the two are the image's own blob and manifest
 		}
 	})
@@ -438,31 +442,31 @@ func TestSignerThatMisbehaves(t *testing.T) {
 	w.opts.Limits.EnvelopeBytes = 2000
 	k := newKey(t, "k")
 	refused := errors.New("card removed")
-	before := w.count("PUT", "")
+	before := w.Count("PUT", "")
 	for name, tt := range map[string]struct {
 		sign signer
 		want string
 	}{
 		"fails":           {func([]byte) ([]byte, error) { return nil, refused }, "card removed"},
 		"returns nothing": {func([]byte) ([]byte, error) { return nil, nil }, "unexpected EOF"},
-		"signs other bytes": {func(p []byte) ([]byte, error) { return k.Sign(t.Context(), PayloadType, append(p, ' ')) },
+		"signs other bytes": {func(p []byte) ([]byte, error) { return k.Sign(t.Context(), intoto.PayloadType, append(p, ' ')) },
 			"another payload"},
 		"signs as other": {func(p []byte) ([]byte, error) { return k.Sign(t.Context(), "text/plain", p) }, "payloadType"},
 		"blows up": {func(p []byte) ([]byte, error) {
-			b, err := k.Sign(t.Context(), PayloadType, p)
+			b, err := k.Sign(t.Context(), intoto.PayloadType, p)
 			return append(b, make([]byte, 2000)...), err
 		}, ""},
 		"is too long": {func(p []byte) ([]byte, error) {
-			b, err := k.Sign(t.Context(), PayloadType, p)
+			b, err := k.Sign(t.Context(), intoto.PayloadType, p)
 			return append(b, []byte(strings.Repeat(" ", 2000))...), err
 		}, "envelope bytes"},
 	} {
-		_, err := NewWriter(tt.sign, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
+		_, err := NewWriter(tt.sign, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.want)
 		}
 	}
-	if w.count("PUT", "") != before {
+	if w.Count("PUT", "") != before {
 		t.Error("something was written")
 	}
 }
@@ -471,13 +475,13 @@ func TestSignerThatMisbehaves(t *testing.T) {
 func TestViewWithoutAMediaType(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.write(k, "a", outcome(Passed, 0))
-		view := w.get(viewTag(w.image))
-		w.retag(viewTag(w.image), view.media, []byte(strings.Replace(string(view.bytes),
+		w.write(k, "a", outcome(intoto.Passed, 0))
+		view := w.get(referrers.ViewTag(w.Image))
+		w.Retag(referrers.ViewTag(w.Image), view.Media, []byte(strings.Replace(string(view.Bytes),
 			`"mediaType":"application/vnd.oci.image.manifest.v1+json",`, ``, 1)))
-		w.write(k, "b", outcome(Passed, 0))
-		if got := w.get(viewTag(w.image)); got.media != types.OCIManifestSchema1 || len(w.attLayers()) != 2 {
-			t.Errorf("%d statements in a view of type %q", len(w.attLayers()), got.media)
+		w.write(k, "b", outcome(intoto.Passed, 0))
+		if got := w.get(referrers.ViewTag(w.Image)); got.Media != types.OCIManifestSchema1 || len(w.attLayers()) != 2 {
+			t.Errorf("%d statements in a view of type %q", len(w.attLayers()), got.Media)
 		}
 	})
 }
@@ -491,14 +495,14 @@ func TestViewThatIsAnIndex(t *testing.T) {
 			`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"layers":[]}`,
 			`{"schemaVersion":2,"manifests":[],"layers":[]}`,
 		} {
-			w.retag(viewTag(w.image), types.OCIImageIndex, []byte(index))
-			_, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
-			wantAs[*ViewError](t, err)
-			if got := w.get(viewTag(w.image)); string(got.bytes) != index {
-				t.Errorf("the tag now holds %s", got.bytes)
+			w.Retag(referrers.ViewTag(w.Image), types.OCIImageIndex, []byte(index))
+			_, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0))
+			attesttest.As[*ViewError](t, err)
+			if got := w.get(referrers.ViewTag(w.Image)); string(got.Bytes) != index {
+				t.Errorf("the tag now holds %s", got.Bytes)
 			}
 			_, err = w.newest(k, testResultOf("scan"))
-			if e := wantAs[*CandidateError](t, err); e.Manifest != describe([]byte(index), "").Digest {
+			if e := attesttest.As[*CandidateError](t, err); e.Manifest != registry.Describe([]byte(index), "").Digest {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -512,21 +516,21 @@ func TestViewIsNotFilledBeyondWhatCosignReads(t *testing.T) {
 		k := newKey(t, "k")
 		var layers []v1.Descriptor
 		for i := range before {
-			layers = append(layers, describe(fmt.Append(nil, i), EnvelopeType))
+			layers = append(layers, registry.Describe(fmt.Append(nil, i), intoto.EnvelopeType))
 		}
 		b, err := json.Marshal(v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: layers[0],
 			Layers: layers})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.retag(viewTag(w.image), types.OCIManifestSchema1, b)
+		w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
 		views := w.opts
 		w.opts.WithoutViews = true
-		w.write(k, "a", outcome(Passed, 0))
-		w.write(k, "b", outcome(Passed, 0))
-		_, err = NewWriter(k, views).Write(t.Context(), w.image, "c", outcome(Passed, 0))
-		wantAs[*ViewError](t, err)
-		if l := wantAs[*LimitError](t, err); l.What != "view layers" || len(w.attLayers()) != want {
+		w.write(k, "a", outcome(intoto.Passed, 0))
+		w.write(k, "b", outcome(intoto.Passed, 0))
+		_, err = NewWriter(k, views).Write(t.Context(), w.Image, "c", outcome(intoto.Passed, 0))
+		attesttest.As[*ViewError](t, err)
+		if l := attesttest.As[*intoto.LimitError](t, err); l.What != "view layers" || len(w.attLayers()) != want {
 			t.Errorf("of %d: %d layers, want %d, %v", before, len(w.attLayers()), want, err)
 		}
 	}
@@ -537,10 +541,10 @@ func TestViewIsFilledUpToWhatCosignReads(t *testing.T) {
 	w := newWorld(t, true)
 	var layers []v1.Descriptor
 	for i := range 999 {
-		layers = append(layers, describe(fmt.Append(nil, i), EnvelopeType))
+		layers = append(layers, registry.Describe(fmt.Append(nil, i), intoto.EnvelopeType))
 	}
 	w.showOnly(layers...)
-	if w.write(newKey(t, "k"), "scan", outcome(Passed, 0)); len(w.attLayers()) != 1000 {
+	if w.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0)); len(w.attLayers()) != 1000 {
 		t.Errorf("the view holds %d", len(w.attLayers()))
 	}
 }
@@ -549,7 +553,7 @@ func TestViewIsFilledUpToWhatCosignReads(t *testing.T) {
 func TestViewDoesNotCopyHugeLayers(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		w.attach([]byte("junk"), func(m *v1.Manifest) { m.Layers[0].Size = 500 << 20 })
-		w.write(newKey(t, "k"), "scan", outcome(Passed, 0))
+		w.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0))
 		if got := w.attLayers(); len(got) != 1 {
 			t.Errorf("the view holds %d, want the statement alone", len(got))
 		}
@@ -561,16 +565,16 @@ func TestForeignManifestAroundOurEnvelope(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		k.salted = true // so that writing again shows
-		payload, err := encode(w.image, "scan", outcome(Passed, 0))
+		payload, err := encode(w.Image, "scan", outcome(intoto.Passed, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
 		h := w.attach(w.sign(k, payload), func(m *v1.Manifest) {
-			m.Annotations[AnnotationPayload] = describe(payload, "").Digest.String()
+			m.Annotations[AnnotationPayload] = registry.Describe(payload, "").Digest.String()
 			m.Layers = append(m.Layers, v1.Descriptor{MediaType: "application/example", Digest: m.Config.Digest, Size: 2})
 		})
-		r := w.write(k, "scan", outcome(Passed, 0))
-		if got := w.get(r.Digest.String()); r.Digest == h || string(got.bytes) != string(r.Bytes) {
+		r := w.write(k, "scan", outcome(intoto.Passed, 0))
+		if got := w.get(r.Digest.String()); r.Digest == h || string(got.Bytes) != string(r.Bytes) {
 			t.Errorf("got %s", r.Bytes)
 		}
 	})
@@ -581,7 +585,7 @@ func TestLostAnswerOfAnImmutableTag(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		var stored atomic.Bool
-		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
 				return false
 			}
@@ -589,13 +593,13 @@ func TestLostAnswerOfAnImmutableTag(t *testing.T) {
 				rw.WriteHeader(http.StatusConflict)
 				return true
 			}
-			w.inner.ServeHTTP(httptest.NewRecorder(), r)
+			w.Inner.ServeHTTP(httptest.NewRecorder(), r)
 			rw.WriteHeader(http.StatusBadGateway)
 			return true
 		})
 		w.opts.WithoutViews = true
-		w.write(k, "scan", outcome(Failed, 0))
-		if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+		w.write(k, "scan", outcome(intoto.Failed, 0))
+		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 			t.Errorf("got %+v", e)
 		}
 	})
@@ -612,9 +616,9 @@ func (p *passwords) Resolve(authn.Resource) (authn.Authenticator, error) {
 func TestCredentialsAreLookedUpForEachCall(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
-		w.write(k, "scan", outcome(Passed, 0))
+		w.write(k, "scan", outcome(intoto.Passed, 0))
 		var valid atomic.Value
-		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 			if _, got, ok := r.BasicAuth(); ok && got == valid.Load() {
 				return false
 			}
@@ -626,7 +630,7 @@ func TestCredentialsAreLookedUpForEachCall(t *testing.T) {
 		resolver := NewResolver(k, w.opts)
 		for _, password := range []string{"1", "2", "3"} {
 			valid.Store(password)
-			if e, err := resolver.Newest(t.Context(), w.image, testResultOf("scan")); err != nil || e.Result != Passed {
+			if e, err := resolver.Newest(t.Context(), w.Image, testResultOf("scan")); err != nil || e.Result != intoto.Passed {
 				t.Errorf("with password %s: %v", password, err)
 			}
 		}
@@ -638,7 +642,7 @@ func TestLostUploadIsPushedAgain(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		for _, code := range []string{"DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"} {
 			var failed atomic.Int32
-			w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+			w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") || failed.Add(1) > 2 {
 					return false
 				}
@@ -647,7 +651,7 @@ func TestLostUploadIsPushedAgain(t *testing.T) {
 				return true
 			})
 			k := newKey(t, "k")
-			w.write(k, code, outcome(Passed, 0))
+			w.write(k, code, outcome(intoto.Passed, 0))
 			if e := w.mustNewest(k, testResultOf(code)); e.Problem != nil {
 				t.Error(e.Problem)
 			}
@@ -661,7 +665,7 @@ func TestTransientAnswersAreAskedAgain(t *testing.T) {
 		for _, status := range []int{408, 429, 500, 502, 503, 504} {
 			tries := map[string]int{}
 			var mu sync.Mutex
-			w.answers(status, func(r *http.Request) bool {
+			w.Answers(status, func(r *http.Request) bool {
 				mu.Lock()
 				defer mu.Unlock()
 				at, _, _ := strings.Cut(r.Method+r.URL.Path, "/uploads/") // each upload has another name
@@ -669,7 +673,7 @@ func TestTransientAnswersAreAskedAgain(t *testing.T) {
 				return tries[at]%3 != 0
 			})
 			k := newKey(t, "k")
-			w.write(k, fmt.Sprint("scan", status), outcome(Passed, 0))
+			w.write(k, fmt.Sprint("scan", status), outcome(intoto.Passed, 0))
 			if e := w.mustNewest(k, testResultOf(fmt.Sprint("scan", status))); e.Problem != nil {
 				t.Error(e.Problem)
 			}
@@ -680,7 +684,7 @@ func TestTransientAnswersAreAskedAgain(t *testing.T) {
 // What has been reported as written can be read: a registry that accepts and forgets is found out.
 func TestWriteReadsBack(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
-		w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+		w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
 				_, _ = io.Copy(io.Discard, r.Body)
 				rw.WriteHeader(http.StatusCreated)
@@ -688,8 +692,8 @@ func TestWriteReadsBack(t *testing.T) {
 			}
 			return false
 		})
-		_, err := NewWriter(newKey(t, "k"), w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
-		if e := wantAs[*RegistryError](t, err); e.Status != http.StatusNotFound || e.Op != "read manifest" {
+		_, err := NewWriter(newKey(t, "k"), w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0))
+		if e := attesttest.As[*RegistryError](t, err); e.Status != http.StatusNotFound || e.Op != "read manifest" {
 			t.Errorf("got %+v", e)
 		}
 	})
@@ -700,10 +704,10 @@ func TestWriteReadsBack(t *testing.T) {
 func TestTagThatLeadsElsewhereIsNotReadBack(t *testing.T) {
 	w := newWorld(t, false)
 	w.opts.WithoutViews = true
-	image := w.get(w.image.DigestStr())
-	w.serves(viewTag(w.image)+".", image.media, string(image.bytes))
-	r, err := NewWriter(newKey(t, "k"), w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
-	if e := wantAs[*RegistryError](t, err); e.Op != "read back" || r.Bytes != nil {
+	image := w.get(w.Image.DigestStr())
+	w.Serves(referrers.ViewTag(w.Image)+".", image.Media, string(image.Bytes))
+	r, err := NewWriter(newKey(t, "k"), w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
+	if e := attesttest.As[*RegistryError](t, err); e.Op != "read back" || r.Bytes != nil {
 		t.Errorf("got %s, %v", r, err)
 	}
 }
@@ -714,7 +718,7 @@ func TestLogNeverHoldsPayloads(t *testing.T) {
 	w.opts.Logger = zap.New(core)
 	k := newKey(t, "k")
 	w.write(k, "scan", vulns(0, "CVE-SECRET"))
-	w.mustNewest(k, Test{"scan", VulnsType})
+	w.mustNewest(k, intoto.Test{Name: "scan", PredicateType: intoto.VulnsType})
 	if logs.FilterMessage("rebuilding view").Len() != 1 {
 		t.Errorf("the view's rebuilding was logged %d times", logs.FilterMessage("rebuilding view").Len())
 	}
@@ -729,12 +733,12 @@ func TestLogNeverHoldsPayloads(t *testing.T) {
 func TestPublishLooksAgainAfterTheLastTry(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
-	w.serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
+	w.Serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
 	w.opts.Attempts = 1
-	if _, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0)); err != nil {
+	if _, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0)); err != nil {
 		t.Error(err)
 	}
-	if e := w.mustNewest(k, testResultOf("scan")); e.Result != Failed {
+	if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 		t.Errorf("got %s, %v", e.Result, e.Problem)
 	}
 }
@@ -744,7 +748,7 @@ func TestStoredRecordIsReturned(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	var stored atomic.Bool
-	w.breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+	w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
 			stored.Store(true)
 		}
@@ -754,9 +758,9 @@ func TestStoredRecordIsReturned(t *testing.T) {
 		}
 		return false
 	})
-	record, err := NewWriter(k, w.opts).Write(t.Context(), w.image, "scan", outcome(Failed, 0))
-	wantAs[*RegistryError](t, err)
-	w.breaks(nil)
+	record, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
+	attesttest.As[*RegistryError](t, err)
+	w.Breaks(nil)
 	if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != record.Digest {
 		t.Errorf("found %s, returned %s", e.Manifest, record.Digest)
 	}
@@ -766,8 +770,8 @@ func TestStoredRecordIsReturned(t *testing.T) {
 func TestSlowSigner(t *testing.T) {
 	w := newWorld(t, true)
 	w.opts.Limits.CallTime = 200 * time.Millisecond
-	_, err := NewWriter(slowSigner{}, w.opts).Write(t.Context(), w.image, "scan", outcome(Passed, 0))
-	if l := wantAs[*LimitError](t, err); l.What != "call milliseconds" {
+	_, err := NewWriter(slowSigner{}, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0))
+	if l := attesttest.As[*intoto.LimitError](t, err); l.What != "call milliseconds" {
 		t.Errorf("got %v", l)
 	}
 }
@@ -781,11 +785,11 @@ func (slowSigner) Sign(ctx context.Context, _ string, _ []byte) ([]byte, error) 
 
 // A rerun that did not run, or could not tell, is what the newest evidence says, and the pass before it does not count.
 func TestRerunWithoutVerdictReplacesPass(t *testing.T) {
-	for _, result := range []Result{Skipped, Errored} {
+	for _, result := range []intoto.Result{intoto.Skipped, intoto.Errored} {
 		t.Run(string(result), func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				k := newKey(t, "k")
-				w.write(k, "scan", outcome(Passed, -time.Hour))
+				w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
 				w.write(k, "scan", outcome(result, 0))
 				if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != result {
 					t.Errorf("result %q, problem %v", e.Result, e.Problem)
@@ -800,18 +804,76 @@ func TestWriteRefusesWhatNobodyReads(t *testing.T) {
 	w, k := newWorld(t, true), newKey(t, "ours")
 	many := vulns(0)
 	for range 60_000 {
-		many.Scanner.Result = append(many.Scanner.Result, Finding{ID: "CVE-1", Severity: []Severity{{"nvd", "high"}}})
+		many.Scanner.Result = append(many.Scanner.Result, intoto.Finding{ID: "CVE-1", Severity: []intoto.Severity{{Method: "nvd", Score: "high"}}})
 	}
-	_, err := NewWriter(k, w.opts).Write(context.Background(), w.image, "scan", many)
-	if e := wantAs[*LimitError](t, err); e.What != "JSON values" {
+	_, err := NewWriter(k, w.opts).Write(context.Background(), w.Image, "scan", many)
+	if e := attesttest.As[*intoto.LimitError](t, err); e.What != "JSON values" {
 		t.Errorf("got %+v", e)
 	}
 	large := vulns(0, strings.Repeat("x", 13<<20))
-	_, err = NewWriter(k, w.opts).Write(context.Background(), w.image, "scan", large)
-	if e := wantAs[*LimitError](t, err); e.What != "statement bytes" {
+	_, err = NewWriter(k, w.opts).Write(context.Background(), w.Image, "scan", large)
+	if e := attesttest.As[*intoto.LimitError](t, err); e.What != "statement bytes" {
 		t.Errorf("got %+v", e)
 	}
 	if all := w.all(k); len(all) > 0 {
 		t.Errorf("written: %+v", all)
+	}
+}
+
+// The config that all records share is uploaded only if it is not there.
+func TestConfigIsUploadedOnce(t *testing.T) {
+	w := newWorld(t, false)
+	for range 3 {
+		if err := w.repo().StoreConfig(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.Count(http.MethodPost, "/blobs/uploads/"); got != 2 { // one is of the image
+		t.Errorf("%d uploads", got)
+	}
+}
+
+// An upload that is not answered begins anew, as often as Options.Attempts says and no more. One that is refused does
+// not.
+func TestAttemptsOfAnUpload(t *testing.T) {
+	for _, tt := range []struct {
+		method string
+		status int // 0 resets the connection
+		want   int // requests of that method
+		begun  int // uploads
+	}{
+		{http.MethodPost, 503, 4, 4}, {http.MethodPost, 429, 4, 4}, {http.MethodPost, 0, 4, 4}, {http.MethodPost, 403, 1, 1},
+		{http.MethodPut, 503, 4, 4}, {http.MethodPut, 429, 4, 4}, {http.MethodPut, 0, 4, 4}, {http.MethodPut, 403, 1, 1},
+	} {
+		t.Run(fmt.Sprint(tt.method, tt.status), func(t *testing.T) {
+			w := newWorld(t, true)
+			w.opts.Attempts = 4
+			var asked, begun atomic.Int32
+			w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPost {
+					begun.Add(1)
+				}
+				if r.Method != tt.method || !strings.Contains(r.URL.Path, "/blobs/") {
+					return false
+				}
+				asked.Add(1)
+				_, _ = io.Copy(io.Discard, r.Body)
+				if tt.status == 0 {
+					cut(rw, nil, reset)
+				} else {
+					rw.WriteHeader(tt.status)
+				}
+				return true
+			})
+			if err := w.repo().Upload(t.Context(), []byte("blob")); err == nil {
+				t.Error("no error")
+			}
+			if got := int(asked.Load()); got != tt.want {
+				t.Errorf("asked %d times, want %d", got, tt.want)
+			}
+			if got := int(begun.Load()); got != tt.begun {
+				t.Errorf("%d uploads were begun, want %d", got, tt.begun)
+			}
+		})
 	}
 }

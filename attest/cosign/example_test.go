@@ -21,6 +21,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A scan of an image is attested, and whoever has the public key finds the newest one.
@@ -45,13 +46,13 @@ func Example() {
 		log.Fatal(err)
 	}
 	finished := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	record, err := attest.NewWriter(signer, attest.Options{}).Write(context.Background(), image, "trivy-scan", attest.Vulns{
-		Scanner: attest.Scanner{
+	record, err := attest.NewWriter(signer, attest.Options{}).Write(context.Background(), image, "trivy-scan", intoto.Vulns{
+		Scanner: intoto.Scanner{
 			URI:    "pkg:github/aquasecurity/trivy@v0.69.0",
-			DB:     attest.ScannerDB{LastUpdate: finished.Add(-6 * time.Hour)},
-			Result: []attest.Finding{{ID: "CVE-2026-1234", Severity: []attest.Severity{{Method: "nvd", Score: "low"}}}},
+			DB:     intoto.ScannerDB{LastUpdate: finished.Add(-6 * time.Hour)},
+			Result: []intoto.Finding{{ID: "CVE-2026-1234", Severity: []intoto.Severity{{Method: "nvd", Score: "low"}}}},
 		},
-		Metadata: attest.ScanMetadata{StartedOn: finished.Add(-time.Minute), FinishedOn: finished},
+		Metadata: intoto.ScanMetadata{StartedOn: finished.Add(-time.Minute), FinishedOn: finished},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -63,11 +64,11 @@ func Example() {
 		log.Fatal(err)
 	}
 	evidence, err := attest.NewResolver(verifier, attest.Options{}).Newest(context.Background(), image,
-		attest.Test{Name: "trivy-scan", PredicateType: attest.VulnsType})
+		intoto.Test{Name: "trivy-scan", PredicateType: intoto.VulnsType})
 	if err = errors.Join(err, evidence.Err()); err != nil {
 		log.Fatal(err)
 	}
-	for _, finding := range evidence.Predicate.(attest.Vulns).Scanner.Result {
+	for _, finding := range evidence.Predicate.(intoto.Vulns).Scanner.Result {
 		fmt.Println(evidence.Time.Format(time.DateTime), finding.ID, finding.Severity)
 	}
 	fmt.Println("read from its record:", evidence.Manifest == record.Digest)
@@ -88,11 +89,11 @@ func ExampleNewSigner() {
 		log.Fatal(err)
 	}
 	statement := []byte(`{"_type":"https://in-toto.io/Statement/v1"}`)
-	bundle, err := signer.(attest.BundleSigner).SignBundle(context.Background(), attest.PayloadType, statement)
+	bundle, err := signer.(intoto.BundleSigner).SignBundle(context.Background(), intoto.PayloadType, statement)
 	if err != nil {
 		log.Fatal(err)
 	}
-	payload, err := attest.Candidate{MediaType: attest.BundleType, Bytes: bundle}.Payload()
+	payload, err := attest.Candidate{MediaType: intoto.BundleType, Bytes: bundle}.Payload()
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // An Identity is somebody who signs with short-lived certificates instead of a key: a person or a machine that an OpenID
@@ -40,9 +41,9 @@ type Identity struct {
 // .att tag: the certificate, the log entry and the timestamp. Such an entry must hold the signature, as those of the kinds
 // dsse and intoto 0.0.2 do, and the chain in the annotations is not looked at. A statement with fields that in-toto
 // does not know beside the predicate is refused. So is a bundle with more than 32 log entries or 32 timestamps, with an
-// [attest.LimitError]. An [attest.FieldError] names the annotation that cannot be read, or lacks the certificate.
+// [intoto.LimitError]. An [intoto.FieldError] names the annotation that cannot be read, or lacks the certificate.
 //
-// Mistakes in the arguments are reported all at once, each as an [attest.FieldError].
+// Mistakes in the arguments are reported all at once, each as an [intoto.FieldError].
 func LoadIdentityVerifier(trustedRoot []byte, identities ...Identity) (attest.Verifier, error) {
 	material, rootErr := loadRoot(trustedRoot)
 	wanted, err := policies(identities)
@@ -55,14 +56,14 @@ func LoadIdentityVerifier(trustedRoot []byte, identities ...Identity) (attest.Ve
 func loadRoot(trustedRoot []byte) (root.TrustedMaterial, error) {
 	material, err := root.NewTrustedRootFromJSON(trustedRoot)
 	if err != nil {
-		return nil, &attest.FieldError{Field: "trustedRoot", Problem: err.Error()}
+		return nil, &intoto.FieldError{Field: "trustedRoot", Problem: err.Error()}
 	}
 	var errs []error
 	if len(material.FulcioCertificateAuthorities()) == 0 {
-		errs = append(errs, &attest.FieldError{Field: "trustedRoot.certificateAuthorities", Problem: "required"})
+		errs = append(errs, &intoto.FieldError{Field: "trustedRoot.certificateAuthorities", Problem: "required"})
 	}
 	if len(material.RekorLogs())+len(material.TimestampingAuthorities()) == 0 {
-		errs = append(errs, &attest.FieldError{Field: "trustedRoot.tlogs", Problem: "required where there are no timestampAuthorities"})
+		errs = append(errs, &intoto.FieldError{Field: "trustedRoot.tlogs", Problem: "required where there are no timestampAuthorities"})
 	}
 	return material, errors.Join(errs...)
 }
@@ -81,7 +82,7 @@ func demands(material root.TrustedMaterial) []verify.VerifierOption {
 
 func policies(identities []Identity) ([]verify.PolicyOption, error) {
 	if len(identities) == 0 {
-		return nil, &attest.FieldError{Field: "identities", Problem: "at least one is required"}
+		return nil, &intoto.FieldError{Field: "identities", Problem: "at least one is required"}
 	}
 	var all []verify.PolicyOption
 	var errs []error
@@ -106,19 +107,19 @@ func policies(identities []Identity) ([]verify.PolicyOption, error) {
 func pattern(field, exact, expr string) (*regexp.Regexp, error) {
 	switch {
 	case exact == "" && expr == "":
-		return nil, &attest.FieldError{Field: field, Problem: "required, or a regular expression in its place"}
+		return nil, &intoto.FieldError{Field: field, Problem: "required, or a regular expression in its place"}
 	case exact != "" && expr != "":
-		return nil, &attest.FieldError{Field: field, Problem: "given twice, exactly and as a regular expression"}
+		return nil, &intoto.FieldError{Field: field, Problem: "given twice, exactly and as a regular expression"}
 	case exact != "":
 		expr = regexp.QuoteMeta(exact)
 	}
 	// By itself first: "a)|(b" is none, and would be one within parentheses.
 	if _, err := regexp.Compile(expr); err != nil {
-		return nil, &attest.FieldError{Field: field + "Regexp", Problem: err.Error()}
+		return nil, &intoto.FieldError{Field: field + "Regexp", Problem: err.Error()}
 	}
 	whole, err := regexp.Compile(`\A(?:` + expr + `)\z`)
 	if err != nil {
-		return nil, &attest.FieldError{Field: field + "Regexp", Problem: err.Error()}
+		return nil, &intoto.FieldError{Field: field + "Regexp", Problem: err.Error()}
 	}
 	return whole, nil
 }

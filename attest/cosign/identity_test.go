@@ -50,6 +50,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 const (
@@ -240,7 +241,7 @@ func (w *world) do(a act) done {
 	d := done{certificate: w.certificate(key.Public(), a.from, a.inCTLog)}
 	s, err := signature.LoadECDSASigner(key, crypto.SHA256)
 	w.check(err)
-	d.stored, err = dsse.WrapSigner(s, attest.PayloadType).SignMessage(bytes.NewReader(a.payload))
+	d.stored, err = dsse.WrapSigner(s, intoto.PayloadType).SignMessage(bytes.NewReader(a.payload))
 	w.check(err)
 	w.check(json.Unmarshal(d.stored, &d.envelope))
 	sig, err := base64.StdEncoding.DecodeString(d.envelope.Signatures[0].Sig)
@@ -326,8 +327,8 @@ func (w *world) inBundle(d done) attest.Candidate {
 	if d.overSig != nil {
 		material["timestampVerificationData"] = object{"rfc3161Timestamps": []any{object{"signedTimestamp": d.overSig}}}
 	}
-	return attest.Candidate{Image: image(w.t), MediaType: attest.BundleType, Bytes: []byte(w.encode(object{
-		"mediaType": attest.BundleType, "verificationMaterial": material, "dsseEnvelope": json.RawMessage(d.stored),
+	return attest.Candidate{Image: image(w.t), MediaType: intoto.BundleType, Bytes: []byte(w.encode(object{
+		"mediaType": intoto.BundleType, "verificationMaterial": material, "dsseEnvelope": json.RawMessage(d.stored),
 	}))}
 }
 
@@ -348,7 +349,7 @@ func (w *world) inLayer(d done) attest.Candidate {
 	if d.overStored != nil {
 		annotations["dev.sigstore.cosign/rfc3161timestamp"] = w.encode(object{"SignedRFC3161Timestamp": d.overStored})
 	}
-	return attest.Candidate{Image: image(w.t), MediaType: attest.EnvelopeType, Bytes: d.stored, Annotations: annotations}
+	return attest.Candidate{Image: image(w.t), MediaType: intoto.EnvelopeType, Bytes: d.stored, Annotations: annotations}
 }
 
 // refused makes sure that nobody vouches, and why.
@@ -552,16 +553,16 @@ func TestIdentityReadsAnything(t *testing.T) {
 		"a bundle without what it needs": {bundled(`"verificationMaterial"`, `"other"`), "bundle: ", ""},
 		"a bundle of the future":         {bundled(`bundle.v0.3+json"`, `bundle.v0.9+json"`), "bundle: ", ""},
 		"a certificate of garbage":       {bundled(`"rawBytes":"`, `"rawBytes":"AAAA`), "certificate", ""},
-		"a bundle with a key":            {attest.Candidate{Image: image(t), MediaType: attest.BundleType, Bytes: bundle(good.Bytes)}, "log entries", ""},
-		"nothing":                        {attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType}, "unexpected EOF", ""},
-		"a statement that nobody signed": {attest.Candidate{Image: image(t), MediaType: attest.PayloadType, Bytes: statement(imageHex)}, "nobody signed", ""},
+		"a bundle with a key":            {attest.Candidate{Image: image(t), MediaType: intoto.BundleType, Bytes: bundle(good.Bytes)}, "log entries", ""},
+		"nothing":                        {attest.Candidate{Image: image(t), MediaType: intoto.EnvelopeType}, "unexpected EOF", ""},
+		"a statement that nobody signed": {attest.Candidate{Image: image(t), MediaType: intoto.PayloadType, Bytes: statement(imageHex)}, "nobody signed", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused(t, v, tt.c, tt.want)
 			if tt.field == "" {
 				return
 			}
-			var wrong *attest.FieldError
+			var wrong *intoto.FieldError
 			if _, _, err := v.Verify(context.Background(), tt.c); !errors.As(err, &wrong) || wrong.Field != tt.field {
 				t.Errorf("got %#v, want field %s", err, tt.field)
 			}
@@ -598,9 +599,9 @@ func TestTooManyProofs(t *testing.T) {
 		{"timestamps", "rfc3161Timestamps", "rfc3161Timestamps"},
 		{"timestamps", "rfc3161Timestamps", "rfc3161_timestamps"},
 	} {
-		for n, want := range map[int]*attest.LimitError{32: nil, 33: {What: tt.what, Limit: 32, Got: 33}} {
+		for n, want := range map[int]*intoto.LimitError{32: nil, 33: {What: tt.what, Limit: 32, Got: 33}} {
 			_, _, err := v.Verify(context.Background(), with(n, tt.key, tt.spelled))
-			var got *attest.LimitError
+			var got *intoto.LimitError
 			errors.As(err, &got)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%d of %s (-want +got):\n%s\n%v", n, tt.spelled, diff, err)
@@ -660,7 +661,7 @@ func fields(err error) []string {
 		}
 		return all
 	}
-	var field *attest.FieldError
+	var field *intoto.FieldError
 	if !errors.As(err, &field) {
 		return nil
 	}
@@ -714,7 +715,7 @@ func TestStockCosignBelievesTheSame(t *testing.T) {
 // stockLayer is a layer as cosign has it after it has read one from a registry.
 func stockLayer(t *testing.T, c attest.Candidate) oci.Signature {
 	t.Helper()
-	opts := []static.Option{static.WithLayerMediaType(attest.EnvelopeType), static.WithCertChain(
+	opts := []static.Option{static.WithLayerMediaType(intoto.EnvelopeType), static.WithCertChain(
 		[]byte(c.Annotations["dev.sigstore.cosign/certificate"]), []byte(c.Annotations["dev.sigstore.cosign/chain"]))}
 	if text, ok := c.Annotations["dev.sigstore.cosign/bundle"]; ok {
 		var b rekorbundle.RekorBundle
@@ -762,8 +763,8 @@ func TestResolverBelievesIdentities(t *testing.T) {
 	ctx := context.Background()
 	w := newWorld(t)
 	s := &tester{w: w}
-	p := attest.TestResult{Result: attest.Passed, Timestamp: w.rooted}
-	write := func(f attest.Form) name.Digest {
+	p := intoto.TestResult{Result: intoto.Passed, Timestamp: w.rooted}
+	write := func(f intoto.Form) name.Digest {
 		t.Helper()
 		d := newImage(t, true)
 		_, err := attest.NewWriter(s, attest.Options{Form: f}).Write(ctx, d, "scan", p)
@@ -772,7 +773,7 @@ func TestResolverBelievesIdentities(t *testing.T) {
 	}
 	problem := func(d name.Digest, who cosign.Identity) error {
 		t.Helper()
-		e, err := attest.NewResolver(w.verifier(everything, who), attest.Options{}).Newest(ctx, d, attest.Test{Name: "scan", PredicateType: attest.TestResultType})
+		e, err := attest.NewResolver(w.verifier(everything, who), attest.Options{}).Newest(ctx, d, intoto.Test{Name: "scan", PredicateType: intoto.TestResultType})
 		w.check(err)
 		return e.Problem
 	}
@@ -787,10 +788,10 @@ func TestResolverBelievesIdentities(t *testing.T) {
 		return d
 	}
 	// An envelope alone has no certificate beside it. That its writer could add none is why identities need a bundle.
-	if err := problem(write(attest.FormEnvelope), cosign.Identity{Subject: subject, Issuer: issuer}); err == nil || !strings.Contains(err.Error(), "it is not signed by identity") {
+	if err := problem(write(intoto.FormEnvelope), cosign.Identity{Subject: subject, Issuer: issuer}); err == nil || !strings.Contains(err.Error(), "it is not signed by identity") {
 		t.Errorf("an envelope alone: %v", err)
 	}
-	for f, d := range map[string]name.Digest{"layer": attached(), "bundle": write(attest.FormBundle)} {
+	for f, d := range map[string]name.Digest{"layer": attached(), "bundle": write(intoto.FormBundle)} {
 		if err := problem(d, cosign.Identity{Subject: subject, Issuer: issuer}); err != nil {
 			t.Errorf("%s: %v", f, err)
 		}

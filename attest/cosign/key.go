@@ -28,6 +28,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // GenerateKey returns a new key pair as cosign generate-key-pair makes it: ECDSA on P-256, the private key encrypted
@@ -189,7 +190,7 @@ func (v *verifier) Verify(ctx context.Context, c attest.Candidate) ([]byte, atte
 		return nil, attest.Voucher{}, err
 	}
 	// Annotations stay behind: anybody can write them, and with a key they say nothing.
-	statement, err := static.NewAttestation(envelope, static.WithLayerMediaType(attest.EnvelopeType))
+	statement, err := static.NewAttestation(envelope, static.WithLayerMediaType(intoto.EnvelopeType))
 	if err != nil {
 		return nil, attest.Voucher{}, err
 	}

@@ -28,13 +28,14 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 var password = []byte("correct horse")
 
 type pair struct {
 	private, public []byte
-	loaded          attest.Signer
+	loaded          intoto.Signer
 }
 
 // Encrypting and decrypting a private key is slow on purpose, so all tests share two pairs.
@@ -79,7 +80,7 @@ func statement(hex string) []byte {
 	return []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"` + hex + `"}}],"predicateType":"p","predicate":{}}`)
 }
 
-func sign(t *testing.T, s attest.Signer, payloadType string, payload []byte) []byte {
+func sign(t *testing.T, s intoto.Signer, payloadType string, payload []byte) []byte {
 	t.Helper()
 	b, err := s.Sign(context.Background(), payloadType, payload)
 	if err != nil {
@@ -103,7 +104,7 @@ func bundle(envelope []byte) []byte {
 
 func TestVerify(t *testing.T) {
 	v := ours().verifier(t)
-	good := sign(t, ours().loaded, attest.PayloadType, statement(imageHex))
+	good := sign(t, ours().loaded, intoto.PayloadType, statement(imageHex))
 	edit := func(f func(e map[string]any)) []byte {
 		var e map[string]any
 		if err := json.Unmarshal(good, &e); err != nil {
@@ -124,7 +125,7 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirSigned := sign(t, theirs().loaded, attest.PayloadType, statement(imageHex))
+	theirSigned := sign(t, theirs().loaded, intoto.PayloadType, statement(imageHex))
 	// claiming is signed by another key, whatever it says.
 	claiming := func(id string) []byte {
 		return edit(func(e map[string]any) {
@@ -143,29 +144,29 @@ func TestVerify(t *testing.T) {
 		bytes []byte
 		want  string
 	}{
-		{"good", attest.EnvelopeType, good, ""},
+		{"good", intoto.EnvelopeType, good, ""},
 		{"good, in a bundle", bundleType, bundle(good), ""},
 		{"another key, in a bundle", bundleType, bundle(theirSigned), unnamed},
 		{"a bundle that signs an image", bundleType, []byte(`{"messageSignature":{}}`), "no statement"},
-		{"another key", attest.EnvelopeType, theirSigned, unnamed},
-		{"another key that names itself", attest.EnvelopeType, claiming("SHA256:theirs"),
+		{"another key", intoto.EnvelopeType, theirSigned, unnamed},
+		{"another key that names itself", intoto.EnvelopeType, claiming("SHA256:theirs"),
 			`signed by key "SHA256:theirs", and not by the trusted key `},
-		{"an id that holds more than an id", attest.EnvelopeType, claiming("\x1b[2J\n"),
+		{"an id that holds more than an id", intoto.EnvelopeType, claiming("\x1b[2J\n"),
 			`signed by key "\x1b[2J\n", and not by the trusted key `},
-		{"a statement that was changed", attest.EnvelopeType, claiming(fingerprint),
+		{"a statement that was changed", intoto.EnvelopeType, claiming(fingerprint),
 			"does not fit: the statement was changed after it was signed"},
-		{"about another image", attest.EnvelopeType, sign(t, ours().loaded, attest.PayloadType, statement(strings.Repeat("00", 32))), "no matching subject digest"},
-		{"another payload under the signature", attest.EnvelopeType, edit(func(e map[string]any) {
+		{"about another image", intoto.EnvelopeType, sign(t, ours().loaded, intoto.PayloadType, statement(strings.Repeat("00", 32))), "no matching subject digest"},
+		{"another payload under the signature", intoto.EnvelopeType, edit(func(e map[string]any) {
 			e["payload"] = base64.StdEncoding.EncodeToString(append(statement(imageHex), ' '))
 		}), unnamed},
-		{"no signature", attest.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{} }), "no signature found"},
-		{"signature is no base64", attest.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{map[string]any{"sig": "?"}} }), "base64"},
-		{"another payload type", attest.EnvelopeType, sign(t, ours().loaded, "text/plain", statement(imageHex)), "payloadType"},
-		{"payload twice", attest.EnvelopeType, bytes.Replace(good, []byte(`"payload":`), []byte(`"payload":"e30=","payload":`), 1), "given twice"},
-		{"payload in another case", attest.EnvelopeType, bytes.Replace(good, []byte(`"payload":`), []byte(`"Payload":`), 1), "in case only"},
-		{"unsigned", attest.PayloadType, statement(imageHex), "nobody signed the statement"},
-		{"nothing", attest.EnvelopeType, nil, "unexpected EOF"},
-		{"payload is a number", attest.EnvelopeType, []byte(`{"payload":5}`), "cannot unmarshal"},
+		{"no signature", intoto.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{} }), "no signature found"},
+		{"signature is no base64", intoto.EnvelopeType, edit(func(e map[string]any) { e["signatures"] = []any{map[string]any{"sig": "?"}} }), "base64"},
+		{"another payload type", intoto.EnvelopeType, sign(t, ours().loaded, "text/plain", statement(imageHex)), "payloadType"},
+		{"payload twice", intoto.EnvelopeType, bytes.Replace(good, []byte(`"payload":`), []byte(`"payload":"e30=","payload":`), 1), "given twice"},
+		{"payload in another case", intoto.EnvelopeType, bytes.Replace(good, []byte(`"payload":`), []byte(`"Payload":`), 1), "in case only"},
+		{"unsigned", intoto.PayloadType, statement(imageHex), "nobody signed the statement"},
+		{"nothing", intoto.EnvelopeType, nil, "unexpected EOF"},
+		{"payload is a number", intoto.EnvelopeType, []byte(`{"payload":5}`), "cannot unmarshal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			payload, by, err := v.Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: tt.media, Bytes: tt.bytes})
@@ -193,8 +194,8 @@ func TestKeyErrorNamesAllKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	failure := func(v attest.Verifier) (*attest.KeyError, error) {
-		signed := sign(t, theirs().loaded, attest.PayloadType, statement(imageHex))
-		c := attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: signed}
+		signed := sign(t, theirs().loaded, intoto.PayloadType, statement(imageHex))
+		c := attest.Candidate{Image: image(t), MediaType: intoto.EnvelopeType, Bytes: signed}
 		_, _, err := v.Verify(context.Background(), c)
 		var wrong *attest.KeyError
 		if !errors.As(err, &wrong) || len(wrong.Claimed) > 0 {
@@ -218,7 +219,7 @@ func TestKeyErrorNamesAllKeys(t *testing.T) {
 // An annotation is written by whoever pushes. A certificate in one must not get in the way of a key.
 func TestAnnotationsDoNotDisturb(t *testing.T) {
 	_, _, err := ours().verifier(t).Verify(context.Background(), attest.Candidate{
-		Image: image(t), MediaType: attest.EnvelopeType, Bytes: sign(t, ours().loaded, attest.PayloadType, statement(imageHex)),
+		Image: image(t), MediaType: intoto.EnvelopeType, Bytes: sign(t, ours().loaded, intoto.PayloadType, statement(imageHex)),
 		Annotations: map[string]string{"dev.sigstore.cosign/certificate": "garbage", "dev.sigstore.cosign/bundle": "{", "dev.sigstore.cosign/rfc3161timestamp": "{"},
 	})
 	if err != nil {
@@ -233,11 +234,11 @@ func TestSignerVerifiesItsOwn(t *testing.T) {
 	if !ok {
 		t.Fatal("it does not verify")
 	}
-	_, by, err := own.Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: sign(t, s, attest.PayloadType, statement(imageHex))})
+	_, by, err := own.Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: intoto.EnvelopeType, Bytes: sign(t, s, intoto.PayloadType, statement(imageHex))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, same, err := ours().verifier(t).Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: sign(t, s, attest.PayloadType, statement(imageHex))})
+	_, same, err := ours().verifier(t).Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: intoto.EnvelopeType, Bytes: sign(t, s, intoto.PayloadType, statement(imageHex))})
 	if err != nil || by != same {
 		t.Errorf("the signer calls its key %v, the verifier %v, %v", by, same, err)
 	}
@@ -280,8 +281,8 @@ func TestEd25519Key(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := pair{public: keys.PublicBytes}
-	b := sign(t, signer, attest.PayloadType, statement(imageHex))
-	if _, _, err := p.verifier(t).Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: b}); err != nil {
+	b := sign(t, signer, intoto.PayloadType, statement(imageHex))
+	if _, _, err := p.verifier(t).Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: intoto.EnvelopeType, Bytes: b}); err != nil {
 		t.Error(err)
 	}
 }
@@ -307,7 +308,7 @@ func TestStockCosignReadsTheView(t *testing.T) {
 			ctx := context.Background()
 			d := newImage(t, referrers)
 			w := attest.NewWriter(ours().loaded, attest.Options{})
-			p := attest.TestResult{Result: attest.Passed, Timestamp: time.Now()}
+			p := intoto.TestResult{Result: intoto.Passed, Timestamp: time.Now()}
 			for range 2 { // ECDSA signs otherwise each time; still there is one
 				if _, err := w.Write(ctx, d, "scan", p); err != nil {
 					t.Fatal(err)
@@ -329,7 +330,7 @@ func TestStockCosignReadsTheView(t *testing.T) {
 				if len(good) != tt.want || (err == nil) != (tt.want > 0) {
 					t.Errorf("cosign found %d, %v, want %d", len(good), err, tt.want)
 				}
-				e, err := attest.NewResolver(tt.keys.verifier(t), attest.Options{}).Newest(ctx, d, attest.Test{Name: "scan", PredicateType: attest.TestResultType})
+				e, err := attest.NewResolver(tt.keys.verifier(t), attest.Options{}).Newest(ctx, d, intoto.Test{Name: "scan", PredicateType: intoto.TestResultType})
 				if err != nil || (e.Problem == nil) != (tt.want > 0) {
 					t.Errorf("we found %v, %v", e.Problem, err)
 				}

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
@@ -32,9 +33,9 @@ const maxProofs = 32
 // used: it panics over a timestamp that does not verify, and over a log entry without a body.
 func open(material root.TrustedMaterial, c attest.Candidate) (root.TrustedMaterial, verify.SignedEntity, error) {
 	switch c.MediaType {
-	case attest.PayloadType:
+	case intoto.PayloadType:
 		return nil, nil, errors.New("a statement that nobody signed")
-	case attest.EnvelopeType:
+	case intoto.EnvelopeType:
 		l, err := newLayer(c)
 		if err != nil {
 			return nil, nil, err
@@ -55,10 +56,10 @@ func openBundle(stored []byte) (*bundle.Bundle, error) {
 	}
 	material := b.GetVerificationMaterial()
 	if n := len(material.GetTlogEntries()); n > maxProofs {
-		return nil, &attest.LimitError{What: "log entries", Limit: maxProofs, Got: int64(n)}
+		return nil, &intoto.LimitError{What: "log entries", Limit: maxProofs, Got: int64(n)}
 	}
 	if n := len(material.GetTimestampVerificationData().GetRfc3161Timestamps()); n > maxProofs {
-		return nil, &attest.LimitError{What: "timestamps", Limit: maxProofs, Got: int64(n)}
+		return nil, &intoto.LimitError{What: "timestamps", Limit: maxProofs, Got: int64(n)}
 	}
 	return bundle.NewBundle(b)
 }
@@ -89,11 +90,11 @@ func newLayer(c attest.Candidate) (*layer, error) {
 			continue
 		}
 		if err := part.read(text); err != nil {
-			return nil, &attest.FieldError{Field: part.annotation, Problem: err.Error()}
+			return nil, &intoto.FieldError{Field: part.annotation, Problem: err.Error()}
 		}
 	}
 	if l.certificate == nil {
-		return nil, &attest.FieldError{Field: static.CertificateAnnotationKey, Problem: "required: it is not signed by identity"}
+		return nil, &intoto.FieldError{Field: static.CertificateAnnotationKey, Problem: "required: it is not signed by identity"}
 	}
 	return l, nil
 }

@@ -18,13 +18,12 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/dsse"
 	"github.com/sigstore/sigstore/pkg/signature/kms"
 	"github.com/sigstore/sigstore/pkg/signature/options"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // LoadSigner returns a Signer that signs with a private key given as PEM: as cosign stores it, encrypted with password,
 // or plain (PKCS #8, EC or RSA), for which password is not looked at. See [NewSigner] for what it can do.
-func LoadSigner(pem, password []byte) (attest.Signer, error) {
+func LoadSigner(pem, password []byte) (intoto.Signer, error) {
 	s, err := loadSigner(pem, password)
 	if err != nil {
 		return nil, fmt.Errorf("attest: load private key: %w", err)
@@ -50,11 +49,11 @@ func loadSigner(pem, password []byte) (*signer, error) {
 // ECDSA one on P-256, P-384 or P-521 (hashed with SHA-256, SHA-384 or SHA-512), an Ed25519 one, or an RSA one
 // (PKCS #1 v1.5 with SHA-256). A weak one is refused: an RSA key must have 2048, 3072 or 4096 bits.
 //
-// What it returns, and what [LoadSigner] and [LoadKMS] return, is an [attest.BundleSigner]. It is an [attest.Verifier]
+// What it returns, and what [LoadSigner] and [LoadKMS] return, is an [intoto.BundleSigner]. It is an [attest.Verifier]
 // for its own key too, so a Writer knows its own statements again.
-func NewSigner(key crypto.Signer) (attest.Signer, error) {
+func NewSigner(key crypto.Signer) (intoto.Signer, error) {
 	if key == nil {
-		return nil, &attest.FieldError{Field: "key", Problem: "required"}
+		return nil, &intoto.FieldError{Field: "key", Problem: "required"}
 	}
 	s, err := cryptoSigner(key)
 	if err != nil {
@@ -78,7 +77,7 @@ func cryptoSigner(key crypto.Signer) (*signer, error) {
 //
 // The public key is asked for at once, with ctx. Each signature is made with the context of the call that wants it. See
 // [NewSigner] for what it can do.
-func LoadKMS(ctx context.Context, uri string) (attest.Signer, error) {
+func LoadKMS(ctx context.Context, uri string) (intoto.Signer, error) {
 	s, err := loadKMS(ctx, uri)
 	if err != nil {
 		return nil, fmt.Errorf("attest: load key %s: %w", uri, err)
@@ -130,7 +129,7 @@ type signer struct {
 	private signature.Signer
 }
 
-var _ attest.BundleSigner = (*signer)(nil)
+var _ intoto.BundleSigner = (*signer)(nil)
 
 // Sign returns payload in a DSSE envelope with one signature.
 func (s *signer) Sign(ctx context.Context, payloadType string, payload []byte) ([]byte, error) {

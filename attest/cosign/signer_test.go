@@ -36,6 +36,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // Every kind of key that can sign.
@@ -79,10 +80,10 @@ func privatePEM(t *testing.T, kind string, der []byte, err error) []byte {
 type tokenKey struct{ crypto.Signer }
 
 // signers are all the ways to sign with one key.
-func signers(t *testing.T, key crypto.Signer) map[string]attest.Signer {
+func signers(t *testing.T, key crypto.Signer) map[string]intoto.Signer {
 	t.Helper()
-	all := make(map[string]attest.Signer)
-	add := func(name string, s attest.Signer, err error) {
+	all := make(map[string]intoto.Signer)
+	add := func(name string, s intoto.Signer, err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -106,7 +107,7 @@ func signers(t *testing.T, key crypto.Signer) map[string]attest.Signer {
 	return all
 }
 
-func eachSigner(t *testing.T, f func(t *testing.T, public crypto.PublicKey, s attest.Signer)) {
+func eachSigner(t *testing.T, f func(t *testing.T, public crypto.PublicKey, s intoto.Signer)) {
 	for kind, key := range keys() {
 		for how, s := range signers(t, key) {
 			t.Run(kind+"/"+how, func(t *testing.T) { f(t, key.Public(), s) })
@@ -124,14 +125,14 @@ func verifierOf(t *testing.T, public crypto.PublicKey) attest.Verifier {
 }
 
 func TestEveryKeySigns(t *testing.T) {
-	eachSigner(t, func(t *testing.T, public crypto.PublicKey, s attest.Signer) {
-		inBundle, err := s.(attest.BundleSigner).SignBundle(context.Background(), attest.PayloadType, statement(imageHex))
+	eachSigner(t, func(t *testing.T, public crypto.PublicKey, s intoto.Signer) {
+		inBundle, err := s.(intoto.BundleSigner).SignBundle(context.Background(), intoto.PayloadType, statement(imageHex))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for media, signed := range map[string][]byte{
-			attest.EnvelopeType: sign(t, s, attest.PayloadType, statement(imageHex)),
-			attest.BundleType:   inBundle,
+			intoto.EnvelopeType: sign(t, s, intoto.PayloadType, statement(imageHex)),
+			intoto.BundleType:   inBundle,
 		} {
 			c := attest.Candidate{Image: image(t), MediaType: media, Bytes: signed}
 			payload, by, err := verifierOf(t, public).Verify(context.Background(), c)
@@ -156,12 +157,12 @@ func encoded(b []byte) []byte { return []byte(base64.StdEncoding.EncodeToString(
 
 // The hash of a key is that of sigstore's registry of algorithms: what cosign and sigstore-go take unless told otherwise.
 func TestHashIsThatOfTheRegistry(t *testing.T) {
-	eachSigner(t, func(t *testing.T, public crypto.PublicKey, s attest.Signer) {
+	eachSigner(t, func(t *testing.T, public crypto.PublicKey, s intoto.Signer) {
 		v, err := signature.LoadDefaultVerifier(public)
 		if err != nil {
 			t.Fatal(err)
 		}
-		signed := bytes.NewReader(sign(t, s, attest.PayloadType, statement(imageHex)))
+		signed := bytes.NewReader(sign(t, s, intoto.PayloadType, statement(imageHex)))
 		if err := dsse.WrapVerifier(v).VerifySignature(signed, nil); err != nil {
 			t.Error(err)
 		}
@@ -181,11 +182,11 @@ func TestOtherSchemesOfAKeyAreBelieved(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := dsse.WrapSigner(s, attest.PayloadType).SignMessage(bytes.NewReader(statement(imageHex)))
+			b, err := dsse.WrapSigner(s, intoto.PayloadType).SignMessage(bytes.NewReader(statement(imageHex)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := verifierOf(t, key.Public()).Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.EnvelopeType, Bytes: b}); err != nil {
+			if _, _, err := verifierOf(t, key.Public()).Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: intoto.EnvelopeType, Bytes: b}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -194,7 +195,7 @@ func TestOtherSchemesOfAKeyAreBelieved(t *testing.T) {
 
 // A bundle says nothing but the statement, the signature and which key.
 func TestBundleIsAsCosignMakesIt(t *testing.T) {
-	b, err := ours().loaded.(attest.BundleSigner).SignBundle(context.Background(), attest.PayloadType, statement(imageHex))
+	b, err := ours().loaded.(intoto.BundleSigner).SignBundle(context.Background(), intoto.PayloadType, statement(imageHex))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,11 +218,11 @@ func TestBundleIsAsCosignMakesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, by, err := ours().verifier(t).Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.BundleType, Bytes: b})
+	_, by, err := ours().verifier(t).Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: intoto.BundleType, Bytes: b})
 	if err != nil || by.Name != fmt.Sprintf("%x", hint) {
 		t.Errorf("the bundle names key %x, the verifier %v, %v", hint, by, err)
 	}
-	if got.MediaType != attest.BundleType || len(got.Material) != 1 || got.Envelope.PayloadType != attest.PayloadType || len(got.Envelope.Signatures) != 1 {
+	if got.MediaType != intoto.BundleType || len(got.Material) != 1 || got.Envelope.PayloadType != intoto.PayloadType || len(got.Envelope.Signatures) != 1 {
 		t.Errorf("got %s", b)
 	}
 }
@@ -232,8 +233,8 @@ func TestStockCosignReadsBundles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
 			d := newImage(t, referrers)
-			w := attest.NewWriter(ours().loaded, attest.Options{Form: attest.FormBundle})
-			p := attest.TestResult{Result: attest.Passed, Timestamp: time.Now()}
+			w := attest.NewWriter(ours().loaded, attest.Options{Form: intoto.FormBundle})
+			p := intoto.TestResult{Result: intoto.Passed, Timestamp: time.Now()}
 			for range 2 { // ECDSA signs otherwise each time; still there is one
 				if _, err := w.Write(ctx, d, "scan", p); err != nil {
 					t.Fatal(err)
@@ -257,7 +258,7 @@ func TestStockCosignReadsBundles(t *testing.T) {
 				if len(good) != tt.want || (err == nil) != (tt.want > 0) {
 					t.Errorf("cosign found %d, %v, want %d", len(good), err, tt.want)
 				}
-				e, err := attest.NewResolver(tt.keys.verifier(t), attest.Options{}).Newest(ctx, d, attest.Test{Name: "scan", PredicateType: attest.TestResultType})
+				e, err := attest.NewResolver(tt.keys.verifier(t), attest.Options{}).Newest(ctx, d, intoto.Test{Name: "scan", PredicateType: intoto.TestResultType})
 				if err != nil || (e.Problem == nil) != (tt.want > 0) {
 					t.Errorf("we found %v, %v", e.Problem, err)
 				}
@@ -287,7 +288,7 @@ func TestKeysThatCannotSign(t *testing.T) {
 	if _, err := cosign.LoadVerifier(publicPEM(t, short.Public())); err == nil || !strings.Contains(err.Error(), "weak key: ") {
 		t.Errorf("RSA of 1024 bits, public: %v", err)
 	}
-	var field *attest.FieldError
+	var field *intoto.FieldError
 	if _, err := cosign.NewSigner(nil); !errors.As(err, &field) || field.Field != "key" {
 		t.Errorf("no key: %v", err)
 	}
@@ -330,10 +331,10 @@ func (strange) Public() crypto.PublicKey { return "strange" }
 func TestSigningStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := ours().loaded.Sign(ctx, attest.PayloadType, statement(imageHex)); !errors.Is(err, context.Canceled) {
+	if _, err := ours().loaded.Sign(ctx, intoto.PayloadType, statement(imageHex)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Sign: %v", err)
 	}
-	if _, err := ours().loaded.(attest.BundleSigner).SignBundle(ctx, attest.PayloadType, statement(imageHex)); !errors.Is(err, context.Canceled) {
+	if _, err := ours().loaded.(intoto.BundleSigner).SignBundle(ctx, intoto.PayloadType, statement(imageHex)); !errors.Is(err, context.Canceled) {
 		t.Errorf("SignBundle: %v", err)
 	}
 }
@@ -350,10 +351,10 @@ func TestKeyThatIsLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := s.Sign(context.Background(), attest.PayloadType, statement(imageHex)); !errors.Is(err, errLost) || b != nil {
+	if b, err := s.Sign(context.Background(), intoto.PayloadType, statement(imageHex)); !errors.Is(err, errLost) || b != nil {
 		t.Errorf("Sign: %q, %v", b, err)
 	}
-	if b, err := s.(attest.BundleSigner).SignBundle(context.Background(), attest.PayloadType, statement(imageHex)); !errors.Is(err, errLost) || b != nil {
+	if b, err := s.(intoto.BundleSigner).SignBundle(context.Background(), intoto.PayloadType, statement(imageHex)); !errors.Is(err, errLost) || b != nil {
 		t.Errorf("SignBundle: %q, %v", b, err)
 	}
 }
@@ -443,7 +444,7 @@ func TestKMS(t *testing.T) {
 		t.Fatal(err)
 	}
 	signing := context.WithValue(context.Background(), asker{}, "signing")
-	b, err := s.(attest.BundleSigner).SignBundle(signing, attest.PayloadType, statement(imageHex))
+	b, err := s.(intoto.BundleSigner).SignBundle(signing, intoto.PayloadType, statement(imageHex))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -451,7 +452,7 @@ func TestKMS(t *testing.T) {
 		t.Errorf("the service was asked with other contexts (-want +got):\n%s", diff)
 	}
 	v := verifierOf(t, keys()["P-384"].Public())
-	if _, _, err := v.Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: attest.BundleType, Bytes: b}); err != nil {
+	if _, _, err := v.Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: intoto.BundleType, Bytes: b}); err != nil {
 		t.Error(err)
 	}
 

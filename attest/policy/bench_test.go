@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // What 10,000 statements about one image, or 10,000 findings in one of them, cost to judge.
@@ -15,7 +16,7 @@ func BenchmarkJudge(b *testing.B) {
 	p := Policy{Required: []Entry{{}}}
 	for i := range many {
 		test := fmt.Sprintf("test-%d", i%100)
-		many[i] = tested(test, attest.Passed, -time.Duration(i)*time.Second)
+		many[i] = tested(test, intoto.Passed, -time.Duration(i)*time.Second)
 		if i < 100 {
 			p.Required[0].Tasks = append(p.Required[0].Tasks, AnyOf{test})
 		}
@@ -24,14 +25,14 @@ func BenchmarkJudge(b *testing.B) {
 	all := Policy{Required: []Entry{{}}}
 	for i := range each {
 		test := fmt.Sprintf("test-%d", i)
-		each[i] = tested(test, attest.Passed, -time.Minute)
+		each[i] = tested(test, intoto.Passed, -time.Minute)
 		all.Required[0].Tasks = append(all.Required[0].Tasks, AnyOf{test})
 	}
-	found := make([]attest.Finding, n)
+	found := make([]intoto.Finding, n)
 	for i := range found {
-		found[i] = finding(fmt.Sprintf("CVE-2026-%d", i), "high", attest.FindingPackage, "openssl", attest.FindingVersion, "1.1",
-			attest.FindingPURL, "pkg:deb/debian/openssl@1.1", attest.FindingFix, "2.0", attest.FindingPublished, "2026-02-20T12:00:00Z")
-		found[i].Severity = append(found[i].Severity, attest.Severity{Method: "cvss_v3:nvd", Score: "7.5"})
+		found[i] = finding(fmt.Sprintf("CVE-2026-%d", i), "high", intoto.FindingPackage, "openssl", intoto.FindingVersion, "1.1",
+			intoto.FindingPURL, "pkg:deb/debian/openssl@1.1", intoto.FindingFix, "2.0", intoto.FindingPublished, "2026-02-20T12:00:00Z")
+		found[i].Severity = append(found[i].Severity, intoto.Severity{Method: "cvss_v3:nvd", Score: "7.5"})
 	}
 	scan := []attest.Evidence{scanned("scan", -time.Minute, found)}
 	waived := requires("scan")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
@@ -18,7 +20,7 @@ func (j *judge) takeBuilds() {
 	for _, b := range j.in.Builds {
 		switch {
 		case b.Image.DigestStr() != j.in.Image.DigestStr():
-		case b.Provenance != nil && errors.Is(b.Problem, attest.Future) && !isA[*attest.UntrustedError](b.Problem):
+		case b.Provenance != nil && errors.Is(b.Problem, attest.Future) && !isA[*provenance.UntrustedError](b.Problem):
 			j.builds = append(j.builds, b) // it is one, and blocks
 		case b.Problem != nil || b.Provenance == nil || b.By == (attest.Voucher{}):
 			j.passedOver.warn(Note{
@@ -73,7 +75,7 @@ func (j *judge) inBuild(task string) (v verdict, ok bool) {
 // ran is a task that ran in a build.
 type ran struct {
 	build attest.Build
-	task  attest.ProvenanceTask
+	task  provenance.Task
 }
 
 // when is when the task ended: not after its build.
@@ -86,8 +88,8 @@ func (r ran) when() time.Time {
 }
 
 // tasksOf returns the runs of a task in a build: a pipeline may run one several times, for several platforms.
-func tasksOf(b attest.Build, name string) []attest.ProvenanceTask {
-	var all []attest.ProvenanceTask
+func tasksOf(b attest.Build, name string) []provenance.Task {
+	var all []provenance.Task
 	for _, t := range b.Provenance.Tasks {
 		if t.Name == name && name != "" {
 			all = append(all, t)
@@ -151,7 +153,7 @@ func (j *judge) task(r ran) verdict {
 	case tells:
 		told.add(t.testOutput(testOutput))
 	case v.met() && told.met():
-		told.add(j.result(t.Name, attest.Passed, " in the build", t.sources))
+		told.add(j.result(t.Name, intoto.Passed, " in the build", t.sources))
 	}
 	v.add(j.weighed(t.Name, told))
 	return v
@@ -160,7 +162,7 @@ func (j *judge) task(r ran) verdict {
 // An inBuildTask is a task of a build, and the evidence that it is.
 type inBuildTask struct {
 	judge *judge
-	attest.ProvenanceTask
+	provenance.Task
 	sources []Source
 }
 
@@ -176,7 +178,7 @@ func (t inBuildTask) note(code Code, what string) Note {
 func (t inBuildTask) testOutput(raw json.RawMessage) verdict {
 	var v verdict
 	var o struct {
-		Result   attest.Result `json:"result"`
+		Result   intoto.Result `json:"result"`
 		Failures int           `json:"failures"`
 		Warnings int           `json:"warnings"`
 	}
@@ -185,10 +187,10 @@ func (t inBuildTask) testOutput(raw json.RawMessage) verdict {
 		return v
 	}
 	switch {
-	case o.Failures != 0 && (o.Result == attest.Passed || o.Result == attest.Warned):
-		o.Result = attest.Failed
-	case o.Warnings != 0 && o.Result == attest.Passed:
-		o.Result = attest.Warned
+	case o.Failures != 0 && (o.Result == intoto.Passed || o.Result == intoto.Warned):
+		o.Result = intoto.Failed
+	case o.Warnings != 0 && o.Result == intoto.Passed:
+		o.Result = intoto.Warned
 	}
 	return t.judge.result(t.Name, o.Result, " in the build", t.sources)
 }

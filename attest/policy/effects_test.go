@@ -8,13 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // scanOf is a scan that ended a minute before noon, with a database of so long before its end.
-func scanOf(age time.Duration, change func(*attest.Vulns), found ...attest.Finding) attest.Evidence {
+func scanOf(age time.Duration, change func(*intoto.Vulns), found ...intoto.Finding) attest.Evidence {
 	ended := noon.Add(-time.Minute)
-	v := attest.Vulns{Scanner: attest.Scanner{Result: append([]attest.Finding{}, found...)},
-		Metadata: attest.ScanMetadata{FinishedOn: ended}}
+	v := intoto.Vulns{Scanner: intoto.Scanner{Result: append([]intoto.Finding{}, found...)},
+		Metadata: intoto.ScanMetadata{FinishedOn: ended}}
 	v.Scanner.DB.LastUpdate = ended.Add(-age)
 	if change != nil {
 		change(&v)
@@ -39,9 +40,9 @@ func TestEffects(t *testing.T) {
 	}
 	week := with(requires("scan"), func(p *Policy) { p.Vulnerabilities.MaxDBAge = 7 * day })
 	weekInBuild := with(inBuild("scan"), func(p *Policy) { p.Vulnerabilities.MaxDBAge = 7 * day })
-	unscanned := func(v *attest.Vulns) { v.Unscanned = []string{"the packages of the OS fedora 41"} }
-	eosl := func(v *attest.Vulns) { v.Incomplete = []string{"the OS alpine 3.4.0 is out of support"} }
-	skip := tested("scan", attest.Skipped, 0)
+	unscanned := func(v *intoto.Vulns) { v.Unscanned = []string{"the packages of the OS fedora 41"} }
+	eosl := func(v *intoto.Vulns) { v.Incomplete = []string{"the OS alpine 3.4.0 is out of support"} }
+	skip := tested("scan", intoto.Skipped, 0)
 	skipInBuild := built(0, task("scan", 0, "TEST_OUTPUT", testSkipped))
 	failInBuild := built(0, task("scan", 0, "TEST_OUTPUT", testFailed))
 	const counts = `{"vulnerabilities":{"critical":1}}`
@@ -69,16 +70,16 @@ func TestEffects(t *testing.T) {
 		{"skipped: allow is for builds too.", skipped(Allow, inBuild("scan")), nil, []attest.Build{skipInBuild},
 			[]string{"success required_in_build.found scan"}},
 		{"skipped is for no other result.", skipped(Allow, requires("scan")),
-			[]attest.Evidence{tested("scan", attest.Errored, 0)}, nil,
+			[]attest.Evidence{tested("scan", intoto.Errored, 0)}, nil,
 			[]string{"violation test.errored scan"}},
 		{"An older failure is no fallback for what was skipped.", skipped(Allow, requires("scan")),
-			[]attest.Evidence{tested("scan", attest.Failed, -min), skip}, nil, []string{"success test.skipped scan"}},
+			[]attest.Evidence{tested("scan", intoto.Failed, -min), skip}, nil, []string{"success test.skipped scan"}},
 
 		{"An informative test that failed only warns.", informative(requires("scan")),
-			[]attest.Evidence{tested("scan", attest.Failed, 0)}, nil,
+			[]attest.Evidence{tested("scan", intoto.Failed, 0)}, nil,
 			[]string{"warning test.failed scan"}},
 		{"So does one that could not tell.", informative(requires("scan")),
-			[]attest.Evidence{tested("scan", attest.Errored, 0)}, nil,
+			[]attest.Evidence{tested("scan", intoto.Errored, 0)}, nil,
 			[]string{"warning test.errored scan"}},
 		{"So does one that was skipped.", informative(requires("scan")), []attest.Evidence{skip}, nil,
 			[]string{"warning test.skipped scan"}},
@@ -99,35 +100,35 @@ func TestEffects(t *testing.T) {
 		{"An informative test must be there.", informative(requires("scan")), nil, nil,
 			[]string{"violation required.missing scan"}},
 		{"Its evidence must count.", informative(requires("scan")),
-			[]attest.Evidence{tested("scan", attest.Failed, 0, unverified)}, nil,
+			[]attest.Evidence{tested("scan", intoto.Failed, 0, unverified)}, nil,
 			[]string{"violation evidence.unverified scan"}},
 		{"Its evidence must be about the image.", informative(inBuild("scan")), nil,
 			[]attest.Build{built(0, task("scan", 0, "IMAGES_PROCESSED", `{"image":{"digests":[]}}`))},
 			[]string{"violation test.errored scan"}},
 		{"A test that passed stays one that passed.", informative(requires("scan")),
-			[]attest.Evidence{tested("scan", attest.Passed, 0)}, nil,
+			[]attest.Evidence{tested("scan", intoto.Passed, 0)}, nil,
 			[]string{"success test.passed scan"}},
 		{"Other tests are not informative.", informative(requires("unit")),
-			[]attest.Evidence{tested("unit", attest.Failed, 0)}, nil,
+			[]attest.Evidence{tested("unit", intoto.Failed, 0)}, nil,
 			[]string{"violation test.failed unit"}},
 
 		{"Of alternatives one that may be skipped is enough.", skipped(Allow, requires("scan|unit")), []attest.Evidence{skip}, nil,
 			[]string{"success test.skipped scan"}},
-		{"It is not enough beside one that failed.", skipped(Allow, requires("scan|unit")), []attest.Evidence{skip, tested("unit", attest.Failed, 0)}, nil,
+		{"It is not enough beside one that failed.", skipped(Allow, requires("scan|unit")), []attest.Evidence{skip, tested("unit", intoto.Failed, 0)}, nil,
 			[]string{"violation test.failed unit", "success test.skipped scan"}},
 		{"That holds for builds too.", skipped(Warn, inBuild("scan|unit")), nil,
 			[]attest.Build{built(0, task("scan", 0, "TEST_OUTPUT", testSkipped), task("unit", 0, "TEST_OUTPUT", testFailed))},
 			[]string{"violation test.failed unit", "warning test.skipped scan"}},
-		{"One that passed is.", skipped(Allow, requires("scan|unit")), []attest.Evidence{skip, tested("unit", attest.Passed, 0)}, nil,
+		{"One that passed is.", skipped(Allow, requires("scan|unit")), []attest.Evidence{skip, tested("unit", intoto.Passed, 0)}, nil,
 			[]string{"success test.passed unit", "success test.skipped scan"}},
 		{"A task does not pass and fail at once.", requires("scan|unit"),
-			[]attest.Evidence{tested("scan", attest.Passed, 0), tested("scan", attest.Failed, 0), tested("unit", attest.Passed, 0)}, nil,
+			[]attest.Evidence{tested("scan", intoto.Passed, 0), tested("scan", intoto.Failed, 0), tested("unit", intoto.Passed, 0)}, nil,
 			[]string{"warning test.failed scan", "success test.passed unit"}},
 		{"An informative alternative that failed is not enough beside another.", informative(requires("scan|unit")),
-			[]attest.Evidence{tested("scan", attest.Failed, 0), tested("unit", attest.Failed, 0)}, nil,
+			[]attest.Evidence{tested("scan", intoto.Failed, 0), tested("unit", intoto.Failed, 0)}, nil,
 			[]string{"violation test.failed unit", "warning test.failed scan"}},
 		{"If it passed it is.", informative(requires("scan|unit")),
-			[]attest.Evidence{tested("scan", attest.Passed, 0), tested("unit", attest.Failed, 0)}, nil,
+			[]attest.Evidence{tested("scan", intoto.Passed, 0), tested("unit", intoto.Failed, 0)}, nil,
 			[]string{"warning test.failed unit", "success test.passed scan"}},
 
 		{"What was not scanned at all denies.", requires("scan"), []attest.Evidence{scanOf(0, unscanned)}, nil,
@@ -155,11 +156,11 @@ func TestEffects(t *testing.T) {
 		{"A database of just that age will do.", week, []attest.Evidence{scanOf(7*day, nil)}, nil,
 			[]string{"success test.passed scan"}},
 		{"The age is that at the end of the scan, however long ago that was.", week,
-			[]attest.Evidence{evidence(attest.Vulns{Scanner: attest.Scanner{Result: []attest.Finding{},
-				DB: attest.ScannerDB{LastUpdate: noon.Add(-107 * day)}}}, "scan", -100*day, nil)},
+			[]attest.Evidence{evidence(intoto.Vulns{Scanner: intoto.Scanner{Result: []intoto.Finding{},
+				DB: intoto.ScannerDB{LastUpdate: noon.Add(-107 * day)}}}, "scan", -100*day, nil)},
 			nil, []string{"success test.passed scan"}},
 		{"A database without a time is of unknown age.", week,
-			[]attest.Evidence{scanOf(0, func(v *attest.Vulns) { v.Scanner.DB.LastUpdate = time.Time{} })}, nil,
+			[]attest.Evidence{scanOf(0, func(v *intoto.Vulns) { v.Scanner.DB.LastUpdate = time.Time{} })}, nil,
 			[]string{"violation vulnerability.old_database scan"}},
 		{"Nor does a time after the scan tell its age.", week, []attest.Evidence{scanOf(-6*min, nil)}, nil,
 			[]string{"violation vulnerability.old_database scan"}},
@@ -168,7 +169,7 @@ func TestEffects(t *testing.T) {
 		{"Counts of a build do not tell it, which warns.", weekInBuild, nil,
 			[]attest.Build{built(0, task("scan", 0, "SCAN_OUTPUT", `{"vulnerabilities":{}}`))},
 			[]string{"warning vulnerability.old_database scan", "success required_in_build.found scan"}},
-		{"It is no matter of a test result.", week, []attest.Evidence{tested("scan", attest.Passed, 0)}, nil,
+		{"It is no matter of a test result.", week, []attest.Evidence{tested("scan", intoto.Passed, 0)}, nil,
 			[]string{"success test.passed scan"}},
 	} {
 		if diff := cmp.Diff(tt.want, brief(judged(t, tt.policy, tt.evidence, tt.builds...))); diff != "" {
@@ -182,7 +183,7 @@ func TestEffectMessages(t *testing.T) {
 	p := requires("scan")
 	p.Vulnerabilities.MaxDBAge, p.Vulnerabilities.Incomplete = 36*time.Hour, Deny
 	p.Informative = []string{"scan"}
-	r := judged(t, p, []attest.Evidence{scanOf(37*time.Hour, func(v *attest.Vulns) {
+	r := judged(t, p, []attest.Evidence{scanOf(37*time.Hour, func(v *intoto.Vulns) {
 		v.Unscanned, v.Incomplete = []string{"the OS\n"}, []string{"a file was skipped"}
 	})})
 	want := []string{
@@ -209,11 +210,11 @@ func TestEffectMessages(t *testing.T) {
 func TestDatabaseWithoutTime(t *testing.T) {
 	p := requires("scan")
 	p.Vulnerabilities.MaxDBAge = time.Hour
-	for want, change := range map[string]func(*attest.Vulns){
-		"scan: the age of its vulnerability database is not known": func(v *attest.Vulns) {
+	for want, change := range map[string]func(*intoto.Vulns){
+		"scan: the age of its vulnerability database is not known": func(v *intoto.Vulns) {
 			v.Scanner.DB.LastUpdate = time.Time{}
 		},
-		"scan: its vulnerability database of 2026-03-01T12:59:00Z is newer than the scan, so its age is not known": func(v *attest.Vulns) {
+		"scan: its vulnerability database of 2026-03-01T12:59:00Z is newer than the scan, so its age is not known": func(v *intoto.Vulns) {
 			v.Scanner.DB.LastUpdate = noon.Add(59 * time.Minute)
 		},
 	} {

@@ -9,6 +9,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/internal/testname"
 )
 
@@ -138,11 +139,11 @@ func (j *judge) byIntegration(test string) (v verdict, newest time.Time, ok bool
 		}
 	}
 	for predicate, pieces := range byType {
-		if predicate != attest.VulnsType && pieces[0].when().Before(newest) {
+		if predicate != intoto.VulnsType && pieces[0].when().Before(newest) {
 			continue
 		}
 		for _, p := range pieces {
-			v.add(j.piece(test, p.beside(byType[attest.TestResultType])))
+			v.add(j.piece(test, p.beside(byType[intoto.TestResultType])))
 		}
 	}
 	return v, newest, ok
@@ -182,9 +183,9 @@ func (j *judge) piece(test string, p piece) verdict {
 	}
 	sources := []Source{p.source()}
 	switch predicate := p.Predicate.(type) {
-	case attest.TestResult:
+	case intoto.TestResult:
 		return j.weighed(test, j.result(test, predicate.Result, "", sources))
-	case attest.Vulns:
+	case intoto.Vulns:
 		if predicate.Scanner.Result != nil { // which is not the same as nothing found
 			return j.weighed(test, j.vulns(test, predicate, p.Time, sources))
 		}
@@ -207,21 +208,21 @@ func (j *judge) weighed(test string, v verdict) verdict {
 
 // result judges how a test ended. What could not tell has not passed, and what was skipped has not unless the policy
 // says so.
-func (j *judge) result(test string, r attest.Result, where string, sources []Source) verdict {
+func (j *judge) result(test string, r intoto.Result, where string, sources []Source) verdict {
 	effect, code, what := Deny, CodeErrored, fmt.Sprintf("has the result %q, which is none", r)
 	switch r {
-	case attest.Passed:
+	case intoto.Passed:
 		effect, code, what = Allow, CodePassed, "passed"
-	case attest.Warned:
+	case intoto.Warned:
 		effect, code, what = Warn, CodeWarned, "passed with warnings"
-	case attest.Skipped:
+	case intoto.Skipped:
 		effect, code, what = j.policy.Skipped, CodeSkipped, "was skipped, so nothing is known"
-	case attest.Failed:
+	case intoto.Failed:
 		code, what = CodeFailed, "failed"
-	case attest.Errored:
+	case intoto.Errored:
 		code, what = CodeErrored, "could not tell"
 	}
-	v := verdict{excused: r == attest.Skipped}
+	v := verdict{excused: r == intoto.Skipped}
 	v.tell(effect, Note{Msg: shown(test) + " " + what + where, Metadata: Metadata{Code: code, Term: Term{test}}, Evidence: sources})
 	return v
 }

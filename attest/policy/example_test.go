@@ -9,6 +9,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/policy"
 )
 
@@ -36,17 +37,17 @@ waivers:
 	}
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	report, err := p.Judge(policy.Input{Image: image, Now: now, Evidence: []attest.Evidence{{
-		Test: attest.Test{Name: "clair-scan", PredicateType: attest.VulnsType}, Image: image,
+		Test: intoto.Test{Name: "clair-scan", PredicateType: intoto.VulnsType}, Image: image,
 		Manifest: v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0b", 32)},
 		Time:     now.Add(-time.Hour), Clock: attest.ClockPredicate, By: attest.Voucher{Kind: "key", Name: "ours"},
-		Predicate: attest.Vulns{Scanner: attest.Scanner{Result: []attest.Finding{
-			{ID: "CVE-2021-44228", Severity: []attest.Severity{{Method: "clair", Score: "critical"}},
+		Predicate: intoto.Vulns{Scanner: intoto.Scanner{Result: []intoto.Finding{
+			{ID: "CVE-2021-44228", Severity: []intoto.Severity{{Method: "clair", Score: "critical"}},
 				Annotations: []map[string]any{{
-					attest.FindingPackage: "org.apache.logging.log4j:log4j-core",
-					attest.FindingVersion: "2.14.1", attest.FindingFix: "2.15.0",
+					intoto.FindingPackage: "org.apache.logging.log4j:log4j-core",
+					intoto.FindingVersion: "2.14.1", intoto.FindingFix: "2.15.0",
 				}}},
-			{ID: "CVE-2026-1", Severity: []attest.Severity{{Method: "clair", Score: "high"}}, Annotations: []map[string]any{
-				{attest.FindingPackage: "openssl", attest.FindingVersion: "3.0.1", attest.FindingFix: "3.0.2"},
+			{ID: "CVE-2026-1", Severity: []intoto.Severity{{Method: "clair", Score: "high"}}, Annotations: []map[string]any{
+				{intoto.FindingPackage: "openssl", intoto.FindingVersion: "3.0.1", intoto.FindingFix: "3.0.2"},
 			}},
 		}}},
 	}}})

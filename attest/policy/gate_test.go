@@ -16,6 +16,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/checkpoint"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // believer believes everything that is a statement.
@@ -38,13 +41,13 @@ func TestGate(t *testing.T) {
 	if err := remote.Write(image, empty.Image); err != nil {
 		t.Fatal(err)
 	}
-	w := attest.NewWriter(nil, attest.Options{Form: attest.FormStatement})
-	for test, result := range map[string]attest.Result{"scan": attest.Passed, "lint": attest.Failed} {
-		if _, err := w.Write(t.Context(), image, test, attest.TestResult{Result: result, Timestamp: noon}); err != nil {
+	w := attest.NewWriter(nil, attest.Options{Form: intoto.FormStatement})
+	for test, result := range map[string]intoto.Result{"scan": intoto.Passed, "lint": intoto.Failed} {
+		if _, err := w.Write(t.Context(), image, test, intoto.TestResult{Result: result, Timestamp: noon}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	trusting, err := attest.ByProvenance(believer{}, attest.Trust{})
+	trusting, err := attest.ByProvenance(believer{}, provenance.Trust{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,12 +65,12 @@ func TestGate(t *testing.T) {
 	}
 	// A policy about builds alone asks for no evidence: asking for no test asks for all, and marks in the checkpoint what
 	// this policy has not looked at.
-	marks := attest.CheckpointDir(t.TempDir())
+	marks := checkpoint.Dir(t.TempDir())
 	asking := attest.NewResolver(believer{}, attest.Options{Checkpoint: marks, Now: func() time.Time { return noon }})
 	if _, err := inBuild("init").Gate(t.Context(), asking, Input{Image: image, Now: noon}); err != nil {
 		t.Fatal(err)
 	}
-	scan := attest.Test{Name: "scan", PredicateType: attest.TestResultType}
+	scan := intoto.Test{Name: "scan", PredicateType: intoto.TestResultType}
 	if m, err := marks.Seen(t.Context(), image, scan); err != nil || !m.IsZero() {
 		t.Errorf("marked %v, %v", m, err)
 	}

@@ -13,6 +13,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // noon is the time in every test.
@@ -50,38 +52,38 @@ func hashOf(image name.Digest) v1.Hash {
 // A change makes evidence differ from what the functions below make.
 type change func(*attest.Evidence)
 
-func evidence(p attest.Predicate, test string, d time.Duration, changes []change) attest.Evidence {
+func evidence(p intoto.Predicate, test string, d time.Duration, changes []change) attest.Evidence {
 	e := attest.Evidence{
-		Test: attest.Test{Name: test, PredicateType: p.PredicateType()}, Image: image, Predicate: p, Statement: &attest.Statement{},
+		Test: intoto.Test{Name: test, PredicateType: p.PredicateType()}, Image: image, Predicate: p, Statement: &intoto.Statement{},
 		Time: noon.Add(d), Clock: attest.ClockPredicate, By: attest.Voucher{Kind: "key", Name: "ours"},
 	}
 	e.Manifest = hash(fmt.Sprint(e.Test, e.Time, p))
-	if r, ok := p.(attest.TestResult); ok {
+	if r, ok := p.(intoto.TestResult); ok {
 		e.Result = r.Result
 	}
 	for _, change := range changes {
 		change(&e)
 	}
 	if e.Problem != nil {
-		e.Result = attest.Unknown
+		e.Result = intoto.Unknown
 	}
 	return e
 }
 
 // tested is evidence that a test ended so at noon plus d.
-func tested(test string, r attest.Result, d time.Duration, changes ...change) attest.Evidence {
-	return evidence(attest.TestResult{Result: r, Timestamp: noon.Add(d)}, test, d, changes)
+func tested(test string, r intoto.Result, d time.Duration, changes ...change) attest.Evidence {
+	return evidence(intoto.TestResult{Result: r, Timestamp: noon.Add(d)}, test, d, changes)
 }
 
 // scanned is evidence of a scan that ended at noon plus d.
-func scanned(test string, d time.Duration, findings []attest.Finding, changes ...change) attest.Evidence {
-	v := attest.Vulns{Scanner: attest.Scanner{Result: findings}, Metadata: attest.ScanMetadata{FinishedOn: noon.Add(d)}}
+func scanned(test string, d time.Duration, findings []intoto.Finding, changes ...change) attest.Evidence {
+	v := intoto.Vulns{Scanner: intoto.Scanner{Result: findings}, Metadata: intoto.ScanMetadata{FinishedOn: noon.Add(d)}}
 	return evidence(v, test, d, changes)
 }
 
 // finding is one with a severity in a word, and annotations given as key and value.
-func finding(id, word string, annotations ...string) attest.Finding {
-	f := attest.Finding{ID: id, Severity: []attest.Severity{{Method: "scanner", Score: word}}}
+func finding(id, word string, annotations ...string) intoto.Finding {
+	f := intoto.Finding{ID: id, Severity: []intoto.Severity{{Method: "scanner", Score: word}}}
 	if len(annotations) > 0 {
 		f.Annotations = []map[string]any{{}}
 	}
@@ -96,27 +98,27 @@ func problem(err error) change { return func(e *attest.Evidence) { e.Problem = e
 // absentOf is what a Resolver says of a test without evidence.
 func absentOf(test string, more ...error) attest.Evidence {
 	errs := append([]error{fmt.Errorf("attest: %w of %q", attest.ErrNotFound, test)}, more...)
-	return attest.Evidence{Test: attest.Test{Name: test, PredicateType: attest.TestResultType}, Image: image, Problem: errors.Join(errs...)}
+	return attest.Evidence{Test: intoto.Test{Name: test, PredicateType: intoto.TestResultType}, Image: image, Problem: errors.Join(errs...)}
 }
 
 // built is a build that finished at noon plus d.
-func built(d time.Duration, tasks ...attest.ProvenanceTask) attest.Build {
+func built(d time.Duration, tasks ...provenance.Task) attest.Build {
 	return attest.Build{
 		Image: image, Manifest: hash("build" + d.String()), By: attest.Voucher{Kind: "key", Name: "chains"},
-		Provenance: &attest.Provenance{Kind: "PipelineRun", Finished: noon.Add(d), Tasks: tasks, Complete: true},
+		Provenance: &provenance.Provenance{Kind: "PipelineRun", Finished: noon.Add(d), Tasks: tasks, Complete: true},
 	}
 }
 
 // task is one of a build, that ended at noon plus d. Results are given as name and text.
-func task(name string, d time.Duration, results ...string) attest.ProvenanceTask {
-	t := attest.ProvenanceTask{Name: name, Status: "Succeeded", Finished: noon.Add(d), Results: map[string]json.RawMessage{}}
+func task(name string, d time.Duration, results ...string) provenance.Task {
+	t := provenance.Task{Name: name, Status: "Succeeded", Finished: noon.Add(d), Results: map[string]json.RawMessage{}}
 	for i := 0; i+1 < len(results); i += 2 {
 		t.Results[results[i]], _ = json.Marshal(results[i+1])
 	}
 	return t
 }
 
-func status(status string, t attest.ProvenanceTask) attest.ProvenanceTask {
+func status(status string, t provenance.Task) provenance.Task {
 	t.Status = status
 	return t
 }

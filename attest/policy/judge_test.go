@@ -10,24 +10,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // Each row shows a sentence of the decision record, of the design, or of the package comment.
 func TestSentences(t *testing.T) {
-	skip := tested("scan", attest.Skipped, 0)
-	overruled := &attest.Problem{Kind: attest.Overruled, Manifest: skip.Manifest, Result: attest.Skipped}
+	skip := tested("scan", intoto.Skipped, 0)
+	overruled := &attest.Problem{Kind: attest.Overruled, Manifest: skip.Manifest, Result: intoto.Skipped}
 	lenient := requires("scan")
 	lenient.Skipped = Allow
 	const min = time.Minute
 	type list = []attest.Evidence
-	critical := []attest.Finding{finding("CVE-1", "critical", attest.FindingFix, "2.0")}
+	critical := []intoto.Finding{finding("CVE-1", "critical", intoto.FindingFix, "2.0")}
 	tomorrow, yesterday := noon.AddDate(0, 0, 1), noon.AddDate(0, 0, -1)
 	strict := func(p Policy) Policy {
 		p.Strict = true
 		return p
 	}
 	untrusted := func(b attest.Build) attest.Build {
-		b.Problem = &attest.UntrustedError{Builder: "x", Reason: "not one of Trust.Builders"}
+		b.Problem = &provenance.UntrustedError{Builder: "x", Reason: "not one of Trust.Builders"}
 		return b
 	}
 	oneTask := func(b attest.Build) attest.Build {
@@ -49,54 +51,54 @@ func TestSentences(t *testing.T) {
 		// The record, Multiple Attestations.
 		{
 			"Integration test scenarios can be re-run which will result in duplicate attestations",
-			requires("scan"), list{tested("scan", attest.Failed, -2*min), tested("scan", attest.Passed, -min)}, nil,
+			requires("scan"), list{tested("scan", intoto.Failed, -2*min), tested("scan", intoto.Passed, -min)}, nil,
 			[]string{"success test.passed scan"},
 		},
 		{
 			"If there are multiple attestations for a given test, Conforma will always use the newest",
-			requires("scan"), list{tested("scan", attest.Passed, -2*min), tested("scan", attest.Failed, -min)}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -2*min), tested("scan", intoto.Failed, -min)}, nil,
 			[]string{"violation test.failed scan"},
 		},
 		{
 			"the race: the test was moved from the build to an integration run, another build still ran it and it failed there; the newer integration run passed",
-			requires("scan"), list{tested("scan", attest.Passed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
+			requires("scan"), list{tested("scan", intoto.Passed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
 			[]string{"success test.passed scan"},
 		},
 		{
 			"the race, the other way: it passed in the build, and the newer integration run failed",
-			requires("scan"), list{tested("scan", attest.Failed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testPassed))},
+			requires("scan"), list{tested("scan", intoto.Failed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testPassed))},
 			[]string{"violation test.failed scan"},
 		},
 		{
 			"the race, with a build that ends after the integration run of an older build of the same image: the build's failure is newer",
-			requires("scan"), list{tested("scan", attest.Passed, -7*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
+			requires("scan"), list{tested("scan", intoto.Passed, -7*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
 			[]string{"violation test.failed scan"},
 		},
 		{
 			"of the build and an integration run at the same instant both count",
-			requires("scan"), list{tested("scan", attest.Passed, -6*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
+			requires("scan"), list{tested("scan", intoto.Passed, -6*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
 			[]string{"violation test.failed scan"},
 		},
 		{
 			"Strict: every origin must pass, here the older build does not",
-			strict(requires("scan")), list{tested("scan", attest.Passed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
+			strict(requires("scan")), list{tested("scan", intoto.Passed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testFailed))},
 			[]string{"violation test.failed scan"},
 		},
 		{
 			"Strict: every origin must pass, here the older integration run does not",
-			strict(requires("scan")), list{tested("scan", attest.Failed, -8*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testPassed))},
+			strict(requires("scan")), list{tested("scan", intoto.Failed, -8*min)}, []attest.Build{built(-5*min, task("scan", -6*min, "TEST_OUTPUT", testPassed))},
 			[]string{"violation test.failed scan"},
 		},
 		{
 			"Strict: one origin is enough",
-			strict(requires("scan")), list{tested("scan", attest.Passed, -8*min)}, []attest.Build{built(-5*min, task("init", -6*min))},
+			strict(requires("scan")), list{tested("scan", intoto.Passed, -8*min)}, []attest.Build{built(-5*min, task("init", -6*min))},
 			[]string{"success test.passed scan"},
 		},
 
 		// The record, Splitting up required tasks.
 		{
 			"Tasks like build and SBOM generation must be run at build-time",
-			inBuild("buildah", "show-sbom"), list{tested("show-sbom", attest.Passed, -min)}, []attest.Build{built(-5*min, task("buildah", -6*min))},
+			inBuild("buildah", "show-sbom"), list{tested("show-sbom", intoto.Passed, -min)}, []attest.Build{built(-5*min, task("buildah", -6*min))},
 			[]string{"violation required_in_build.missing show-sbom", "success required_in_build.found buildah"},
 		},
 		{
@@ -106,25 +108,25 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"or in integration pipelines",
-			requires("scan"), list{tested("scan", attest.Passed, -min)}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min)}, nil,
 			[]string{"success test.passed scan"},
 		},
 		{
 			"a required task that ran nowhere is missing",
-			requires("scan", "lint"), list{absentOf("lint"), absentOf("scan"), tested("unit", attest.Failed, -min)}, []attest.Build{built(-5*min, task("init", -6*min))},
+			requires("scan", "lint"), list{absentOf("lint"), absentOf("scan"), tested("unit", intoto.Failed, -min)}, []attest.Build{built(-5*min, task("init", -6*min))},
 			[]string{"violation required.missing lint", "violation required.missing scan"},
 		},
 		{
 			"a task in both lists must do both",
 			Policy{RequiredInBuild: entries([]string{"scan"}), Required: entries([]string{"scan"})},
-			list{tested("scan", attest.Failed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min))},
+			list{tested("scan", intoto.Failed, -min)}, []attest.Build{built(-5*min, task("scan", -6*min))},
 			[]string{"violation test.failed scan", "success required_in_build.found scan"},
 		},
 
 		// Newest.
 		{
 			"Bind to the image digest",
-			requires("scan"), list{tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.Image = other })}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min, func(e *attest.Evidence) { e.Image = other })}, nil,
 			[]string{"violation required.missing scan"},
 		},
 		{
@@ -135,7 +137,7 @@ func TestSentences(t *testing.T) {
 		{
 			"to the digest alone: a mirror keeps the same image under another name, and what was built and tested there is about it",
 			Policy{RequiredInBuild: entries([]string{"init"}), Required: entries([]string{"scan"})},
-			list{tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.Image = mirrored })},
+			list{tested("scan", intoto.Passed, -min, func(e *attest.Evidence) { e.Image = mirrored })},
 			[]attest.Build{func() attest.Build { b := built(-min, task("init", -min)); b.Image = mirrored; return b }()},
 			[]string{"success required_in_build.found init", "success test.passed scan"},
 		},
@@ -150,27 +152,27 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"group by test",
-			requires("scan"), list{tested("scan", attest.Passed, -2*min), tested("lint", attest.Failed, -min)}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -2*min), tested("lint", intoto.Failed, -min)}, nil,
 			[]string{"success test.passed scan"},
 		},
 		{
 			"group by test, and by type of predicate, each of which must do",
-			requires("scan"), list{scanned("scan", -2*min, critical), tested("scan", attest.Passed, -min)}, nil,
+			requires("scan"), list{scanned("scan", -2*min, critical), tested("scan", intoto.Passed, -min)}, nil,
 			[]string{"violation vulnerability.denied CVE-1"},
 		},
 		{
 			"take the newest, then check who vouches: a newest statement that is unverified blocks, with a reason of its own",
-			requires("scan"), list{tested("scan", attest.Passed, -2*min), tested("scan", attest.Passed, -min, problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken}))}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -2*min), tested("scan", intoto.Passed, -min, problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken}))}, nil,
 			[]string{"violation evidence.unverified scan"},
 		},
 		{
 			"one that nobody vouches for and that is older does not matter",
-			requires("scan"), list{tested("scan", attest.Passed, -min), tested("scan", attest.Failed, -2*min, problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken}))}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min), tested("scan", intoto.Failed, -2*min, problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken}))}, nil,
 			[]string{"success test.passed scan"},
 		},
 		{
 			"so is one without a voucher, whoever made it",
-			requires("scan"), list{tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.By = attest.Voucher{} })}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min, func(e *attest.Evidence) { e.By = attest.Voucher{} })}, nil,
 			[]string{"violation evidence.unverified scan"},
 		},
 		{
@@ -180,25 +182,25 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"failed blocks",
-			requires("scan"), list{tested("scan", attest.Failed, -min), tested("scan", attest.Passed, -2*min)}, nil,
+			requires("scan"), list{tested("scan", intoto.Failed, -min), tested("scan", intoto.Passed, -2*min)}, nil,
 			[]string{"violation test.failed scan"},
 		},
 		{
 			"malformed blocks: no result is not the same as nothing found",
 			requires("scan"), list{
-				scanned("scan", -2*min, []attest.Finding{}),
-				scanned("scan", -min, nil, problem(&attest.FieldError{Field: "scanner.result", Problem: "required"})),
+				scanned("scan", -2*min, []intoto.Finding{}),
+				scanned("scan", -min, nil, problem(&intoto.FieldError{Field: "scanner.result", Problem: "required"})),
 			}, nil,
 			[]string{"violation evidence.invalid scan"},
 		},
 		{
 			"result: [] says that nothing was found",
-			requires("scan"), list{scanned("scan", -min, []attest.Finding{})}, nil,
+			requires("scan"), list{scanned("scan", -min, []intoto.Finding{})}, nil,
 			[]string{"success test.passed scan"},
 		},
 		{
 			"what cannot be read may be the newest of any test",
-			requires("scan"), list{tested("scan", attest.Passed, -min), {Image: image, Problem: &attest.CandidateError{Err: errBroken}}}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min), {Image: image, Problem: &attest.CandidateError{Err: errBroken}}}, nil,
 			[]string{"violation evidence.unreadable", "success test.passed scan"},
 		},
 		{
@@ -209,21 +211,21 @@ func TestSentences(t *testing.T) {
 		{
 			"and no matter as long as tests are only about to be required",
 			Policy{RequiredInBuild: entries([]string{"init"}), Required: []Entry{since(tomorrow, "scan")}},
-			list{tested("scan", attest.Passed, -min), {Image: image, Problem: &attest.CandidateError{Err: errBroken}}},
+			list{tested("scan", intoto.Passed, -min), {Image: image, Problem: &attest.CandidateError{Err: errBroken}}},
 			[]attest.Build{built(-min, task("init", -min))},
 			[]string{"success required_in_build.found init"},
 		},
 		{
 			"so may what has no time",
 			requires("scan"), list{
-				tested("scan", attest.Passed, -min),
-				tested("scan", attest.Failed, -min, problem(&attest.FieldError{Field: "timestamp", Problem: "required"}), noTime),
+				tested("scan", intoto.Passed, -min),
+				tested("scan", intoto.Failed, -min, problem(&intoto.FieldError{Field: "timestamp", Problem: "required"}), noTime),
 			}, nil,
 			[]string{"violation evidence.invalid scan"},
 		},
 		{
 			"so may a build that has no time",
-			requires("scan"), list{tested("scan", attest.Passed, -min)},
+			requires("scan"), list{tested("scan", intoto.Passed, -min)},
 			[]attest.Build{func() attest.Build {
 				b := built(0, status("Failed", task("scan", 0)))
 				b.Provenance.Finished, b.Provenance.Tasks[0].Finished = time.Time{}, time.Time{}
@@ -247,44 +249,44 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"no task ends after its build",
-			requires("scan"), list{tested("scan", attest.Failed, -min)}, []attest.Build{built(-5*min, task("scan", time.Hour))},
+			requires("scan"), list{tested("scan", intoto.Failed, -min)}, []attest.Build{built(-5*min, task("scan", time.Hour))},
 			[]string{"violation test.failed scan"},
 		},
 		{
 			"evidence without a time and a problem is not a Resolver's",
-			requires("scan"), list{tested("scan", attest.Passed, -min, noTime)}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min, noTime)}, nil,
 			[]string{"violation evidence.invalid scan"},
 		},
 		{
 			"Times are compared as instants: 13:59 in +02:00 is before 12:00 in UTC",
 			requires("scan"), list{
-				tested("scan", attest.Passed, 0, func(e *attest.Evidence) { e.Time = noon }),
-				tested("scan", attest.Failed, 0, func(e *attest.Evidence) { e.Time = noon.Add(-min).In(time.FixedZone("", 7200)) }),
+				tested("scan", intoto.Passed, 0, func(e *attest.Evidence) { e.Time = noon }),
+				tested("scan", intoto.Failed, 0, func(e *attest.Evidence) { e.Time = noon.Add(-min).In(time.FixedZone("", 7200)) }),
 			}, nil,
 			[]string{"success test.passed scan"},
 		},
 		{
 			"Times are compared as instants: 14:00 in +02:00 and 12:00 in UTC are equal, so both count",
 			requires("scan"), list{
-				tested("scan", attest.Passed, 0),
-				tested("scan", attest.Failed, 0, func(e *attest.Evidence) { e.Time = noon.In(time.FixedZone("", 7200)) }),
+				tested("scan", intoto.Passed, 0),
+				tested("scan", intoto.Failed, 0, func(e *attest.Evidence) { e.Time = noon.In(time.FixedZone("", 7200)) }),
 			}, nil,
 			[]string{"violation test.failed scan"},
 		},
 		{
 			"Later than now plus a skew: refused",
-			requires("scan"), list{tested("scan", attest.Passed, time.Hour, problem(&attest.Problem{Kind: attest.Future, Time: noon.Add(time.Hour), Now: noon}))}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, time.Hour, problem(&attest.Problem{Kind: attest.Future, Time: noon.Add(time.Hour), Now: noon}))}, nil,
 			[]string{"violation evidence.future scan"},
 		},
 		{
 			"Equal: all tied count and the worst wins",
-			requires("scan"), list{tested("scan", attest.Passed, -min), tested("scan", attest.Failed, -min)}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min), tested("scan", intoto.Failed, -min)}, nil,
 			[]string{"violation test.failed scan"},
 		},
 		{
 			"Equal: those that a Resolver hands on as tied, too",
 			requires("scan"), list{scanned("scan", -min, nil, func(e *attest.Evidence) {
-				e.Predicate = attest.Vulns{Scanner: attest.Scanner{Result: []attest.Finding{}}}
+				e.Predicate = intoto.Vulns{Scanner: intoto.Scanner{Result: []intoto.Finding{}}}
 				e.Tied = []attest.Evidence{*e, scanned("scan", -min, critical)}
 			})}, nil,
 			[]string{"violation vulnerability.denied CVE-1"},
@@ -292,16 +294,16 @@ func TestSentences(t *testing.T) {
 		{
 			"a statement that calls itself another test than its provenance counts for the one, and blocks the other",
 			requires("scan", "lint"), list{
-				tested("lint", attest.Passed, -2*min),
-				tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.Declared = "lint" }),
+				tested("lint", intoto.Passed, -2*min),
+				tested("scan", intoto.Passed, -min, func(e *attest.Evidence) { e.Declared = "lint" }),
 			}, nil,
 			[]string{"violation evidence.misnamed lint", "success test.passed scan"},
 		},
 		{
 			"also if it was asked for by the name that it gives itself",
 			requires("scan", "lint"), list{
-				tested("scan", attest.Passed, -min, func(e *attest.Evidence) { e.Declared = "lint" }, problem(&attest.Problem{Kind: attest.Misnamed, Declared: "lint", Task: "scan"})),
-				tested("scan", attest.Passed, -min),
+				tested("scan", intoto.Passed, -min, func(e *attest.Evidence) { e.Declared = "lint" }, problem(&attest.Problem{Kind: attest.Misnamed, Declared: "lint", Task: "scan"})),
+				tested("scan", intoto.Passed, -min),
 			}, nil,
 			[]string{"violation evidence.misnamed lint", "success test.passed scan"},
 		},
@@ -318,19 +320,19 @@ func TestSentences(t *testing.T) {
 		{
 			"also if newer evidence of another type is there, or a newer build",
 			requires("scan"), list{
-				tested("scan", attest.Passed, -3*min, problem(&attest.Problem{Kind: attest.Missing, Expect: attest.Expect{Test: "scan", Run: "scan#2"}})),
-				scanned("scan", -2*min, []attest.Finding{}),
+				tested("scan", intoto.Passed, -3*min, problem(&attest.Problem{Kind: attest.Missing, Expect: attest.Expect{Test: "scan", Run: "scan#2"}})),
+				scanned("scan", -2*min, []intoto.Finding{}),
 			}, []attest.Build{built(-min, task("scan", -min))},
 			[]string{"violation evidence.missing scan"},
 		},
 		{
 			"also if a newer build tells of the test, and what was seen is gone",
-			requires("scan"), list{tested("scan", attest.Passed, -3*min, problem(&attest.Problem{Kind: attest.RolledBack, Seen: noon}))}, []attest.Build{built(-min, task("scan", -min))},
+			requires("scan"), list{tested("scan", intoto.Passed, -3*min, problem(&attest.Problem{Kind: attest.RolledBack, Seen: noon}))}, []attest.Build{built(-min, task("scan", -min))},
 			[]string{"violation evidence.gone scan"},
 		},
 		{
 			"the newest that was seen before is gone",
-			requires("scan"), list{tested("scan", attest.Passed, -min, problem(&attest.Problem{Kind: attest.RolledBack, Seen: noon}))}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min, problem(&attest.Problem{Kind: attest.RolledBack, Seen: noon}))}, nil,
 			[]string{"violation evidence.gone scan"},
 		},
 		{
@@ -340,32 +342,32 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"evidence can be too old",
-			requires("scan"), list{tested("scan", attest.Passed, -min, problem(&attest.Problem{Kind: attest.Aged, Time: noon, Now: noon}))}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min, problem(&attest.Problem{Kind: attest.Aged, Time: noon, Now: noon}))}, nil,
 			[]string{"violation evidence.aged scan"},
 		},
 		{
 			"an ERROR, which says that nothing is known, is answered by newer vulns",
-			requires("scan"), list{tested("scan", attest.Errored, -2*min), scanned("scan", -min, []attest.Finding{})}, nil,
+			requires("scan"), list{tested("scan", intoto.Errored, -2*min), scanned("scan", -min, []intoto.Finding{})}, nil,
 			[]string{"success test.passed scan"},
 		},
 		{
 			"not by older evidence",
-			requires("scan"), list{tested("scan", attest.Errored, -min), scanned("scan", -2*min, []attest.Finding{})}, nil,
+			requires("scan"), list{tested("scan", intoto.Errored, -min), scanned("scan", -2*min, []intoto.Finding{})}, nil,
 			[]string{"violation test.errored scan"},
 		},
 		{
 			"as any test-result is: the newest decides",
-			requires("scan"), list{tested("scan", attest.Failed, -2*min), scanned("scan", -min, []attest.Finding{})}, nil,
+			requires("scan"), list{tested("scan", intoto.Failed, -2*min), scanned("scan", -min, []intoto.Finding{})}, nil,
 			[]string{"success test.passed scan"},
 		},
 		{
 			"vulns are answered by vulns alone",
-			requires("scan"), list{tested("scan", attest.Passed, -min), scanned("scan", -2*min, critical)}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min), scanned("scan", -2*min, critical)}, nil,
 			[]string{"violation vulnerability.denied CVE-1"},
 		},
 		{
 			"a newer test-result that is no pass is told once, and the policy says what it means",
-			requires("scan"), list{scanned("scan", -min, []attest.Finding{}, problem(overruled)), skip}, nil,
+			requires("scan"), list{scanned("scan", -min, []intoto.Finding{}, problem(overruled)), skip}, nil,
 			[]string{"violation test.skipped scan"},
 		},
 		{
@@ -376,17 +378,17 @@ func TestSentences(t *testing.T) {
 		{
 			"... and nothing else that is wrong with the vulns",
 			lenient,
-			list{scanned("scan", -min, []attest.Finding{}, problem(errors.Join(overruled, errBroken))), skip}, nil,
+			list{scanned("scan", -min, []intoto.Finding{}, problem(errors.Join(overruled, errBroken))), skip}, nil,
 			[]string{"violation evidence.invalid scan"},
 		},
 		{
 			"... and it counts where the test-result is not handed on",
-			lenient, list{scanned("scan", -min, []attest.Finding{}, problem(overruled))}, nil,
+			lenient, list{scanned("scan", -min, []intoto.Finding{}, problem(overruled))}, nil,
 			[]string{"violation evidence.invalid scan"},
 		},
 		{
 			"vulns and a test-result of the same instant both count",
-			requires("scan"), list{tested("scan", attest.Failed, -min), scanned("scan", -min, []attest.Finding{})}, nil,
+			requires("scan"), list{tested("scan", intoto.Failed, -min), scanned("scan", -min, []intoto.Finding{})}, nil,
 			[]string{"violation test.failed scan"},
 		},
 		{
@@ -398,7 +400,7 @@ func TestSentences(t *testing.T) {
 		// Policy.
 		{
 			"required_in_build is met by the build's provenance alone",
-			inBuild("init"), list{tested("init", attest.Passed, -min)}, nil,
+			inBuild("init"), list{tested("init", intoto.Passed, -min)}, nil,
 			[]string{"violation required_in_build.missing init"},
 		},
 		{
@@ -497,24 +499,24 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"one of the alternatives is enough",
-			requires("a|b"), list{tested("b", attest.Passed, -min)}, nil,
+			requires("a|b"), list{tested("b", intoto.Passed, -min)}, nil,
 			[]string{"success test.passed b"},
 		},
 		{
 			"another that failed warns",
-			requires("a|b"), list{tested("a", attest.Failed, -min), tested("b", attest.Passed, -min)}, nil,
+			requires("a|b"), list{tested("a", intoto.Failed, -min), tested("b", intoto.Passed, -min)}, nil,
 			[]string{"warning test.failed a", "success test.passed b"},
 		},
 		{
 			"and so does whatever else the other warns of: that it failed hides nothing",
 			requires("a|b"), list{
-				scanned("a", -min, []attest.Finding{critical[0], finding("CVE-2", "unknown")}), tested("b", attest.Passed, -min),
+				scanned("a", -min, []intoto.Finding{critical[0], finding("CVE-2", "unknown")}), tested("b", intoto.Passed, -min),
 			}, nil,
 			[]string{"warning vulnerability.denied CVE-1", "warning vulnerability.warned CVE-2", "success test.passed b"},
 		},
 		{
 			"Strict: each that ran must pass",
-			strict(requires("a|b|c")), list{tested("a", attest.Failed, -min), tested("b", attest.Passed, -min)}, nil,
+			strict(requires("a|b|c")), list{tested("a", intoto.Failed, -min), tested("b", intoto.Passed, -min)}, nil,
 			[]string{"violation test.failed a", "success test.passed b"},
 		},
 		{
@@ -524,7 +526,7 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"all alternatives failed",
-			requires("a|b"), list{tested("a", attest.Failed, -min), tested("b", attest.Errored, -min)}, nil,
+			requires("a|b"), list{tested("a", intoto.Failed, -min), tested("b", intoto.Errored, -min)}, nil,
 			[]string{"violation test.errored b", "violation test.failed a"},
 		},
 		{
@@ -534,7 +536,7 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"An entry of the future warns",
-			Policy{Required: []Entry{since(yesterday, "a"), since(tomorrow, "a", "b")}}, list{tested("a", attest.Passed, -min)}, nil,
+			Policy{Required: []Entry{since(yesterday, "a"), since(tomorrow, "a", "b")}}, list{tested("a", intoto.Passed, -min)}, nil,
 			[]string{"warning required.missing b", "success test.passed a"},
 		},
 		{
@@ -544,7 +546,7 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"what will be required and is met needs no word",
-			Policy{Required: []Entry{since(yesterday, "a"), since(tomorrow, "a", "b")}}, list{tested("a", attest.Passed, -min), tested("b", attest.Passed, -min)}, nil,
+			Policy{Required: []Entry{since(yesterday, "a"), since(tomorrow, "a", "b")}}, list{tested("a", intoto.Passed, -min), tested("b", intoto.Passed, -min)}, nil,
 			[]string{"success test.passed a"},
 		},
 		{
@@ -559,7 +561,7 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"what is about to have more alternatives is enforced, and they are enough",
-			Policy{Required: []Entry{since(yesterday, "a", "b"), since(tomorrow, "a|x", "b|y")}}, list{tested("x", attest.Passed, -min)}, nil,
+			Policy{Required: []Entry{since(yesterday, "a", "b"), since(tomorrow, "a|x", "b|y")}}, list{tested("x", intoto.Passed, -min)}, nil,
 			[]string{"violation required.missing b|y", "success test.passed x"},
 		},
 		{
@@ -569,7 +571,7 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"what is about to have fewer is enforced as long as it has them",
-			Policy{Required: []Entry{since(yesterday, "a|b"), since(tomorrow, "a")}}, list{tested("b", attest.Passed, -min)}, nil,
+			Policy{Required: []Entry{since(yesterday, "a|b"), since(tomorrow, "a")}}, list{tested("b", intoto.Passed, -min)}, nil,
 			[]string{"warning required.missing a", "success test.passed b"},
 		},
 		{
@@ -584,15 +586,15 @@ func TestSentences(t *testing.T) {
 		},
 
 		// Results.
-		{"PASSED", requires("a"), list{tested("a", attest.Passed, -min)}, nil, []string{"success test.passed a"}},
-		{"WARNED", requires("a"), list{tested("a", attest.Warned, -min)}, nil, []string{"warning test.warned a"}},
-		{"FAILED", requires("a"), list{tested("a", attest.Failed, -min)}, nil, []string{"violation test.failed a"}},
-		{"SKIPPED denies", requires("a"), list{tested("a", attest.Skipped, -min)}, nil, []string{"violation test.skipped a"}},
-		{"ERROR denies", requires("a"), list{tested("a", attest.Errored, -min)}, nil, []string{"violation test.errored a"}},
+		{"PASSED", requires("a"), list{tested("a", intoto.Passed, -min)}, nil, []string{"success test.passed a"}},
+		{"WARNED", requires("a"), list{tested("a", intoto.Warned, -min)}, nil, []string{"warning test.warned a"}},
+		{"FAILED", requires("a"), list{tested("a", intoto.Failed, -min)}, nil, []string{"violation test.failed a"}},
+		{"SKIPPED denies", requires("a"), list{tested("a", intoto.Skipped, -min)}, nil, []string{"violation test.skipped a"}},
+		{"ERROR denies", requires("a"), list{tested("a", intoto.Errored, -min)}, nil, []string{"violation test.errored a"}},
 		{"what is no result denies", requires("a"), list{tested("a", "GREEN", -min)}, nil, []string{"violation test.errored a"}},
 		{
 			"evidence without a predicate denies",
-			requires("a"), list{tested("a", attest.Passed, -min, func(e *attest.Evidence) { e.Predicate = nil })}, nil,
+			requires("a"), list{tested("a", intoto.Passed, -min, func(e *attest.Evidence) { e.Predicate = nil })}, nil,
 			[]string{"violation evidence.invalid a"},
 		},
 
@@ -706,12 +708,12 @@ func TestSentences(t *testing.T) {
 			[]string{"violation test.failed a"},
 		},
 		{
-			"a build tells when it ended if a task does not", requires("a"), list{tested("a", attest.Failed, -7*min)},
-			[]attest.Build{built(-5*min, func() attest.ProvenanceTask { a := task("a", 0); a.Finished = time.Time{}; return a }())},
+			"a build tells when it ended if a task does not", requires("a"), list{tested("a", intoto.Failed, -7*min)},
+			[]attest.Build{built(-5*min, func() provenance.Task { a := task("a", 0); a.Finished = time.Time{}; return a }())},
 			[]string{"success test.passed a"},
 		},
 		{
-			"the last of several runs of a task tells when the build ran it", requires("a"), list{tested("a", attest.Failed, -7*min)},
+			"the last of several runs of a task tells when the build ran it", requires("a"), list{tested("a", intoto.Failed, -7*min)},
 			[]attest.Build{built(-5*min, task("a", -6*min), task("a", -9*min))},
 			[]string{"success test.passed a", "success test.passed a"},
 		},
@@ -736,11 +738,11 @@ func TestSentences(t *testing.T) {
 // The report names the evidence that it was concluded from, and which clock decided.
 func TestSources(t *testing.T) {
 	p := Policy{RequiredInBuild: entries([]string{"init"}), Required: entries([]string{"scan", "lint"})}
-	scan := tested("scan", attest.Passed, -time.Minute, func(e *attest.Evidence) {
+	scan := tested("scan", intoto.Passed, -time.Minute, func(e *attest.Evidence) {
 		e.Clock, e.Completeness = attest.ClockProvenance, attest.Expected
 		e.By = attest.Voucher{Kind: "provenance", Name: "https://tekton.dev/chains/v2"}
 	})
-	lint := tested("lint", attest.Warned, -2*time.Minute)
+	lint := tested("lint", intoto.Warned, -2*time.Minute)
 	r := judged(t, p, []attest.Evidence{scan, lint}, built(-time.Hour, task("init", -2*time.Hour)))
 	at := func(d time.Duration) *time.Time {
 		t := noon.Add(d)
@@ -751,7 +753,7 @@ func TestSources(t *testing.T) {
 		Warnings: []Note{{
 			Msg: "lint passed with warnings", Metadata: Metadata{Code: CodeWarned, Term: Term{"lint"}},
 			Evidence: []Source{{
-				Test: "lint", Origin: InIntegration, PredicateType: attest.TestResultType, Manifest: lint.Manifest.String(),
+				Test: "lint", Origin: InIntegration, PredicateType: intoto.TestResultType, Manifest: lint.Manifest.String(),
 				Time: at(-2 * time.Minute), Clock: attest.ClockPredicate, By: "key ours",
 			}},
 		}},
@@ -766,7 +768,7 @@ func TestSources(t *testing.T) {
 			{
 				Msg: "scan passed", Metadata: Metadata{Code: CodePassed, Term: Term{"scan"}},
 				Evidence: []Source{{
-					Test: "scan", Origin: InIntegration, PredicateType: attest.TestResultType, Manifest: scan.Manifest.String(),
+					Test: "scan", Origin: InIntegration, PredicateType: intoto.TestResultType, Manifest: scan.Manifest.String(),
 					Time: at(-time.Minute), Clock: attest.ClockProvenance, By: "provenance https://tekton.dev/chains/v2", Completeness: attest.Expected,
 				}},
 			},
@@ -895,7 +897,7 @@ func fields(t testing.TB, err error) []string {
 	walk = func(err error) {
 		var joined interface{ Unwrap() []error }
 		var mistake *FieldError
-		var trust *attest.FieldError
+		var trust *intoto.FieldError
 		switch {
 		case err == nil:
 		case errors.As(err, &joined):
@@ -923,26 +925,26 @@ func TestProblemsAreTold(t *testing.T) {
 		want     []string // messages of the violations
 	}{
 		{
-			requires("scan"), tested("scan", attest.Passed, 0, problem(errors.Join(errBroken, errBroken))),
+			requires("scan"), tested("scan", intoto.Passed, 0, problem(errors.Join(errBroken, errBroken))),
 			[]string{"scan: the newest evidence does not count: broken; broken"},
 		},
-		{requires("scan"), tested("scan", attest.Errored, 0), []string{"scan could not tell"}},
+		{requires("scan"), tested("scan", intoto.Errored, 0), []string{"scan could not tell"}},
 		{requires("scan"), tested("scan", "GREEN\n", 0), []string{`scan has the result "GREEN\n", which is none`}},
-		{requires("scan"), tested("scan", attest.Skipped, 0), []string{"scan was skipped, so nothing is known"}},
+		{requires("scan"), tested("scan", intoto.Skipped, 0), []string{"scan was skipped, so nothing is known"}},
 		{
 			requires("scan"), attest.Evidence{Image: image, Problem: errBroken},
 			[]string{"nothing tells of the required test scan", "something at the image may be its newest evidence: broken"},
 		},
 		{
-			requires("lint"), tested("scan", attest.Passed, 0, named),
+			requires("lint"), tested("scan", intoto.Passed, 0, named),
 			[]string{`lint: the newest evidence does not count: attest: a statement that calls itself "lint" was made by the task "scan"`},
 		},
 		{
-			requires("lint"), tested("scan", attest.Passed, 0, named, problem(errBroken)),
+			requires("lint"), tested("scan", intoto.Passed, 0, named, problem(errBroken)),
 			[]string{"lint: the newest evidence does not count: broken"},
 		},
 		{
-			requires("scan"), tested("scan", attest.Passed, 0, func(e *attest.Evidence) { e.By = attest.Voucher{} }),
+			requires("scan"), tested("scan", intoto.Passed, 0, func(e *attest.Evidence) { e.By = attest.Voucher{} }),
 			[]string{"scan: the newest evidence does not count: nobody vouches for it"},
 		},
 		{inBuild("init"), attest.Evidence{Image: other}, []string{"nothing tells of the required test init in a build of the image that counts"}},

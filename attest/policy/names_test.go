@@ -20,25 +20,26 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // What has a name that no test may have counts for the test that it looks like, whether the resolver was asked for that
 // test or for everything.
 func TestNamesThatLookLikeTheTest(t *testing.T) {
-	older := tested("scan", attest.Passed, -time.Hour)
+	older := tested("scan", intoto.Passed, -time.Hour)
 	for _, tt := range []struct {
 		name     string
 		evidence attest.Evidence
 		want     []string
 	}{
-		{"newer", tested("sc\u034fan", attest.Failed, 0, problem(errBroken)), []string{"violation evidence.misnamed scan"}},
-		{"newer, in another case", tested("SCAN\u200b", attest.Failed, 0, problem(errBroken)), []string{"violation evidence.misnamed scan"}},
-		{"newer, without a problem", tested("scan ", attest.Passed, 0), []string{"violation evidence.misnamed scan"}},
-		{"newer, declared", tested("lint", attest.Passed, 0, func(e *attest.Evidence) { e.Declared = "scan\u3164" }), []string{"violation evidence.misnamed scan"}},
-		{"newer, declared, and of the test", tested("scan", attest.Passed, 0, func(e *attest.Evidence) { e.Declared = "scan\u3164" }), []string{"success test.passed scan"}},
-		{"older", tested("sc\u034fan", attest.Failed, -2*time.Hour, problem(errBroken)), []string{"success test.passed scan"}},
-		{"of another test", tested("lint\u034f", attest.Failed, 0, problem(errBroken)), []string{"success test.passed scan"}},
-		{"in another case alone", tested("Scan", attest.Failed, 0), []string{"success test.passed scan"}},
+		{"newer", tested("sc\u034fan", intoto.Failed, 0, problem(errBroken)), []string{"violation evidence.misnamed scan"}},
+		{"newer, in another case", tested("SCAN\u200b", intoto.Failed, 0, problem(errBroken)), []string{"violation evidence.misnamed scan"}},
+		{"newer, without a problem", tested("scan ", intoto.Passed, 0), []string{"violation evidence.misnamed scan"}},
+		{"newer, declared", tested("lint", intoto.Passed, 0, func(e *attest.Evidence) { e.Declared = "scan\u3164" }), []string{"violation evidence.misnamed scan"}},
+		{"newer, declared, and of the test", tested("scan", intoto.Passed, 0, func(e *attest.Evidence) { e.Declared = "scan\u3164" }), []string{"success test.passed scan"}},
+		{"older", tested("sc\u034fan", intoto.Failed, -2*time.Hour, problem(errBroken)), []string{"success test.passed scan"}},
+		{"of another test", tested("lint\u034f", intoto.Failed, 0, problem(errBroken)), []string{"success test.passed scan"}},
+		{"in another case alone", tested("Scan", intoto.Failed, 0), []string{"success test.passed scan"}},
 	} {
 		got := judged(t, requires("scan"), []attest.Evidence{older, tt.evidence})
 		if diff := cmp.Diff(tt.want, brief(got)); diff != "" {
@@ -46,11 +47,11 @@ func TestNamesThatLookLikeTheTest(t *testing.T) {
 		}
 	}
 	// A good name that differs by case alone is that of another test.
-	declared := tested("scan", attest.Passed, 0, func(e *attest.Evidence) { e.Declared = "Scan" })
+	declared := tested("scan", intoto.Passed, 0, func(e *attest.Evidence) { e.Declared = "Scan" })
 	if diff := cmp.Diff([]string{"violation evidence.misnamed Scan"}, brief(judged(t, requires("Scan"), []attest.Evidence{declared}))); diff != "" {
 		t.Error(diff)
 	}
-	got := judged(t, requires("scan"), []attest.Evidence{tested("sc\u034fan", attest.Passed, 0)})
+	got := judged(t, requires("scan"), []attest.Evidence{tested("sc\u034fan", intoto.Passed, 0)})
 	want := `scan: the newest evidence does not count: "sc\u034fan": U+034F at byte 2 is invisible; names are printable text in NFC`
 	if len(got.Violations) != 1 || got.Violations[0].Msg != want {
 		t.Errorf("got %+v\nwant %s", got.Violations, want)
@@ -61,7 +62,7 @@ func TestNamesThatLookLikeTheTest(t *testing.T) {
 // the required one is there or not, and wherever the other was found.
 func TestAlikeNamesAreWarnings(t *testing.T) {
 	cyrillic := "s\u0441an"
-	passed := tested("scan", attest.Passed, 0)
+	passed := tested("scan", intoto.Passed, 0)
 	for _, tt := range []struct {
 		name     string
 		policy   Policy
@@ -69,11 +70,11 @@ func TestAlikeNamesAreWarnings(t *testing.T) {
 		builds   []attest.Build
 		want     []string
 	}{
-		{"beside it", requires("scan"), []attest.Evidence{passed, tested(cyrillic, attest.Failed, 0)}, nil,
+		{"beside it", requires("scan"), []attest.Evidence{passed, tested(cyrillic, intoto.Failed, 0)}, nil,
 			[]string{"warning required.alike scan", "success test.passed scan"}},
-		{"in its place", requires("scan"), []attest.Evidence{tested(cyrillic, attest.Passed, 0)}, nil,
+		{"in its place", requires("scan"), []attest.Evidence{tested(cyrillic, intoto.Passed, 0)}, nil,
 			[]string{"violation required.missing scan", "warning required.alike scan"}},
-		{"by a resolver", requires("scan"), []attest.Evidence{tested("scan", attest.Passed, 0, func(e *attest.Evidence) { e.Alike = []string{cyrillic} })}, nil,
+		{"by a resolver", requires("scan"), []attest.Evidence{tested("scan", intoto.Passed, 0, func(e *attest.Evidence) { e.Alike = []string{cyrillic} })}, nil,
 			[]string{"warning required.alike scan", "success test.passed scan"}},
 		{"by a resolver, without the test", requires("scan"), []attest.Evidence{func() attest.Evidence {
 			e := absentOf("scan")
@@ -85,9 +86,9 @@ func TestAlikeNamesAreWarnings(t *testing.T) {
 		{"required itself", requires(cyrillic), []attest.Evidence{passed}, nil,
 			[]string{"violation required.missing " + cyrillic, "warning required.alike " + cyrillic}},
 		{"of a task to come", Policy{Required: []Entry{since(time.Time{}, "a"), since(noon.Add(time.Hour), "a", "scan")}},
-			[]attest.Evidence{tested("a", attest.Passed, 0), tested(cyrillic, attest.Passed, 0)}, nil,
+			[]attest.Evidence{tested("a", intoto.Passed, 0), tested(cyrillic, intoto.Passed, 0)}, nil,
 			[]string{"warning required.alike scan", "warning required.missing scan", "success test.passed a"}},
-		{"of none", requires("scan"), []attest.Evidence{passed, tested("Scan", attest.Failed, 0), tested("scans", attest.Failed, 0)}, nil,
+		{"of none", requires("scan"), []attest.Evidence{passed, tested("Scan", intoto.Failed, 0), tested("scans", intoto.Failed, 0)}, nil,
 			[]string{"success test.passed scan"}},
 	} {
 		got := judged(t, tt.policy, tt.evidence, tt.builds...)
@@ -116,9 +117,9 @@ func TestGateIsShut(t *testing.T) {
 			[]string{"violation evidence.unreadable scan"}, "in Options.UnsafeIgnoreStatements"},
 		{"a later version of vulns", "https://in-toto.io/attestation/vulns/v1", `{"scanner":{"uri":"scan"}}`,
 			[]string{"violation evidence.unreadable scan"}, "in Options.UnsafeIgnoreStatements"},
-		{"a name that looks like it", attest.TestResultType, `{"result":"FAILED","configuration":[{"name":"sc\u034fan"}],"timestamp":"2026-03-01T12:00:00Z"}`,
+		{"a name that looks like it", intoto.TestResultType, `{"result":"FAILED","configuration":[{"name":"sc\u034fan"}],"timestamp":"2026-03-01T12:00:00Z"}`,
 			[]string{"violation evidence.misnamed scan"}, "U+034F at byte 2 is invisible"},
-		{"a name in another script", attest.TestResultType, `{"result":"FAILED","configuration":[{"name":"s\u0441an"}],"timestamp":"2026-03-01T12:00:00Z"}`,
+		{"a name in another script", intoto.TestResultType, `{"result":"FAILED","configuration":[{"name":"s\u0441an"}],"timestamp":"2026-03-01T12:00:00Z"}`,
 			[]string{"warning required.alike scan", "success test.passed scan"}, `"scan" and "s\u0441an" (U+0441 at byte 1) look alike`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -132,8 +133,8 @@ func TestGateIsShut(t *testing.T) {
 			if err := remote.Write(image, empty.Image); err != nil {
 				t.Fatal(err)
 			}
-			_, err = attest.NewWriter(nil, attest.Options{Form: attest.FormStatement}).Write(t.Context(), image, "scan",
-				attest.TestResult{Result: attest.Passed, Timestamp: noon.Add(-time.Hour)})
+			_, err = attest.NewWriter(nil, attest.Options{Form: intoto.FormStatement}).Write(t.Context(), image, "scan",
+				intoto.TestResult{Result: intoto.Passed, Timestamp: noon.Add(-time.Hour)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,7 +160,7 @@ func TestGateIsShut(t *testing.T) {
 func refer(t *testing.T, image name.Digest, digest v1.Hash, statement string) {
 	t.Helper()
 	record := mutate.MediaType(mutate.ConfigMediaType(empty.Image, "application/vnd.oci.empty.v1+json"), types.OCIManifestSchema1)
-	record, err := mutate.AppendLayers(record, static.NewLayer([]byte(statement), attest.PayloadType))
+	record, err := mutate.AppendLayers(record, static.NewLayer([]byte(statement), intoto.PayloadType))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/testdag/testdag/attest/provenance"
 	"go.yaml.in/yaml/v3"
-
-	"github.com/testdag/testdag/attest"
 )
 
 const (
@@ -500,8 +499,8 @@ func (r *reader) exception(n *yaml.Node) Waiver {
 	return w
 }
 
-func (r *reader) trust(n *yaml.Node) attest.Trust {
-	var t attest.Trust
+func (r *reader) trust(n *yaml.Node) provenance.Trust {
+	var t provenance.Trust
 	r.fields(n, map[string]func(*yaml.Node){
 		"builders": r.texts(&t.Builders),
 		"tasks":    func(n *yaml.Node) { r.list(n, func(n *yaml.Node) { t.Tasks = append(t.Tasks, r.rule(n)) }) },
@@ -509,8 +508,8 @@ func (r *reader) trust(n *yaml.Node) attest.Trust {
 	return t
 }
 
-func (r *reader) rule(n *yaml.Node) attest.TaskRule {
-	var rule attest.TaskRule
+func (r *reader) rule(n *yaml.Node) provenance.TaskRule {
+	var rule provenance.TaskRule
 	r.fields(n, map[string]func(*yaml.Node){
 		"pattern": r.text(&rule.Pattern), "digest": r.text(&rule.Digest), "deny": r.flag(&rule.Deny),
 		"effective_on": r.moment(&rule.EffectiveOn), "expires_on": r.moment(&rule.ExpiresOn),

@@ -11,8 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 func TestParse(t *testing.T) {
@@ -83,9 +82,9 @@ trust:
 				Who: "the author of the policy", Why: "lookups are off", Place: "vulnerabilities.exceptions[0], line 19",
 			},
 		},
-		Trust: attest.Trust{
+		Trust: provenance.Trust{
 			Builders: []string{"https://tekton.dev/chains/v2"},
-			Tasks: []attest.TaskRule{
+			Tasks: []provenance.TaskRule{
 				{Pattern: "oci://quay.io/konflux-ci/task-*", EffectiveOn: day(2026, 1, 1), ExpiresOn: day(2027, 1, 1)},
 				{Pattern: "oci://quay.io/konflux-ci/task-old*", Deny: true},
 			},
@@ -109,7 +108,7 @@ trust:
 		},
 		"builds by another name": {
 			"required-tasks: [{tasks: [a]}]\ntrust: {builders: [b], tasks: [{pattern: p}]}",
-			Policy{RequiredInBuild: []Entry{since(time.Time{}, "a")}, Trust: attest.Trust{Builders: []string{"b"}, Tasks: []attest.TaskRule{{Pattern: "p"}}}},
+			Policy{RequiredInBuild: []Entry{since(time.Time{}, "a")}, Trust: provenance.Trust{Builders: []string{"b"}, Tasks: []provenance.TaskRule{{Pattern: "p"}}}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 	"github.com/testdag/testdag/internal/testname"
 )
 
@@ -38,7 +39,7 @@ type Policy struct {
 
 	// Trust says who may build, and with which tasks. Judge does not look at it: it is for who makes the verifier, see
 	// [attest.ByProvenance].
-	Trust attest.Trust
+	Trust provenance.Trust
 }
 
 // An Entry is a list of required tasks that is in force from an instant on, in place of those before it.
@@ -181,8 +182,8 @@ func (c *checklist) policy(p Policy) {
 	}
 }
 
-// trust adds the mistakes of [attest.Trust] by the names that the file has for its fields.
-func (c *checklist) trust(t attest.Trust) {
+// trust adds the mistakes of [provenance.Trust] by the names that the file has for its fields.
+func (c *checklist) trust(t provenance.Trust) {
 	if (len(t.Builders) == 0) != (len(t.Tasks) == 0) {
 		c.add("trust", "builders and tasks are needed both; with one alone nothing is trusted")
 	}
@@ -191,7 +192,7 @@ func (c *checklist) trust(t attest.Trust) {
 		return
 	}
 	for _, err := range joined.Unwrap() {
-		var e *attest.FieldError
+		var e *intoto.FieldError
 		if errors.As(err, &e) {
 			c.add("trust."+trustFields.Replace(e.Field), "%s", e.Problem)
 		}
@@ -401,15 +402,15 @@ func (a AnyOf) within(last index) (AnyOf, bool) {
 // Tests returns the tests that the policy asks about in any of its entries, those of builds left out: what to ask
 // [attest.Resolver.Newests] for, unless there are none, which would ask it for everything. Each comes with every type of
 // predicate, by name.
-func (p Policy) Tests() []attest.Test {
+func (p Policy) Tests() []intoto.Test {
 	var names []string
 	for _, e := range p.Required {
 		names = append(names, slices.Concat(flatten(e.Tasks)...)...)
 	}
 	slices.Sort(names)
-	var tests []attest.Test
+	var tests []intoto.Test
 	for _, name := range slices.Compact(names) {
-		tests = append(tests, attest.Test{Name: name, PredicateType: attest.TestResultType}, attest.Test{Name: name, PredicateType: attest.VulnsType})
+		tests = append(tests, intoto.Test{Name: name, PredicateType: intoto.TestResultType}, intoto.Test{Name: name, PredicateType: intoto.VulnsType})
 	}
 	return tests
 }

@@ -6,8 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // Tests are those of every entry, since what will be required warns. Builds are asked about otherwise.
@@ -16,9 +15,9 @@ func TestTests(t *testing.T) {
 		RequiredInBuild: entries([]string{"init"}),
 		Required:        []Entry{since(time.Time{}, "scan", "b|a"), since(noon.AddDate(1, 0, 0), "scan", "lint")},
 	}
-	var want []attest.Test
+	var want []intoto.Test
 	for _, name := range []string{"a", "b", "lint", "scan"} {
-		want = append(want, attest.Test{Name: name, PredicateType: attest.TestResultType}, attest.Test{Name: name, PredicateType: attest.VulnsType})
+		want = append(want, intoto.Test{Name: name, PredicateType: intoto.TestResultType}, intoto.Test{Name: name, PredicateType: intoto.VulnsType})
 	}
 	if diff := cmp.Diff(want, p.Tests()); diff != "" {
 		t.Error(diff)

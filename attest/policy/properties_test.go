@@ -12,6 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // A situation is what a policy is asked about.
@@ -73,18 +75,18 @@ func drawEvidence(t *rapid.T, d time.Duration) attest.Evidence {
 		changes = append(changes, func(e *attest.Evidence) { e.Declared = "c" })
 	}
 	if rapid.Bool().Draw(t, "is a scan") {
-		var found []attest.Finding
+		var found []intoto.Finding
 		for _, id := range rapid.SliceOfN(rapid.SampledFrom([]string{"CVE-1", "CVE-2"}), 0, 2).Draw(t, "found") {
 			found = append(found, finding(id, rapid.SampledFrom([]string{"critical", "low", ""}).Draw(t, "level")))
 		}
 		return scanned(test, d, found, changes...)
 	}
-	r := rapid.SampledFrom([]attest.Result{attest.Passed, attest.Passed, attest.Warned, attest.Failed, attest.Skipped, attest.Errored}).Draw(t, "result")
+	r := rapid.SampledFrom([]intoto.Result{intoto.Passed, intoto.Passed, intoto.Warned, intoto.Failed, intoto.Skipped, intoto.Errored}).Draw(t, "result")
 	return tested(test, r, d, changes...)
 }
 
 func drawBuild(t *rapid.T, d time.Duration) attest.Build {
-	var tasks []attest.ProvenanceTask
+	var tasks []provenance.Task
 	for _, name := range rapid.SliceOfNDistinct(names, 0, 3, rapid.ID).Draw(t, "tasks") {
 		one := task(name, d-time.Second)
 		switch rapid.IntRange(0, 4).Draw(t, "output") {
@@ -165,7 +167,7 @@ func TestOlderBuildChangesNothing(t *testing.T) {
 			return // it is passed over
 		}
 		d := newer.Provenance.Finished.Sub(noon) - time.Duration(rapid.IntRange(2, 100).Draw(t, "seconds"))*time.Second
-		var tasks []attest.ProvenanceTask
+		var tasks []provenance.Task
 		for _, one := range newer.Provenance.Tasks {
 			output := rapid.SampledFrom([]string{testPassed, testFailed, testErrored}).Draw(t, "older output")
 			tasks = append(tasks, task(one.Name, d, "TEST_OUTPUT", output))
@@ -186,9 +188,9 @@ func TestNewerFailureNeverHelps(t *testing.T) {
 		s.policy.Waivers = slices.DeleteFunc(s.policy.Waivers, func(w Waiver) bool { return w.Task == test })
 		before := s.judge(t)
 		bad := []attest.Evidence{
-			tested(test, attest.Failed, -time.Second), tested(test, attest.Errored, -time.Second), tested(test, attest.Skipped, -time.Second),
-			scanned(test, -time.Second, []attest.Finding{finding("CVE-9", "critical")}),
-			tested(test, attest.Passed, -time.Second, problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken})),
+			tested(test, intoto.Failed, -time.Second), tested(test, intoto.Errored, -time.Second), tested(test, intoto.Skipped, -time.Second),
+			scanned(test, -time.Second, []intoto.Finding{finding("CVE-9", "critical")}),
+			tested(test, intoto.Passed, -time.Second, problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken})),
 			scanned(test, -time.Second, nil, problem(errBroken)),
 			{Image: image, Problem: &attest.CandidateError{Err: errBroken}},
 		}

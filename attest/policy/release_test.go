@@ -24,6 +24,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // A shop is a registry with images.
@@ -47,7 +49,7 @@ func newShop(t testing.TB) *shop {
 }
 
 // image pushes an image of that label to a repository, and leaves a result of each test.
-func (s *shop) image(repository, label string, results map[string]attest.Result) name.Digest {
+func (s *shop) image(repository, label string, results map[string]intoto.Result) name.Digest {
 	s.Helper()
 	img, err := mutate.Config(empty.Image, v1.Config{Labels: map[string]string{"name": label}})
 	s.need(err)
@@ -59,11 +61,11 @@ func (s *shop) image(repository, label string, results map[string]attest.Result)
 	return ref
 }
 
-func (s *shop) leave(image name.Digest, results map[string]attest.Result) {
+func (s *shop) leave(image name.Digest, results map[string]intoto.Result) {
 	s.Helper()
-	w := attest.NewWriter(nil, attest.Options{Access: attest.Access{Transport: plain}, Form: attest.FormStatement, WithoutViews: true})
+	w := attest.NewWriter(nil, attest.Options{Access: attest.Access{Transport: plain}, Form: intoto.FormStatement, WithoutViews: true})
 	for test, result := range results {
-		_, err := w.Write(s.Context(), image, test, attest.TestResult{Result: result, Timestamp: noon})
+		_, err := w.Write(s.Context(), image, test, intoto.TestResult{Result: result, Timestamp: noon})
 		s.need(err)
 	}
 }
@@ -94,10 +96,10 @@ func (t *plainTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Transport.RoundTrip(r)
 }
 
-func passed(tests ...string) map[string]attest.Result {
-	all := map[string]attest.Result{}
+func passed(tests ...string) map[string]intoto.Result {
+	all := map[string]intoto.Result{}
 	for _, test := range tests {
-		all[test] = attest.Passed
+		all[test] = intoto.Passed
 	}
 	return all
 }
@@ -123,7 +125,7 @@ func (s *shop) outline(r Release) []string {
 func TestGateAll(t *testing.T) {
 	s := newShop(t)
 	api := Image{Digest: s.image("api", "api", passed("scan")), Component: "api"}
-	web := Image{Digest: s.image("web", "web", map[string]attest.Result{"scan": attest.Failed}), Component: "web"}
+	web := Image{Digest: s.image("web", "web", map[string]intoto.Result{"scan": intoto.Failed}), Component: "web"}
 	gone := Image{Digest: imageOf(s.host + "/gone@sha256:" + strings.Repeat("0", 64))}
 	lost := Image{Digest: imageOf(s.host + "/web@sha256:" + strings.Repeat("1", 64))}
 	bare := Image{Digest: s.image("bare", "bare", nil)}
@@ -329,7 +331,7 @@ func BenchmarkGateAll(b *testing.B) {
 	for i := range 10 {
 		names = append(names, fmt.Sprintf("test-%d", i))
 	}
-	trusting, err := attest.ByProvenance(believer{}, attest.Trust{})
+	trusting, err := attest.ByProvenance(believer{}, provenance.Trust{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // shortReport has one note of each kind, and text that wants to be more than text.
@@ -19,8 +20,8 @@ func shortReport(t *testing.T) Report {
 		RequiredInBuild: entries([]string{"init"}),
 		Required:        []Entry{since(time.Time{}, "scan", "lint|vet"), since(noon.AddDate(0, 0, 1), "scan", "lint|vet", "e2e")},
 	}
-	scan := scanned("scan", -time.Minute, []attest.Finding{
-		finding("CVE-1", "critical", attest.FindingPackage, "x\n\x1b[31m", attest.FindingFix, "2.0"),
+	scan := scanned("scan", -time.Minute, []intoto.Finding{
+		finding("CVE-1", "critical", intoto.FindingPackage, "x\n\x1b[31m", intoto.FindingFix, "2.0"),
 	}, func(e *attest.Evidence) { e.Completeness = attest.Remembered })
 	return judged(t, p, []attest.Evidence{scan}, built(-time.Hour, task("init", -2*time.Hour)))
 }
@@ -149,7 +150,7 @@ func TestShown(t *testing.T) {
 func TestSourceString(t *testing.T) {
 	for want, s := range map[string]Source{
 		"integration, https://example.com/x, no time, sha256:a, completeness unproven": {Origin: InIntegration, PredicateType: "https://example.com/x", Manifest: "sha256:a"},
-		"integration, test-result/v0.1, no time, sha256:a, complete by expected":       {Origin: InIntegration, PredicateType: attest.TestResultType, Manifest: "sha256:a", Completeness: attest.Expected},
+		"integration, test-result/v0.1, no time, sha256:a, complete by expected":       {Origin: InIntegration, PredicateType: intoto.TestResultType, Manifest: "sha256:a", Completeness: attest.Expected},
 		"build, no time, sha256:a": {Origin: InBuild, Manifest: "sha256:a"},
 	} {
 		if got := s.String(); got != want {
@@ -160,7 +161,7 @@ func TestSourceString(t *testing.T) {
 
 // What is said twice is said once: a test can be required in several ways.
 func TestNotesAreSaidOnce(t *testing.T) {
-	scan := tested("scan", attest.Passed, 0)
+	scan := tested("scan", intoto.Passed, 0)
 	if got := brief(judged(t, requires("scan", "scan|lint"), []attest.Evidence{scan, scan})); len(got) != 1 {
 		t.Errorf("got %q", got)
 	}

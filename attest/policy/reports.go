@@ -12,6 +12,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 	"github.com/testdag/testdag/attest/scan"
 )
 
@@ -26,7 +28,7 @@ var reportFormats = map[string]scan.Format{"application/vnd.redhat.clair-report+
 type BuildReport struct {
 	Image    v1.Hash          // that the report is about, by the provenance
 	Manifest v1.Hash          // that holds the report, in the repository of the image
-	Findings []attest.Finding // of the scan
+	Findings []intoto.Finding // of the scan
 	Problem  error            // why it could not be read
 }
 
@@ -35,7 +37,7 @@ type BuildReport struct {
 type namedReports map[v1.Hash]v1.Hash
 
 // reportsOf returns the reports that a task names. It is false if the task has no such result.
-func reportsOf(t attest.ProvenanceTask) (named namedReports, ok bool, err error) {
+func reportsOf(t provenance.Task) (named namedReports, ok bool, err error) {
 	raw, ok := t.Results["REPORTS"]
 	if ok {
 		err = unpack(raw, &named)
@@ -102,7 +104,7 @@ func (p Policy) readReports(ctx context.Context, r *attest.Resolver, in *Input) 
 }
 
 // read reads the reports of one task. A result that cannot be read is told of when the task is judged.
-func (r *reportReader) read(ctx context.Context, t attest.ProvenanceTask) error {
+func (r *reportReader) read(ctx context.Context, t provenance.Task) error {
 	named, ok, err := reportsOf(t)
 	if !ok || err != nil {
 		return nil
@@ -163,7 +165,7 @@ func (r *reportReader) list(ctx context.Context) error {
 
 // findingsIn converts a report. The formats have no times and no version of a database. They must be given, so those of
 // the task stand in for them, and are dropped with the rest.
-func findingsIn(a attest.Attachment, image v1.Hash, t attest.ProvenanceTask) ([]attest.Finding, error) {
+func findingsIn(a attest.Attachment, image v1.Hash, t provenance.Task) ([]intoto.Finding, error) {
 	if a.Problem != nil {
 		return nil, a.Problem
 	}
@@ -177,7 +179,7 @@ func findingsIn(a attest.Attachment, image v1.Hash, t attest.ProvenanceTask) ([]
 	if err != nil {
 		return nil, err
 	}
-	vulns, ok := predicate.(attest.Vulns)
+	vulns, ok := predicate.(intoto.Vulns)
 	if !ok {
 		return nil, errors.New("not a report of vulnerabilities")
 	}
@@ -219,7 +221,7 @@ func because(err error) string {
 // reports returns those that tell all that the task found in the image, none if one of them was not looked for. It is
 // false if the task names none at all. An error is about the first that could not be read.
 func (t inBuildTask) reports() (all []BuildReport, ok bool, err error) {
-	named, ok, err := reportsOf(t.ProvenanceTask)
+	named, ok, err := reportsOf(t.Task)
 	if !ok || err != nil {
 		return nil, ok, err
 	}

@@ -23,6 +23,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 const (
@@ -46,9 +48,9 @@ func naming(pairs ...string) string {
 func TestBuildReports(t *testing.T) {
 	own, report, another := image.DigestStr(), hash("report"), hash("another")
 	amd, arm := hash("amd64"), hash("arm64")
-	critical := finding("CVE-1", "critical", attest.FindingPackage, "openssl", attest.FindingPublished, "2026-02-20T12:00:00Z")
+	critical := finding("CVE-1", "critical", intoto.FindingPackage, "openssl", intoto.FindingPublished, "2026-02-20T12:00:00Z")
 	self, theirs := hashOf(image), hashOf(other)
-	found := BuildReport{Image: self, Manifest: report, Findings: []attest.Finding{critical}}
+	found := BuildReport{Image: self, Manifest: report, Findings: []intoto.Finding{critical}}
 	clean := BuildReport{Image: self, Manifest: another}
 	broken := BuildReport{Image: self, Manifest: report, Problem: errBroken}
 	of := func(image v1.Hash, r BuildReport) BuildReport { r.Image = image; return r }
@@ -166,7 +168,7 @@ func TestReportsThatAreNoText(t *testing.T) {
 func TestSourcesOfBuildReports(t *testing.T) {
 	amd, arm := hash("amd64"), hash("arm64")
 	b := built(0, task("scan", -time.Minute, "REPORTS", naming(image.DigestStr(), hash("report").String())))
-	critical := []attest.Finding{finding("CVE-1", "critical")}
+	critical := []intoto.Finding{finding("CVE-1", "critical")}
 	r, err := inBuild("scan").Judge(Input{Image: image, Now: noon, Builds: []attest.Build{b}, Reports: []BuildReport{{Image: hashOf(image), Manifest: hash("report"), Findings: critical}}})
 	if err != nil {
 		t.Fatal(err)
@@ -324,7 +326,7 @@ var absentImage = hash("nothing")
 // A build that names thousands of reports costs no thousands of requests.
 func TestReportsAreBounded(t *testing.T) {
 	image := hash("image")
-	var tasks []attest.ProvenanceTask
+	var tasks []provenance.Task
 	for i := range 2 * mostReports {
 		tasks = append(tasks, task("scan", 0, "REPORTS", naming(image.String(), hash(fmt.Sprint(i)).String())))
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // words are what scanners and vendors say for our levels, in lower case.
@@ -27,7 +27,7 @@ func wordFor(word string) (Level, bool) {
 }
 
 // levelOf returns the worst level that anybody gives in a word, and if nobody does, the worst by CVSS score.
-func levelOf(f attest.Finding) Level {
+func levelOf(f intoto.Finding) Level {
 	byWord, byScore := Unknown, Unknown
 	for _, s := range f.Severity {
 		if level, ok := wordFor(s.Score); ok {
@@ -76,7 +76,7 @@ type about struct {
 }
 
 // aboutOf reads all annotations. Where they differ, the first names the package, a fix is one, and the earliest date counts.
-func aboutOf(f attest.Finding) about {
+func aboutOf(f intoto.Finding) about {
 	var a about
 	for _, m := range f.Annotations {
 		first := func(key string, into *string) (another, ok bool) {
@@ -84,18 +84,18 @@ func aboutOf(f attest.Finding) about {
 			*into = cmp.Or(*into, s)
 			return s != "" && s != *into, ok
 		}
-		otherPackage, _ := first(attest.FindingPackage, &a.pkg)
-		first(attest.FindingVersion, &a.version)
-		otherPURL, _ := first(attest.FindingPURL, &a.purl)
+		otherPackage, _ := first(intoto.FindingPackage, &a.pkg)
+		first(intoto.FindingVersion, &a.version)
+		otherPURL, _ := first(intoto.FindingPURL, &a.purl)
 		a.several = a.several || otherPackage || otherPURL
-		_, ok := first(attest.FindingFix, &a.fix)
+		_, ok := first(intoto.FindingFix, &a.fix)
 		a.fixKnown = a.fixKnown || ok
-		text, _ := m[attest.FindingPublished].(string)
+		text, _ := m[intoto.FindingPublished].(string)
 		t, err := time.Parse(time.RFC3339, text) // without a date there is no leeway
 		if err == nil && (a.published.IsZero() || t.Before(a.published)) {
 			a.published = t.UTC()
 		}
-		a.aliases = append(a.aliases, texts(m[attest.FindingAliases])...)
+		a.aliases = append(a.aliases, texts(m[intoto.FindingAliases])...)
 	}
 	return a
 }
@@ -139,7 +139,7 @@ func (a about) fixed() string {
 }
 
 // vulns judges a scan that ended at that time: what it looked at, by what, and each finding.
-func (j *judge) vulns(test string, p attest.Vulns, ended time.Time, sources []Source) verdict {
+func (j *judge) vulns(test string, p intoto.Vulns, ended time.Time, sources []Source) verdict {
 	var v verdict
 	note := func(code Code, text string) Note {
 		return Note{Msg: shown(test) + ": " + text, Metadata: Metadata{Code: code, Term: Term{test}}, Evidence: sources}
@@ -186,7 +186,7 @@ func (v Vulnerabilities) databaseProblem(updated, ended time.Time) string {
 	return ""
 }
 
-func (j *judge) finding(v *verdict, test string, f attest.Finding, sources []Source) {
+func (j *judge) finding(v *verdict, test string, f intoto.Finding, sources []Source) {
 	level, a := levelOf(f), aboutOf(f)
 	rules := j.policy.Vulnerabilities.WithFix
 	if a.fixKnown && a.fix == "" {

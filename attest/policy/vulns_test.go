@@ -8,10 +8,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 func TestLevels(t *testing.T) {
-	type severities = []attest.Severity
+	type severities = []intoto.Severity
 	for _, tt := range []struct {
 		name string
 		of   severities
@@ -46,7 +47,7 @@ func TestLevels(t *testing.T) {
 		{"a probability is no score", severities{{Method: "EPSS", Score: "0.97"}}, Unknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := levelOf(attest.Finding{Severity: tt.of}); got != tt.want {
+			if got := levelOf(intoto.Finding{Severity: tt.of}); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})
@@ -66,9 +67,9 @@ func TestLevels(t *testing.T) {
 // Each finding is judged by its level, by whether it has a fix, and by leeway.
 func TestFindings(t *testing.T) {
 	const day = 24 * time.Hour
-	fix, noFix := []string{attest.FindingFix, "2.0"}, []string{attest.FindingFix, ""}
+	fix, noFix := []string{intoto.FindingFix, "2.0"}, []string{intoto.FindingFix, ""}
 	published := func(ago time.Duration) []string {
-		return append([]string{attest.FindingPublished, noon.Add(-ago).Format(time.RFC3339)}, fix...)
+		return append([]string{intoto.FindingPublished, noon.Add(-ago).Format(time.RFC3339)}, fix...)
 	}
 	lists := Vulnerabilities{
 		WithFix:    Levels{Deny: []Level{Medium}, Warn: []Level{Medium, Low}},
@@ -78,7 +79,7 @@ func TestFindings(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		rules   Vulnerabilities
-		finding attest.Finding
+		finding intoto.Finding
 		want    Code // empty: nothing is said
 	}{
 		{"critical with a fix is denied", Vulnerabilities{}, finding("CVE-1", "critical", fix...), CodeDenied},
@@ -91,8 +92,8 @@ func TestFindings(t *testing.T) {
 		{"medium without a fix is allowed", Vulnerabilities{}, finding("CVE-1", "medium", noFix...), ""},
 		{"unknown without a fix warns", Vulnerabilities{}, finding("CVE-1", "", noFix...), CodeWarnedOf},
 		{"if nobody knows of a fix there is one", Vulnerabilities{}, finding("CVE-1", "critical"), CodeDenied},
-		{"a fix that is no text is not known", Vulnerabilities{}, attest.Finding{
-			ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{{attest.FindingFix: 7}},
+		{"a fix that is no text is not known", Vulnerabilities{}, intoto.Finding{
+			ID: "CVE-1", Severity: []intoto.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{{intoto.FindingFix: 7}},
 		}, CodeDenied},
 
 		{"deny goes before warn", lists, finding("CVE-1", "medium", fix...), CodeDenied},
@@ -106,29 +107,29 @@ func TestFindings(t *testing.T) {
 		{"the moment before it is not", leeway, finding("CVE-1", "high", published(14*day-time.Second)...), CodeLeeway},
 		{"leeway is for its level", leeway, finding("CVE-1", "critical", published(day)...), CodeDenied},
 		{"without a date there is no leeway", leeway, finding("CVE-1", "high", fix...), CodeDenied},
-		{"nor with one that is none", leeway, finding("CVE-1", "high", attest.FindingPublished, "yesterday"), CodeDenied},
+		{"nor with one that is none", leeway, finding("CVE-1", "high", intoto.FindingPublished, "yesterday"), CodeDenied},
 		{"a date in the future gives no leeway", leeway, finding("CVE-1", "high", published(-time.Second)...), CodeDenied},
 		{"what was published now has leeway", leeway, finding("CVE-1", "high", published(0)...), CodeLeeway},
 		{"what warns has no use for leeway", leeway, finding("CVE-1", "medium", published(day)...), CodeWarnedOf},
 
-		{"of two dates the earliest counts", leeway, attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
-			{attest.FindingPublished: "2026-02-28T00:00:00Z"}, {attest.FindingPublished: "2020-01-01T00:00:00Z"},
+		{"of two dates the earliest counts", leeway, intoto.Finding{ID: "CVE-1", Severity: []intoto.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
+			{intoto.FindingPublished: "2026-02-28T00:00:00Z"}, {intoto.FindingPublished: "2020-01-01T00:00:00Z"},
 		}}, CodeDenied},
-		{"of two dates the earliest counts, in any order", leeway, attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
-			{attest.FindingPublished: "2020-01-01T00:00:00Z"}, {attest.FindingPublished: "2026-02-28T00:00:00Z"},
+		{"of two dates the earliest counts, in any order", leeway, intoto.Finding{ID: "CVE-1", Severity: []intoto.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
+			{intoto.FindingPublished: "2020-01-01T00:00:00Z"}, {intoto.FindingPublished: "2026-02-28T00:00:00Z"},
 		}}, CodeDenied},
-		{"of two words on the fix that there is one", Vulnerabilities{}, attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
-			{attest.FindingFix: "1.2"}, {attest.FindingFix: ""},
+		{"of two words on the fix that there is one", Vulnerabilities{}, intoto.Finding{ID: "CVE-1", Severity: []intoto.Severity{{Method: "x", Score: "high"}}, Annotations: []map[string]any{
+			{intoto.FindingFix: "1.2"}, {intoto.FindingFix: ""},
 		}}, CodeDenied},
-		{"that there is no fix is known, although further annotations do not say so", Vulnerabilities{}, attest.Finding{
-			ID: "CVE-1", Severity: []attest.Severity{{Method: "x", Score: "high"}},
-			Annotations: []map[string]any{{attest.FindingFix: ""}, {attest.FindingTitle: "overflow"}},
+		{"that there is no fix is known, although further annotations do not say so", Vulnerabilities{}, intoto.Finding{
+			ID: "CVE-1", Severity: []intoto.Severity{{Method: "x", Score: "high"}},
+			Annotations: []map[string]any{{intoto.FindingFix: ""}, {intoto.FindingTitle: "overflow"}},
 		}, CodeWarnedOf},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := requires("scan")
 			p.Vulnerabilities = tt.rules
-			r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{tt.finding})})
+			r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []intoto.Finding{tt.finding})})
 			kind := map[Code]string{CodeDenied: "violation", CodeLeeway: "warning", CodeWarnedOf: "warning"}[tt.want]
 			var want []string
 			switch tt.want {
@@ -152,11 +153,11 @@ func TestMessages(t *testing.T) {
 	p.Vulnerabilities = Vulnerabilities{
 		LeewayDays: map[Level]int{High: 14},
 	}
-	r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{
-		finding("CVE-1", "critical", attest.FindingPackage, "openssl", attest.FindingVersion, "1.1", attest.FindingFix, "1.2, 3.0"),
-		finding("CVE-2", "high", attest.FindingPURL, "pkg:npm/x@1", attest.FindingPublished, "2026-02-20T12:00:00Z"),
-		finding("CVE-3", "high", attest.FindingPackage, "curl", attest.FindingFix, ""),
-		finding("CVE-4", "critical", attest.FindingPackage, "\x1b[2Jwget"),
+	r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []intoto.Finding{
+		finding("CVE-1", "critical", intoto.FindingPackage, "openssl", intoto.FindingVersion, "1.1", intoto.FindingFix, "1.2, 3.0"),
+		finding("CVE-2", "high", intoto.FindingPURL, "pkg:npm/x@1", intoto.FindingPublished, "2026-02-20T12:00:00Z"),
+		finding("CVE-3", "high", intoto.FindingPackage, "curl", intoto.FindingFix, ""),
+		finding("CVE-4", "critical", intoto.FindingPackage, "\x1b[2Jwget"),
 		finding("CVE-5", "critical"),
 	})})
 	want := map[string]string{

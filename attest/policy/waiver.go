@@ -31,7 +31,7 @@ type Waiver struct {
 	// will be required later still warns.
 	Task string `json:"task,omitempty"`
 
-	// Finding waives a finding of scans, by its id or one of [attest.FindingAliases], and Package only in one package: by its
+	// Finding waives a finding of scans, by its id or one of [intoto.FindingAliases], and Package only in one package: by its
 	// name, with or without the group of Maven (org.apache.logging.log4j:log4j-core, log4j-core), or by its package URL, which
 	// may leave out the version and the qualifiers. With Package it is for no finding that names several packages. It never
 	// waives evidence that does not count.
@@ -44,7 +44,7 @@ type Waiver struct {
 	Statement v1.Hash `json:"statement,omitzero"`
 
 	// Images are images by digest ("sha256:..."), by repository ("quay.io/shop/api"), or by both
-	// ("quay.io/shop/api@sha256:..."). A repository is a pattern by the rules of [attest.Trust]: a * behind the host
+	// ("quay.io/shop/api@sha256:..."). A repository is a pattern by the rules of [provenance.Trust]: a * behind the host
 	// stands for any text, and "*" alone for every image. An image that an index lists has a digest of its own.
 	Images []string `json:"images,omitempty"`
 

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // month is longer than waivers are warned about.
@@ -47,8 +48,8 @@ func TestWaiverSentences(t *testing.T) {
 	type list = []attest.Evidence
 	of := func(task string) Waiver { return Waiver{Task: task} }
 	cve := func(id string) Waiver { return Waiver{Finding: id} }
-	critical := finding("CVE-1", "critical", attest.FindingFix, "2.0")
-	scan := scanned("scan", -min, []attest.Finding{critical, finding("CVE-2", "critical")})
+	critical := finding("CVE-1", "critical", intoto.FindingFix, "2.0")
+	scan := scanned("scan", -min, []intoto.Finding{critical, finding("CVE-2", "critical")})
 	unverified := problem(&attest.Problem{Kind: attest.Unverified, Err: errBroken})
 	anyTest := attest.Evidence{Image: image, Problem: &attest.CandidateError{Err: errBroken}}
 	strict := func(p Policy) Policy {
@@ -56,7 +57,7 @@ func TestWaiverSentences(t *testing.T) {
 		return p
 	}
 	later := Policy{Required: []Entry{since(time.Time{}, "unit"), since(noon.Add(1), "unit", "scan")}}
-	unit := tested("unit", attest.Passed, 0)
+	unit := tested("unit", intoto.Passed, 0)
 	for _, tt := range []struct {
 		sentence string
 		policy   Policy
@@ -69,45 +70,45 @@ func TestWaiverSentences(t *testing.T) {
 			[]string{"waived required.missing scan"}},
 		{"It waives that the build did not run it.", waiving(inBuild("scan"), of("scan")), nil, nil,
 			[]string{"waived required_in_build.missing scan"}},
-		{"It waives that it failed.", waiving(requires("scan"), of("scan")), list{tested("scan", attest.Failed, 0)},
+		{"It waives that it failed.", waiving(requires("scan"), of("scan")), list{tested("scan", intoto.Failed, 0)},
 			nil, []string{"waived test.failed scan"}},
 		{"It waives that it failed in the build.", waiving(inBuild("scan"), of("scan")), nil,
 			[]attest.Build{built(0, task("scan", 0, "TEST_OUTPUT", testFailed))},
 			[]string{"waived test.failed scan"}},
-		{"It waives what it warns of.", waiving(requires("scan"), of("scan")), list{tested("scan", attest.Warned, 0)},
+		{"It waives what it warns of.", waiving(requires("scan"), of("scan")), list{tested("scan", intoto.Warned, 0)},
 			nil, []string{"waived test.warned scan"}},
 		{"It waives the findings of its scan.", waiving(requires("scan"), of("scan")), list{scan}, nil,
 			[]string{"waived vulnerability.denied CVE-1", "waived vulnerability.denied CVE-2"}},
 		{"It waives that nobody vouches for its evidence.", waiving(requires("scan"), of("scan")),
-			list{tested("scan", attest.Passed, 0, unverified)}, nil,
+			list{tested("scan", intoto.Passed, 0, unverified)}, nil,
 			[]string{"waived evidence.unverified scan"}},
 		{"It does not waive what may be evidence of any test.", waiving(requires("scan"), of("scan")), list{anyTest},
 			nil, []string{"violation evidence.unreadable", "waived required.missing scan"}},
 		{"It waives nothing about another task.", waiving(requires("scan", "lint"), of("scan")), nil, nil,
 			[]string{"violation required.missing lint", "waived required.missing scan"}},
 		{"A task that passed needs none.", waiving(requires("scan"), of("scan")),
-			list{tested("scan", attest.Passed, 0)}, nil,
+			list{tested("scan", intoto.Passed, 0)}, nil,
 			[]string{"warning waiver.unused scan", "success test.passed scan"}},
 		{"Of alternatives that are all missing it is enough if one is waived.",
 			waiving(requires("lint|vet"), of("vet")), nil, nil,
 			[]string{"waived required.missing lint|vet"}},
 		{"An alternative that ran and failed needs a waiver of its own.", waiving(requires("lint|vet"), of("vet")),
-			list{tested("lint", attest.Failed, 0)}, nil,
+			list{tested("lint", intoto.Failed, 0)}, nil,
 			[]string{"violation test.failed lint", "warning waiver.unused vet"}},
 		{"An alternative that failed and is waived does not count as one that passed.",
 			waiving(requires("lint|vet"), of("vet")),
-			list{tested("lint", attest.Failed, 0), tested("vet", attest.Failed, 0)}, nil,
+			list{tested("lint", intoto.Failed, 0), tested("vet", intoto.Failed, 0)}, nil,
 			[]string{"violation test.failed lint", "waived test.failed vet"}},
 		{"Beside an alternative that passed it is only told.", waiving(requires("lint|vet"), of("vet")),
-			list{tested("lint", attest.Passed, 0), tested("vet", attest.Failed, 0)}, nil,
+			list{tested("lint", intoto.Passed, 0), tested("vet", intoto.Failed, 0)}, nil,
 			[]string{"waived test.failed vet", "success test.passed lint"}},
 		{"With strict it is enough for the alternative that failed.", waiving(strict(requires("lint|vet")), of("vet")),
-			list{tested("lint", attest.Passed, 0), tested("vet", attest.Failed, 0)}, nil,
+			list{tested("lint", intoto.Passed, 0), tested("vet", intoto.Failed, 0)}, nil,
 			[]string{"waived test.failed vet", "success test.passed lint"}},
 		{"A task that will be required later still warns.", waiving(later, of("scan")), list{unit}, nil,
 			[]string{"warning required.missing scan", "warning waiver.unused scan", "success test.passed unit"}},
 		{"A test whose name looks alike stays a warning.", waiving(requires("scan"), of("scan")),
-			list{tested("s\u0441an", attest.Passed, 0)}, nil,
+			list{tested("s\u0441an", intoto.Passed, 0)}, nil,
 			[]string{"warning required.alike scan", "waived required.missing scan"}},
 
 		{"A waiver of a finding waives that alone.", waiving(requires("scan"), cve("CVE-1")), list{scan}, nil,
@@ -117,13 +118,13 @@ func TestWaiverSentences(t *testing.T) {
 			[]string{"waived vulnerability.denied CVE-1", "waived vulnerability.denied CVE-2",
 				"success test.passed scan"}},
 		{"It waives a finding that only warns.", waiving(requires("scan"), cve("CVE-1")),
-			list{scanned("scan", 0, []attest.Finding{finding("CVE-1", "high", attest.FindingFix, "")})}, nil,
+			list{scanned("scan", 0, []intoto.Finding{finding("CVE-1", "high", intoto.FindingFix, "")})}, nil,
 			[]string{"waived vulnerability.warned CVE-1", "success test.passed scan"}},
 		{"It meets nothing if the policy allows the finding anyway.", waiving(requires("scan"), cve("CVE-1")),
-			list{scanned("scan", 0, []attest.Finding{finding("CVE-1", "low")})}, nil,
+			list{scanned("scan", 0, []intoto.Finding{finding("CVE-1", "low")})}, nil,
 			[]string{"warning waiver.unused CVE-1", "success test.passed scan"}},
 		{"It never waives evidence that nobody vouches for.", waiving(requires("scan"), cve("CVE-1"), cve("CVE-2")),
-			list{scanned("scan", -min, []attest.Finding{critical}, unverified)}, nil,
+			list{scanned("scan", -min, []intoto.Finding{critical}, unverified)}, nil,
 			[]string{"violation evidence.unverified scan", "warning waiver.unused CVE-1",
 				"warning waiver.unused CVE-2"}},
 		{"It never waives that a scan is missing.", waiving(requires("scan"), cve("CVE-1")), nil, nil,
@@ -180,7 +181,7 @@ func TestWaiverTimes(t *testing.T) {
 		if diff := cmp.Diff(tt.missing, brief(missing)); diff != "" {
 			t.Errorf("%s: %s", tt.name, diff)
 		}
-		passed := judged(t, p, []attest.Evidence{tested("scan", attest.Passed, 0)})
+		passed := judged(t, p, []attest.Evidence{tested("scan", intoto.Passed, 0)})
 		if diff := cmp.Diff(append(tt.passed, "success test.passed scan"), brief(passed)); diff != "" {
 			t.Errorf("%s: %s", tt.name, diff)
 		}
@@ -317,10 +318,10 @@ func TestWaiverFindings(t *testing.T) {
 		{"CVE-1", "pkg:deb/debian/openssl", "openssl", "", "CVE-1", nil, false},
 		{"CVE-1", "pkg:", "openssl", "", "CVE-1", nil, false},
 	} {
-		f := finding(tt.id, "critical", attest.FindingPackage, tt.found, attest.FindingPURL, tt.purl)
-		f.Annotations[0][attest.FindingAliases] = tt.aliases
+		f := finding(tt.id, "critical", intoto.FindingPackage, tt.found, intoto.FindingPURL, tt.purl)
+		f.Annotations[0][intoto.FindingAliases] = tt.aliases
 		p := waiving(requires("scan"), Waiver{Finding: tt.finding, Package: tt.pkg})
-		r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{f})})
+		r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []intoto.Finding{f})})
 		if waived := len(r.Waived) == 1 && r.Success; waived != tt.want || len(r.Waived)+len(r.Violations) != 1 {
 			t.Errorf("waiver of %s in %q, finding %s in %q, %q:\n%s", tt.finding, tt.pkg, tt.id, tt.found, tt.purl,
 				lines(r))
@@ -336,18 +337,18 @@ func TestWaiverOfOnePackageOfSeveral(t *testing.T) {
 		annotations []map[string]any
 		want        bool
 	}{
-		{"", []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "curl"}}, true},
-		{"openssl", []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "curl"}}, false},
-		{"curl", []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "curl"}}, false},
-		{"openssl", []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPackage: "openssl"}}, true},
-		{"openssl", []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPURL: openssl}}, true},
-		{openssl, []map[string]any{{attest.FindingPackage: "openssl"}, {attest.FindingPURL: openssl}}, true},
-		{openssl, []map[string]any{{attest.FindingPURL: openssl}, {attest.FindingPURL: curl}}, false},
-		{openssl, []map[string]any{{attest.FindingPURL: openssl}, {attest.FindingPURL: curl}, {attest.FindingPURL: openssl}}, false},
-		{"openssl", []map[string]any{{attest.FindingPackage: ""}, {attest.FindingPackage: "openssl"}, {attest.FindingFix: "1"}}, true},
+		{"", []map[string]any{{intoto.FindingPackage: "openssl"}, {intoto.FindingPackage: "curl"}}, true},
+		{"openssl", []map[string]any{{intoto.FindingPackage: "openssl"}, {intoto.FindingPackage: "curl"}}, false},
+		{"curl", []map[string]any{{intoto.FindingPackage: "openssl"}, {intoto.FindingPackage: "curl"}}, false},
+		{"openssl", []map[string]any{{intoto.FindingPackage: "openssl"}, {intoto.FindingPackage: "openssl"}}, true},
+		{"openssl", []map[string]any{{intoto.FindingPackage: "openssl"}, {intoto.FindingPURL: openssl}}, true},
+		{openssl, []map[string]any{{intoto.FindingPackage: "openssl"}, {intoto.FindingPURL: openssl}}, true},
+		{openssl, []map[string]any{{intoto.FindingPURL: openssl}, {intoto.FindingPURL: curl}}, false},
+		{openssl, []map[string]any{{intoto.FindingPURL: openssl}, {intoto.FindingPURL: curl}, {intoto.FindingPURL: openssl}}, false},
+		{"openssl", []map[string]any{{intoto.FindingPackage: ""}, {intoto.FindingPackage: "openssl"}, {intoto.FindingFix: "1"}}, true},
 	} {
-		f := attest.Finding{ID: "CVE-1", Severity: []attest.Severity{{Method: "scanner", Score: "critical"}}, Annotations: tt.annotations}
-		r := judged(t, waiving(requires("scan"), Waiver{Finding: "CVE-1", Package: tt.pkg}), []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{f})})
+		f := intoto.Finding{ID: "CVE-1", Severity: []intoto.Severity{{Method: "scanner", Score: "critical"}}, Annotations: tt.annotations}
+		r := judged(t, waiving(requires("scan"), Waiver{Finding: "CVE-1", Package: tt.pkg}), []attest.Evidence{scanned("scan", -time.Minute, []intoto.Finding{f})})
 		if r.Success != tt.want {
 			t.Errorf("waiver in %q, found in %v:\n%s", tt.pkg, tt.annotations, lines(r))
 		}
@@ -361,8 +362,8 @@ func TestWaiverThatHoldsLongest(t *testing.T) {
 		Waiver{Finding: "GHSA-1", Until: days(60)},
 		Waiver{Finding: "CVE-1", Until: days(-1)}, Waiver{Finding: "CVE-1", From: days(1), Until: days(90)})
 	f := finding("CVE-1", "critical")
-	f.Annotations = []map[string]any{{attest.FindingAliases: []string{"GHSA-1"}}}
-	r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{f})})
+	f.Annotations = []map[string]any{{intoto.FindingAliases: []string{"GHSA-1"}}}
+	r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []intoto.Finding{f})})
 	want := []string{"warning waiver.expired CVE-1", "waived vulnerability.denied CVE-1", "success test.passed scan"}
 	if diff := cmp.Diff(want, brief(r)); diff != "" {
 		t.Error(diff)
@@ -375,17 +376,17 @@ func TestWaiverThatHoldsLongest(t *testing.T) {
 // Whether a waiver is still of use is known only if every test could be judged.
 func TestWaiverOfUnknownFindings(t *testing.T) {
 	const blind, seeing = "meets nothing that is known", "meets nothing; take it out"
-	clean := scanned("scan", 0, []attest.Finding{})
+	clean := scanned("scan", 0, []intoto.Finding{})
 	p := waiving(requires("scan", "lint"), Waiver{Finding: "CVE-1"})
 	for name, tt := range map[string]struct {
 		evidence []attest.Evidence
 		want     string
 	}{
-		"all passed":       {[]attest.Evidence{clean, tested("lint", attest.Passed, 0)}, seeing},
-		"one failed":       {[]attest.Evidence{clean, tested("lint", attest.Failed, 0)}, seeing},
-		"one is missing":   {[]attest.Evidence{tested("lint", attest.Passed, 0)}, blind},
-		"could not tell":   {[]attest.Evidence{tested("scan", attest.Errored, 0), tested("lint", attest.Passed, 0)}, blind},
-		"does not count":   {[]attest.Evidence{scanned("scan", 0, nil, problem(errBroken)), tested("lint", attest.Passed, 0)}, blind},
+		"all passed":       {[]attest.Evidence{clean, tested("lint", intoto.Passed, 0)}, seeing},
+		"one failed":       {[]attest.Evidence{clean, tested("lint", intoto.Failed, 0)}, seeing},
+		"one is missing":   {[]attest.Evidence{tested("lint", intoto.Passed, 0)}, blind},
+		"could not tell":   {[]attest.Evidence{tested("scan", intoto.Errored, 0), tested("lint", intoto.Passed, 0)}, blind},
+		"does not count":   {[]attest.Evidence{scanned("scan", 0, nil, problem(errBroken)), tested("lint", intoto.Passed, 0)}, blind},
 		"nothing is there": {nil, blind},
 	} {
 		r := judged(t, p, tt.evidence)
@@ -407,9 +408,9 @@ func TestWaiverMessages(t *testing.T) {
 		Waiver{Finding: "CVE-3\n"},
 		Waiver{Statement: statement},
 	)
-	r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []attest.Finding{
-		finding("CVE-1", "critical", attest.FindingPackage, "org.apache:log4j-api"), finding("CVE-1", "critical",
-			attest.FindingPackage, "org.apache:log4j"),
+	r := judged(t, p, []attest.Evidence{scanned("scan", -time.Minute, []intoto.Finding{
+		finding("CVE-1", "critical", intoto.FindingPackage, "org.apache:log4j-api"), finding("CVE-1", "critical",
+			intoto.FindingPackage, "org.apache:log4j"),
 	})})
 	want := []string{
 		"the waiver of finding CVE-2 ended on 2026-02-28T12:00:00Z and meets nothing; take it out (waivers[3])",
@@ -490,13 +491,13 @@ func TestWaivedStatements(t *testing.T) {
 	if err := remote.Write(image, empty.Image); err != nil {
 		t.Fatal(err)
 	}
-	_, err = attest.NewWriter(nil, attest.Options{Form: attest.FormStatement}).Write(t.Context(), image, "scan",
-		attest.TestResult{Result: attest.Passed, Timestamp: noon.Add(-time.Hour)})
+	_, err = attest.NewWriter(nil, attest.Options{Form: intoto.FormStatement}).Write(t.Context(), image, "scan",
+		intoto.TestResult{Result: intoto.Passed, Timestamp: noon.Add(-time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	statement := `{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"` + digest.Hex + `"}}],"predicateType":"` +
-		attest.TestResultType + `","predicate":{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T11:59:00Z"}}`
+		intoto.TestResultType + `","predicate":{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T11:59:00Z"}}`
 	refer(t, image, digest, statement)
 	bad := hash(statement)
 	for _, tt := range []struct {
@@ -547,10 +548,10 @@ func TestIgnoredStatementsAreThoseOfTheImage(t *testing.T) {
 	statement := hash("statement")
 	p := waiving(requires("scan"), Waiver{Statement: statement})
 	ignoring := func(image name.Digest, ignored v1.Hash) attest.Evidence {
-		return tested("scan", attest.Passed, 0,
+		return tested("scan", intoto.Passed, 0,
 			func(e *attest.Evidence) { e.Image, e.Ignored = image, []v1.Hash{ignored} })
 	}
-	passed := tested("scan", attest.Passed, 0)
+	passed := tested("scan", intoto.Passed, 0)
 	for _, tt := range []struct {
 		name     string
 		evidence []attest.Evidence

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A clairReport is what of a VulnerabilityReport of claircore is needed for findings. Its maps come in any order, so
@@ -127,7 +127,7 @@ func (r *report) clairEnrichment(kind string, c *clairReport) error {
 		}
 		c.scores[id] = of
 		if most := max(r.limits.Findings, fewNames); len(c.scores) > most { // the lists that have them have no limit
-			return &attest.LimitError{What: whatNames, Limit: int64(most), Got: int64(len(c.scores))}
+			return &intoto.LimitError{What: whatNames, Limit: int64(most), Got: int64(len(c.scores))}
 		}
 		return nil
 	}))

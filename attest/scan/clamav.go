@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // clamAV reads what clamscan prints: a line for each file, unless it was told to print less, and a summary. Several
@@ -26,7 +26,7 @@ import (
 // cannot be seen.
 //
 // Source: clamscan/clamscan.c, clamscan/manager.c and clamdscan/clamdscan.c of Cisco-Talos/clamav, 0.96 to 1.4.
-func clamAV(in io.Reader, opts Options) (attest.Predicate, error) {
+func clamAV(in io.Reader, opts Options) (intoto.Predicate, error) {
 	l := clamLog{tally: tally{limits: opts.Limits}, viruses: map[string]bool{}}
 	if err := eachLine(in, opts.Limits, l.line); err != nil {
 		return nil, err

@@ -5,8 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // summary is that of a log without viruses and errors, with some of its lines replaced, given as old and new.
@@ -26,62 +25,62 @@ func TestClamAV(t *testing.T) {
 	}
 	tests := []struct {
 		name, text string
-		want       attest.TestResult
+		want       intoto.TestResult
 	}{
-		{"clean", sample(t, "clamav/clean.log"), attest.TestResult{Result: attest.Passed, Successes: 2}},
-		{"infected", sample(t, "clamav/infected.log"), attest.TestResult{Result: attest.Failed, Successes: 202, Failures: 2, FailedTests: infected}},
-		{"errors", sample(t, "clamav/errors.log"), attest.TestResult{
-			Result: attest.Errored, Successes: 8, Failures: 1, FailedTests: []string{"/image/content/opt/eicar.com: Win.Test.EICAR_HDB-1"},
+		{"clean", sample(t, "clamav/clean.log"), intoto.TestResult{Result: intoto.Passed, Successes: 2}},
+		{"infected", sample(t, "clamav/infected.log"), intoto.TestResult{Result: intoto.Failed, Successes: 202, Failures: 2, FailedTests: infected}},
+		{"errors", sample(t, "clamav/errors.log"), intoto.TestResult{
+			Result: intoto.Errored, Successes: 8, Failures: 1, FailedTests: []string{"/image/content/opt/eicar.com: Win.Test.EICAR_HDB-1"},
 		}},
-		{"clamdscan", sample(t, "clamav/clamdscan.log"), attest.TestResult{Result: attest.Passed, Successes: 1}},
-		{"two architectures", sample(t, "clamav/two-architectures.log"), attest.TestResult{Result: attest.Failed, Successes: 204, Failures: 2, FailedTests: infected}},
-		{"the first is infected", sample(t, "clamav/infected.log") + sample(t, "clamav/clean.log"), attest.TestResult{Result: attest.Failed, Successes: 204, Failures: 2, FailedTests: infected}},
-		{"the first has errors", sample(t, "clamav/errors.log") + sample(t, "clamav/clean.log"), attest.TestResult{
-			Result: attest.Errored, Successes: 10, Failures: 1, FailedTests: []string{"/image/content/opt/eicar.com: Win.Test.EICAR_HDB-1"},
+		{"clamdscan", sample(t, "clamav/clamdscan.log"), intoto.TestResult{Result: intoto.Passed, Successes: 1}},
+		{"two architectures", sample(t, "clamav/two-architectures.log"), intoto.TestResult{Result: intoto.Failed, Successes: 204, Failures: 2, FailedTests: infected}},
+		{"the first is infected", sample(t, "clamav/infected.log") + sample(t, "clamav/clean.log"), intoto.TestResult{Result: intoto.Failed, Successes: 204, Failures: 2, FailedTests: infected}},
+		{"the first has errors", sample(t, "clamav/errors.log") + sample(t, "clamav/clean.log"), intoto.TestResult{
+			Result: intoto.Errored, Successes: 10, Failures: 1, FailedTests: []string{"/image/content/opt/eicar.com: Win.Test.EICAR_HDB-1"},
 		}},
-		{"summaries alone", summary() + summary("files: 0", "files: 1"), attest.TestResult{Result: attest.Failed, Successes: 5, Failures: 1}},
-		{"no lines of infected files", summary("Infected files: 0", "Infected files: 2"), attest.TestResult{Result: attest.Failed, Successes: 1, Failures: 2}},
-		{"one file twice", "a: V FOUND\na: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), attest.TestResult{
-			Result: attest.Failed, Successes: 1, Failures: 2, FailedTests: []string{"a: V", "a: V"},
+		{"summaries alone", summary() + summary("files: 0", "files: 1"), intoto.TestResult{Result: intoto.Failed, Successes: 5, Failures: 1}},
+		{"no lines of infected files", summary("Infected files: 0", "Infected files: 2"), intoto.TestResult{Result: intoto.Failed, Successes: 1, Failures: 2}},
+		{"one file twice", "a: V FOUND\na: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 1, Failures: 2, FailedTests: []string{"a: V", "a: V"},
 		}},
-		{"heuristics", "a: Heuristics.Broken.Executable FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
-			Result: attest.Warned, Successes: 2, Warnings: 1, WarnedTests: []string{"a: Heuristics.Broken.Executable"},
+		{"heuristics", "a: Heuristics.Broken.Executable FOUND\n" + summary("Infected files: 0", "Infected files: 1"), intoto.TestResult{
+			Result: intoto.Warned, Successes: 2, Warnings: 1, WarnedTests: []string{"a: Heuristics.Broken.Executable"},
 		}},
-		{"heuristics and a virus", "a: Heuristics.Encrypted.Zip FOUND\nb: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), attest.TestResult{
-			Result: attest.Failed, Successes: 1, Failures: 1, Warnings: 1, FailedTests: []string{"b: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
+		{"heuristics and a virus", "a: Heuristics.Encrypted.Zip FOUND\nb: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 1, Failures: 1, Warnings: 1, FailedTests: []string{"b: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
 		}},
-		{"heuristics and a virus in one file", "a: Heuristics.Encrypted.Zip FOUND\na: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
-			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
+		{"heuristics and a virus in one file", "a: Heuristics.Encrypted.Zip FOUND\na: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
 		}},
-		{"a virus and heuristics in one file", "a: V FOUND\na: Heuristics.Encrypted.Zip FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
-			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
+		{"a virus and heuristics in one file", "a: V FOUND\na: Heuristics.Encrypted.Zip FOUND\n" + summary("Infected files: 0", "Infected files: 1"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
 		}},
 		{"heuristics in one architecture, a virus in the other", "a: Heuristics.Encrypted.Zip FOUND\n" + summary("Infected files: 0", "Infected files: 1") +
-			"a: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
-			Result: attest.Failed, Successes: 4, Failures: 1, Warnings: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
+			"a: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 4, Failures: 1, Warnings: 1, FailedTests: []string{"a: V"}, WarnedTests: []string{"a: Heuristics.Encrypted.Zip"},
 		}},
-		{"heuristics with an error", "a: Heuristics.Limits.Exceeded.MaxFileSize FOUND\nb: Can't open file ERROR\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
-			Result: attest.Errored, Successes: 2, Warnings: 1, WarnedTests: []string{"a: Heuristics.Limits.Exceeded.MaxFileSize"},
+		{"heuristics with an error", "a: Heuristics.Limits.Exceeded.MaxFileSize FOUND\nb: Can't open file ERROR\n" + summary("Infected files: 0", "Infected files: 1"), intoto.TestResult{
+			Result: intoto.Errored, Successes: 2, Warnings: 1, WarnedTests: []string{"a: Heuristics.Limits.Exceeded.MaxFileSize"},
 		}},
-		{"a file that is called heuristics", "a: Heuristics.X FOUND: V FOUND\nHeuristics.b: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), attest.TestResult{
-			Result: attest.Failed, Successes: 1, Failures: 2, FailedTests: []string{"a: Heuristics.X FOUND: V", "Heuristics.b: V"},
+		{"a file that is called heuristics", "a: Heuristics.X FOUND: V FOUND\nHeuristics.b: V FOUND\n" + summary("Infected files: 0", "Infected files: 2"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 1, Failures: 2, FailedTests: []string{"a: Heuristics.X FOUND: V", "Heuristics.b: V"},
 		}},
-		{"a signature that only contains the word", "a: Win.Heuristics.X FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
-			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: Win.Heuristics.X"},
+		{"a signature that only contains the word", "a: Win.Heuristics.X FOUND\n" + summary("Infected files: 0", "Infected files: 1"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: Win.Heuristics.X"},
 		}},
-		{"an error without a count", "a: Can't open file ERROR\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 3}},
-		{"a file that may not be read", "a: Access denied\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 3}},
-		{"an error of no file", "ERROR: Can't access file a\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 3}},
-		{"an error is of its log", "a: Can't open file ERROR\n" + summary() + "b: OK\n" + summary(), attest.TestResult{Result: attest.Errored, Successes: 6}},
-		{"errors that are only counted", summary("Time", "Total errors: 1\nTime"), attest.TestResult{Result: attest.Errored, Successes: 3}},
-		{"lines end as on Windows", strings.ReplaceAll("a: V FOUND\n"+summary("Infected files: 0", "Infected files: 1"), "\n", "\r\n"), attest.TestResult{
-			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: V"},
+		{"an error without a count", "a: Can't open file ERROR\n" + summary(), intoto.TestResult{Result: intoto.Errored, Successes: 3}},
+		{"a file that may not be read", "a: Access denied\n" + summary(), intoto.TestResult{Result: intoto.Errored, Successes: 3}},
+		{"an error of no file", "ERROR: Can't access file a\n" + summary(), intoto.TestResult{Result: intoto.Errored, Successes: 3}},
+		{"an error is of its log", "a: Can't open file ERROR\n" + summary() + "b: OK\n" + summary(), intoto.TestResult{Result: intoto.Errored, Successes: 6}},
+		{"errors that are only counted", summary("Time", "Total errors: 1\nTime"), intoto.TestResult{Result: intoto.Errored, Successes: 3}},
+		{"lines end as on Windows", strings.ReplaceAll("a: V FOUND\n"+summary("Infected files: 0", "Infected files: 1"), "\n", "\r\n"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a: V"},
 		}},
-		{"not UTF-8", "a\xff: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
-			Result: attest.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a\uFFFD: V"},
+		{"not UTF-8", "a\xff: V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 2, Failures: 1, FailedTests: []string{"a\uFFFD: V"},
 		}},
-		{"a file whose name looks like a summary", "a\n" + summary("Scanned files: 3", "Scanned files: 1") + ": V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), attest.TestResult{
-			Result: attest.Failed, Successes: 3, Failures: 1, FailedTests: []string{": V"},
+		{"a file whose name looks like a summary", "a\n" + summary("Scanned files: 3", "Scanned files: 1") + ": V FOUND\n" + summary("Infected files: 0", "Infected files: 1"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 3, Failures: 1, FailedTests: []string{": V"},
 		}},
 	}
 	for _, tt := range tests {

@@ -16,11 +16,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
-func mustConvert(t testing.TB, content []byte, opts scan.Options) attest.Vulns {
+func mustConvert(t testing.TB, content []byte, opts scan.Options) intoto.Vulns {
 	t.Helper()
 	return mustConvertFrom(t, bytes.NewReader(content), opts)
 }
@@ -30,8 +30,8 @@ func brief(err error) string {
 	var format *scan.FormatError
 	var notRun *scan.NotRunError
 	var unknown *scan.UnknownFormatError
-	var limit *attest.LimitError
-	var field *attest.FieldError
+	var limit *intoto.LimitError
+	var field *intoto.FieldError
 	switch {
 	case err == nil:
 		return "converted"
@@ -248,7 +248,7 @@ func TestOptions(t *testing.T) {
 		}
 	})
 	t.Run("a result", func(t *testing.T) {
-		_, err := scan.Convert(strings.NewReader("{}"), scan.Options{Scanner: attest.Scanner{Result: []attest.Finding{}}})
+		_, err := scan.Convert(strings.NewReader("{}"), scan.Options{Scanner: intoto.Scanner{Result: []intoto.Finding{}}})
 		if got, want := brief(err), "field opts.Scanner.Result: must be nil: the report says what was found"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
@@ -294,13 +294,13 @@ func TestErrorOfReader(t *testing.T) {
 	}
 }
 
-func mustConvertFrom(t testing.TB, r io.Reader, opts scan.Options) attest.Vulns {
+func mustConvertFrom(t testing.TB, r io.Reader, opts scan.Options) intoto.Vulns {
 	t.Helper()
 	p, err := scan.Convert(r, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := p.(attest.Vulns)
+	v := p.(intoto.Vulns)
 	v.Note = "" // TestNote is about it
 	return v
 }

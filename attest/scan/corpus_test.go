@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
@@ -25,7 +25,7 @@ var (
 
 // full says all that a report can lack. The start is older than all reports are.
 var full = scan.Options{
-	Scanner:  attest.Scanner{DB: attest.ScannerDB{LastUpdate: updated}},
+	Scanner:  intoto.Scanner{DB: intoto.ScannerDB{LastUpdate: updated}},
 	Started:  time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
 	Finished: ended,
 }
@@ -101,11 +101,11 @@ func testCorpusFile(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := got.(attest.Vulns).Validate(); err != nil {
+	if err := got.(intoto.Vulns).Validate(); err != nil {
 		t.Error(err)
 	}
 	ids := []string{}
-	for _, f := range got.(attest.Vulns).Scanner.Result {
+	for _, f := range got.(intoto.Vulns).Scanner.Result {
 		ids = append(ids, f.ID)
 	}
 	slices.Sort(ids)

@@ -7,8 +7,7 @@ import (
 	gocvss30 "github.com/pandatix/go-cvss/30"
 	gocvss31 "github.com/pandatix/go-cvss/31"
 	gocvss40 "github.com/pandatix/go-cvss/40"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A cvss is the base scores that one source gives, by the major version of CVSS.
@@ -45,7 +44,7 @@ func higher(a, b *float64) *float64 {
 func (c cvss) highest() *float64 { return higher(higher(c.v2, c.v3), c.v4) }
 
 // rate adds the scores of a source. Version 2 counts only where there is no later one: it is what scores were before.
-func (c cvss) rate(list []attest.Severity, source string) []attest.Severity {
+func (c cvss) rate(list []intoto.Severity, source string) []intoto.Severity {
 	if c.v4 != nil {
 		list = rated(list, "cvss_v4", source, *c.v4)
 	}

@@ -9,8 +9,8 @@
 //	}
 //	record, err := writer.Write(ctx, image, "clair-scan", p) // with the verdict ERROR if there is no report
 //
-// Others call [Convert], which returns only what a report says. Reports of vulnerabilities become [attest.Vulns], all
-// others [attest.TestResult]:
+// Others call [Convert], which returns only what a report says. Reports of vulnerabilities become [intoto.Vulns], all
+// others [intoto.TestResult]:
 //
 //	Trivy, Grype, Clair, Quay, OSVScanner, SARIF      vulns/v0.2
 //	ClamAV, TestOutput, JUnit, GoTest                 test-result/v0.1

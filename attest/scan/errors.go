@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // An UnknownFormatError reports content that is no report of any known format, or a format that is not known.
@@ -124,7 +124,7 @@ var (
 
 // contradiction returns the error of a scan that ended before it began. Started and finished are zero if the report does
 // not say. What it says of both is its own mistake.
-func contradiction(format Format, started, finished time.Time, m attest.ScanMetadata) error {
+func contradiction(format Format, started, finished time.Time, m intoto.ScanMetadata) error {
 	if m.StartedOn.IsZero() || m.FinishedOn.IsZero() || !m.FinishedOn.Before(m.StartedOn) {
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // Evidence is [Convert] for a step of a pipeline, which must leave evidence whatever has become of the report: otherwise
@@ -27,7 +27,7 @@ import (
 // An error without a predicate is a mistake of the caller, who can mend it and try again. Failed is why there is no report,
 // such as the error of opening it or the word of a scanner that crashed; then r is not looked at. An ERROR is of
 // opts.Finished, or else of now.
-func Evidence(r io.Reader, failed error, opts Options) (attest.Predicate, error) {
+func Evidence(r io.Reader, failed error, opts Options) (intoto.Predicate, error) {
 	if failed != nil {
 		failed = fmt.Errorf("scan: there is no report: %w", failed)
 		return couldNotTell(failed, opts), failed
@@ -39,12 +39,12 @@ func Evidence(r io.Reader, failed error, opts Options) (attest.Predicate, error)
 		}
 	}
 	if err != nil {
-		if !isA[*FormatError](err) && !isA[*NotRunError](err) && !isA[*UnknownFormatError](err) && !isA[*attest.LimitError](err) {
+		if !isA[*FormatError](err) && !isA[*NotRunError](err) && !isA[*UnknownFormatError](err) && !isA[*intoto.LimitError](err) {
 			err = fmt.Errorf("scan: the report cannot be read: %w", err)
 		}
 		return couldNotTell(err, opts), err
 	}
-	if result, ok := p.(attest.TestResult); ok && result.Result == attest.Errored {
+	if result, ok := p.(intoto.TestResult); ok && result.Result == intoto.Errored {
 		err = errors.New("scan: the report says ERROR: the test could not tell")
 	}
 	return p, err
@@ -52,7 +52,7 @@ func Evidence(r io.Reader, failed error, opts Options) (attest.Predicate, error)
 
 // mistakesOfCaller are the errors of Convert that say nothing of the scan.
 var mistakesOfCaller = []func(error) bool{
-	isA[*LackError], isA[*ImageError], isA[*TimeError], isA[*attest.FieldError],
+	isA[*LackError], isA[*ImageError], isA[*TimeError], isA[*intoto.FieldError],
 	func(err error) bool {
 		var unknown *UnknownFormatError
 		return errors.As(err, &unknown) && unknown.Format != ""
@@ -65,7 +65,7 @@ func isA[E error](err error) bool {
 }
 
 // couldNotTell is the evidence that there is no report.
-func couldNotTell(why error, opts Options) attest.Predicate {
+func couldNotTell(why error, opts Options) intoto.Predicate {
 	const most = 1000
 	note := strings.Join(strings.Fields(strings.ToValidUTF8(strings.TrimPrefix(why.Error(), "scan: "), "\uFFFD")), " ")
 	if len(note) > most {
@@ -75,5 +75,5 @@ func couldNotTell(why error, opts Options) attest.Predicate {
 	if now == nil {
 		now = time.Now
 	}
-	return attest.TestResult{Result: attest.Errored, Timestamp: cmp.Or(opts.Finished, now()).UTC(), Note: note}
+	return intoto.TestResult{Result: intoto.Errored, Timestamp: cmp.Or(opts.Finished, now()).UTC(), Note: note}
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
@@ -75,16 +75,16 @@ func TestNoReportIsAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			test.opts.Now = func() time.Time { return now }
 			p, why := scan.Evidence(strings.NewReader(test.content), test.failed, test.opts)
-			got, ok := p.(attest.TestResult)
+			got, ok := p.(intoto.TestResult)
 			if !ok || why == nil || !strings.HasPrefix(got.Note, test.note) {
 				t.Fatalf("got %+v and %v, want an ERROR: %s", p, why, test.note)
 			}
-			if diff := cmp.Diff(attest.TestResult{Result: attest.Errored, Timestamp: now, Note: got.Note}, got); diff != "" {
+			if diff := cmp.Diff(intoto.TestResult{Result: intoto.Errored, Timestamp: now, Note: got.Note}, got); diff != "" {
 				t.Error(diff)
 			}
 			test.opts.Finished = ended
 			p, _ = scan.Evidence(strings.NewReader(test.content), test.failed, test.opts)
-			if got := p.(attest.TestResult).Timestamp; !got.Equal(ended) {
+			if got := p.(intoto.TestResult).Timestamp; !got.Equal(ended) {
 				t.Errorf("it is of %s, want that of Finished", got)
 			}
 		})
@@ -98,8 +98,8 @@ func TestNoReportIsAnError(t *testing.T) {
 		"a disk that fails later": {iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(suites))), iotest.ErrTimeout},
 	} {
 		p, why := scan.Evidence(failing.r, nil, scan.Options{})
-		got, ok := p.(attest.TestResult)
-		if !ok || got.Result != attest.Errored || !strings.HasPrefix(got.Note, "the report cannot be read: ") || failing.want != nil && !errors.Is(why, failing.want) {
+		got, ok := p.(intoto.TestResult)
+		if !ok || got.Result != intoto.Errored || !strings.HasPrefix(got.Note, "the report cannot be read: ") || failing.want != nil && !errors.Is(why, failing.want) {
 			t.Errorf("%s: got %+v and %v", name, p, why)
 		}
 	}
@@ -108,7 +108,7 @@ func TestNoReportIsAnError(t *testing.T) {
 // The note of an ERROR is one line, and not long.
 func TestNoteIsBounded(t *testing.T) {
 	p, _ := scan.Evidence(nil, errors.New(strings.Repeat("ä\n", 5000)+"\xff"), scan.Options{Finished: ended})
-	if note := p.(attest.TestResult).Note; len(note) > 1010 || strings.Contains(note, "\n") || strings.Contains(note, "\uFFFD") {
+	if note := p.(intoto.TestResult).Note; len(note) > 1010 || strings.Contains(note, "\n") || strings.Contains(note, "\uFFFD") {
 		t.Errorf("%d bytes: %q", len(note), note)
 	}
 }
@@ -117,18 +117,18 @@ func TestNoteIsBounded(t *testing.T) {
 func TestEvidenceOfAReport(t *testing.T) {
 	for _, tt := range []struct {
 		content string
-		want    attest.Result
+		want    intoto.Result
 		tells   bool
 	}{
-		{passedOutput, attest.Passed, false},
-		{suites, attest.Passed, false},
-		{strings.Replace(suites, "/></testsuite>", "><failure/></testcase></testsuite>", 1), attest.Failed, false},
-		{strings.Replace(suites, "/></testsuite>", "><error/></testcase></testsuite>", 1), attest.Errored, true},
-		{strings.Replace(passedOutput, "SUCCESS", "ERROR", 1), attest.Errored, true},
-		{cleanTrivy(""), attest.Unknown, false},
+		{passedOutput, intoto.Passed, false},
+		{suites, intoto.Passed, false},
+		{strings.Replace(suites, "/></testsuite>", "><failure/></testcase></testsuite>", 1), intoto.Failed, false},
+		{strings.Replace(suites, "/></testsuite>", "><error/></testcase></testsuite>", 1), intoto.Errored, true},
+		{strings.Replace(passedOutput, "SUCCESS", "ERROR", 1), intoto.Errored, true},
+		{cleanTrivy(""), intoto.Unknown, false},
 	} {
 		p, err := scan.Evidence(strings.NewReader(tt.content), nil, full)
-		result, _ := p.(attest.TestResult)
+		result, _ := p.(intoto.TestResult)
 		if p == nil || result.Result != tt.want || (err != nil) != tt.tells {
 			t.Errorf("%s: got %+v and %v", tt.content, p, err)
 		}
@@ -154,7 +154,7 @@ func TestMistakesOfTheCaller(t *testing.T) {
 		"it ended before it began too": {grypeAt("2026-11-01T10:05:00Z"), late, "the grype report says descriptor.timestamp 2026-11-01T10:05:00Z, and Options.Started is"},
 		"by options alone":             {grypeAt(""), late, "Options.Finished is 2026-11-01T10:05:00Z, and Options.Started is 2026-11-01T11:05:00Z"},
 		"no such format":               {suites, scan.Options{Format: "xunit"}, `no format is called "xunit"`},
-		"a result in the options":      {suites, scan.Options{Scanner: attest.Scanner{Result: []attest.Finding{}}}, "opts.Scanner.Result"},
+		"a result in the options":      {suites, scan.Options{Scanner: intoto.Scanner{Result: []intoto.Finding{}}}, "opts.Scanner.Result"},
 		"SARIF that began later": {`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"t","informationUri":"https://t.example"}},"results":[],"invocations":[{"executionSuccessful":true,"startTimeUtc":"2026-11-01T12:00:00Z"}]}]}`,
 			full, "Options.Finished is 2026-11-01T10:05:00Z, and the sarif report says startTimeUtc 2026-11-01T12:00:00Z"},
 	} {
@@ -170,7 +170,7 @@ func TestReportEndsBeforeItBegan(t *testing.T) {
 	const times = `"startTimeUtc":"2026-11-01T12:00:00Z","endTimeUtc":"2026-11-01T11:00:00Z"`
 	p, err := scan.Evidence(strings.NewReader(`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"t","informationUri":"https://t.example"}},"results":[],`+
 		`"invocations":[{"executionSuccessful":true,`+times+`}]}]}`), nil, full)
-	if result, _ := p.(attest.TestResult); result.Result != attest.Errored || !strings.Contains(result.Note, "the sarif report says endTimeUtc 2026-11-01T11:00:00Z") {
+	if result, _ := p.(intoto.TestResult); result.Result != intoto.Errored || !strings.Contains(result.Note, "the sarif report says endTimeUtc 2026-11-01T11:00:00Z") {
 		t.Errorf("got %+v and %v", p, err)
 	}
 }
@@ -202,9 +202,9 @@ func TestNote(t *testing.T) {
 		}
 		got := ""
 		switch p := p.(type) {
-		case attest.Vulns:
+		case intoto.Vulns:
 			got = p.Note
-		case attest.TestResult:
+		case intoto.TestResult:
 			got = p.Note
 		}
 		if got != want {
@@ -242,7 +242,7 @@ func TestCorpusOfFaults(t *testing.T) {
 		}
 		p, why := scan.Evidence(f, nil, full)
 		f.Close()
-		v, ok := p.(attest.Vulns)
+		v, ok := p.(intoto.Vulns)
 		if !ok {
 			t.Errorf("%s: %v", name, why)
 			continue
@@ -259,12 +259,12 @@ func TestCorpusOfFaults(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
 	}
-	for name, want := range map[string]attest.TestResult{
-		"pytest-subtests.xml": {Result: attest.Passed, Successes: 1, PassedTests: []string{"tests.test_shop.test_prices"}},
-		"surefire-flaky.xml":  {Result: attest.Warned, Successes: 1, Warnings: 1, PassedTests: []string{"shop.CartTest.adds"}, WarnedTests: []string{"shop.CartTest.pays"}},
-		"trivy-fatal.txt": {Result: attest.Errored, Note: "the report is a log with the line \"2026-11-01T10:00:00Z\\tFATAL\\tFatal error\\tinit error: DB error: " +
+	for name, want := range map[string]intoto.TestResult{
+		"pytest-subtests.xml": {Result: intoto.Passed, Successes: 1, PassedTests: []string{"tests.test_shop.test_prices"}},
+		"surefire-flaky.xml":  {Result: intoto.Warned, Successes: 1, Warnings: 1, PassedTests: []string{"shop.CartTest.adds"}, WarnedTests: []string{"shop.CartTest.pays"}},
+		"trivy-fatal.txt": {Result: intoto.Errored, Note: "the report is a log with the line \"2026-11-01T10:00:00Z\\tFATAL\\tFatal error\\tinit error: DB error: " +
 			"failed to download vulnerability DB: OCI artifact error\": the tool may have ended before it wrote its report"},
-		"clamav-heuristics.log": {Result: attest.Warned, Successes: 19, Warnings: 1, WarnedTests: []string{"/w/firmware.bin.xz: Heuristics.Broken.Executable"}},
+		"clamav-heuristics.log": {Result: intoto.Warned, Successes: 19, Warnings: 1, WarnedTests: []string{"/w/firmware.bin.xz: Heuristics.Broken.Executable"}},
 	} {
 		f, err := os.Open(filepath.Join(root, "faults", name))
 		if err != nil {
@@ -272,7 +272,7 @@ func TestCorpusOfFaults(t *testing.T) {
 		}
 		p, _ := scan.Evidence(f, nil, full)
 		f.Close()
-		got, _ := p.(attest.TestResult)
+		got, _ := p.(intoto.TestResult)
 		if want.Timestamp = got.Timestamp; want.Note == "" {
 			want.Note = got.Note
 		}
@@ -310,12 +310,12 @@ func FuzzEvidence(f *testing.F) {
 				if !errors.As(err, &times) {
 					t.Errorf("%s: no evidence, and %v", format, err)
 				}
-			case attest.TestResult:
-				p.Configuration = []attest.ResourceDescriptor{{Name: "scan"}}
-				if bad := p.Validate(); bad != nil || (err != nil) != (p.Result == attest.Errored) {
+			case intoto.TestResult:
+				p.Configuration = []intoto.ResourceDescriptor{{Name: "scan"}}
+				if bad := p.Validate(); bad != nil || (err != nil) != (p.Result == intoto.Errored) {
 					t.Errorf("%s: %+v with %v: %v", format, p, err, bad)
 				}
-			case attest.Vulns:
+			case intoto.Vulns:
 				if bad := p.Validate(); bad != nil || err != nil {
 					t.Errorf("%s: %+v with %v: %v", format, p, err, bad)
 				}

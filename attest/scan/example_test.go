@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
@@ -30,10 +30,10 @@ func ExampleConvert() {
 		fmt.Println(err)
 		return
 	}
-	v := p.(attest.Vulns)
+	v := p.(intoto.Vulns)
 	fmt.Println(v.Scanner.URI, v.Metadata.FinishedOn.Format(time.RFC3339))
 	for _, f := range v.Scanner.Result {
-		fmt.Println(f.ID, f.Severity, f.Annotations[0][attest.FindingPackage], f.Annotations[0][attest.FindingFix])
+		fmt.Println(f.ID, f.Severity, f.Annotations[0][intoto.FindingPackage], f.Annotations[0][intoto.FindingFix])
 	}
 	// Output:
 	// true

@@ -9,12 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
 // convertAs converts a report that a scanner with a URI has written.
-func convertAs(t *testing.T, format scan.Format, report string) attest.Vulns {
+func convertAs(t *testing.T, format scan.Format, report string) intoto.Vulns {
 	t.Helper()
 	opts := told
 	opts.Format, opts.Scanner.URI = format, "https://scanner.example"
@@ -192,7 +192,7 @@ func TestSeverityIsRead(t *testing.T) {
 		name   string
 		format scan.Format
 		report string
-		want   []attest.Severity
+		want   []intoto.Severity
 	}{
 		{"OSV, version 2", scan.OSVScanner, osv(vectors("CVSS_V2", v2), ``), severity("cvss_v2:osv-scanner", "7.5")},
 		{"OSV, version 3.0", scan.OSVScanner, osv(vectors("CVSS_V3", v30), ``), severity("cvss_v3:osv-scanner", "4.2")},
@@ -378,14 +378,14 @@ func TestNamesAndFixesOfClair(t *testing.T) {
 			quay := fmt.Sprintf(`{"data":{"Layer":{"Features":[{"Name":"p","Vulnerabilities":[{"Name":%q,"FixedBy":%q}]}]}}}`, name, fix)
 			for format, report := range map[scan.Format]string{scan.Clair: clair, scan.Quay: quay} {
 				f := convertAs(t, format, report).Scanner.Result[0]
-				aliases, _ := f.Annotations[0][attest.FindingAliases].([]any)
+				aliases, _ := f.Annotations[0][intoto.FindingAliases].([]any)
 				if got := fmt.Sprint(f.ID, " ", aliases); got != want {
 					t.Errorf("%s: got %s, want %s", format, got, want)
 				}
-				if place, there := f.Annotations[0][attest.FindingLocation]; there {
+				if place, there := f.Annotations[0][intoto.FindingLocation]; there {
 					t.Errorf("%s: found in %q, which the report does not say", format, place)
 				}
-				if got := f.Annotations[0][attest.FindingFix]; got != wantFix {
+				if got := f.Annotations[0][intoto.FindingFix]; got != wantFix {
 					t.Errorf("%s: %q is fixed in %q, want %q", format, fix, got, wantFix)
 				}
 			}
@@ -417,7 +417,7 @@ func FuzzReports(f *testing.F) {
 				}
 				continue
 			}
-			v := p.(attest.Vulns)
+			v := p.(intoto.Vulns)
 			if err := v.Validate(); err != nil || len(v.Scanner.Result) > 10 || !json.Valid(report) {
 				t.Errorf("%s: %v, %d findings", format, err, len(v.Scanner.Result))
 			}

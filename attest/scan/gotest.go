@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
@@ -29,7 +29,7 @@ import (
 // within a package is.
 //
 // Source: go doc cmd/test2json, go help buildjson and what Go 1.20 to 1.26 print.
-func goTest(in io.Reader, opts Options) (attest.Predicate, error) {
+func goTest(in io.Reader, opts Options) (intoto.Predicate, error) {
 	l := goLog{tally: tally{limits: opts.Limits}, packages: map[string]*goPackage{}, builds: map[string]bool{}}
 	if err := eachLine(in, opts.Limits, l.line); err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ type goPackage struct {
 var goFailed = regexp.MustCompile(`^FAIL\t(\S+)`)
 
 // goEnds are the actions that end a test.
-var goEnds = map[string]attest.Result{"pass": attest.Passed, "bench": attest.Passed, "fail": attest.Failed, "skip": attest.Skipped}
+var goEnds = map[string]intoto.Result{"pass": intoto.Passed, "bench": intoto.Passed, "fail": intoto.Failed, "skip": intoto.Skipped}
 
 func (l *goLog) line(n int, line string) error {
 	var e goEvent
@@ -125,7 +125,7 @@ func (l *goLog) event(e goEvent) error {
 			l.running--
 		}
 		delete(p.open, e.Test)
-		p.failed = p.failed || how == attest.Failed
+		p.failed = p.failed || how == intoto.Failed
 		return l.count(how, e.name())
 	}
 	return nil
@@ -147,13 +147,13 @@ func (l *goLog) ofPackage(e goEvent, p *goPackage) error {
 		p.over, p.failed = false, false
 	case "pass", "skip":
 		p.over = true
-		return l.leave(e.Package, p, attest.Errored)
+		return l.leave(e.Package, p, intoto.Errored)
 	case "fail":
 		alone := len(p.open) == 0 && !p.failed
 		p.over, p.failed = true, true
-		err := l.leave(e.Package, p, attest.Failed)
+		err := l.leave(e.Package, p, intoto.Failed)
 		if alone {
-			err = l.count(attest.Failed, e.Package)
+			err = l.count(intoto.Failed, e.Package)
 		}
 		if e.FailedBuild != "" {
 			err = errors.Join(err, l.build(e.FailedBuild, true))
@@ -164,11 +164,11 @@ func (l *goLog) ofPackage(e goEvent, p *goPackage) error {
 }
 
 // leave ends the tests that their package has left open. In one that passed they are those of benchmarks too.
-func (l *goLog) leave(path string, p *goPackage, how attest.Result) error {
+func (l *goLog) leave(path string, p *goPackage, how intoto.Result) error {
 	for _, test := range slices.Sorted(maps.Keys(p.open)) {
 		how := how
-		if p.over && how == attest.Errored && strings.HasPrefix(test, "Benchmark") {
-			how = attest.Passed
+		if p.over && how == intoto.Errored && strings.HasPrefix(test, "Benchmark") {
+			how = intoto.Passed
 		}
 		if err := l.count(how, goEvent{Package: path, Test: test}.name()); err != nil {
 			return err
@@ -184,12 +184,12 @@ func (l *goLog) end() error {
 	var errs []error
 	for _, path := range slices.Sorted(maps.Keys(l.packages)) {
 		if p := l.packages[path]; !p.over {
-			errs = append(errs, l.leave(path, p, attest.Errored), l.count(attest.Errored, path))
+			errs = append(errs, l.leave(path, p, intoto.Errored), l.count(intoto.Errored, path))
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.builds)) {
 		if l.builds[id] {
-			errs = append(errs, l.count(attest.Failed, id))
+			errs = append(errs, l.count(intoto.Failed, id))
 		}
 	}
 	return cmp.Or(errs...)

@@ -7,8 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // events are lines of go test -json, each given as action, package and perhaps test. The first is at noon, and a second
@@ -37,89 +36,89 @@ func TestGoTest(t *testing.T) {
 	ms := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Millisecond) }
 	tests := []struct {
 		name, text string
-		want       attest.TestResult
+		want       intoto.TestResult
 	}{
-		{"passed", sample(t, "gotest/passed.json"), attest.TestResult{
-			Result: attest.Passed, Successes: 2, PassedTests: []string{cart + "TestAdd/twice", cart + "TestAdd"}, Timestamp: ms(-8190),
+		{"passed", sample(t, "gotest/passed.json"), intoto.TestResult{
+			Result: intoto.Passed, Successes: 2, PassedTests: []string{cart + "TestAdd/twice", cart + "TestAdd"}, Timestamp: ms(-8190),
 		}},
-		{"failed", sample(t, "gotest/failed.json"), attest.TestResult{
-			Result: attest.Failed, Successes: 3, Failures: 3, Timestamp: ms(-7963),
+		{"failed", sample(t, "gotest/failed.json"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 3, Failures: 3, Timestamp: ms(-7963),
 			PassedTests: []string{cart + "TestAdd/twice", cart + "TestAdd", "example.com/shop/pay.TestCard"},
 			FailedTests: []string{"example.com/shop/broken", "example.com/shop/pay.TestRefund", "example.com/shop/pay.TestLedger"},
 		}},
-		{"skipped", sample(t, "gotest/skipped.json"), attest.TestResult{Result: attest.Skipped, Timestamp: ms(-7770)}},
-		{"benchmark", sample(t, "gotest/benchmark.json"), attest.TestResult{
-			Result: attest.Passed, Successes: 1, PassedTests: []string{cart + "BenchmarkAdd"}, Timestamp: ms(-7556),
+		{"skipped", sample(t, "gotest/skipped.json"), intoto.TestResult{Result: intoto.Skipped, Timestamp: ms(-7770)}},
+		{"benchmark", sample(t, "gotest/benchmark.json"), intoto.TestResult{
+			Result: intoto.Passed, Successes: 1, PassedTests: []string{cart + "BenchmarkAdd"}, Timestamp: ms(-7556),
 		}},
-		{"benchmark of an older Go", events(`run p BenchmarkA`, `bench p BenchmarkA`, `pass p`), attest.TestResult{
-			Result: attest.Passed, Successes: 1, PassedTests: []string{"p.BenchmarkA"}, Timestamp: second(2),
+		{"benchmark of an older Go", events(`run p BenchmarkA`, `bench p BenchmarkA`, `pass p`), intoto.TestResult{
+			Result: intoto.Passed, Successes: 1, PassedTests: []string{"p.BenchmarkA"}, Timestamp: second(2),
 		}},
-		{"panic", events(`run p B`, `run p A`, `output p A`, `fail p`), attest.TestResult{
-			Result: attest.Failed, Failures: 2, FailedTests: []string{"p.A", "p.B"}, Timestamp: second(3),
+		{"panic", events(`run p B`, `run p A`, `output p A`, `fail p`), intoto.TestResult{
+			Result: intoto.Failed, Failures: 2, FailedTests: []string{"p.A", "p.B"}, Timestamp: second(3),
 		}},
-		{"no end of a test in a package that passed", events(`run p A`, `run p B`, `pass p B`, `pass p`), attest.TestResult{
-			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.B"}, FailedTests: []string{"p.A"}, Timestamp: second(3),
+		{"no end of a test in a package that passed", events(`run p A`, `run p B`, `pass p B`, `pass p`), intoto.TestResult{
+			Result: intoto.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.B"}, FailedTests: []string{"p.A"}, Timestamp: second(3),
 		}},
-		{"no end of a subtest", events(`run p A`, `run p A/x`, `pass p A`, `pass p`), attest.TestResult{
-			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"p.A/x"}, Timestamp: second(3),
+		{"no end of a subtest", events(`run p A`, `run p A/x`, `pass p A`, `pass p`), intoto.TestResult{
+			Result: intoto.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"p.A/x"}, Timestamp: second(3),
 		}},
-		{"no end of an example or a fuzz test", events(`run p ExampleA`, `run p FuzzBenchmark`, `skip p`), attest.TestResult{
-			Result: attest.Errored, Failures: 2, FailedTests: []string{"p.ExampleA", "p.FuzzBenchmark"}, Timestamp: second(2),
+		{"no end of an example or a fuzz test", events(`run p ExampleA`, `run p FuzzBenchmark`, `skip p`), intoto.TestResult{
+			Result: intoto.Errored, Failures: 2, FailedTests: []string{"p.ExampleA", "p.FuzzBenchmark"}, Timestamp: second(2),
 		}},
-		{"no end of a package", events(`pass p A`, `pass p`, `start q`, `pass q A`), attest.TestResult{
-			Result: attest.Errored, Successes: 2, Failures: 1, PassedTests: []string{"p.A", "q.A"}, FailedTests: []string{"q"}, Timestamp: second(3),
+		{"no end of a package", events(`pass p A`, `pass p`, `start q`, `pass q A`), intoto.TestResult{
+			Result: intoto.Errored, Successes: 2, Failures: 1, PassedTests: []string{"p.A", "q.A"}, FailedTests: []string{"q"}, Timestamp: second(3),
 		}},
-		{"cut off within a test", events(`run p A`, `fail p A`, `run p B`), attest.TestResult{
-			Result: attest.Errored, Failures: 3, FailedTests: []string{"p.A", "p.B", "p"}, Timestamp: second(2),
+		{"cut off within a test", events(`run p A`, `fail p A`, `run p B`), intoto.TestResult{
+			Result: intoto.Errored, Failures: 3, FailedTests: []string{"p.A", "p.B", "p"}, Timestamp: second(2),
 		}},
-		{"cut off when run again", events(`pass p A`, `pass p`, `start p`), attest.TestResult{
-			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"p"}, Timestamp: second(2),
+		{"cut off when run again", events(`pass p A`, `pass p`, `start p`), intoto.TestResult{
+			Result: intoto.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"p"}, Timestamp: second(2),
 		}},
-		{"cut off when run again without a start", events(`pass p A`, `pass p`, `run p A`), attest.TestResult{
-			Result: attest.Errored, Successes: 1, Failures: 2, PassedTests: []string{"p.A"}, FailedTests: []string{"p.A", "p"}, Timestamp: second(2),
+		{"cut off when run again without a start", events(`pass p A`, `pass p`, `run p A`), intoto.TestResult{
+			Result: intoto.Errored, Successes: 1, Failures: 2, PassedTests: []string{"p.A"}, FailedTests: []string{"p.A", "p"}, Timestamp: second(2),
 		}},
-		{"cut off before its first test", events(`pass p A`, `pass p`, `start q`), attest.TestResult{
-			Result: attest.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"q"}, Timestamp: second(2),
+		{"cut off before its first test", events(`pass p A`, `pass p`, `start q`), intoto.TestResult{
+			Result: intoto.Errored, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"q"}, Timestamp: second(2),
 		}},
-		{"exit between tests", events(`pass p A`, `fail p`), attest.TestResult{
-			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"p"}, Timestamp: second(1),
+		{"exit between tests", events(`pass p A`, `fail p`), intoto.TestResult{
+			Result: intoto.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"p"}, Timestamp: second(1),
 		}},
-		{"a test failed and its package did not", events(`fail p A`, `pass p`), attest.TestResult{
-			Result: attest.Failed, Failures: 1, FailedTests: []string{"p.A"}, Timestamp: second(1),
+		{"a test failed and its package did not", events(`fail p A`, `pass p`), intoto.TestResult{
+			Result: intoto.Failed, Failures: 1, FailedTests: []string{"p.A"}, Timestamp: second(1),
 		}},
 		{"a build for two packages", builds("lib") + events(`pass q A`, `pass q`) +
-			`{"Action":"fail","Package":"p","FailedBuild":"lib"}` + "\n" + builds("lib") + `{"Action":"fail","Package":"r","FailedBuild":"lib"}`, attest.TestResult{
-			Result: attest.Failed, Successes: 1, Failures: 2, PassedTests: []string{"q.A"}, FailedTests: []string{"p", "r"}, Timestamp: second(1),
+			`{"Action":"fail","Package":"p","FailedBuild":"lib"}` + "\n" + builds("lib") + `{"Action":"fail","Package":"r","FailedBuild":"lib"}`, intoto.TestResult{
+			Result: intoto.Failed, Successes: 1, Failures: 2, PassedTests: []string{"q.A"}, FailedTests: []string{"p", "r"}, Timestamp: second(1),
 		}},
-		{"a build for no package", builds("lib") + events(`pass p A`, `pass p`) + builds("lib"), attest.TestResult{
-			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"lib"}, Timestamp: second(1),
+		{"a build for no package", builds("lib") + events(`pass p A`, `pass p`) + builds("lib"), intoto.TestResult{
+			Result: intoto.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"lib"}, Timestamp: second(1),
 		}},
-		{"twice, and the second time nothing ran", events(`fail p A`, `fail p`, `start p`, `fail p`), attest.TestResult{
-			Result: attest.Failed, Failures: 2, FailedTests: []string{"p.A", "p"}, Timestamp: second(3),
+		{"twice, and the second time nothing ran", events(`fail p A`, `fail p`, `start p`, `fail p`), intoto.TestResult{
+			Result: intoto.Failed, Failures: 2, FailedTests: []string{"p.A", "p"}, Timestamp: second(3),
 		}},
-		{"lines of go itself", "go: downloading x\n\n# p\nFAIL\tq [setup failed]\nFAIL\n" + events(`pass p A`, `pass p`), attest.TestResult{
-			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"q"}, Timestamp: second(1),
+		{"lines of go itself", "go: downloading x\n\n# p\nFAIL\tq [setup failed]\nFAIL\n" + events(`pass p A`, `pass p`), intoto.TestResult{
+			Result: intoto.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"q"}, Timestamp: second(1),
 		}},
-		{"go itself says it too", events(`fail q`) + "FAIL\tq [build failed]\n", attest.TestResult{
-			Result: attest.Failed, Failures: 1, FailedTests: []string{"q"}, Timestamp: noon,
+		{"go itself says it too", events(`fail q`) + "FAIL\tq [build failed]\n", intoto.TestResult{
+			Result: intoto.Failed, Failures: 1, FailedTests: []string{"q"}, Timestamp: noon,
 		}},
-		{"the latest is not the last", events(`start p`, `pass p A`) + `{"Time":"2026-03-01T11:00:00Z","Action":"pass","Package":"p"}`, attest.TestResult{
-			Result: attest.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: second(1),
+		{"the latest is not the last", events(`start p`, `pass p A`) + `{"Time":"2026-03-01T11:00:00Z","Action":"pass","Package":"p"}`, intoto.TestResult{
+			Result: intoto.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: second(1),
 		}},
-		{"no times", `{"Action":"pass","Package":"p","Test":"A"}` + "\n" + `{"Action":"pass","Package":"p"}`, attest.TestResult{
-			Result: attest.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: noon,
+		{"no times", `{"Action":"pass","Package":"p","Test":"A"}` + "\n" + `{"Action":"pass","Package":"p"}`, intoto.TestResult{
+			Result: intoto.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: noon,
 		}},
-		{"no package", `{"Action":"start"}` + "\n" + `{"Action":"run","Test":"A"}` + "\n" + `{"Action":"pass","Test":"A"}` + "\n" + `{"Action":"run","Test":"B"}` + "\n" + `{"Action":"fail"}`, attest.TestResult{
-			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"A"}, FailedTests: []string{"B"}, Timestamp: noon,
+		{"no package", `{"Action":"start"}` + "\n" + `{"Action":"run","Test":"A"}` + "\n" + `{"Action":"pass","Test":"A"}` + "\n" + `{"Action":"run","Test":"B"}` + "\n" + `{"Action":"fail"}`, intoto.TestResult{
+			Result: intoto.Failed, Successes: 1, Failures: 1, PassedTests: []string{"A"}, FailedTests: []string{"B"}, Timestamp: noon,
 		}},
-		{"no package beside one that passed", events(`pass p A`, `pass p`) + `{"Action":"fail","Test":"B"}` + "\n" + `{"Action":"fail"}`, attest.TestResult{
-			Result: attest.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"B"}, Timestamp: second(1),
+		{"no package beside one that passed", events(`pass p A`, `pass p`) + `{"Action":"fail","Test":"B"}` + "\n" + `{"Action":"fail"}`, intoto.TestResult{
+			Result: intoto.Failed, Successes: 1, Failures: 1, PassedTests: []string{"p.A"}, FailedTests: []string{"B"}, Timestamp: second(1),
 		}},
-		{"no package, cut off", events(`pass p A`, `pass p`) + `{"Action":"run","Test":"B"}`, attest.TestResult{
-			Result: attest.Errored, Successes: 1, Failures: 2, PassedTests: []string{"p.A"}, FailedTests: []string{"B", ""}, Timestamp: second(1),
+		{"no package, cut off", events(`pass p A`, `pass p`) + `{"Action":"run","Test":"B"}`, intoto.TestResult{
+			Result: intoto.Errored, Successes: 1, Failures: 2, PassedTests: []string{"p.A"}, FailedTests: []string{"B", ""}, Timestamp: second(1),
 		}},
-		{"what is unknown", `{"Action":"attr","Package":"p","Test":"A","Key":"k","Value":"v"}` + "\n" + `{"Action":"new"}` + "\n" + events(`new p`, `pass p A`, `pass p`), attest.TestResult{
-			Result: attest.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: second(2),
+		{"what is unknown", `{"Action":"attr","Package":"p","Test":"A","Key":"k","Value":"v"}` + "\n" + `{"Action":"new"}` + "\n" + events(`new p`, `pass p A`, `pass p`), intoto.TestResult{
+			Result: intoto.Passed, Successes: 1, PassedTests: []string{"p.A"}, Timestamp: second(2),
 		}},
 	}
 	for _, tt := range tests {
@@ -136,7 +135,7 @@ func TestGoTestRoom(t *testing.T) {
 	few := asked
 	few.Limits.Findings = 2
 	log := events(`run p A`, `skip p A`, `run q A`, `skip q A`, `run p B`, `run p B`, `run q B`, `skip q B`, `skip p B`, `run p C`, `run q C`, `pass p`, `pass q`)
-	want := attest.TestResult{Result: attest.Errored, Failures: 2, FailedTests: []string{"p.C", "q.C"}, Timestamp: noon.Add(12 * time.Second)}
+	want := intoto.TestResult{Result: intoto.Errored, Failures: 2, FailedTests: []string{"p.C", "q.C"}, Timestamp: noon.Add(12 * time.Second)}
 	if diff := cmp.Diff(want, mustRead(t, GoTest, log, few)); diff != "" {
 		t.Error(diff)
 	}

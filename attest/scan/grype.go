@@ -8,8 +8,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A grypeMatch is a match of what grype -o json writes: models.Match of github.com/anchore/grype/grype/presenter/models.
@@ -196,7 +195,7 @@ func (r *report) grypeMatch(m *grypeMatch) error {
 }
 
 // scores returns them by source, its own first, otherwise in the order of the report.
-func (m *grypeMatch) scores() (list []attest.Severity) {
+func (m *grypeMatch) scores() (list []intoto.Severity) {
 	var order []string
 	by := map[string]*cvss{}
 	gather := func(scores []grypeCVSS, namespace string) {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // maxXMLDepth bounds elements within each other. Reports have about eight.
@@ -48,7 +48,7 @@ const maxXMLDepth = 64
 // Source: surefire-test-report.xsd of Apache Maven Surefire with its page on tests that are run again; junit-10.xsd of
 // the Jenkins xUnit plugin; _pytest/junitxml.py; JunitReporter of Catch2; JUnitReporter of doctest; index.js of mocha-junit-reporter;
 // what pytest and GoogleTest print; nunit3-junit.xslt of NUnit and the reporter of Ginkgo for status.
-func jUnit(in io.Reader, opts Options) (attest.Predicate, error) {
+func jUnit(in io.Reader, opts Options) (intoto.Predicate, error) {
 	r := jUnitReport{tally: tally{limits: opts.Limits}}
 	if err := r.read(in); err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func (r *jUnitReport) read(in io.Reader) error {
 
 // explain says what an error of the decoder means, where reading may have failed.
 func (r *jUnitReport) explain(err, reading error, line int) error {
-	var limit *attest.LimitError
+	var limit *intoto.LimitError
 	switch {
 	case errors.Is(err, errLongToken):
 		return overValue(r.limits)
@@ -198,7 +198,7 @@ func (r *jUnitReport) token(token xml.Token) error {
 
 func (r *jUnitReport) start(t xml.StartElement) error {
 	if len(r.open) >= maxXMLDepth {
-		return &attest.LimitError{What: "XML depth", Limit: maxXMLDepth, Got: maxXMLDepth + 1}
+		return &intoto.LimitError{What: "XML depth", Limit: maxXMLDepth, Got: maxXMLDepth + 1}
 	}
 	attributes := map[string]string{}
 	var order []string
@@ -239,10 +239,10 @@ func (r *jUnitReport) start(t xml.StartElement) error {
 		in.has.add(jUnitMarks[e.kind])
 	case in.isSuite() && e.kind == "error":
 		in.has.errors++
-		return r.count(attest.Errored, in.name)
+		return r.count(intoto.Errored, in.name)
 	case in.isSuite() && e.kind == "failure":
 		in.has.failures++
-		return r.count(attest.Failed, in.name)
+		return r.count(intoto.Failed, in.name)
 	}
 	return nil
 }
@@ -310,18 +310,18 @@ func (r *jUnitReport) end() error {
 }
 
 // verdict is how a testcase ended, as the worst that it says.
-func (e *jUnitElement) verdict() attest.Result {
+func (e *jUnitElement) verdict() intoto.Result {
 	switch {
 	case e.has.errors > 0:
-		return attest.Errored
+		return intoto.Errored
 	case e.has.failures > 0:
-		return attest.Failed
+		return intoto.Failed
 	case e.has.skipped > 0:
-		return attest.Skipped
+		return intoto.Skipped
 	case e.has.flaky+e.has.warnings > 0:
-		return attest.Warned
+		return intoto.Warned
 	}
-	return attest.Passed
+	return intoto.Passed
 }
 
 // closeSuite counts what a suite claims and its elements do not explain.

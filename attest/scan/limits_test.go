@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
@@ -93,7 +93,7 @@ func TestLimitOfFindings(t *testing.T) {
 			if got := brief(err); got != want {
 				t.Errorf("%s, at most %d: got %s, want %s", format, limit, got, want)
 			}
-			var over *attest.LimitError
+			var over *intoto.LimitError
 			if errors.As(err, &over) && over.Got != 20 {
 				t.Errorf("%s: got %d, want 20", format, over.Got)
 			}

@@ -8,8 +8,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // osvMembers are what osv-scanner writes beside results.
@@ -147,7 +146,7 @@ func (r *report) osvSource() error {
 	if !packages {
 		return r.fail(errors.New("without packages"))
 	}
-	complete(r.scanner.Result[first:], attest.FindingLocation, source.Path)
+	complete(r.scanner.Result[first:], intoto.FindingLocation, source.Path)
 	return nil
 }
 

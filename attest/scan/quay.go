@@ -5,8 +5,7 @@ import (
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A quayVulnerability is one in the form of Quay's security API,
@@ -68,9 +67,9 @@ func (r *report) quayFeature() error {
 		return r.fail(errors.New("a feature without a name"))
 	}
 	found := r.scanner.Result[first:]
-	complete(found, attest.FindingPackage, name)
-	complete(found, attest.FindingVersion, version)
-	complete(found, attest.FindingLocation, layer)
+	complete(found, intoto.FindingPackage, name)
+	complete(found, intoto.FindingVersion, version)
+	complete(found, intoto.FindingLocation, layer)
 	return nil
 }
 

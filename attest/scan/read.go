@@ -12,8 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // What a LimitError of this package counts.
@@ -47,7 +46,7 @@ type meter struct {
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.inner.Read(p)
 	if m.read += int64(n); m.read > m.limit {
-		return 0, &attest.LimitError{What: whatReport, Limit: m.limit, Got: m.read}
+		return 0, &intoto.LimitError{What: whatReport, Limit: m.limit, Got: m.read}
 	}
 	return n, err
 }
@@ -70,7 +69,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 	}
 	left := p.limit - (p.read - begin)
 	if left < 0 {
-		return 0, &attest.LimitError{What: whatValue, Limit: p.limit, Got: p.read - begin}
+		return 0, &intoto.LimitError{What: whatValue, Limit: p.limit, Got: p.read - begin}
 	}
 	n, err := p.in.Read(b[:min(int64(len(b)), left+1)])
 	p.read += int64(n)
@@ -170,10 +169,10 @@ func (r *reader) name() (jsontext.Token, error) {
 		return token, nil
 	}
 	if got := r.dec.InputOffset() - begin; got > maxName && len(token.String()) > maxName {
-		return token, &attest.LimitError{What: whatValue, Limit: maxName, Got: got}
+		return token, &intoto.LimitError{What: whatValue, Limit: maxName, Got: got}
 	}
 	if most := int64(max(r.limits.Findings, fewNames)); n/2 >= most {
-		return token, &attest.LimitError{What: whatNames, Limit: most, Got: n/2 + 1}
+		return token, &intoto.LimitError{What: whatNames, Limit: most, Got: n/2 + 1}
 	}
 	return token, nil
 }
@@ -224,7 +223,7 @@ func visited[T any](r *reader, visit func(*T) error) func() error {
 // room says whether so many findings, or things that findings are made of, are allowed.
 func (r *reader) room(n int) error {
 	if n > r.limits.Findings {
-		return &attest.LimitError{What: whatFindings, Limit: int64(r.limits.Findings), Got: int64(n)}
+		return &intoto.LimitError{What: whatFindings, Limit: int64(r.limits.Findings), Got: int64(n)}
 	}
 	return nil
 }

@@ -10,14 +10,14 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A report is what has been read of the report of a scanner.
 type report struct {
 	*reader
 	opts     Options
-	scanner  attest.Scanner // as the report has it; URI without a version if it is a package URL
+	scanner  intoto.Scanner // as the report has it; URI without a version if it is a package URL
 	images   []string       // digests that it names the image by
 	started  time.Time
 	finished time.Time
@@ -28,10 +28,10 @@ type report struct {
 // vulnerabilities returns a converter for reports of vulnerabilities, with what reads their insides. The source is that of
 // the scanner, "pkg:github/aquasecurity/trivy", or empty if the report says it.
 func vulnerabilities(format Format, source string, read func(*report) error) converter {
-	return func(in io.Reader, opts Options) (attest.Predicate, error) {
+	return func(in io.Reader, opts Options) (intoto.Predicate, error) {
 		r := &report{reader: newReader(format, in, opts.Limits), opts: opts}
 		r.scanner.URI = source
-		r.scanner.Result = []attest.Finding{}
+		r.scanner.Result = []intoto.Finding{}
 		if err := cmp.Or(read(r), r.end()); err != nil {
 			return nil, err
 		}
@@ -40,7 +40,7 @@ func vulnerabilities(format Format, source string, read func(*report) error) con
 }
 
 // predicate returns what was read, filled up with what the options say.
-func (r *report) predicate() (attest.Predicate, error) {
+func (r *report) predicate() (intoto.Predicate, error) {
 	if image := r.opts.Image; image != "" && len(r.images) > 0 && !slices.Contains(r.images, image) {
 		return nil, &ImageError{r.format, image, r.images}
 	}
@@ -51,7 +51,7 @@ func (r *report) predicate() (attest.Predicate, error) {
 	s.DB.URI = cmp.Or(s.DB.URI, told.DB.URI)
 	s.DB.Version = cmp.Or(s.DB.Version, told.DB.Version)
 	s.DB.LastUpdate = cmp.Or(s.DB.LastUpdate, told.DB.LastUpdate)
-	v := attest.Vulns{Scanner: s, Unscanned: r.unscanned, Incomplete: r.incomplete, Metadata: attest.ScanMetadata{
+	v := intoto.Vulns{Scanner: s, Unscanned: r.unscanned, Incomplete: r.incomplete, Metadata: intoto.ScanMetadata{
 		StartedOn:  cmp.Or(r.started, r.opts.Started),
 		FinishedOn: cmp.Or(r.finished, r.opts.Finished),
 	}}
@@ -72,13 +72,13 @@ func (r *report) predicate() (attest.Predicate, error) {
 
 // mistakes returns what report and options together say wrong: that the scan ended before it began. The findings are right
 // as they are made.
-func mistakes(v attest.Vulns) error {
+func mistakes(v intoto.Vulns) error {
 	v.Scanner.Result = v.Scanner.Result[:0]
 	return v.Validate()
 }
 
 // lacks returns a LackError for each field that neither the report nor the options say.
-func (r *report) lacks(v attest.Vulns) error {
+func (r *report) lacks(v intoto.Vulns) error {
 	var errs []error
 	for _, need := range []struct {
 		lacks         bool
@@ -140,7 +140,7 @@ func tell(list *[]string, reason string) {
 type finding struct {
 	id       string
 	by, word string            // how bad it is, in the scanner's own word, and by whom
-	scores   []attest.Severity // and by others
+	scores   []intoto.Severity // and by others
 
 	pkg, version, purl, class, location, title, source string // see attest.FindingPackage and its neighbours
 	published, modified                                string // times, as the report writes them
@@ -164,13 +164,13 @@ func (r *report) add(f finding) error {
 	about := make(map[string]any, 12)
 	size := len(f.id)
 	for _, note := range [...]struct{ key, value string }{
-		{attest.FindingPackage, f.pkg}, {attest.FindingVersion, f.version}, {attest.FindingPURL, f.purl},
-		{attest.FindingClass, f.class}, {attest.FindingLocation, f.location}, {attest.FindingSource, f.source},
-		{attest.FindingTitle, line(f.title)}, {attest.FindingPublished, date(f.published)},
-		{attest.FindingModified, date(f.modified)}, {attest.FindingFix, f.fix},
+		{intoto.FindingPackage, f.pkg}, {intoto.FindingVersion, f.version}, {intoto.FindingPURL, f.purl},
+		{intoto.FindingClass, f.class}, {intoto.FindingLocation, f.location}, {intoto.FindingSource, f.source},
+		{intoto.FindingTitle, line(f.title)}, {intoto.FindingPublished, date(f.published)},
+		{intoto.FindingModified, date(f.modified)}, {intoto.FindingFix, f.fix},
 		{findingStatus, f.status}, {findingVendor, f.vendors}, {findingEPSS, f.epss},
 	} {
-		if note.value != "" || note.key == attest.FindingFix && f.fixKnown {
+		if note.value != "" || note.key == intoto.FindingFix && f.fixKnown {
 			about[note.key] = note.value
 			size += len(note.value)
 		}
@@ -184,19 +184,19 @@ func (r *report) add(f finding) error {
 		malware = malware || isMalware(alias)
 		if alias != "" && alias != f.id && len(aliases) < mostAliases && !slices.Contains(aliases, any(alias)) {
 			aliases = append(aliases, alias)
-			about[attest.FindingAliases] = aliases
+			about[intoto.FindingAliases] = aliases
 			size += len(alias)
 		}
 	}
 	if most := r.limits.ValueBytes; int64(size) > most {
-		return &attest.LimitError{What: whatValue, Limit: most, Got: int64(size)}
+		return &intoto.LimitError{What: whatValue, Limit: most, Got: int64(size)}
 	}
-	entry := attest.Finding{ID: f.id, Severity: []attest.Severity{}}
+	entry := intoto.Finding{ID: f.id, Severity: []intoto.Severity{}}
 	if malware { // it has no severity of its own, and none is worse
-		entry.Severity = append(entry.Severity, attest.Severity{Method: "malware", Score: "critical"})
+		entry.Severity = append(entry.Severity, intoto.Severity{Method: "malware", Score: "critical"})
 	}
 	if f.word != "" {
-		entry.Severity = append(entry.Severity, attest.Severity{Method: f.by, Score: strings.ToLower(f.word)})
+		entry.Severity = append(entry.Severity, intoto.Severity{Method: f.by, Score: strings.ToLower(f.word)})
 	}
 	entry.Severity = append(entry.Severity, f.scores...)
 	if len(about) > 0 {
@@ -207,7 +207,7 @@ func (r *report) add(f finding) error {
 }
 
 // complete notes what is said of findings after they were added, unless it is known.
-func complete(findings []attest.Finding, key, value string) {
+func complete(findings []intoto.Finding, key, value string) {
 	if value == "" {
 		return
 	}
@@ -267,8 +267,8 @@ func date(s string) string {
 }
 
 // rated adds a base score of a version of CVSS, "cvss_v3", unless the same is there.
-func rated(list []attest.Severity, version, source string, score float64) []attest.Severity {
-	s := attest.Severity{Method: version + ":" + source, Score: strconv.FormatFloat(score, 'f', -1, 64)}
+func rated(list []intoto.Severity, version, source string, score float64) []intoto.Severity {
+	s := intoto.Severity{Method: version + ":" + source, Score: strconv.FormatFloat(score, 'f', -1, 64)}
 	if len(list) < 100 && slices.Contains(list, s) {
 		return list
 	}

@@ -12,8 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // SARIF 2.1.0 is an OASIS standard; numbers below are its sections. Tools put what they like into it. Kept is what the
@@ -230,7 +229,7 @@ func (r *report) sarifRun(run *sarifRun, tool **sarifTool) error {
 				"extensions": func() error {
 					return r.list(func() error {
 						if len(run.extensions) == mostExtensions {
-							return &attest.LimitError{What: "tool extensions", Limit: mostExtensions, Got: mostExtensions + 1}
+							return &intoto.LimitError{What: "tool extensions", Limit: mostExtensions, Got: mostExtensions + 1}
 						}
 						run.extensions = append(run.extensions, sarifTool{})
 						return r.sarifTool(&run.extensions[len(run.extensions)-1], run)
@@ -451,7 +450,7 @@ func least(level string) float64 {
 var byScore = map[string]bool{"codeql": true}
 
 // severity returns how bad the tool says a result is: by score, by level, or by both if the level is worse.
-func (run *sarifRun) severity(s *sarifResult, rule *sarifRule, tool string) (word string, scores []attest.Severity) {
+func (run *sarifRun) severity(s *sarifResult, rule *sarifRule, tool string) (word string, scores []intoto.Severity) {
 	level := cmp.Or(s.Level, run.configured(s, rule))
 	word = cmp.Or(level, "warning")
 	if cmp.Or(s.Kind, "fail") != "fail" && (s.Level == "" || strings.EqualFold(s.Level, "none")) {
@@ -474,7 +473,7 @@ func (run *sarifRun) severity(s *sarifResult, rule *sarifRule, tool string) (wor
 
 // score returns the score in a property bag, if there is one, and as severities. A score of 0 is how Trivy and Grype write
 // that it is not known, and one that is none is not known either; a word in its place is kept.
-func (p *sarifProperties) score(tool string) (score float64, list []attest.Severity, given bool) {
+func (p *sarifProperties) score(tool string) (score float64, list []intoto.Severity, given bool) {
 	var c cvss
 	for _, raw := range p.Others {
 		c.set("", nil, text(raw))
@@ -488,7 +487,7 @@ func (p *sarifProperties) score(tool string) (score float64, list []attest.Sever
 	case word == "":
 		return 0, nil, false
 	case number == nil:
-		return 0, []attest.Severity{{Method: tool, Score: strings.ToLower(word)}}, true
+		return 0, []intoto.Severity{{Method: tool, Score: strings.ToLower(word)}}, true
 	}
 	return 0, nil, true
 }

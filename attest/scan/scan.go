@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A Format is a kind of report.
@@ -38,7 +38,7 @@ type Options struct {
 	// Scanner says what the report lacks of the scanner: its version, and of its database URI, version and last update.
 	// What the report says itself goes first. Only a URI given here counts before the one that follows from the format.
 	// Result must be nil.
-	Scanner attest.Scanner
+	Scanner intoto.Scanner
 
 	// Image is the digest of the image that was scanned, "sha256:...". If the report says by digest which image it is of, it
 	// must be this one; Trivy, Grype and Clair do. Empty: of any image.
@@ -59,7 +59,7 @@ type Options struct {
 }
 
 // Limits bound a report, which may be hostile or broken. A zero field means its default. What is over one is an
-// [*attest.LimitError].
+// [*intoto.LimitError].
 type Limits struct {
 	ReportBytes int64 // the whole report; default 1 GiB
 	ValueBytes  int64 // one line, or all that is kept of a finding, which as JSON may have 16 times that up to 64 MiB; default 1 MiB
@@ -76,7 +76,7 @@ func (l Limits) withDefaults() Limits {
 
 // A converter reads a report of one format, from its first byte on. The limits of its options are filled in, and that on
 // the bytes of the report is kept by what it reads from.
-type converter func(in io.Reader, opts Options) (attest.Predicate, error)
+type converter func(in io.Reader, opts Options) (intoto.Predicate, error)
 
 var converters = map[Format]converter{
 	Trivy:      vulnerabilities(Trivy, "pkg:github/aquasecurity/trivy", trivy),
@@ -97,18 +97,18 @@ const byteOrderMark = "\ufeff"
 // noDigest is the note of what may be of another image.
 const noDigest = "the report names no image by its digest: it is taken to be of this one"
 
-// Convert reads a report and returns what it says: an [attest.Vulns] or an [attest.TestResult], which [attest.Writer]
+// Convert reads a report and returns what it says: an [intoto.Vulns] or an [intoto.TestResult], which [attest.Writer]
 // can write under the name of the test.
 //
 // Errors: [*UnknownFormatError] if opts.Format is empty and the content is no report that is known, or if there is no such
 // format; [*FormatError] for what is not a whole report of its format; [*NotRunError] if the report says that the scan did
 // not run to its end, or looked at nothing; [*ImageError] if it is of another image than opts say, or of none;
 // [*LackError] for each field that has to be given in opts, joined; [*TimeError] if report and opts together have a scan
-// that ended before it began; [*attest.FieldError] if opts has a result, or times that cannot be written;
-// [*attest.LimitError]; and those of r.
-func Convert(r io.Reader, opts Options) (attest.Predicate, error) {
+// that ended before it began; [*intoto.FieldError] if opts has a result, or times that cannot be written;
+// [*intoto.LimitError]; and those of r.
+func Convert(r io.Reader, opts Options) (intoto.Predicate, error) {
 	if opts.Scanner.Result != nil {
-		return nil, &attest.FieldError{Field: "opts.Scanner.Result", Problem: "must be nil: the report says what was found"}
+		return nil, &intoto.FieldError{Field: "opts.Scanner.Result", Problem: "must be nil: the report says what was found"}
 	}
 	opts.Limits = opts.Limits.withDefaults()
 	in := bufio.NewReaderSize(&meter{inner: r, limit: opts.Limits.ReportBytes}, window)
@@ -138,8 +138,8 @@ func Convert(r io.Reader, opts Options) (attest.Predicate, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, isTest := p.(attest.TestResult)
-	vulns, _ := p.(attest.Vulns)
+	result, isTest := p.(intoto.TestResult)
+	vulns, _ := p.(intoto.Vulns)
 	if isTest {
 		result.Note = noDigest // no format of tests has one
 		p = result

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
@@ -18,22 +18,22 @@ func TestResultsAreNotBetterThanTheReport(t *testing.T) {
 	const summary = "\n----------- SCAN SUMMARY -----------\nKnown viruses: 1\nScanned files: 1\nInfected files: 0\nTime: 1.0 sec (0 m 1 s)\n"
 	for _, tt := range []struct {
 		name, report string
-		want         attest.Result
+		want         intoto.Result
 	}{
-		{"ClamAV: a file that was not scanned", "WARNING: /b: Can't access file\n/a: OK\n" + summary, attest.Errored},
-		{"ClamAV: a warning of something else", "WARNING: Ignoring deprecated option\n/a: OK\n" + summary, attest.Passed},
-		{"JUnit: a hundred tests, of which one is there", `<testsuite name="s" tests="100"><testcase name="a"/></testsuite>`, attest.Errored},
-		{"JUnit: as many as it says, in suites within", `<testsuites tests="2"><testsuite tests="1"><testcase name="a"/></testsuite><testsuite tests="1"><testcase name="b"/></testsuite></testsuites>`, attest.Passed},
-		{"JUnit: fewer in a suite within", `<testsuites tests="2"><testsuite tests="2"><testcase name="a"/></testsuite></testsuites>`, attest.Errored},
+		{"ClamAV: a file that was not scanned", "WARNING: /b: Can't access file\n/a: OK\n" + summary, intoto.Errored},
+		{"ClamAV: a warning of something else", "WARNING: Ignoring deprecated option\n/a: OK\n" + summary, intoto.Passed},
+		{"JUnit: a hundred tests, of which one is there", `<testsuite name="s" tests="100"><testcase name="a"/></testsuite>`, intoto.Errored},
+		{"JUnit: as many as it says, in suites within", `<testsuites tests="2"><testsuite tests="1"><testcase name="a"/></testsuite><testsuite tests="1"><testcase name="b"/></testsuite></testsuites>`, intoto.Passed},
+		{"JUnit: fewer in a suite within", `<testsuites tests="2"><testsuite tests="2"><testcase name="a"/></testsuite></testsuites>`, intoto.Errored},
 		{"go test behind what go says", "go: downloading example.com/x v1.0.0\n# example.com/y\n" + `{"Action":"run","Package":"p","Test":"T"}` + "\n" +
-			`{"Action":"fail","Package":"p","Test":"T"}` + "\n" + `{"Action":"fail","Package":"p"}` + "\n", attest.Failed},
+			`{"Action":"fail","Package":"p","Test":"T"}` + "\n" + `{"Action":"fail","Package":"p"}` + "\n", intoto.Failed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, err := scan.Convert(strings.NewReader(tt.report), scan.Options{Finished: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := p.(attest.TestResult).Result; got != tt.want {
+			if got := p.(intoto.TestResult).Result; got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})
@@ -75,7 +75,7 @@ func TestFixIsKnownOnlyIfTheReportSaysSo(t *testing.T) {
 		trivy(`,"Status":"fixed","FixedVersion":"2"`): "2",
 		trivy(`,"FixedVersion":"2"`):                  "2",
 	} {
-		got := mustConvert(t, []byte(report), told).Scanner.Result[0].Annotations[0][attest.FindingFix]
+		got := mustConvert(t, []byte(report), told).Scanner.Result[0].Annotations[0][intoto.FindingFix]
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s\n%s", report, diff)
 		}
@@ -108,7 +108,7 @@ func TestAliasesAreBounded(t *testing.T) {
 	report := fmt.Sprintf(`{"results":[{"packages":[{"package":{"name":"a"},"vulnerabilities":[%s],"groups":[{"ids":[%s]}]}]}]}`,
 		strings.Join(vulnerabilities, ","), strings.Join(ids, ","))
 	got := mustConvert(t, []byte(report), told).Scanner.Result
-	if len(got) != n || len(got[0].Annotations[0][attest.FindingAliases].([]any)) != 50 {
+	if len(got) != n || len(got[0].Annotations[0][intoto.FindingAliases].([]any)) != 50 {
 		t.Errorf("%d findings, the first with %v", len(got), got[0].Annotations)
 	}
 }

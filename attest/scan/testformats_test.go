@@ -11,8 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 var (
@@ -26,7 +25,7 @@ var (
 )
 
 // A readFunc reads one format.
-type readFunc func(io.Reader, Options) (attest.Predicate, error)
+type readFunc func(io.Reader, Options) (intoto.Predicate, error)
 
 var testFormats = map[Format]readFunc{ClamAV: clamAV, TestOutput: testOutput, JUnit: jUnit, GoTest: goTest}
 
@@ -39,13 +38,13 @@ func sample(t testing.TB, name string) string {
 	return string(text)
 }
 
-func mustRead(t *testing.T, f Format, text string, opts Options) attest.TestResult {
+func mustRead(t *testing.T, f Format, text string, opts Options) intoto.TestResult {
 	t.Helper()
 	p, err := testFormats[f](strings.NewReader(text), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.(attest.TestResult)
+	return p.(intoto.TestResult)
 }
 
 // A refusal is a report that does not become a predicate.
@@ -77,14 +76,14 @@ var samples = map[Format][]string{
 }
 
 // badness of results. A report that is refused is as bad as an error, see Evidence.
-var badness = map[attest.Result]int{attest.Passed: 0, attest.Warned: 1, attest.Skipped: 2, attest.Failed: 3, attest.Errored: 4}
+var badness = map[intoto.Result]int{intoto.Passed: 0, intoto.Warned: 1, intoto.Skipped: 2, intoto.Failed: 3, intoto.Errored: 4}
 
 func badnessOf(read readFunc, text string) int {
 	p, err := read(strings.NewReader(text), asked)
 	if err != nil {
-		return badness[attest.Errored]
+		return badness[intoto.Errored]
 	}
-	return badness[p.(attest.TestResult).Result]
+	return badness[p.(intoto.TestResult).Result]
 }
 
 func TestCutReportIsNeverBetter(t *testing.T) {
@@ -109,8 +108,8 @@ func TestWhatIsReadCanBeWritten(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			r := p.(attest.TestResult)
-			r.Configuration = []attest.ResourceDescriptor{{Name: "test"}}
+			r := p.(intoto.TestResult)
+			r.Configuration = []intoto.ResourceDescriptor{{Name: "test"}}
 			if err := r.Validate(); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -164,29 +163,29 @@ func TestLimits(t *testing.T) {
 		f    Format
 		text string
 		opts Options
-		want attest.LimitError
+		want intoto.LimitError
 	}{
-		{"long line of ClamAV", ClamAV, long, short, attest.LimitError{What: "value bytes", Limit: 150, Got: 151}},
-		{"long TEST_OUTPUT", TestOutput, long, short, attest.LimitError{What: "value bytes", Limit: 150, Got: 151}},
-		{"long event", GoTest, long, short, attest.LimitError{What: "value bytes", Limit: 150, Got: 151}},
-		{"long text", JUnit, "<testsuite><testcase/><system-out>" + long, short, attest.LimitError{What: "value bytes", Limit: 150, Got: 151}},
-		{"long element", JUnit, "<testsuite name='" + long, short, attest.LimitError{What: "value bytes", Limit: 150, Got: 151}},
-		{"many viruses", ClamAV, "a: V FOUND\nb: V FOUND\nc: V FOUND\n", few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
-		{"many testcases", JUnit, "<testsuite><testcase/><testcase><failure/></testcase><testcase><flakyError/></testcase></testsuite>", few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
-		{"deep", JUnit, strings.Repeat("<testsuite>", 65), asked, attest.LimitError{What: "XML depth", Limit: 64, Got: 65}},
-		{"many tests", GoTest, strings.Repeat(`{"Action":"pass","Package":"p","Test":"T"}`+"\n", 3), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
-		{"many tests at once", GoTest, events(`run p A`, `run p B`, `run p C`), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
-		{"many that their package ends", GoTest, events(`run p A`, `run p B`, `pass p`, `run q A`, `pass q`), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
-		{"many tests of two packages, before the log ends", GoTest, events(`run p A`, `run p B`, `run q A`, `pass q B`) + "{", few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
-		{"many packages", GoTest, events(`start p`, `start q`, `start r`), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
-		{"many packages with tests", GoTest, events(`run p A`, `run q A`, `run r A`), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
-		{"many builds", GoTest, builds("a", "b", "c"), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
-		{"many builds that failed alone", GoTest, builds("a", "b") + events(`pass p A`, `pass p`), few, attest.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"long line of ClamAV", ClamAV, long, short, intoto.LimitError{What: "value bytes", Limit: 150, Got: 151}},
+		{"long TEST_OUTPUT", TestOutput, long, short, intoto.LimitError{What: "value bytes", Limit: 150, Got: 151}},
+		{"long event", GoTest, long, short, intoto.LimitError{What: "value bytes", Limit: 150, Got: 151}},
+		{"long text", JUnit, "<testsuite><testcase/><system-out>" + long, short, intoto.LimitError{What: "value bytes", Limit: 150, Got: 151}},
+		{"long element", JUnit, "<testsuite name='" + long, short, intoto.LimitError{What: "value bytes", Limit: 150, Got: 151}},
+		{"many viruses", ClamAV, "a: V FOUND\nb: V FOUND\nc: V FOUND\n", few, intoto.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"many testcases", JUnit, "<testsuite><testcase/><testcase><failure/></testcase><testcase><flakyError/></testcase></testsuite>", few, intoto.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"deep", JUnit, strings.Repeat("<testsuite>", 65), asked, intoto.LimitError{What: "XML depth", Limit: 64, Got: 65}},
+		{"many tests", GoTest, strings.Repeat(`{"Action":"pass","Package":"p","Test":"T"}`+"\n", 3), few, intoto.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"many tests at once", GoTest, events(`run p A`, `run p B`, `run p C`), few, intoto.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"many that their package ends", GoTest, events(`run p A`, `run p B`, `pass p`, `run q A`, `pass q`), few, intoto.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"many tests of two packages, before the log ends", GoTest, events(`run p A`, `run p B`, `run q A`, `pass q B`) + "{", few, intoto.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"many packages", GoTest, events(`start p`, `start q`, `start r`), few, intoto.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"many packages with tests", GoTest, events(`run p A`, `run q A`, `run r A`), few, intoto.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"many builds", GoTest, builds("a", "b", "c"), few, intoto.LimitError{What: "findings", Limit: 2, Got: 3}},
+		{"many builds that failed alone", GoTest, builds("a", "b") + events(`pass p A`, `pass p`), few, intoto.LimitError{What: "findings", Limit: 2, Got: 3}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p, err := testFormats[tt.f](strings.NewReader(tt.text), tt.opts)
-			var limit *attest.LimitError
+			var limit *intoto.LimitError
 			if p != nil || !errors.As(err, &limit) {
 				t.Fatalf("%v, %v", p, err)
 			}
@@ -216,11 +215,11 @@ func FuzzTestFormats(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			r := p.(attest.TestResult)
+			r := p.(intoto.TestResult)
 			if n := len(r.PassedTests) + len(r.WarnedTests) + len(r.FailedTests); n > 10 {
 				t.Errorf("%s: %d names", format, n)
 			}
-			r.Configuration = []attest.ResourceDescriptor{{Name: "test"}}
+			r.Configuration = []intoto.ResourceDescriptor{{Name: "test"}}
 			if err := r.Validate(); err != nil {
 				t.Errorf("%s: %v of %+v", format, err, r)
 			}

@@ -10,13 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // konfluxOutput is the value of TEST_OUTPUT. Its namespace and note are not kept.
 type konfluxOutput struct {
-	Result    attest.Result   `json:"result"`
+	Result    intoto.Result   `json:"result"`
 	Timestamp json.RawMessage `json:"timestamp"`
 	Successes *int            `json:"successes"`
 	Failures  *int            `json:"failures"`
@@ -31,7 +31,7 @@ type konfluxOutput struct {
 //
 // Source: ADR 30 of konflux-ci/architecture; package test of conforma/policy; clamav-scan 0.3 and roxctl-scan 0.1 of
 // konflux-ci/konflux-test-tasks for the timestamps.
-func testOutput(in io.Reader, opts Options) (attest.Predicate, error) {
+func testOutput(in io.Reader, opts Options) (intoto.Predicate, error) {
 	text, err := io.ReadAll(io.LimitReader(in, opts.Limits.ValueBytes+1))
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func testOutput(in io.Reader, opts Options) (attest.Predicate, error) {
 	if err := errors.Join(o.check(), err); err != nil {
 		return nil, err
 	}
-	result := attest.TestResult{Result: o.verdict(), Successes: *o.Successes, Failures: *o.Failures, Warnings: *o.Warnings}
+	result := intoto.TestResult{Result: o.verdict(), Successes: *o.Successes, Failures: *o.Failures, Warnings: *o.Warnings}
 	return timed(result, TestOutput, reported, opts)
 }
 
@@ -58,7 +58,7 @@ func (o konfluxOutput) check() error {
 		mistakes = append(mistakes, &FormatError{Format: TestOutput, Where: field, Err: fmt.Errorf(format, args...)})
 	}
 	switch o.Result {
-	case attest.Passed, attest.Warned, attest.Skipped, attest.Failed, attest.Errored:
+	case intoto.Passed, intoto.Warned, intoto.Skipped, intoto.Failed, intoto.Errored:
 	default:
 		wrong("result", "%.40q is not one of SUCCESS, FAILURE, WARNING, SKIPPED, ERROR", string(o.Result))
 	}
@@ -77,12 +77,12 @@ func (o konfluxOutput) check() error {
 }
 
 // verdict is the result, or what the counts say if that is worse.
-func (o konfluxOutput) verdict() attest.Result {
+func (o konfluxOutput) verdict() intoto.Result {
 	switch {
-	case o.Result != attest.Errored && *o.Failures > 0:
-		return attest.Failed
-	case o.Result == attest.Passed && *o.Warnings > 0:
-		return attest.Warned
+	case o.Result != intoto.Errored && *o.Failures > 0:
+		return intoto.Failed
+	case o.Result == intoto.Passed && *o.Warnings > 0:
+		return intoto.Warned
 	}
 	return o.Result
 }

@@ -5,8 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // outputOf is a TEST_OUTPUT.
@@ -20,27 +19,27 @@ func TestTestOutput(t *testing.T) {
 	ended := time.Date(2026, 3, 1, 11, 58, 51, 0, time.UTC)
 	tests := []struct {
 		name, text string
-		want       attest.TestResult
+		want       intoto.TestResult
 	}{
-		{"success", sample(t, "testoutput/success.json"), attest.TestResult{Result: attest.Passed, Successes: 2, Timestamp: ended}},
-		{"put together", sample(t, "testoutput/aggregated.json"), attest.TestResult{Result: attest.Failed, Successes: 1, Failures: 1, Timestamp: ended}},
-		{"warning", outputOf(`"WARNING"`, `"2026-03-01T12:58:51.5+01:00"`, `"successes":1,"failures":0,"warnings":2`), attest.TestResult{
-			Result: attest.Warned, Successes: 1, Warnings: 2, Timestamp: ended.Add(time.Second / 2),
+		{"success", sample(t, "testoutput/success.json"), intoto.TestResult{Result: intoto.Passed, Successes: 2, Timestamp: ended}},
+		{"put together", sample(t, "testoutput/aggregated.json"), intoto.TestResult{Result: intoto.Failed, Successes: 1, Failures: 1, Timestamp: ended}},
+		{"warning", outputOf(`"WARNING"`, `"2026-03-01T12:58:51.5+01:00"`, `"successes":1,"failures":0,"warnings":2`), intoto.TestResult{
+			Result: intoto.Warned, Successes: 1, Warnings: 2, Timestamp: ended.Add(time.Second / 2),
 		}},
-		{"seconds of date", outputOf(`"SKIPPED"`, `"1772366331\n"`, noCounts), attest.TestResult{Result: attest.Skipped, Timestamp: ended}},
-		{"skipped", outputOf(`"SKIPPED"`, `1772366331`, noCounts), attest.TestResult{Result: attest.Skipped, Timestamp: ended}},
-		{"error", outputOf(`"ERROR"`, `0`, noCounts), attest.TestResult{Result: attest.Errored, Timestamp: noon}},
-		{"no time", outputOf(`"SUCCESS"`, `"0"`, noCounts), attest.TestResult{Result: attest.Passed, Timestamp: noon}},
-		{"empty time", outputOf(`"SUCCESS"`, `""`, noCounts), attest.TestResult{Result: attest.Passed, Timestamp: noon}},
-		{"null time", outputOf(`"SUCCESS"`, `null`, noCounts), attest.TestResult{Result: attest.Passed, Timestamp: noon}},
-		{"time is absent", `{"result":"SUCCESS",` + noCounts + `}`, attest.TestResult{Result: attest.Passed, Timestamp: noon}},
-		{"success with failures", outputOf(`"SUCCESS"`, `0`, `"successes":1,"failures":2,"warnings":0`), attest.TestResult{Result: attest.Failed, Successes: 1, Failures: 2, Timestamp: noon}},
-		{"warning with failures", outputOf(`"WARNING"`, `0`, `"successes":1,"failures":2,"warnings":1`), attest.TestResult{Result: attest.Failed, Successes: 1, Failures: 2, Warnings: 1, Timestamp: noon}},
-		{"skipped with failures", outputOf(`"SKIPPED"`, `0`, `"successes":0,"failures":2,"warnings":0`), attest.TestResult{Result: attest.Failed, Failures: 2, Timestamp: noon}},
-		{"error with failures", outputOf(`"ERROR"`, `0`, `"successes":0,"failures":2,"warnings":0`), attest.TestResult{Result: attest.Errored, Failures: 2, Timestamp: noon}},
-		{"success with warnings", outputOf(`"SUCCESS"`, `0`, `"successes":1,"failures":0,"warnings":3`), attest.TestResult{Result: attest.Warned, Successes: 1, Warnings: 3, Timestamp: noon}},
-		{"failure with warnings", outputOf(`"FAILURE"`, `0`, `"successes":1,"failures":0,"warnings":3`), attest.TestResult{Result: attest.Failed, Successes: 1, Warnings: 3, Timestamp: noon}},
-		{"skipped with warnings", outputOf(`"SKIPPED"`, `0`, `"successes":0,"failures":0,"warnings":3`), attest.TestResult{Result: attest.Skipped, Warnings: 3, Timestamp: noon}},
+		{"seconds of date", outputOf(`"SKIPPED"`, `"1772366331\n"`, noCounts), intoto.TestResult{Result: intoto.Skipped, Timestamp: ended}},
+		{"skipped", outputOf(`"SKIPPED"`, `1772366331`, noCounts), intoto.TestResult{Result: intoto.Skipped, Timestamp: ended}},
+		{"error", outputOf(`"ERROR"`, `0`, noCounts), intoto.TestResult{Result: intoto.Errored, Timestamp: noon}},
+		{"no time", outputOf(`"SUCCESS"`, `"0"`, noCounts), intoto.TestResult{Result: intoto.Passed, Timestamp: noon}},
+		{"empty time", outputOf(`"SUCCESS"`, `""`, noCounts), intoto.TestResult{Result: intoto.Passed, Timestamp: noon}},
+		{"null time", outputOf(`"SUCCESS"`, `null`, noCounts), intoto.TestResult{Result: intoto.Passed, Timestamp: noon}},
+		{"time is absent", `{"result":"SUCCESS",` + noCounts + `}`, intoto.TestResult{Result: intoto.Passed, Timestamp: noon}},
+		{"success with failures", outputOf(`"SUCCESS"`, `0`, `"successes":1,"failures":2,"warnings":0`), intoto.TestResult{Result: intoto.Failed, Successes: 1, Failures: 2, Timestamp: noon}},
+		{"warning with failures", outputOf(`"WARNING"`, `0`, `"successes":1,"failures":2,"warnings":1`), intoto.TestResult{Result: intoto.Failed, Successes: 1, Failures: 2, Warnings: 1, Timestamp: noon}},
+		{"skipped with failures", outputOf(`"SKIPPED"`, `0`, `"successes":0,"failures":2,"warnings":0`), intoto.TestResult{Result: intoto.Failed, Failures: 2, Timestamp: noon}},
+		{"error with failures", outputOf(`"ERROR"`, `0`, `"successes":0,"failures":2,"warnings":0`), intoto.TestResult{Result: intoto.Errored, Failures: 2, Timestamp: noon}},
+		{"success with warnings", outputOf(`"SUCCESS"`, `0`, `"successes":1,"failures":0,"warnings":3`), intoto.TestResult{Result: intoto.Warned, Successes: 1, Warnings: 3, Timestamp: noon}},
+		{"failure with warnings", outputOf(`"FAILURE"`, `0`, `"successes":1,"failures":0,"warnings":3`), intoto.TestResult{Result: intoto.Failed, Successes: 1, Warnings: 3, Timestamp: noon}},
+		{"skipped with warnings", outputOf(`"SKIPPED"`, `0`, `"successes":0,"failures":0,"warnings":3`), intoto.TestResult{Result: intoto.Skipped, Warnings: 3, Timestamp: noon}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,31 +9,31 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A tally is what a report says of tests, one after the other.
 type tally struct {
 	limits  Limits
-	result  attest.TestResult
+	result  intoto.TestResult
 	errors  int // tests that could not tell; they count as failures too, since a test-result has no number for them
 	skipped int
 	names   int
 }
 
 // count counts a test that ended so. The names are bounded together.
-func (t *tally) count(how attest.Result, name string) error {
+func (t *tally) count(how intoto.Result, name string) error {
 	number, names := &t.result.Successes, &t.result.PassedTests
 	switch how {
-	case attest.Skipped:
+	case intoto.Skipped:
 		t.skipped++
 		return nil
-	case attest.Warned:
+	case intoto.Warned:
 		number, names = &t.result.Warnings, &t.result.WarnedTests
-	case attest.Errored:
+	case intoto.Errored:
 		t.errors++
 		fallthrough
-	case attest.Failed:
+	case intoto.Failed:
 		number, names = &t.result.Failures, &t.result.FailedTests
 	}
 	*number++
@@ -49,26 +49,26 @@ func (t *tally) name(list *[]string, name string) error {
 }
 
 func overFindings(limits Limits, got int) error {
-	return &attest.LimitError{What: "findings", Limit: int64(limits.Findings), Got: int64(got)}
+	return &intoto.LimitError{What: "findings", Limit: int64(limits.Findings), Got: int64(got)}
 }
 
 // verdict is the worst of what was counted. Tests that were skipped beside others do not change it.
-func (t *tally) verdict() attest.Result {
+func (t *tally) verdict() intoto.Result {
 	switch r := t.result; {
 	case t.errors > 0:
-		return attest.Errored
+		return intoto.Errored
 	case r.Failures > 0:
-		return attest.Failed
+		return intoto.Failed
 	case r.Warnings > 0:
-		return attest.Warned
+		return intoto.Warned
 	case r.Successes > 0:
-		return attest.Passed
+		return intoto.Passed
 	}
-	return attest.Skipped
+	return intoto.Skipped
 }
 
 // predicate returns what was counted, of a test that ended at the time that the report says, zero if it does not.
-func (t *tally) predicate(format Format, reported time.Time, opts Options) (attest.Predicate, error) {
+func (t *tally) predicate(format Format, reported time.Time, opts Options) (intoto.Predicate, error) {
 	if r := t.result; r.Successes+r.Warnings+r.Failures+t.skipped == 0 {
 		return nil, &NotRunError{Format: format, Reason: "no test ran"}
 	}
@@ -78,12 +78,12 @@ func (t *tally) predicate(format Format, reported time.Time, opts Options) (atte
 
 // timed returns a result with its time: that of the report, otherwise that of the caller. A test that could not tell is no
 // reason to ask for one, since its evidence must not wait.
-func timed(r attest.TestResult, format Format, reported time.Time, opts Options) (attest.Predicate, error) {
+func timed(r intoto.TestResult, format Format, reported time.Time, opts Options) (intoto.Predicate, error) {
 	r.Timestamp = cmp.Or(reported, opts.Finished).UTC()
 	switch {
 	case !r.Timestamp.IsZero():
 		return r, nil
-	case r.Result == attest.Errored:
+	case r.Result == intoto.Errored:
 		return nil, &NotRunError{Format: format, Reason: "it says that the test could not tell, and not when"}
 	}
 	return nil, &LackError{Format: format, Field: "timestamp", Option: "Finished"}
@@ -106,5 +106,5 @@ func eachLine(in io.Reader, limits Limits, visit func(n int, line string) error)
 }
 
 func overValue(limits Limits) error {
-	return &attest.LimitError{What: "value bytes", Limit: limits.ValueBytes, Got: limits.ValueBytes + 1}
+	return &intoto.LimitError{What: "value bytes", Limit: limits.ValueBytes, Got: limits.ValueBytes + 1}
 }

@@ -10,8 +10,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A trivyReport is what trivy --format json writes, schema 2, without its results: types.Report of
@@ -163,7 +162,7 @@ func (r *report) trivyResult(t *trivyReport) error {
 	t.packages = t.packages || t.system || in.class == "lang-pkgs" || vulnerabilities
 	for i, place := range places {
 		if in.target != "" {
-			complete(r.scanner.Result[first+i:][:1], attest.FindingLocation, in.target+place)
+			complete(r.scanner.Result[first+i:][:1], intoto.FindingLocation, in.target+place)
 		}
 	}
 	return nil
@@ -189,7 +188,7 @@ func (v *trivyVulnerability) finding() finding {
 	}
 }
 
-func (v *trivyVulnerability) scores() (list []attest.Severity) {
+func (v *trivyVulnerability) scores() (list []intoto.Severity) {
 	for _, source := range slices.Sorted(maps.Keys(v.CVSS)) {
 		var c cvss
 		by := v.CVSS[source]

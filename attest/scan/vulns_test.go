@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
@@ -22,10 +22,10 @@ func notes(pairs ...any) []map[string]any {
 }
 
 // severity is a list of severities, from methods and scores.
-func severity(pairs ...string) []attest.Severity {
-	list := []attest.Severity{}
+func severity(pairs ...string) []intoto.Severity {
+	list := []intoto.Severity{}
 	for i := 0; i < len(pairs); i += 2 {
-		list = append(list, attest.Severity{Method: pairs[i], Score: pairs[i+1]})
+		list = append(list, intoto.Severity{Method: pairs[i], Score: pairs[i+1]})
 	}
 	return list
 }
@@ -41,24 +41,24 @@ func sample(t testing.TB, name string) []byte {
 
 // told is what the caller says in these tests, with the times of the scan where the reports lack them.
 var told = scan.Options{
-	Scanner:  attest.Scanner{Version: "told", DB: attest.ScannerDB{URI: "https://told.example", Version: "9", LastUpdate: updated}},
+	Scanner:  intoto.Scanner{Version: "told", DB: intoto.ScannerDB{URI: "https://told.example", Version: "9", LastUpdate: updated}},
 	Started:  began,
 	Finished: ended,
 }
 
 var (
-	toldDB       = attest.ScannerDB{URI: "https://told.example", Version: "9", LastUpdate: updated}
-	toldMetadata = attest.ScanMetadata{StartedOn: began, FinishedOn: ended}
+	toldDB       = intoto.ScannerDB{URI: "https://told.example", Version: "9", LastUpdate: updated}
+	toldMetadata = intoto.ScanMetadata{StartedOn: began, FinishedOn: ended}
 )
 
 // samples is what each file of testdata that is a report of vulnerabilities says.
 var samples = map[string]struct {
 	format scan.Format
-	want   attest.Vulns
+	want   intoto.Vulns
 }{
-	"trivy.json": {scan.Trivy, attest.Vulns{
-		Metadata: attest.ScanMetadata{StartedOn: began, FinishedOn: ended.Add(500 * time.Millisecond)},
-		Scanner: attest.Scanner{URI: "pkg:github/aquasecurity/trivy@v0.69.0", Version: "0.69.0", DB: toldDB, Result: []attest.Finding{
+	"trivy.json": {scan.Trivy, intoto.Vulns{
+		Metadata: intoto.ScanMetadata{StartedOn: began, FinishedOn: ended.Add(500 * time.Millisecond)},
+		Scanner: intoto.Scanner{URI: "pkg:github/aquasecurity/trivy@v0.69.0", Version: "0.69.0", DB: toldDB, Result: []intoto.Finding{
 			{
 				ID:       "CVE-2026-0001",
 				Severity: severity("nvd", "high", "cvss_v4:nvd", "9", "cvss_v3:nvd", "8.8", "cvss_v2:old", "4", "cvss_v3:redhat", "5.5"),
@@ -98,12 +98,12 @@ var samples = map[string]struct {
 			},
 		}},
 	}},
-	"grype.json": {scan.Grype, attest.Vulns{
-		Metadata: attest.ScanMetadata{StartedOn: began, FinishedOn: ended.Add(250 * time.Millisecond)},
-		Scanner: attest.Scanner{
+	"grype.json": {scan.Grype, intoto.Vulns{
+		Metadata: intoto.ScanMetadata{StartedOn: began, FinishedOn: ended.Add(250 * time.Millisecond)},
+		Scanner: intoto.Scanner{
 			URI: "pkg:github/anchore/grype@v0.111.0", Version: "0.111.0",
-			DB: attest.ScannerDB{URI: "https://db.example/v6.tar.zst", Version: "v6.1.4", LastUpdate: time.Date(2026, 10, 30, 6, 58, 16, 0, time.UTC)},
-			Result: []attest.Finding{
+			DB: intoto.ScannerDB{URI: "https://db.example/v6.tar.zst", Version: "v6.1.4", LastUpdate: time.Date(2026, 10, 30, 6, 58, 16, 0, time.UTC)},
+			Result: []intoto.Finding{
 				{
 					ID:       "GHSA-aaaa-bbbb-cccc",
 					Severity: severity("grype", "critical", "cvss_v3:github", "9.8", "cvss_v3:nvd", "7.5"),
@@ -119,16 +119,16 @@ var samples = map[string]struct {
 			},
 		},
 	}},
-	"grype-v5.json": {scan.Grype, attest.Vulns{
+	"grype-v5.json": {scan.Grype, intoto.Vulns{
 		Metadata: toldMetadata,
-		Scanner: attest.Scanner{
-			URI: "pkg:github/anchore/grype", Version: "told", Result: []attest.Finding{},
-			DB: attest.ScannerDB{URI: "https://told.example", Version: "5", LastUpdate: time.Date(2026, 10, 30, 6, 58, 16, 0, time.UTC)},
+		Scanner: intoto.Scanner{
+			URI: "pkg:github/anchore/grype", Version: "told", Result: []intoto.Finding{},
+			DB: intoto.ScannerDB{URI: "https://told.example", Version: "5", LastUpdate: time.Date(2026, 10, 30, 6, 58, 16, 0, time.UTC)},
 		},
 	}},
-	"clair.json": {scan.Clair, attest.Vulns{
+	"clair.json": {scan.Clair, intoto.Vulns{
 		Metadata: toldMetadata,
-		Scanner: attest.Scanner{URI: "pkg:github/quay/clair", Version: "told", DB: toldDB, Result: []attest.Finding{
+		Scanner: intoto.Scanner{URI: "pkg:github/quay/clair", Version: "told", DB: toldDB, Result: []intoto.Finding{
 			{
 				ID:       "RHSA-2026:0001: dnf security update (Important)",
 				Severity: severity("clair", "high", "cvss_v3:nvd", "7.5"),
@@ -147,9 +147,9 @@ var samples = map[string]struct {
 			},
 		}},
 	}},
-	"quay.json": {scan.Quay, attest.Vulns{
+	"quay.json": {scan.Quay, intoto.Vulns{
 		Metadata: toldMetadata,
-		Scanner: attest.Scanner{URI: "pkg:github/quay/clair", Version: "told", DB: toldDB, Result: []attest.Finding{
+		Scanner: intoto.Scanner{URI: "pkg:github/quay/clair", Version: "told", DB: toldDB, Result: []intoto.Finding{
 			{
 				ID:       "RHSA-2026:0001: dnf security update (Important)",
 				Severity: severity("quay", "high", "cvss_v3:nvd", "7.5"),
@@ -162,9 +162,9 @@ var samples = map[string]struct {
 			},
 		}},
 	}},
-	"osv-scanner.json": {scan.OSVScanner, attest.Vulns{
+	"osv-scanner.json": {scan.OSVScanner, intoto.Vulns{
 		Metadata: toldMetadata,
-		Scanner: attest.Scanner{URI: "pkg:github/google/osv-scanner", Version: "told", DB: toldDB, Result: []attest.Finding{
+		Scanner: intoto.Scanner{URI: "pkg:github/google/osv-scanner", Version: "told", DB: toldDB, Result: []intoto.Finding{
 			{
 				ID: "GHSA-1111-2222-3333", Severity: severity("osv", "moderate", "cvss:osv-scanner", "7.5"),
 				Annotations: notes("package", "example.org/git", "installedVersion", "5.12.0", "fixedVersion", "5.13.0, 4.9.0", "location", "/src/go.mod",
@@ -186,9 +186,9 @@ var samples = map[string]struct {
 			},
 		}},
 	}},
-	"sarif.sarif": {scan.SARIF, attest.Vulns{
+	"sarif.sarif": {scan.SARIF, intoto.Vulns{
 		Metadata: toldMetadata,
-		Scanner: attest.Scanner{URI: "https://codecheck.example", Version: "1.2.3", DB: toldDB, Result: []attest.Finding{
+		Scanner: intoto.Scanner{URI: "https://codecheck.example", Version: "1.2.3", DB: toldDB, Result: []intoto.Finding{
 			{ID: "js/xss", Severity: severity("codecheck", "note"), Annotations: notes("title", "Cross-site scripting.", "location", "src/a.js:12")},
 			{
 				ID: "js/plain", Severity: severity("codecheck", "error"),

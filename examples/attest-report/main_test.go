@@ -32,6 +32,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
@@ -62,15 +63,15 @@ var (
 	told = []string{"-started", "2026-03-01T11:00:00Z", "-finished", "2026-03-01T11:01:00Z", "-db-updated", "2026-03-01T06:00:00Z"}
 
 	// vulns is what the report of Trivy says with them.
-	vulns = attest.Vulns{
+	vulns = intoto.Vulns{
 		Test: "scan", Note: noDigest,
-		Scanner: attest.Scanner{
-			URI: "pkg:github/aquasecurity/trivy@v0.69.0", Version: "0.69.0", DB: attest.ScannerDB{LastUpdate: noon.Add(-6 * time.Hour)},
-			Result: []attest.Finding{{
-				ID: "CVE-2026-1", Severity: []attest.Severity{{Method: "trivy", Score: "high"}},
+		Scanner: intoto.Scanner{
+			URI: "pkg:github/aquasecurity/trivy@v0.69.0", Version: "0.69.0", DB: intoto.ScannerDB{LastUpdate: noon.Add(-6 * time.Hour)},
+			Result: []intoto.Finding{{
+				ID: "CVE-2026-1", Severity: []intoto.Severity{{Method: "trivy", Score: "high"}},
 			}},
 		},
-		Metadata: attest.ScanMetadata{StartedOn: noon.Add(-time.Hour), FinishedOn: noon.Add(-59 * time.Minute)},
+		Metadata: intoto.ScanMetadata{StartedOn: noon.Add(-time.Hour), FinishedOn: noon.Add(-59 * time.Minute)},
 	}
 )
 
@@ -184,7 +185,7 @@ func (s *stage) args(report string, more ...string) []string {
 // newest is what a reader finds.
 func (s *stage) newest(predicateType string) attest.Evidence {
 	s.t.Helper()
-	e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(s.t.Context(), s.image, attest.Test{Name: "scan", PredicateType: predicateType})
+	e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(s.t.Context(), s.image, intoto.Test{Name: "scan", PredicateType: predicateType})
 	s.must(err)
 	if err := e.Err(); err != nil {
 		s.t.Fatal(err)
@@ -219,8 +220,8 @@ func eachRegistry(t *testing.T, f func(t *testing.T, s *stage)) {
 func TestEvidenceIsOnTheImage(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, s *stage) {
 		s.run(exitWritten, s.args("trivy.json", told...)...)
-		e := s.newest(attest.VulnsType)
-		got := e.Predicate.(attest.Vulns)
+		e := s.newest(intoto.VulnsType)
+		got := e.Predicate.(intoto.Vulns)
 		got.Scanner.Result[0].Annotations = nil // package scan tests those
 		if diff := cmp.Diff(vulns, got); diff != "" {
 			t.Error(diff)
@@ -229,7 +230,7 @@ func TestEvidenceIsOnTheImage(t *testing.T) {
 		if diff := cmp.Diff(want, s.out.String()); diff != "" {
 			t.Error(diff)
 		}
-		if got := s.err.String(); got != "attest-report: "+noDigest+"\n" || e.Predicate.(attest.Vulns).Note != noDigest {
+		if got := s.err.String(); got != "attest-report: "+noDigest+"\n" || e.Predicate.(intoto.Vulns).Note != noDigest {
 			t.Errorf("it is not told that the report may be of another image: %s", got)
 		}
 	})
@@ -238,8 +239,8 @@ func TestEvidenceIsOnTheImage(t *testing.T) {
 func TestTestResult(t *testing.T) {
 	s := newStage(t, true)
 	s.run(exitWritten, s.args("failed.json")...)
-	e := s.newest(attest.TestResultType)
-	if e.Result != attest.Failed || !e.Time.Equal(noon.Add(-69*time.Second)) {
+	e := s.newest(intoto.TestResultType)
+	if e.Result != intoto.Failed || !e.Time.Equal(noon.Add(-69*time.Second)) {
 		t.Errorf("%s at %s", e.Result, e.Time)
 	}
 	if want := fmt.Sprintf("scan: FAILED, failures: 1, warnings: 0, in %s@%s\n", s.image.Context(), e.Manifest); s.out.String() != want {
@@ -251,18 +252,18 @@ func TestFlagsGiveWhatTheReportLacks(t *testing.T) {
 	s := newStage(t, true)
 	s.run(exitWritten, s.args("trivy.json", append(told, "-scanner", "pkg:oci/scanner@1", "-scanner-version", "9",
 		"-db-uri", "https://example.com/db", "-db-version", "2", "-format", "trivy")...)...)
-	got := s.newest(attest.VulnsType).Predicate.(attest.Vulns).Scanner
+	got := s.newest(intoto.VulnsType).Predicate.(intoto.Vulns).Scanner
 	got.Result = nil
-	want := attest.Scanner{
+	want := intoto.Scanner{
 		URI: "pkg:oci/scanner@1", Version: "0.69.0", // the report goes first
-		DB: attest.ScannerDB{URI: "https://example.com/db", Version: "2", LastUpdate: noon.Add(-6 * time.Hour)},
+		DB: intoto.ScannerDB{URI: "https://example.com/db", Version: "2", LastUpdate: noon.Add(-6 * time.Hour)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	s.file("trivy.json", strings.Replace(trivyReport, `"0.69.0"`, `""`, 1))
 	s.run(exitWritten, s.args("trivy.json", "-scanner-version", "9", "-started", "2026-03-01T11:30:00Z", "-finished", "2026-03-01T11:31:00Z", "-db-updated", "2026-03-01T06:00:00Z")...)
-	if got := s.newest(attest.VulnsType).Predicate.(attest.Vulns).Scanner; got.Version != "9" {
+	if got := s.newest(intoto.VulnsType).Predicate.(intoto.Vulns).Scanner; got.Version != "9" {
 		t.Errorf("version %q", got.Version)
 	}
 }
@@ -293,7 +294,7 @@ func TestEnvironment(t *testing.T) {
 		"ATTEST_RESULTS": s.path("results"), "ATTEST_PREFIX": "SCAN", "ATTEST_TIMEOUT": "1m", "ATTEST_FORM": "bundle", "ATTEST_FORMAT": "",
 	})
 	s.run(exitWritten, "-name", "scan")
-	s.newest(attest.VulnsType)
+	s.newest(intoto.VulnsType)
 	if _, err := os.Stat(s.path("results/SCAN_ARTIFACT_OUTPUTS")); err != nil {
 		t.Error(err)
 	}
@@ -325,7 +326,7 @@ func TestHelp(t *testing.T) {
 func TestResults(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, s *stage) {
 		s.run(exitWritten, s.args("failed.json", "-results", s.path("results"), "-prefix", "SCAN", "-form", "envelope")...)
-		repo, digest := s.image.Context().Name(), s.newest(attest.TestResultType).Manifest.String()
+		repo, digest := s.image.Context().Name(), s.newest(intoto.TestResultType).Manifest.String()
 		got := map[string]string{}
 		entries, err := os.ReadDir(s.path("results"))
 		s.must(err)
@@ -347,7 +348,7 @@ func TestResults(t *testing.T) {
 func TestForms(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, s *stage) {
 		s.run(exitWritten, s.args("failed.json", "-form", "bundle")...)
-		s.newest(attest.TestResultType)
+		s.newest(intoto.TestResultType)
 	})
 	eachRegistry(t, func(t *testing.T, s *stage) {
 		args := s.args("failed.json", "-form", "statement")
@@ -372,7 +373,7 @@ func TestStandardInput(t *testing.T) {
 	s := newStage(t, true)
 	s.in = strings.NewReader(trivyReport)
 	s.run(exitWritten, s.args("trivy.json", append(told, "-report", "-")...)...)
-	s.newest(attest.VulnsType)
+	s.newest(intoto.VulnsType)
 }
 
 // What is printed is what would be stored, and neither key nor registry is needed for it.
@@ -380,11 +381,11 @@ func TestDryRun(t *testing.T) {
 	s := newStage(t, true)
 	args := append([]string{"-report", s.path("trivy.json"), "-name", "scan"}, told...)
 	s.run(exitWritten, append(args, "-dry-run", "-image", s.image.String(), "-results", "/nowhere")...)
-	got, err := attest.ParseStatement(s.out.Bytes())
+	got, err := intoto.ParseStatement(s.out.Bytes())
 	s.must(err)
 	s.nothing()
 	s.run(exitWritten, append(args, "-image", s.image.String(), "-key", s.path("cosign.key"))...)
-	want := s.newest(attest.VulnsType).Statement
+	want := s.newest(intoto.VulnsType).Statement
 	indented := cmp.Transformer("JSON", func(raw []byte) string { return strings.Join(strings.Fields(string(raw)), "") })
 	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Predicate" }, indented)); diff != "" {
 		t.Error(diff)
@@ -398,14 +399,14 @@ func TestScanDidNotRun(t *testing.T) {
 		s.run(exitWritten, s.args("passed.json")...)
 		s.run(exitNotRun, s.args("empty.json", "-results", s.path("results"))...)
 		s.said("the trivy report is of a scan that did not run")
-		e := s.newest(attest.TestResultType)
-		want := attest.TestResult{
-			Result: attest.Errored, Configuration: []attest.ResourceDescriptor{{Name: "scan"}}, Timestamp: noon,
+		e := s.newest(intoto.TestResultType)
+		want := intoto.TestResult{
+			Result: intoto.Errored, Configuration: []intoto.ResourceDescriptor{{Name: "scan"}}, Timestamp: noon,
 		}
-		if want.Note = e.Predicate.(attest.TestResult).Note; !strings.HasPrefix(want.Note, "the trivy report is of a scan that did not run: it has no Results") {
+		if want.Note = e.Predicate.(intoto.TestResult).Note; !strings.HasPrefix(want.Note, "the trivy report is of a scan that did not run: it has no Results") {
 			t.Errorf("the note is %q", want.Note)
 		}
-		if diff := cmp.Diff(attest.Predicate(want), e.Predicate); diff != "" {
+		if diff := cmp.Diff(intoto.Predicate(want), e.Predicate); diff != "" {
 			t.Error(diff)
 		}
 		digest, err := os.ReadFile(s.path("results/ARTIFACT_DIGEST"))
@@ -413,7 +414,7 @@ func TestScanDidNotRun(t *testing.T) {
 			t.Errorf("the results lead to %q, %v", digest, err)
 		}
 		s.run(exitNotRun, s.args("empty.json", "-finished", "2026-03-01T12:30:00Z")...)
-		if e := s.newest(attest.TestResultType); !e.Time.Equal(noon.Add(30 * time.Minute)) {
+		if e := s.newest(intoto.TestResultType); !e.Time.Equal(noon.Add(30 * time.Minute)) {
 			t.Errorf("at %s", e.Time)
 		}
 		s.file("cut.json", trivyReport[:200])
@@ -515,7 +516,7 @@ func TestPassword(t *testing.T) {
 	s.nothing()
 	s.env["COSIGN_PASSWORD"] = password
 	s.run(exitWritten, s.args("failed.json")...)
-	s.newest(attest.TestResultType)
+	s.newest(intoto.TestResultType)
 }
 
 // Standard input that does not end keeps neither a signal nor the time limit waiting.
@@ -546,7 +547,7 @@ func TestResultsCannotBeWritten(t *testing.T) {
 	s := newStage(t, true)
 	s.must(os.MkdirAll(s.path("results/ARTIFACT_DIGEST/x"), 0o755))
 	s.run(exitFailed, s.args("failed.json", "-results", s.path("results"))...)
-	s.said("the evidence is on the image, as "+s.image.Context().Name()+"@"+s.newest(attest.TestResultType).Manifest.String(), "results are not written")
+	s.said("the evidence is on the image, as "+s.image.Context().Name()+"@"+s.newest(intoto.TestResultType).Manifest.String(), "results are not written")
 }
 
 // What a test has printed is one text of JUnit XML, and may be long.
@@ -554,7 +555,7 @@ func TestLongTextIsRead(t *testing.T) {
 	s := newStage(t, true)
 	s.file("junit.xml", `<testsuite><testcase name="a"><system-out>`+strings.Repeat("x", 2<<20)+`</system-out></testcase></testsuite>`)
 	s.run(exitWritten, s.args("junit.xml", "-finished", "2026-03-01T11:59:00Z")...)
-	if e := s.newest(attest.TestResultType); e.Result != attest.Passed {
+	if e := s.newest(intoto.TestResultType); e.Result != intoto.Passed {
 		t.Errorf("%s", e.Result)
 	}
 }
@@ -575,17 +576,17 @@ func TestFailed(t *testing.T) {
 		} {
 			s.env["ATTEST_FAILED"] = tt.env
 			s.run(exitNotRun, append(tt.args, "-dry-run")...)
-			statement, err := attest.ParseStatement(s.out.Bytes())
+			statement, err := intoto.ParseStatement(s.out.Bytes())
 			s.must(err)
-			var got attest.TestResult
+			var got intoto.TestResult
 			s.must(json.Unmarshal(statement.Predicate, &got))
-			if got.Result != attest.Errored || got.Note != tt.note || statement.PredicateType != attest.TestResultType {
+			if got.Result != intoto.Errored || got.Note != tt.note || statement.PredicateType != intoto.TestResultType {
 				t.Errorf("%v: got %+v, want %s", tt.args, got, tt.note)
 			}
 			s.env = map[string]string{}
 		}
 		s.run(exitNotRun, s.args("trivy.json", "-failed", "x")...)
-		if e := s.newest(attest.TestResultType); e.Result != attest.Errored || !e.Time.Equal(noon) {
+		if e := s.newest(intoto.TestResultType); e.Result != intoto.Errored || !e.Time.Equal(noon) {
 			t.Errorf("%s at %s", e.Result, e.Time)
 		}
 		s.run(exitFailed, "-failed", "x")
@@ -604,9 +605,9 @@ func TestOlderPassDoesNotStand(t *testing.T) {
 		s.run(exitWritten, s.args("trivy.json", told...)...)
 		s.file("report", content)
 		s.run(exitNotRun, s.args("report", told[:2]...)...)
-		e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(t.Context(), s.image, attest.Test{Name: "scan", PredicateType: attest.VulnsType})
+		e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(t.Context(), s.image, intoto.Test{Name: "scan", PredicateType: intoto.VulnsType})
 		var newer *attest.Problem
-		if err != nil || !errors.As(e.Err(), &newer) || newer.Kind != attest.Overruled || newer.Result != attest.Errored || newer.Manifest != s.newest(attest.TestResultType).Manifest {
+		if err != nil || !errors.As(e.Err(), &newer) || newer.Kind != attest.Overruled || newer.Result != intoto.Errored || newer.Manifest != s.newest(intoto.TestResultType).Manifest {
 			t.Errorf("%s: got %+v, %v", name, e, err)
 		}
 	}
@@ -623,7 +624,7 @@ func TestNewerEvidenceIsTold(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, s *stage) {
 		manifest := func(predicateType string) string {
 			t.Helper()
-			e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(t.Context(), s.image, attest.Test{Name: "scan", PredicateType: predicateType})
+			e, err := attest.NewResolver(s.verifier, attest.Options{}).Newest(t.Context(), s.image, intoto.Test{Name: "scan", PredicateType: predicateType})
 			s.must(err)
 			return e.Manifest.String()
 		}
@@ -639,17 +640,17 @@ func TestNewerEvidenceIsTold(t *testing.T) {
 		s.run(exitWritten, s.args("eleven")...)
 		decides()
 		s.run(exitWritten, s.args("ten")...)
-		s.said("what was written does not decide: newer evidence of it, of 2026-03-01T11:00:00Z, is in " + s.image.Context().Name() + "@" + manifest(attest.TestResultType))
+		s.said("what was written does not decide: newer evidence of it, of 2026-03-01T11:00:00Z, is in " + s.image.Context().Name() + "@" + manifest(intoto.TestResultType))
 		s.run(exitWritten, s.args("trivy.json", vulnsAt("2026-03-01T10:30:00Z")...)...) // a newer pass does not say what was found
 		decides()
 		s.run(exitWritten, s.args("trivy.json", vulnsAt("2026-03-01T11:30:00Z")...)...)
 		decides()
 		s.run(exitWritten, s.args("eleven")...)
-		s.said("newer evidence of it, of 2026-03-01T11:30:00Z, is in " + s.image.Context().Name() + "@" + manifest(attest.VulnsType))
+		s.said("newer evidence of it, of 2026-03-01T11:30:00Z, is in " + s.image.Context().Name() + "@" + manifest(intoto.VulnsType))
 		s.run(exitNotRun, s.args("noon")...)
 		decides()
 		s.run(exitWritten, s.args("trivy.json", vulnsAt("2026-03-01T11:45:00Z")...)...)
-		s.said("what was written does not decide: attest: a test-result of 2026-03-01T12:00:00Z in manifest " + manifest(attest.TestResultType) + " is not older and says ERROR")
+		s.said("what was written does not decide: attest: a test-result of 2026-03-01T12:00:00Z in manifest " + manifest(intoto.TestResultType) + " is not older and says ERROR")
 		s.run(exitWritten, s.args("ten", "-name", "another")...)
 		decides()
 	})

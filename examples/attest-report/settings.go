@@ -17,6 +17,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
@@ -31,7 +32,7 @@ type settings struct {
 	failed  string // why there is no report, empty if there should be one
 	options scan.Options
 	key     string
-	form    attest.Form
+	form    intoto.Form
 	results string
 	prefix  string
 	dryRun  bool
@@ -54,7 +55,7 @@ func variable(flag string) string {
 }
 
 // formNames are the words for -form.
-var formNames = map[string]attest.Form{"envelope": attest.FormEnvelope, "statement": attest.FormStatement, "bundle": attest.FormBundle}
+var formNames = map[string]intoto.Form{"envelope": intoto.FormEnvelope, "statement": intoto.FormStatement, "bundle": intoto.FormBundle}
 
 // arguments are what was given, by flag, and what is wrong with it.
 type arguments struct {
@@ -185,9 +186,9 @@ func (a *arguments) settings() *settings {
 			Image:         a.scanned(),
 			RequireDigest: a.flag("require-digest"),
 			Format:        a.format(),
-			Scanner: attest.Scanner{
+			Scanner: intoto.Scanner{
 				URI: *a.texts["scanner"], Version: *a.texts["scanner-version"],
-				DB: attest.ScannerDB{URI: *a.texts["db-uri"], Version: *a.texts["db-version"], LastUpdate: a.time("db-updated")},
+				DB: intoto.ScannerDB{URI: *a.texts["db-uri"], Version: *a.texts["db-version"], LastUpdate: a.time("db-updated")},
 			},
 			Started: a.time("started"), Finished: a.time("finished"),
 			Limits: scan.Limits{ValueBytes: valueBytes},
@@ -198,9 +199,9 @@ func (a *arguments) settings() *settings {
 	}
 	switch {
 	case s.dryRun:
-	case s.form == attest.FormStatement && s.key != "":
+	case s.form == intoto.FormStatement && s.key != "":
 		a.wrong("key", "nobody signs with -form statement; leave it out")
-	case s.form != attest.FormStatement && s.key == "":
+	case s.form != intoto.FormStatement && s.key == "":
 		a.wrong("key", "required; only -form statement and -dry-run do without")
 	}
 	if s.results != "" && s.image != (name.Digest{}) && !s.dryRun {
@@ -251,7 +252,7 @@ func (a *arguments) scanned() string {
 	return digest
 }
 
-func (a *arguments) form() attest.Form {
+func (a *arguments) form() intoto.Form {
 	form, ok := formNames[*a.texts["form"]]
 	if !ok {
 		a.wrong("form", "%q is not one of envelope, statement, bundle", *a.texts["form"])
@@ -312,7 +313,7 @@ func (a *arguments) rehearse(s *settings) {
 	if err == nil {
 		err = attest.WriteResults(dir, s.prefix, attest.Record{Repository: s.image.Context(), Digest: digest})
 	}
-	var field *attest.FieldError
+	var field *intoto.FieldError
 	switch {
 	case errors.As(err, &field) && field.Field == "prefix":
 		a.wrong("prefix", "%s", field.Problem)
@@ -322,8 +323,8 @@ func (a *arguments) rehearse(s *settings) {
 }
 
 // signer returns who signs, nil if nobody does.
-func (s *settings) signer(ctx context.Context, env func(string) (string, bool)) (attest.Signer, error) {
-	if s.dryRun || s.form == attest.FormStatement {
+func (s *settings) signer(ctx context.Context, env func(string) (string, bool)) (intoto.Signer, error) {
+	if s.dryRun || s.form == intoto.FormStatement {
 		return nil, nil
 	}
 	if strings.Contains(s.key, "://") {

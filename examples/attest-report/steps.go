@@ -12,13 +12,14 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
 // convert reads the report, see [scan.Evidence]. Standard input may never end, so a signal does not wait for it.
-func (p program) convert(ctx context.Context, s *settings) (attest.Predicate, error) {
+func (p program) convert(ctx context.Context, s *settings) (intoto.Predicate, error) {
 	type answer struct {
-		predicate attest.Predicate
+		predicate intoto.Predicate
 		err       error
 	}
 	done := make(chan answer, 1)
@@ -34,7 +35,7 @@ func (p program) convert(ctx context.Context, s *settings) (attest.Predicate, er
 	}
 }
 
-func (p program) read(s *settings) (attest.Predicate, error) {
+func (p program) read(s *settings) (intoto.Predicate, error) {
 	s.options.Now = p.now
 	switch {
 	case s.failed != "":
@@ -51,11 +52,11 @@ func (p program) read(s *settings) (attest.Predicate, error) {
 }
 
 // noteOf returns the note of a predicate.
-func noteOf(predicate attest.Predicate) string {
+func noteOf(predicate intoto.Predicate) string {
 	switch p := predicate.(type) {
-	case attest.Vulns:
+	case intoto.Vulns:
 		return p.Note
-	case attest.TestResult:
+	case intoto.TestResult:
 		return p.Note
 	}
 	return ""
@@ -110,7 +111,7 @@ func lacksIn(err error) []*scan.LackError {
 }
 
 // show prints the statement.
-func (p program) show(s *settings, predicate attest.Predicate) error {
+func (p program) show(s *settings, predicate intoto.Predicate) error {
 	statement, err := attest.NewStatement(s.image, s.test, predicate)
 	if err != nil {
 		return err
@@ -124,7 +125,7 @@ func (p program) show(s *settings, predicate attest.Predicate) error {
 }
 
 // write leaves the evidence on the image, and tells Chains of it.
-func (p program) write(ctx context.Context, s *settings, signer attest.Signer, predicate attest.Predicate) error {
+func (p program) write(ctx context.Context, s *settings, signer intoto.Signer, predicate intoto.Predicate) error {
 	record, err := attest.NewWriter(signer, attest.Options{Form: s.form}).Write(ctx, s.image, s.test, predicate)
 	var view *attest.ViewError
 	switch {
@@ -159,12 +160,12 @@ func (unverified) Verify(_ context.Context, c attest.Candidate) ([]byte, attest.
 }
 
 // findNewer says which evidence of the test decides in place of what was written, and nothing if that does.
-func findNewer(ctx context.Context, s *settings, written attest.Predicate) (string, error) {
-	vulns, isVulns := written.(attest.Vulns)
-	result, _ := written.(attest.TestResult)
+func findNewer(ctx context.Context, s *settings, written intoto.Predicate) (string, error) {
+	vulns, isVulns := written.(intoto.Vulns)
+	result, _ := written.(intoto.TestResult)
 	at := cmp.Or(vulns.Metadata.FinishedOn, result.Timestamp)
 	newest, err := attest.NewResolver(unverified{}, attest.Options{}).Newests(ctx, s.image,
-		attest.Test{Name: s.test, PredicateType: attest.VulnsType}, attest.Test{Name: s.test, PredicateType: attest.TestResultType})
+		intoto.Test{Name: s.test, PredicateType: intoto.VulnsType}, intoto.Test{Name: s.test, PredicateType: intoto.TestResultType})
 	if err != nil {
 		return "", err
 	}
@@ -173,7 +174,7 @@ func findNewer(ctx context.Context, s *settings, written attest.Predicate) (stri
 		case e.Statement == nil && errors.Is(e.Problem, attest.ErrNotFound):
 		case e.Statement == nil:
 			return e.Problem.Error(), nil
-		case (e.Time.IsZero() || e.Time.After(at)) && (!isVulns || e.Test.PredicateType == attest.VulnsType):
+		case (e.Time.IsZero() || e.Time.After(at)) && (!isVulns || e.Test.PredicateType == intoto.VulnsType):
 			return fmt.Sprintf("%s is in %s", newerAt(e.Time), s.image.Context().Digest(e.Manifest.String())), nil
 		case isVulns && errors.Is(e.Problem, attest.Overruled):
 			return e.Problem.Error(), nil
@@ -191,11 +192,11 @@ func newerAt(at time.Time) string {
 }
 
 // tell says in a line what the evidence is.
-func tell(test string, predicate attest.Predicate) string {
+func tell(test string, predicate intoto.Predicate) string {
 	switch v := predicate.(type) {
-	case attest.Vulns:
+	case intoto.Vulns:
 		return fmt.Sprintf("%s: vulns, findings: %d, in", test, len(v.Scanner.Result))
-	case attest.TestResult:
+	case intoto.TestResult:
 		return fmt.Sprintf("%s: %s, failures: %d, warnings: %d, in", test, v.Result, v.Failures, v.Warnings)
 	}
 	return test

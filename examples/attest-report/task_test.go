@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A task is what of task.yaml matters here.
@@ -161,7 +162,7 @@ func TestTaskRuns(t *testing.T) {
 	s.encryptedKeys()
 	s.file("cosign.password", password)
 	s.play("0", "SIGN=true", "KEYS="+s.dir)
-	v := s.newest(attest.VulnsType).Predicate.(attest.Vulns)
+	v := s.newest(intoto.VulnsType).Predicate.(intoto.Vulns)
 	if want := noon.Add(-6*time.Hour + time.Second/2); !v.Scanner.DB.LastUpdate.Equal(want) {
 		t.Errorf("the database is of %s, want %s", v.Scanner.DB.LastUpdate, want)
 	}
@@ -172,7 +173,7 @@ func TestTaskRuns(t *testing.T) {
 		t.Error(err)
 	}
 	s.play("1", "SIGN=true", "KEYS="+s.dir)
-	if e := s.newest(attest.TestResultType); e.Result != attest.Errored {
+	if e := s.newest(intoto.TestResultType); e.Result != intoto.Errored {
 		t.Errorf("a scanner that failed is %s", e.Result)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/checkpoint"
 	"github.com/testdag/testdag/attest/cosign"
 	"github.com/testdag/testdag/attest/policy"
 	"github.com/testdag/testdag/examples/internal/expected"
@@ -58,7 +59,7 @@ func open(o options) (gate, error) {
 	}
 	opts.Now = func() time.Time { return g.now }
 	if o.checkpoint != "" {
-		opts.Checkpoint = attest.CheckpointDir(o.checkpoint)
+		opts.Checkpoint = checkpoint.Dir(o.checkpoint)
 	}
 	g.resolver = attest.NewResolver(verifier, opts)
 	return g, nil

@@ -35,6 +35,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 )
@@ -51,7 +52,7 @@ type world struct {
 	dir    string
 	server *httptest.Server
 	image  name.Digest
-	signer attest.Signer
+	signer intoto.Signer
 }
 
 func newWorld(t *testing.T) *world {
@@ -80,7 +81,7 @@ func newWorld(t *testing.T) *world {
 
 // A pair is a key as two programs have it, with another public key that has nothing to do with it.
 type pair struct {
-	signer        attest.Signer
+	signer        intoto.Signer
 	public, other string
 }
 
@@ -125,12 +126,12 @@ func (w *world) file(name, text string) string {
 }
 
 // leave writes evidence about the image.
-func (w *world) leave(test string, p attest.Predicate) attest.Record {
+func (w *world) leave(test string, p intoto.Predicate) attest.Record {
 	w.Helper()
 	return w.leaveAt(w.image, test, p)
 }
 
-func (w *world) leaveAt(image name.Digest, test string, p attest.Predicate) attest.Record {
+func (w *world) leaveAt(image name.Digest, test string, p intoto.Predicate) attest.Record {
 	w.Helper()
 	r, err := attest.NewWriter(w.signer, attest.Options{Now: func() time.Time { return now }}).Write(w.Context(), image, test, p)
 	if err != nil {
@@ -139,24 +140,24 @@ func (w *world) leaveAt(image name.Digest, test string, p attest.Predicate) atte
 	return r
 }
 
-func ended(r attest.Result, at time.Time) attest.TestResult {
-	return attest.TestResult{Result: r, Timestamp: at}
+func ended(r intoto.Result, at time.Time) intoto.TestResult {
+	return intoto.TestResult{Result: r, Timestamp: at}
 }
 
-func found(findings ...attest.Finding) attest.Vulns {
-	return attest.Vulns{
-		Scanner: attest.Scanner{
-			URI: "pkg:generic/scanner", DB: attest.ScannerDB{LastUpdate: noon}, Result: append([]attest.Finding{}, findings...),
+func found(findings ...intoto.Finding) intoto.Vulns {
+	return intoto.Vulns{
+		Scanner: intoto.Scanner{
+			URI: "pkg:generic/scanner", DB: intoto.ScannerDB{LastUpdate: noon}, Result: append([]intoto.Finding{}, findings...),
 		},
-		Metadata: attest.ScanMetadata{StartedOn: noon, FinishedOn: noon.Add(time.Minute)},
+		Metadata: intoto.ScanMetadata{StartedOn: noon, FinishedOn: noon.Add(time.Minute)},
 	}
 }
 
 // finding is one of a vulnerability with a fix.
-func finding(id, severity, pkg string) attest.Finding {
-	return attest.Finding{
-		ID: id, Severity: []attest.Severity{{Method: "nvd", Score: severity}},
-		Annotations: []map[string]any{{attest.FindingPackage: pkg, attest.FindingVersion: "1.0", attest.FindingFix: "1.1"}},
+func finding(id, severity, pkg string) intoto.Finding {
+	return intoto.Finding{
+		ID: id, Severity: []intoto.Severity{{Method: "nvd", Score: severity}},
+		Annotations: []map[string]any{{intoto.FindingPackage: pkg, intoto.FindingVersion: "1.0", intoto.FindingFix: "1.1"}},
 	}
 }
 
@@ -212,7 +213,7 @@ func (w *world) wants(c call, code int, texts ...string) {
 
 func TestAllowed(t *testing.T) {
 	w := newWorld(t)
-	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.leave("unit-tests", ended(intoto.Passed, noon))
 	w.wants(w.gate(w.args()...), 0, "is allowed", "✔ test.passed", "unit-tests passed")
 }
 
@@ -224,8 +225,8 @@ func TestDenied(t *testing.T) {
 	}{
 		{"nothing is known", func(*world) []string { return nil }, "✘ required.missing"},
 		{"the test failed", func(w *world) []string {
-			w.leave("unit-tests", ended(attest.Passed, noon))
-			w.leave("unit-tests", ended(attest.Failed, noon.Add(time.Hour)))
+			w.leave("unit-tests", ended(intoto.Passed, noon))
+			w.leave("unit-tests", ended(intoto.Failed, noon.Add(time.Hour)))
 			return nil
 		}, "✘ test.failed"},
 		{"a vulnerability", func(w *world) []string {
@@ -233,17 +234,17 @@ func TestDenied(t *testing.T) {
 			return nil
 		}, "CVE-2021-44228 in log4j-core 1.0: critical, fixed in 1.1"},
 		{"another key", func(w *world) []string {
-			w.leave("unit-tests", ended(attest.Passed, noon))
+			w.leave("unit-tests", ended(intoto.Passed, noon))
 			k, _ := keys()
 			w.file("cosign.pub", k.other)
 			return nil
 		}, "✘ evidence.unverified"},
 		{"too old", func(w *world) []string {
-			w.leave("unit-tests", ended(attest.Passed, noon))
+			w.leave("unit-tests", ended(intoto.Passed, noon))
 			return []string{"-max-age", "11h"}
 		}, "✘ evidence.aged"},
 		{"later than the instant that is judged", func(w *world) []string {
-			w.leave("unit-tests", ended(attest.Passed, noon))
+			w.leave("unit-tests", ended(intoto.Passed, noon))
 			return []string{"-effective-time", noon.Add(-time.Hour).Format(time.RFC3339)}
 		}, "✘ evidence.future"},
 		{"no build", func(w *world) []string {
@@ -302,7 +303,7 @@ func TestNotKnown(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.leave("unit-tests", ended(attest.Passed, noon)) // it would be allowed
+			w.leave("unit-tests", ended(intoto.Passed, noon)) // it would be allowed
 			w.wants(w.gate(test.args(w)...), exitNotKnown, test.want...)
 		})
 	}
@@ -336,7 +337,7 @@ func TestBuild(t *testing.T) {
 
 	// Evidence that the key itself signed counts as it does without trust.
 	w.file("policy.yaml", "{required: [{tasks: [unit-tests]}], "+trusted+"}")
-	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.leave("unit-tests", ended(intoto.Passed, noon))
 	w.wants(w.gate(w.args()...), exitAllowed, "✔ test.passed", "unit-tests passed")
 }
 
@@ -344,7 +345,7 @@ func TestBuild(t *testing.T) {
 func TestProvenanceKey(t *testing.T) {
 	w := newWorld(t)
 	w.built()
-	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.leave("unit-tests", ended(intoto.Passed, noon))
 	k, _ := keys()
 	mine, other := filepath.Join(w.dir, "cosign.pub"), w.file("other.pub", k.other)
 	judge := func(key, provenanceKey string) call {
@@ -368,8 +369,8 @@ func TestProvenanceKey(t *testing.T) {
 func TestVouchedForByProvenance(t *testing.T) {
 	w := newWorld(t)
 	w.file("policy.yaml", "{required: [{tasks: [clamav-scan]}], "+trusted+"}")
-	opts := attest.Options{Now: func() time.Time { return now }, Form: attest.FormStatement}
-	r, err := attest.NewWriter(nil, opts).Write(t.Context(), w.image, "clamav-scan", ended(attest.Passed, noon.Add(-time.Minute)))
+	opts := attest.Options{Now: func() time.Time { return now }, Form: intoto.FormStatement}
+	r, err := attest.NewWriter(nil, opts).Write(t.Context(), w.image, "clamav-scan", ended(intoto.Passed, noon.Add(-time.Minute)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +388,7 @@ func (w *world) built() {
 // made attaches to a manifest the provenance of a TaskRun that made it, as a recording of Chains has it.
 func (w *world) made(manifest v1.Hash) {
 	w.Helper()
-	recorded, err := os.ReadFile("../../attest/testdata/provenance/taskrun-v2alpha3-slsa-tekton.json")
+	recorded, err := os.ReadFile("../../attest/provenance/testdata/taskrun-v2alpha3-slsa-tekton.json")
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -395,13 +396,13 @@ func (w *world) made(manifest v1.Hash) {
 	if !bytes.Contains(recorded, []byte(coffee)) {
 		w.Fatal("the recording is of something else")
 	}
-	envelope, err := w.signer.Sign(w.Context(), attest.PayloadType, bytes.ReplaceAll(recorded, []byte(coffee), []byte(manifest.Hex)))
+	envelope, err := w.signer.Sign(w.Context(), intoto.PayloadType, bytes.ReplaceAll(recorded, []byte(coffee), []byte(manifest.Hex)))
 	if err != nil {
 		w.Fatal(err)
 	}
 	held, err := mutate.Append(empty.Image, mutate.Addendum{
-		Layer:       static.NewLayer(envelope, attest.EnvelopeType),
-		Annotations: map[string]string{attest.AnnotationPredicateType: attest.ProvenanceType},
+		Layer:       static.NewLayer(envelope, intoto.EnvelopeType),
+		Annotations: map[string]string{attest.AnnotationPredicateType: intoto.ProvenanceType},
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -424,8 +425,8 @@ func TestPlatforms(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.image = repo.Digest(w.do(index.Digest()).String())
-	w.leave("unit-tests", ended(attest.Passed, noon))
-	w.leaveAt(repo.Digest(w.do(amd64.Digest()).String()), "unit-tests", ended(attest.Passed, noon))
+	w.leave("unit-tests", ended(intoto.Passed, noon))
+	w.leaveAt(repo.Digest(w.do(amd64.Digest()).String()), "unit-tests", ended(intoto.Passed, noon))
 	w.wants(w.gate(w.args()...), exitAllowed, "is an index, and is judged alone", "the 2 images")
 
 	for format, want := range map[string]string{
@@ -436,7 +437,7 @@ func TestPlatforms(t *testing.T) {
 	}
 	w.wants(w.gate(w.args("-platforms")...), exitDenied, " (of no named platform) is denied at")
 
-	w.leaveAt(repo.Digest(w.do(arm64.Digest()).String()), "unit-tests", ended(attest.Warned, noon))
+	w.leaveAt(repo.Digest(w.do(arm64.Digest()).String()), "unit-tests", ended(intoto.Warned, noon))
 	out := filepath.Join(w.dir, "output")
 	w.wants(w.gate(w.args("-platforms", "-test-output", out)...), exitAllowed, "! test.warned")
 	w.holds(out, `{"result":"SUCCESS","timestamp":"2026-03-02T00:00:00Z","successes":2,"failures":0,"warnings":1}`)
@@ -458,9 +459,9 @@ func TestRelease(t *testing.T) {
 	api, web, bad := w.image, w.push("web"), w.push("bad")
 	nobody := w.image.Context().Digest("sha256:" + strings.Repeat("0", 64))
 	other := w.image.Context().Digest("sha256:" + strings.Repeat("1", 64))
-	w.leave("unit-tests", ended(attest.Passed, noon))
-	w.leaveAt(web, "unit-tests", ended(attest.Passed, noon))
-	w.leaveAt(bad, "unit-tests", ended(attest.Failed, noon))
+	w.leave("unit-tests", ended(intoto.Passed, noon))
+	w.leaveAt(web, "unit-tests", ended(intoto.Passed, noon))
+	w.leaveAt(bad, "unit-tests", ended(intoto.Failed, noon))
 	const allowed, denied, notKnown = "is allowed at", "is denied at", "could not be judged at"
 	for _, tt := range []struct {
 		name   string
@@ -521,7 +522,7 @@ func TestRelease(t *testing.T) {
 func TestImageFiles(t *testing.T) {
 	w := newWorld(t)
 	web := w.push("web")
-	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.leave("unit-tests", ended(intoto.Passed, noon))
 	list := w.file("list", "# the release\n"+w.image.String()+" # api\n\n"+web.String()+"\n")
 	snapshot := w.file("snapshot.yaml", "kind: Snapshot\nspec:\n  components:\n    - {name: api, containerImage: "+w.image.String()+"}\n"+
 		"    - {name: web, containerImage: "+web.String()+"}\n")
@@ -550,7 +551,7 @@ waivers:
 `)
 	snapshot := w.file("snapshot.yaml", "spec:\n  components:\n")
 	for component, image := range map[string]name.Digest{"api": w.image, "web": web, "worker": worker} {
-		result := map[bool]attest.Result{true: attest.Failed, false: attest.Passed}[component == "web"]
+		result := map[bool]intoto.Result{true: intoto.Failed, false: intoto.Passed}[component == "web"]
 		w.leaveAt(image, "unit-tests", ended(result, noon))
 		text, err := os.ReadFile(snapshot)
 		if err != nil {
@@ -592,9 +593,9 @@ func (w *world) holds(path, want string) {
 func TestCheckpoint(t *testing.T) {
 	w := newWorld(t)
 	remember := w.args("-checkpoint", filepath.Join(w.dir, "marks"))
-	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.leave("unit-tests", ended(intoto.Passed, noon))
 	w.wants(w.gate(remember...), exitAllowed)
-	failure := w.leave("unit-tests", ended(attest.Failed, noon.Add(time.Hour)))
+	failure := w.leave("unit-tests", ended(intoto.Failed, noon.Add(time.Hour)))
 	w.wants(w.gate(remember...), exitDenied, "test.failed")
 	w.delete(failure)
 	w.wants(w.gate(w.args()...), exitAllowed, "completeness unproven")
@@ -616,7 +617,7 @@ func (w *world) delete(r attest.Record) {
 // A run that is over and left nothing denies, whatever older evidence says.
 func TestExpect(t *testing.T) {
 	w := newWorld(t)
-	first := w.leave("unit-tests", ended(attest.Passed, noon))
+	first := w.leave("unit-tests", ended(intoto.Passed, noon))
 	expect := func(run int, record attest.Record) string {
 		s := scheduler.Snapshot{dag.ID("unit-tests"): {
 			Run: run, Phase: scheduler.PhaseFailed, Artifacts: []scheduler.Artifact{{URI: record.Repository.Name(), Digest: record.Digest.String()}},
@@ -628,7 +629,7 @@ func TestExpect(t *testing.T) {
 		return w.file("snapshot.json", string(text))
 	}
 	w.wants(w.gate(w.args("-expect", expect(1, first))...), exitAllowed, "complete by expected")
-	second := w.leave("unit-tests", ended(attest.Failed, noon.Add(time.Hour)))
+	second := w.leave("unit-tests", ended(intoto.Failed, noon.Add(time.Hour)))
 	w.delete(second)
 	w.wants(w.gate(w.args("-expect", expect(2, second))...), exitDenied, "✘ evidence.missing", "unit-tests#2")
 }
@@ -636,7 +637,7 @@ func TestExpect(t *testing.T) {
 // Any of several keys may vouch, and an identity beside them.
 func TestSeveralVouch(t *testing.T) {
 	w := newWorld(t)
-	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.leave("unit-tests", ended(intoto.Passed, noon))
 	k, _ := keys()
 	another := w.file("other.pub", k.other)
 	w.wants(w.gate(append([]string{"-key", another}, w.args()...)...), exitAllowed)
@@ -651,7 +652,7 @@ func TestSeveralVouch(t *testing.T) {
 // A report names the keys that were tried, in one sentence, and nothing of thresholds.
 func TestOtherKeys(t *testing.T) {
 	w := newWorld(t)
-	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.leave("unit-tests", ended(intoto.Passed, noon))
 	k, _ := keys()
 	w.file("cosign.pub", k.other)
 	_, third, err := cosign.GenerateKey(nil)

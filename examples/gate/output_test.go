@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/policy/report"
 )
 
@@ -96,7 +96,7 @@ func TestTestOutput(t *testing.T) {
 		code int
 		want string
 	}{
-		{"allowed", func(w *world) []string { w.leave("unit-tests", ended(attest.Passed, noon)); return nil },
+		{"allowed", func(w *world) []string { w.leave("unit-tests", ended(intoto.Passed, noon)); return nil },
 			exitAllowed, `{"result":"SUCCESS","timestamp":"2026-03-02T00:00:00Z","successes":1,"failures":0,"warnings":0}`},
 		{"denied", func(*world) []string { return nil },
 			exitDenied, `{"result":"FAILURE","timestamp":"2026-03-02T00:00:00Z","successes":0,"failures":1,"warnings":0}`},
@@ -120,7 +120,7 @@ func TestTestOutput(t *testing.T) {
 // What an earlier call left is gone if this one could not judge, and no half of a file is left.
 func TestFilesAreWholeOrNotThere(t *testing.T) {
 	w := newWorld(t)
-	w.leave("unit-tests", ended(attest.Passed, noon))
+	w.leave("unit-tests", ended(intoto.Passed, noon))
 	reports := filepath.Join(w.dir, "reports")
 	if err := os.Mkdir(reports, 0o755); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // scannedInBuild attaches the report of a scan to the image, and the provenance of the task that made it and that the
@@ -35,7 +36,7 @@ func (w *world) scannedInBuild(report string) {
 	if err := remote.Write(w.image.Context().Digest(manifest.String()), artifact); err != nil {
 		w.Fatal(err)
 	}
-	recorded, err := os.ReadFile("../../attest/testdata/provenance/taskrun-v2alpha3-slsa-tekton.json")
+	recorded, err := os.ReadFile("../../attest/provenance/testdata/taskrun-v2alpha3-slsa-tekton.json")
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -64,13 +65,13 @@ func (w *world) scannedInBuild(report string) {
 // attest attaches a provenance of the image that the key signed.
 func (w *world) attest(payload []byte) {
 	w.Helper()
-	envelope, err := w.signer.Sign(w.Context(), attest.PayloadType, payload)
+	envelope, err := w.signer.Sign(w.Context(), intoto.PayloadType, payload)
 	if err != nil {
 		w.Fatal(err)
 	}
 	held, err := mutate.Append(empty.Image, mutate.Addendum{
-		Layer:       static.NewLayer(envelope, attest.EnvelopeType),
-		Annotations: map[string]string{attest.AnnotationPredicateType: attest.ProvenanceType},
+		Layer:       static.NewLayer(envelope, intoto.EnvelopeType),
+		Annotations: map[string]string{attest.AnnotationPredicateType: intoto.ProvenanceType},
 	})
 	if err != nil {
 		w.Fatal(err)

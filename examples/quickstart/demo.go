@@ -24,6 +24,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/policy/report"
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/dag/dagfile"
@@ -233,7 +234,7 @@ func (d *demonstration) evidence(ctx context.Context, snapshot scheduler.Snapsho
 }
 
 func findings(e attest.Evidence) string {
-	v, ok := e.Predicate.(attest.Vulns)
+	v, ok := e.Predicate.(intoto.Vulns)
 	if e.Err() != nil || !ok {
 		return "not to be believed"
 	}

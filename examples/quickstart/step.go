@@ -17,6 +17,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/policy"
 	"github.com/testdag/testdag/attest/scan"
 	"github.com/testdag/testdag/examples/internal/expected"
@@ -25,8 +26,8 @@ import (
 
 // The tests of the scanners.
 var (
-	clamavScan = attest.Test{Name: "clamav-scan", PredicateType: attest.TestResultType}
-	dastTests  = attest.Test{Name: "dast-tests", PredicateType: attest.VulnsType}
+	clamavScan = intoto.Test{Name: "clamav-scan", PredicateType: intoto.TestResultType}
+	dastTests  = intoto.Test{Name: "dast-tests", PredicateType: intoto.VulnsType}
 )
 
 // step is the program that a scenario runs: it does its test, prints one line, leaves evidence on the image whichever way
@@ -79,9 +80,9 @@ func (s *stepper) clamav(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	result := p.(attest.TestResult)
+	result := p.(intoto.TestResult)
 	var failure error
-	if result.Result != attest.Passed {
+	if result.Result != intoto.Passed {
 		failure = fmt.Errorf("%s: %s", result.Result, strings.Join(result.FailedTests, ", "))
 	}
 	return s.leave(ctx, clamavScan.Name, result, failure, fmt.Sprintf("files scanned: %d, none infected", result.Successes))
@@ -106,17 +107,17 @@ func (s *stepper) dast(ctx context.Context) error {
 	if err := s.read("dast-tests.json", &report); err != nil {
 		return err
 	}
-	vulns := attest.Vulns{
-		Scanner: attest.Scanner{
-			URI: report.Scanner, Version: report.Version, Result: []attest.Finding{},
-			DB: attest.ScannerDB{URI: report.Database.URI, Version: report.Database.Version, LastUpdate: report.Database.LastUpdate},
+	vulns := intoto.Vulns{
+		Scanner: intoto.Scanner{
+			URI: report.Scanner, Version: report.Version, Result: []intoto.Finding{},
+			DB: intoto.ScannerDB{URI: report.Database.URI, Version: report.Database.Version, LastUpdate: report.Database.LastUpdate},
 		},
-		Metadata: attest.ScanMetadata{StartedOn: s.begin, FinishedOn: time.Now()},
+		Metadata: intoto.ScanMetadata{StartedOn: s.begin, FinishedOn: time.Now()},
 	}
 	for _, f := range report.Findings {
-		vulns.Scanner.Result = append(vulns.Scanner.Result, attest.Finding{
+		vulns.Scanner.Result = append(vulns.Scanner.Result, intoto.Finding{
 			ID:          f.ID,
-			Severity:    []attest.Severity{{Method: "zap", Score: f.Severity}},
+			Severity:    []intoto.Severity{{Method: "zap", Score: f.Severity}},
 			Annotations: []map[string]any{{"where": f.Where}},
 		})
 	}
@@ -157,7 +158,7 @@ func judge(ctx context.Context, dir string, image name.Digest, runs scheduler.Sn
 }
 
 // critical returns an error that names the critical findings.
-func critical(v attest.Vulns) error {
+func critical(v intoto.Vulns) error {
 	var ids []string
 	for _, f := range v.Scanner.Result {
 		for _, s := range f.Severity {
@@ -208,19 +209,19 @@ func (s *stepper) test(ctx context.Context, scenario, good string, check func(co
 	return s.leave(ctx, scenario, testResult(scenario, failure), failure, good)
 }
 
-func testResult(name string, failure error) attest.TestResult {
-	r := attest.TestResult{
-		Result: attest.Passed, Successes: 1, Timestamp: time.Now(),
-		Configuration: []attest.ResourceDescriptor{{Name: name}},
+func testResult(name string, failure error) intoto.TestResult {
+	r := intoto.TestResult{
+		Result: intoto.Passed, Successes: 1, Timestamp: time.Now(),
+		Configuration: []intoto.ResourceDescriptor{{Name: name}},
 	}
 	if failure != nil {
-		r.Result, r.Successes, r.Failures = attest.Failed, 0, 1
+		r.Result, r.Successes, r.Failures = intoto.Failed, 0, 1
 	}
 	return r
 }
 
 // leave writes evidence of a test, good or bad, tells the scheduler of it, and then tells how the test ended.
-func (s *stepper) leave(ctx context.Context, test string, p attest.Predicate, failure error, good string) error {
+func (s *stepper) leave(ctx context.Context, test string, p intoto.Predicate, failure error, good string) error {
 	key, err := os.ReadFile(filepath.Join(s.dir, "cosign.key"))
 	if err != nil {
 		return err

@@ -3,7 +3,7 @@
 // a module of its own, so that Chains' dependencies, Kubernetes among them, never reach users of the library.
 //
 // The runs are made up, since a test needs no cluster; formats, signer and storage are Chains' own code. What Chains says
-// of the runs is kept in attest/testdata/provenance, where the tests of attest read it. Run the tests here, which takes
+// of the runs is kept in attest/provenance/testdata, where the tests of attest read it. Run the tests here, which takes
 // minutes the first time, and make those files anew:
 //
 //	go test ./...

@@ -24,7 +24,7 @@ import (
 )
 
 // written has attest write a predicate, and returns the statement that is in the registry.
-func (b *bench) written(p attest.Predicate) []byte {
+func (b *bench) written(p intoto.Predicate) []byte {
 	b.t.Helper()
 	signer, err := taskSigner()
 	if err != nil {
@@ -81,36 +81,36 @@ func (b *bench) predicate(payload []byte, predicateType string, p proto.Message)
 func TestInTotoReadsVulns(t *testing.T) {
 	b := newBench(t, cosignKey)
 	end := finished.Add(1500 * time.Millisecond)
-	empty := attest.Vulns{
-		Scanner: attest.Scanner{
+	empty := intoto.Vulns{
+		Scanner: intoto.Scanner{
 			URI: "pkg:github/aquasecurity/trivy@v0.69.0", Version: "0.69.0",
-			DB:     attest.ScannerDB{URI: "https://example.com/db", Version: "2", LastUpdate: started.Time},
-			Result: []attest.Finding{},
+			DB:     intoto.ScannerDB{URI: "https://example.com/db", Version: "2", LastUpdate: started.Time},
+			Result: []intoto.Finding{},
 		},
-		Metadata: attest.ScanMetadata{StartedOn: started.Time, FinishedOn: end},
+		Metadata: intoto.ScanMetadata{StartedOn: started.Time, FinishedOn: end},
 	}
 	full := empty
-	full.Scanner.Result = []attest.Finding{
-		{ID: "CVE-2026-1", Severity: []attest.Severity{{Method: "nvd", Score: "high"}, {Method: "cvss_score", Score: "5.2"}},
+	full.Scanner.Result = []intoto.Finding{
+		{ID: "CVE-2026-1", Severity: []intoto.Severity{{Method: "nvd", Score: "high"}, {Method: "cvss_score", Score: "5.2"}},
 			Annotations: []map[string]any{{"fixed": "1.2"}, {"package": "zlib"}}},
-		{ID: "GHSA-x", Severity: []attest.Severity{}},
+		{ID: "GHSA-x", Severity: []intoto.Severity{}},
 	}
-	for name, want := range map[string]attest.Vulns{"nothing found": empty, "findings": full} {
+	for name, want := range map[string]intoto.Vulns{"nothing found": empty, "findings": full} {
 		t.Run(name, func(t *testing.T) {
 			var p vulns.Vulns
-			b.predicate(b.written(want), attest.VulnsType, &p)
+			b.predicate(b.written(want), intoto.VulnsType, &p)
 			s, m := p.GetScanner(), p.GetMetadata()
-			got := attest.Vulns{
-				Scanner: attest.Scanner{
-					URI: s.GetUri(), Version: s.GetVersion(), Result: []attest.Finding{},
-					DB: attest.ScannerDB{URI: s.GetDb().GetUri(), Version: s.GetDb().GetVersion(), LastUpdate: s.GetDb().GetLastUpdate().AsTime()},
+			got := intoto.Vulns{
+				Scanner: intoto.Scanner{
+					URI: s.GetUri(), Version: s.GetVersion(), Result: []intoto.Finding{},
+					DB: intoto.ScannerDB{URI: s.GetDb().GetUri(), Version: s.GetDb().GetVersion(), LastUpdate: s.GetDb().GetLastUpdate().AsTime()},
 				},
-				Metadata: attest.ScanMetadata{StartedOn: m.GetScanStartedOn().AsTime(), FinishedOn: m.GetScanFinishedOn().AsTime()},
+				Metadata: intoto.ScanMetadata{StartedOn: m.GetScanStartedOn().AsTime(), FinishedOn: m.GetScanFinishedOn().AsTime()},
 			}
 			for _, r := range s.GetResult() {
-				f := attest.Finding{ID: r.GetId(), Severity: []attest.Severity{}}
+				f := intoto.Finding{ID: r.GetId(), Severity: []intoto.Severity{}}
 				for _, severity := range r.GetSeverity() {
-					f.Severity = append(f.Severity, attest.Severity{Method: severity.GetMethod(), Score: severity.GetScore()})
+					f.Severity = append(f.Severity, intoto.Severity{Method: severity.GetMethod(), Score: severity.GetScore()})
 				}
 				for _, a := range r.GetAnnotations() {
 					f.Annotations = append(f.Annotations, a.AsMap())
@@ -126,23 +126,23 @@ func TestInTotoReadsVulns(t *testing.T) {
 
 func TestInTotoReadsTestResults(t *testing.T) {
 	b := newBench(t, cosignKey)
-	for _, result := range []attest.Result{attest.Passed, attest.Warned, attest.Failed} {
-		want := attest.TestResult{
+	for _, result := range []intoto.Result{intoto.Passed, intoto.Warned, intoto.Failed} {
+		want := intoto.TestResult{
 			Result: result, URL: "https://example.com/run/1", PassedTests: []string{"a"}, WarnedTests: []string{"b", "c"},
-			Configuration: []attest.ResourceDescriptor{
+			Configuration: []intoto.ResourceDescriptor{
 				{Name: testName, URI: "https://example.com/scan.yaml", Digest: map[string]string{"sha256": bundleHex}, MediaType: "text/yaml"},
 				{Name: "more", Content: []byte("x"), DownloadLocation: "https://example.com/more", Annotations: map[string]any{"k": "v"}},
 			},
 		}
-		if result == attest.Failed {
+		if result == intoto.Failed {
 			want.FailedTests = []string{"d"}
 		}
 		timed := want
 		timed.Timestamp, timed.Successes, timed.Warnings = finished.Time, 1, 2
 		var p testresult.TestResult
-		b.predicate(b.written(timed), attest.TestResultType, &p)
-		got := attest.TestResult{
-			Result: attest.Result(p.GetResult()), URL: p.GetUrl(),
+		b.predicate(b.written(timed), intoto.TestResultType, &p)
+		got := intoto.TestResult{
+			Result: intoto.Result(p.GetResult()), URL: p.GetUrl(),
 			PassedTests: p.GetPassedTests(), WarnedTests: p.GetWarnedTests(), FailedTests: p.GetFailedTests(),
 		}
 		for _, c := range p.GetConfiguration() {
@@ -154,8 +154,8 @@ func TestInTotoReadsTestResults(t *testing.T) {
 	}
 }
 
-func descriptor(d *intoto.ResourceDescriptor) attest.ResourceDescriptor {
-	out := attest.ResourceDescriptor{
+func descriptor(d *intoto.ResourceDescriptor) intoto.ResourceDescriptor {
+	out := intoto.ResourceDescriptor{
 		Name: d.GetName(), URI: d.GetUri(), Digest: d.GetDigest(), Content: d.GetContent(),
 		DownloadLocation: d.GetDownloadLocation(), MediaType: d.GetMediaType(),
 	}
@@ -167,13 +167,13 @@ func descriptor(d *intoto.ResourceDescriptor) attest.ResourceDescriptor {
 
 // samples are the reports that convert, as predicates by the path of the report: those in attest/scan/testdata, and those of
 // other projects if TESTDAG_CORPUS names a folder with them.
-func samples(t *testing.T) map[string]attest.Predicate {
+func samples(t *testing.T) map[string]intoto.Predicate {
 	t.Helper()
 	opts := scan.Options{
-		Scanner: attest.Scanner{URI: "pkg:generic/scanner", DB: attest.ScannerDB{LastUpdate: started.Time}},
+		Scanner: intoto.Scanner{URI: "pkg:generic/scanner", DB: intoto.ScannerDB{LastUpdate: started.Time}},
 		Started: started.Time.AddDate(-10, 0, 0), Finished: finished.Time,
 	}
-	all := map[string]attest.Predicate{}
+	all := map[string]intoto.Predicate{}
 	walk := func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.Contains(path, "/fuzz/") {
 			return err
@@ -217,10 +217,10 @@ func TestInTotoReadsReports(t *testing.T) {
 	for path, p := range samples(t) {
 		payload := b.written(p)
 		switch p := p.(type) {
-		case attest.Vulns:
+		case intoto.Vulns:
 			scans++
 			var got vulns.Vulns
-			b.predicate(payload, attest.VulnsType, &got)
+			b.predicate(payload, intoto.VulnsType, &got)
 			if n := len(got.GetScanner().GetResult()); n != len(p.Scanner.Result) {
 				t.Errorf("%s: %d findings, want %d", path, n, len(p.Scanner.Result))
 			}
@@ -236,10 +236,10 @@ func TestInTotoReadsReports(t *testing.T) {
 			if m := got.GetMetadata(); !m.GetScanFinishedOn().AsTime().Equal(p.Metadata.FinishedOn) || !m.GetScanStartedOn().AsTime().Equal(p.Metadata.StartedOn) {
 				t.Errorf("%s: metadata %v", path, m)
 			}
-		case attest.TestResult:
+		case intoto.TestResult:
 			tests++
 			var got testresult.TestResult
-			b.predicate(payload, attest.TestResultType, &got)
+			b.predicate(payload, intoto.TestResultType, &got)
 			if got.GetResult() != string(p.Result) || len(got.GetConfiguration()) != 1 || len(got.GetFailedTests()) != len(p.FailedTests) {
 				t.Errorf("%s: %v", path, &got)
 			}

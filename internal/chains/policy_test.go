@@ -13,6 +13,7 @@ import (
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
 	"github.com/testdag/testdag/attest/policy"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // fromCatalog is a TaskRun of a task from the catalog's bundles.
@@ -61,7 +62,7 @@ func (b *bench) judged(p policy.Policy) []string {
 func TestPolicyJudgesBuildsOfChains(t *testing.T) {
 	entries := func(tasks ...policy.AnyOf) []policy.Entry { return []policy.Entry{{Tasks: tasks}} }
 	failed := textResult("TEST_OUTPUT", `{"result":"FAILURE","timestamp":"2026-03-01T11:59:00+00:00","successes":0,"failures":1,"warnings":0}`)
-	trust := attest.Trust{Builders: []string{builder}, Tasks: []attest.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}}}
+	trust := provenance.Trust{Builders: []string{builder}, Tasks: []provenance.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}}}
 	inBuild := policy.Policy{RequiredInBuild: entries(policy.AnyOf{"init"}, policy.AnyOf{"buildah", "buildah-oci-ta"}, policy.AnyOf{"show-sbom"}), Trust: trust}
 	for _, f := range allFormats {
 		for name, tt := range map[string]struct {

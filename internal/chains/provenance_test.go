@@ -14,11 +14,11 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/tektoncd/chains/pkg/chains/objects"
 	pipeline "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
-
-	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
-var update = flag.Bool("update", false, "write the recordings in attest/testdata/provenance anew")
+var update = flag.Bool("update", false, "write the recordings in attest/provenance/testdata anew")
 
 // recordings are the runs whose provenance the tests of attest read.
 func recordings(t *testing.T) map[string]objects.TektonObject {
@@ -36,7 +36,7 @@ func TestRecordings(t *testing.T) {
 			if f.payload == "in-toto" {
 				continue // another name of slsa/v1
 			}
-			path := filepath.Join("../../attest/testdata/provenance", name+"-"+f.String()+".json")
+			path := filepath.Join("../../attest/provenance/testdata", name+"-"+f.String()+".json")
 			got := f.write(t, run)
 			if *update {
 				if err := os.WriteFile(path, append(sorted(t, got), '\n'), 0o644); err != nil {
@@ -68,13 +68,13 @@ func sorted(t *testing.T, b []byte) []byte {
 	return out
 }
 
-func parse(t *testing.T, payload []byte) *attest.Provenance {
+func parse(t *testing.T, payload []byte) *provenance.Provenance {
 	t.Helper()
-	s, err := attest.ParseStatement(payload)
+	s, err := intoto.ParseStatement(payload)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := attest.ParseProvenance(s)
+	p, err := provenance.Parse(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func parse(t *testing.T, payload []byte) *attest.Provenance {
 
 // Whatever the format, what attest writes for Chains becomes one subject, and that is the record.
 func TestResultsBecomeOneSubject(t *testing.T) {
-	want := []attest.ResourceDescriptor{{
+	want := []intoto.ResourceDescriptor{{
 		Name: someRecord.Repository.Name(), Digest: map[string]string{"sha256": someRecord.Digest.Hex},
 	}}
 	for name, run := range recordings(t) {
@@ -141,8 +141,8 @@ func TestPipelineResultsMayBeAnyText(t *testing.T) {
 // What Chains leaves out cannot be judged. These are the gaps that are known; where the format has one, Complete is false,
 // but for the last.
 func TestTasksThatChainsLeavesOut(t *testing.T) {
-	has := func(p *attest.Provenance, name string) bool {
-		return slices.ContainsFunc(p.Tasks, func(task attest.ProvenanceTask) bool { return task.PipelineTask == name })
+	has := func(p *provenance.Provenance, name string) bool {
+		return slices.ContainsFunc(p.Tasks, func(task provenance.Task) bool { return task.PipelineTask == name })
 	}
 	scan := clamav(results(t, someRecord))
 	for _, f := range allFormats {

@@ -38,6 +38,8 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // A bench is a registry with an image and a record at it, and a Chains that stores provenance there.
@@ -84,8 +86,8 @@ func (b *bench) attest() attest.Record {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	record, err := attest.NewWriter(signer, attest.Options{}).Write(context.Background(), b.image, testName, attest.TestResult{
-		Result: attest.Passed, Timestamp: finished.Time,
+	record, err := attest.NewWriter(signer, attest.Options{}).Write(context.Background(), b.image, testName, intoto.TestResult{
+		Result: intoto.Passed, Timestamp: finished.Time,
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -98,7 +100,7 @@ const password = "correct horse"
 // Keys with a password take their time, so they are made once.
 var (
 	chainsKeys = sync.OnceValues(generate)
-	taskSigner = sync.OnceValues(func() (attest.Signer, error) {
+	taskSigner = sync.OnceValues(func() (intoto.Signer, error) {
 		keys, err := generate()
 		if err != nil {
 			return nil, err
@@ -251,7 +253,7 @@ func TestSignedProvenanceOfARecord(t *testing.T) {
 				b := newBench(t, cosignKey)
 				b.sign(f, run(b))
 				p := b.verified(b.public)
-				want := []attest.ResourceDescriptor{{
+				want := []intoto.ResourceDescriptor{{
 					Name: b.record.Repository.Name(), Digest: map[string]string{"sha256": b.record.Digest.Hex},
 				}}
 				if diff := cmp.Diff(want, p.Subject); diff != "" {
@@ -273,10 +275,10 @@ func TestSignedProvenanceOfARecord(t *testing.T) {
 }
 
 // verified returns the only provenance at the record, which the key must vouch for.
-func (b *bench) verified(public []byte) *attest.Provenance {
+func (b *bench) verified(public []byte) *provenance.Provenance {
 	b.t.Helper()
 	found := b.provenance()
-	if len(found) != 1 || found[0].MediaType != attest.EnvelopeType {
+	if len(found) != 1 || found[0].MediaType != intoto.EnvelopeType {
 		b.t.Fatalf("found %d statements: %+v", len(found), found)
 	}
 	verifier, err := cosign.LoadVerifier(public)
@@ -342,13 +344,13 @@ func TestProvenanceOfARecordIsNoEvidenceAboutTheImage(t *testing.T) {
 // A statement that nobody signed counts once Chains has signed provenance of its record, if the tasks are trusted and all
 // are known, and not before.
 func TestResolverBelievesBecauseOfChains(t *testing.T) {
-	tasks := []attest.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/*"}, {Pattern: "git+https://example.com/org/*"}}
+	tasks := []provenance.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/*"}, {Pattern: "git+https://example.com/org/*"}}
 	for _, f := range allFormats {
 		t.Run(f.String(), func(t *testing.T) {
 			b := newBench(t, cosignKey)
 			b.record = b.attestUnsigned()
-			test := attest.Test{Name: testName, PredicateType: attest.TestResultType}
-			if e := b.newest(tasks, test); e.Problem == nil || e.Result != attest.Unknown {
+			test := intoto.Test{Name: testName, PredicateType: intoto.TestResultType}
+			if e := b.newest(tasks, test); e.Problem == nil || e.Result != intoto.Unknown {
 				t.Fatalf("believed before Chains signed: %+v", e)
 			}
 			b.sign(f, pipelineRun(clamav(results(t, b.record)), lint()))
@@ -359,13 +361,13 @@ func TestResolverBelievesBecauseOfChains(t *testing.T) {
 				}
 				return
 			}
-			if e.Problem != nil || e.Result != attest.Passed || e.Manifest != b.record.Digest || e.By.Kind != "provenance" {
+			if e.Problem != nil || e.Result != intoto.Passed || e.Manifest != b.record.Digest || e.By.Kind != "provenance" {
 				t.Fatalf("got %+v", e)
 			}
 			if e.Clock != attest.ClockProvenance || !e.Time.Equal(finished.Time) {
 				t.Errorf("time %s by %s", e.Time, e.Clock)
 			}
-			if e := b.newest(tasks[:1], test); e.Problem == nil || e.Result != attest.Unknown {
+			if e := b.newest(tasks[:1], test); e.Problem == nil || e.Result != intoto.Unknown {
 				t.Errorf("believed although the lint task is not trusted: %+v", e)
 			}
 		})
@@ -387,8 +389,8 @@ func (b *bench) attestUnsigned() attest.Record {
 	if err := remote.Write(b.image, img); err != nil {
 		b.t.Fatal(err)
 	}
-	record, err := attest.NewWriter(nil, attest.Options{Form: attest.FormStatement}).Write(b.t.Context(), b.image, testName,
-		attest.TestResult{Result: attest.Passed, Timestamp: finished.Time})
+	record, err := attest.NewWriter(nil, attest.Options{Form: intoto.FormStatement}).Write(b.t.Context(), b.image, testName,
+		intoto.TestResult{Result: intoto.Passed, Timestamp: finished.Time})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -396,13 +398,13 @@ func (b *bench) attestUnsigned() attest.Record {
 }
 
 // newest is the newest evidence for who believes Chains, its builder and tasks.
-func (b *bench) newest(tasks []attest.TaskRule, test attest.Test) attest.Evidence {
+func (b *bench) newest(tasks []provenance.TaskRule, test intoto.Test) attest.Evidence {
 	b.t.Helper()
 	key, err := cosign.LoadVerifier(b.public)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	verifier, err := attest.ByProvenance(key, attest.Trust{Builders: []string{builder}, Tasks: tasks})
+	verifier, err := attest.ByProvenance(key, provenance.Trust{Builders: []string{builder}, Tasks: tasks})
 	if err != nil {
 		b.t.Fatal(err)
 	}

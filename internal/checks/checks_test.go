@@ -98,7 +98,7 @@ func TestOneByteRunsTheRightStepsAgain(t *testing.T) {
 		{"scheduler/konflux/next.go", "race scheduler/konflux, race scheduler/tekton, race examples/konflux, race internal/mutation, systems darwin, systems windows, " +
 			"histories of konflux, internal/konflux, internal/cluster, examples/controller, mutations of scheduler/konflux, " +
 			"fuzz scheduler/konflux/FuzzState, fuzz scheduler/konflux/FuzzStatuses, " + whole},
-		{"attest/testdata/provenance/taskrun-v1.json", "race attest, race examples/gate, race internal/mutation, internal/chains, mutations of attest, " +
+		{"attest/provenance/testdata/taskrun-v1.json", "race attest, race examples/gate, race internal/mutation, internal/chains, mutations of attest, " +
 			"fuzz attest/FuzzEnvelope, fuzz attest/FuzzManifest, fuzz attest/FuzzMark, fuzz attest/FuzzNextLink, fuzz attest/FuzzOuterType, " +
 			"fuzz attest/FuzzParseProvenance, fuzz attest/FuzzStatement, " + whole},
 		{"attest/scan/trivy.go", "race attest/scan, race attest/policy, race attest/policy/report, race examples/attest-report, " +

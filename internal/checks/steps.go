@@ -59,7 +59,7 @@ func steps(t *tree) []*step {
 		}},
 		t.nested("internal/konflux", 20*time.Second, reads{}),
 		t.nested("internal/chains", 280*time.Second, reads{
-			paths: []string{"attest/scan/testdata", "attest/testdata/provenance"},
+			paths: []string{"attest/scan/testdata", "attest/provenance/testdata"},
 		}),
 		t.nested("internal/interop", 120*time.Second, reads{}),
 		t.nested("internal/registries", 260*time.Second, reads{

@@ -30,6 +30,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
@@ -231,8 +233,8 @@ func (y *story) scan(ctx context.Context) (map[string]string, int) {
 }
 
 func (y *story) leave(ctx context.Context) (results map[string]string, err error) {
-	writer := attest.NewWriter(nil, attest.Options{Form: attest.FormStatement})
-	y.record, err = writer.Write(ctx, y.image, scanTask, attest.TestResult{Result: attest.Passed, Timestamp: time.Now()})
+	writer := attest.NewWriter(nil, attest.Options{Form: intoto.FormStatement})
+	y.record, err = writer.Write(ctx, y.image, scanTask, intoto.TestResult{Result: intoto.Passed, Timestamp: time.Now()})
 	if err != nil {
 		return nil, err
 	}
@@ -259,26 +261,26 @@ func (y *story) verify(ctx context.Context) (exitCode int) {
 		y.t.Error(err)
 		return 1
 	}
-	if y.evidence.Problem != nil || y.evidence.Result != attest.Passed {
+	if y.evidence.Problem != nil || y.evidence.Result != intoto.Passed {
 		return 1
 	}
 	return 0
 }
 
 // trust is in Chains and in the task of the scan.
-func (y *story) trust() attest.Trust {
-	return attest.Trust{
+func (y *story) trust() provenance.Trust {
+	return provenance.Trust{
 		Builders: []string{builderID},
-		Tasks:    []attest.TaskRule{{Pattern: "oci://" + y.Registry() + "/catalog/*", Digest: y.bundle.DigestStr()}},
+		Tasks:    []provenance.TaskRule{{Pattern: "oci://" + y.Registry() + "/catalog/*", Digest: y.bundle.DigestStr()}},
 	}
 }
 
-func (y *story) newest(ctx context.Context, public []byte, trust attest.Trust) (attest.Evidence, error) {
+func (y *story) newest(ctx context.Context, public []byte, trust provenance.Trust) (attest.Evidence, error) {
 	verifier, err := attest.ByProvenance(publicKey(public), trust)
 	if err != nil {
 		return attest.Evidence{}, err
 	}
-	return attest.NewResolver(verifier, attest.Options{}).Newest(ctx, y.image, attest.Test{Name: scanTask, PredicateType: attest.TestResultType})
+	return attest.NewResolver(verifier, attest.Options{}).Newest(ctx, y.image, intoto.Test{Name: scanTask, PredicateType: intoto.TestResultType})
 }
 
 // A publicKey in PEM believes what was signed with its private half. attest/cosign has better ones; that they believe Chains
@@ -303,7 +305,7 @@ func (k publicKey) Verify(_ context.Context, c attest.Candidate) ([]byte, attest
 	if err != nil {
 		return nil, attest.Voucher{}, err
 	}
-	message := fmt.Sprintf("DSSEv1 %d %s %d %s", len(attest.PayloadType), attest.PayloadType, len(payload), payload)
+	message := fmt.Sprintf("DSSEv1 %d %s %d %s", len(intoto.PayloadType), intoto.PayloadType, len(payload), payload)
 	hash := sha256.Sum256([]byte(message))
 	for _, s := range signed.Signatures {
 		if ecdsa.VerifyASN1(key.(*ecdsa.PublicKey), hash[:], s.Sig) {
@@ -343,7 +345,7 @@ func (y *story) counts() {
 		e.Manifest.String(), e.Test.Name, e.By.Kind, string(e.Clock), string(e.Result), e.Provenance.Kind, maker.Ref, maker.Digest,
 	}
 	want := found{
-		y.record.Digest.String(), scanTask, "provenance", string(attest.ClockProvenance), string(attest.Passed),
+		y.record.Digest.String(), scanTask, "provenance", string(attest.ClockProvenance), string(intoto.Passed),
 		"TaskRun", "oci://" + y.bundle.Context().Name(), y.bundle.DigestStr(),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -351,13 +353,13 @@ func (y *story) counts() {
 	}
 }
 
-func (y *story) unbelieved(why string, public []byte, trust attest.Trust) {
+func (y *story) unbelieved(why string, public []byte, trust provenance.Trust) {
 	y.t.Helper()
 	e, err := y.newest(y.t.Context(), public, trust)
 	if err != nil {
 		y.t.Fatal(err)
 	}
-	if !errors.Is(e.Problem, attest.Unverified) || e.Result != attest.Unknown {
+	if !errors.Is(e.Problem, attest.Unverified) || e.Result != intoto.Unknown {
 		y.t.Errorf("believed although %s: %s, problem: %v", why, e.Result, e.Problem)
 	}
 }
@@ -369,7 +371,7 @@ func (y *story) notVouchedFor() {
 	y.ends(map[dag.ID]scheduler.Phase{"scan": scheduler.PhasePassed, "verify": scheduler.PhaseFailed})
 	e := y.evidence
 	y.t.Logf("the problem: %v", e.Problem)
-	if !errors.Is(e.Problem, attest.Unverified) || e.Provenance != nil || e.Result != attest.Unknown {
+	if !errors.Is(e.Problem, attest.Unverified) || e.Provenance != nil || e.Result != intoto.Unknown {
 		y.t.Fatalf("%s by provenance %v, problem: %v", e.Result, e.Provenance, e.Problem)
 	}
 	if diff := cmp.Diff(y.record.Digest, e.Manifest); diff != "" {

@@ -35,6 +35,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 const password = "correct horse"
@@ -186,7 +187,7 @@ func (b *bench) writer() *attest.Writer {
 	return attest.NewWriter(signer, attest.Options{})
 }
 
-func (b *bench) newest(key string, test attest.Test) attest.Evidence {
+func (b *bench) newest(key string, test intoto.Test) attest.Evidence {
 	b.t.Helper()
 	verifier, err := cosign.LoadVerifier(b.read(key))
 	if err != nil {
@@ -199,13 +200,13 @@ func (b *bench) newest(key string, test attest.Test) attest.Evidence {
 	return e
 }
 
-func vulns(finished time.Time, ids ...string) attest.Vulns {
-	v := attest.Vulns{
-		Scanner:  attest.Scanner{URI: "pkg:github/aquasecurity/trivy@v0.69.0", DB: attest.ScannerDB{LastUpdate: finished.Add(-time.Hour)}, Result: []attest.Finding{}},
-		Metadata: attest.ScanMetadata{StartedOn: finished.Add(-time.Minute), FinishedOn: finished},
+func vulns(finished time.Time, ids ...string) intoto.Vulns {
+	v := intoto.Vulns{
+		Scanner:  intoto.Scanner{URI: "pkg:github/aquasecurity/trivy@v0.69.0", DB: intoto.ScannerDB{LastUpdate: finished.Add(-time.Hour)}, Result: []intoto.Finding{}},
+		Metadata: intoto.ScanMetadata{StartedOn: finished.Add(-time.Minute), FinishedOn: finished},
 	}
 	for _, id := range ids {
-		v.Scanner.Result = append(v.Scanner.Result, attest.Finding{ID: id, Severity: []attest.Severity{{Method: "nvd", Score: "high"}}})
+		v.Scanner.Result = append(v.Scanner.Result, intoto.Finding{ID: id, Severity: []intoto.Severity{{Method: "nvd", Score: "high"}}})
 	}
 	return v
 }
@@ -216,14 +217,14 @@ func each(t *testing.T, f func(t *testing.T, b *bench)) {
 	}
 }
 
-var scan = attest.Test{Name: "scan", PredicateType: attest.VulnsType}
+var scan = intoto.Test{Name: "scan", PredicateType: intoto.VulnsType}
 
 func TestCosignVerifiesWhatWeWrite(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		if _, err := b.writer().Write(t.Context(), b.image, "scan", vulns(time.Now(), "CVE-2026-1")); err != nil {
 			t.Fatal(err)
 		}
-		payloads, err := b.verify("ours.pub", attest.VulnsType)
+		payloads, err := b.verify("ours.pub", intoto.VulnsType)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +236,7 @@ func TestCosignVerifiesWhatWeWrite(t *testing.T) {
 			t.Errorf("cosign verified %q, we wrote %s", payloads, want)
 		}
 		var exit *exec.ExitError
-		if _, err := b.verify("theirs.pub", attest.VulnsType); !errors.As(err, &exit) || !strings.Contains(err.Error(), "no matching attestations") {
+		if _, err := b.verify("theirs.pub", intoto.VulnsType); !errors.As(err, &exit) || !strings.Contains(err.Error(), "no matching attestations") {
 			t.Errorf("with another key: %v", err)
 		}
 		if b.newest("theirs.pub", scan).Problem == nil {
@@ -253,11 +254,11 @@ func TestWeFindBundles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.run("attest", "--key", "ours.key", "--predicate", b.file("predicate.json", predicate), "--type", attest.VulnsType,
+		if _, err := b.run("attest", "--key", "ours.key", "--predicate", b.file("predicate.json", predicate), "--type", intoto.VulnsType,
 			"--tlog-upload=false", "--yes", "--new-bundle-format", b.image.Name()); err != nil {
 			t.Fatal(err)
 		}
-		if e := b.newest("ours.pub", scan); e.Problem != nil || e.Predicate.(attest.Vulns).Scanner.Result[0].ID != "BUNDLED" {
+		if e := b.newest("ours.pub", scan); e.Problem != nil || e.Predicate.(intoto.Vulns).Scanner.Result[0].ID != "BUNDLED" {
 			t.Errorf("got %v, %v", e.Predicate, e.Problem)
 		}
 		if b.newest("theirs.pub", scan).Problem == nil {
@@ -273,13 +274,13 @@ func TestCosignVerifiesOurBundles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := attest.NewWriter(signer, attest.Options{Form: attest.FormBundle})
+		w := attest.NewWriter(signer, attest.Options{Form: intoto.FormBundle})
 		if _, err := w.Write(t.Context(), b.image, "scan", vulns(time.Now(), "BUNDLED")); err != nil {
 			t.Fatal(err)
 		}
 		root := b.file("root.json", []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`))
 		verify := func(key string) (string, error) {
-			return b.run("verify-attestation", "--new-bundle-format", "--trusted-root", root, "--key", key, "--type", attest.VulnsType,
+			return b.run("verify-attestation", "--new-bundle-format", "--trusted-root", root, "--key", key, "--type", intoto.VulnsType,
 				"--insecure-ignore-tlog=true", b.image.Name())
 		}
 		if out, err := verify("ours.pub"); err != nil || strings.Count(out, "payloadType") != 1 {
@@ -320,7 +321,7 @@ func TestCosignVerifiesOtherKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.file("other.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-			if _, err := b.run("verify-attestation", "--key", "other.pub", "--signature-digest-algorithm", hash, "--type", attest.VulnsType,
+			if _, err := b.run("verify-attestation", "--key", "other.pub", "--signature-digest-algorithm", hash, "--type", intoto.VulnsType,
 				"--insecure-ignore-tlog=true", b.image.Name()); err != nil {
 				t.Error(err)
 			}
@@ -334,7 +335,7 @@ func TestCosignVerifiesOtherKeys(t *testing.T) {
 func TestWeFindWhatCosignWrites(t *testing.T) {
 	each(t, func(t *testing.T, b *bench) {
 		now := time.Now().UTC()
-		attestAs := func(key string, v attest.Vulns) {
+		attestAs := func(key string, v intoto.Vulns) {
 			t.Helper()
 			v.Test = "scan"
 			predicate, err := json.Marshal(v)
@@ -342,7 +343,7 @@ func TestWeFindWhatCosignWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := b.file("predicate.json", predicate)
-			if _, err := b.run("attest", "--key", key, "--predicate", file, "--type", attest.VulnsType, "--tlog-upload=false", "--yes", b.image.Name()); err != nil {
+			if _, err := b.run("attest", "--key", key, "--predicate", file, "--type", intoto.VulnsType, "--tlog-upload=false", "--yes", b.image.Name()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -352,7 +353,7 @@ func TestWeFindWhatCosignWrites(t *testing.T) {
 			if (e.Problem != nil) != problem {
 				t.Errorf("%s: problem %v", why, e.Problem)
 			}
-			if got := e.Predicate.(attest.Vulns).Scanner.Result[0].ID; got != id {
+			if got := e.Predicate.(intoto.Vulns).Scanner.Result[0].ID; got != id {
 				t.Errorf("%s: the newest is %s, want %s", why, got, id)
 			}
 		}
@@ -367,7 +368,7 @@ func TestWeFindWhatCosignWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect("we wrote the newest", "OURS AGAIN", false)
-		payloads, err := b.verify("ours.pub", attest.VulnsType)
+		payloads, err := b.verify("ours.pub", intoto.VulnsType)
 		if err != nil || len(payloads) != 4 {
 			t.Errorf("cosign verifies %d, %v, want all 4", len(payloads), err)
 		}

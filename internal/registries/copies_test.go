@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // A copier is a row of the table in the documentation of attest: a command that copies an image.
@@ -96,13 +97,13 @@ func TestCopies(t *testing.T) {
 }
 
 var (
-	copiedForms = []attest.Form{attest.FormEnvelope, attest.FormBundle, attest.FormStatement}
-	copiedTest  = attest.Test{Name: "scan", PredicateType: attest.TestResultType}
+	copiedForms = []intoto.Form{intoto.FormEnvelope, intoto.FormBundle, intoto.FormStatement}
+	copiedTest  = intoto.Test{Name: "scan", PredicateType: intoto.TestResultType}
 )
 
 // columns are those of the table: the forms of the failure, and two more.
 var columns = []string{
-	columnOf(attest.FormEnvelope), columnOf(attest.FormBundle), columnOf(attest.FormStatement), columnProvenance, columnAgain,
+	columnOf(intoto.FormEnvelope), columnOf(intoto.FormBundle), columnOf(intoto.FormStatement), columnProvenance, columnAgain,
 }
 
 const (
@@ -110,8 +111,8 @@ const (
 	columnAgain      = "again"      // the answer at a second copy, if the first was made before the failure
 )
 
-func columnOf(form attest.Form) string {
-	if form == attest.FormEnvelope {
+func columnOf(form intoto.Form) string {
+	if form == intoto.FormEnvelope {
 		return "envelope"
 	}
 	return string(form)
@@ -160,16 +161,16 @@ func copiesIn(doc string) string {
 
 // fill has each command copy an image with a pass and a newer failure in a form: to a new repository, and to one that has
 // a copy of the image with the pass alone.
-func (s sheet) fill(t *testing.T, b bench, to *server, form attest.Form) {
+func (s sheet) fill(t *testing.T, b bench, to *server, form intoto.Form) {
 	image := b.push("v1")
-	b.says(image, attest.FormEnvelope, attest.Passed, finished)
+	b.says(image, intoto.FormEnvelope, intoto.Passed, finished)
 	target := func(when string, i int) name.Repository { return to.repository(t, fmt.Sprintf("%s/%d", when, i)) }
 	for i, c := range copiers {
 		if err := c.copy(t, image, target("again", i)); err != nil {
 			t.Fatalf("%s: %v", c.shown, err)
 		}
 	}
-	failure := b.says(image, form, attest.Failed, finished.Add(time.Hour))
+	failure := b.says(image, form, intoto.Failed, finished.Add(time.Hour))
 	if err := b.append(failure.Repository.Digest(failure.Digest.String()), "provenance"); err != nil {
 		t.Fatal(err)
 	}
@@ -214,10 +215,10 @@ func (c copier) copy(t *testing.T, image name.Digest, to name.Repository) error 
 }
 
 // says writes what the test came to.
-func (b bench) says(image name.Digest, form attest.Form, result attest.Result, at time.Time) attest.Record {
+func (b bench) says(image name.Digest, form intoto.Form, result intoto.Result, at time.Time) attest.Record {
 	b.Helper()
 	r, err := attest.NewWriter(b.signer, attest.Options{Access: attest.Access{Transport: b.transport}, Form: form}).
-		Write(b.Context(), image, copiedTest.Name, attest.TestResult{Result: result, Timestamp: at})
+		Write(b.Context(), image, copiedTest.Name, intoto.TestResult{Result: result, Timestamp: at})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -231,7 +232,7 @@ func (b bench) answer(image name.Digest, failure attest.Record) (string, error) 
 	switch {
 	case errors.Is(err, attest.ErrNotFound):
 		return answerNothing, nil
-	case err == nil && (e.Manifest == failure.Digest || e.Result == attest.Failed):
+	case err == nil && (e.Manifest == failure.Digest || e.Result == intoto.Failed):
 		return answerFound, e.Problem
 	case err != nil || e.Problem != nil:
 		return answerBlocked, errors.Join(err, e.Problem)
@@ -266,8 +267,8 @@ func TestCosignAttestAndNamesNotShown(t *testing.T) {
 		t.Run(fmt.Sprint(tt.flags), func(t *testing.T) {
 			b := newBench(t, kinds[0].start(t), 0)
 			image := b.push("v1")
-			b.says(image, attest.FormEnvelope, attest.Passed, finished)
-			failure := b.says(image, attest.FormBundle, attest.Failed, finished.Add(time.Hour))
+			b.says(image, intoto.FormEnvelope, intoto.Passed, finished)
+			failure := b.says(image, intoto.FormBundle, intoto.Failed, finished.Add(time.Hour))
 			names := failure.Digest.String()
 			if got := b.notShown(image); got != names {
 				t.Fatalf("before, .att names %q", got)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 var kills = flag.Int("kills", 3, "how `often` 16 writers are killed, for each registry")
@@ -59,7 +60,7 @@ func work(text string, in io.Reader, out io.Writer) error {
 	}
 	for i := 1; ; i++ {
 		test := fmt.Sprintf("%s-%d", j.Writer, i)
-		_, err := writer.Write(context.Background(), image, test, attest.TestResult{Result: attest.Passed, Timestamp: finished})
+		_, err := writer.Write(context.Background(), image, test, intoto.TestResult{Result: intoto.Passed, Timestamp: finished})
 		if err != nil {
 			return fmt.Errorf("%s: %w", test, err)
 		}

@@ -29,6 +29,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 // The most requests that a call may make, however many tags the repository has, if they are listed in order or at once.
@@ -193,20 +195,20 @@ func callsAmong(t *testing.T, host string, n int, tag tagger) (write, read *coun
 	repo := must(name.NewRepository(fmt.Sprintf("%s/team/app-%d", host, n)))(t)
 	image, p, inner := must(PushImage(t.Context(), repo, "v1"))(t), must(keys())(t), NewTransport()
 	defer inner.CloseIdleConnections()
-	var of []attest.Test
+	var of []intoto.Test
 	for i := range tests {
 		if i == tests-1 {
 			need(t, tag(image, otherTags(n)))
 		}
 		write = &counter{inner: inner}
 		must(attest.NewWriter(p.signer, attest.Options{Access: attest.Access{Transport: write}}).Write(t.Context(), image, testOf(i), resultOf(i)))(t)
-		of = append(of, attest.Test{Name: testOf(i), PredicateType: attest.TestResultType})
+		of = append(of, intoto.Test{Name: testOf(i), PredicateType: intoto.TestResultType})
 	}
 	read = &counter{inner: inner}
-	var found []attest.TestResult
+	var found []intoto.TestResult
 	for _, e := range must(attest.NewResolver(p.verifier, attest.Options{Access: attest.Access{Transport: read}}).Newests(t.Context(), image, of...))(t) {
 		need(t, e.Err())
-		found = append(found, e.Predicate.(attest.TestResult))
+		found = append(found, e.Predicate.(intoto.TestResult))
 	}
 	need(t, reader{most: tests, base: len(read.asked)}.check(found, float64(len(read.asked)), tests))
 	return write, read
@@ -293,23 +295,23 @@ func (b bench) together(what string, times int, do func(b bench, i int) error) {
 func TestSBOMBesideEvidence(t *testing.T) {
 	b := newBench(t, onDisk(t, docker(t), nil), 0)
 	image := b.push("v1")
-	b.says(image, attest.FormEnvelope, attest.Passed, finished)
-	unsigned := must(attest.NewWriter(nil, attest.Options{Access: attest.Access{Transport: b.transport}, Form: attest.FormStatement}).
-		Write(t.Context(), image, "clamav-scan", attest.TestResult{Result: attest.Failed, Timestamp: finished}))(t)
+	b.says(image, intoto.FormEnvelope, intoto.Passed, finished)
+	unsigned := must(attest.NewWriter(nil, attest.Options{Access: attest.Access{Transport: b.transport}, Form: intoto.FormStatement}).
+		Write(t.Context(), image, "clamav-scan", intoto.TestResult{Result: intoto.Failed, Timestamp: finished}))(t)
 	hash := strings.Repeat(fmt.Sprintf(`,{"algorithm":"SHA256","checksumValue":"%064d"}`, 0), 3)[1:]
 	purl := strings.Repeat(`,{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl","referenceLocator":"pkg:rpm/app@1.0"}`, 3)[1:]
 	one := fmt.Sprintf(`{"name":"app","versionInfo":"1.0","supplier":"NOASSERTION","checksums":[%s],"externalRefs":[%s]}`, hash, purl)
 	const spdx = "https://spdx.dev/Document"
 	sbom := fmt.Appendf(nil, `{"_type":%q,"predicateType":%q,"subject":[{"name":"app","digest":{"sha256":%q}}],"predicate":{"packages":[%s{}]}}`,
-		attest.StatementType, spdx, strings.TrimPrefix(image.DigestStr(), "sha256:"), strings.Repeat(one+",", 12_000))
+		intoto.StatementType, spdx, strings.TrimPrefix(image.DigestStr(), "sha256:"), strings.Repeat(one+",", 12_000))
 	need(t, b.attach(image, spdx, sbom))
-	made := must(os.ReadFile("../../attest/testdata/provenance/taskrun-v1.json"))(t)
+	made := must(os.ReadFile("../../attest/provenance/testdata/taskrun-v1.json"))(t)
 	need(t, b.attach(unsigned.Repository.Digest(unsigned.Digest.String()), "https://slsa.dev/provenance/v0.2",
 		bytes.ReplaceAll(made, bytes.Repeat([]byte("c0ffee00"), 8), []byte(unsigned.Digest.Hex))))
-	b.says(image, attest.FormEnvelope, attest.Failed, finished.Add(time.Hour))
+	b.says(image, intoto.FormEnvelope, intoto.Failed, finished.Add(time.Hour))
 
-	byRun := must(attest.ByProvenance(b.verifier, attest.Trust{
-		Builders: []string{"https://tekton.dev/chains/v2"}, Tasks: []attest.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}},
+	byRun := must(attest.ByProvenance(b.verifier, provenance.Trust{
+		Builders: []string{"https://tekton.dev/chains/v2"}, Tasks: []provenance.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}},
 	}))(t)
 	for _, tt := range []struct {
 		believed string
@@ -322,8 +324,8 @@ func TestSBOMBesideEvidence(t *testing.T) {
 		{"provenance", byRun, "clamav-scan", finished, attest.ClockProvenance},
 	} {
 		e, err := attest.NewResolver(tt.verifier, attest.Options{Access: attest.Access{Transport: b.transport}}).
-			Newest(t.Context(), image, attest.Test{Name: tt.test, PredicateType: attest.TestResultType})
-		if err != nil || e.Err() != nil || e.Result != attest.Failed || !e.Time.Equal(tt.at) || e.Clock != tt.clock {
+			Newest(t.Context(), image, intoto.Test{Name: tt.test, PredicateType: intoto.TestResultType})
+		if err != nil || e.Err() != nil || e.Result != intoto.Failed || !e.Time.Equal(tt.at) || e.Clock != tt.clock {
 			t.Errorf("%s: %s at %s by %s: %v, %v", tt.believed, e.Result, e.Time, e.Clock, err, e.Err())
 		}
 		t.Logf("beside an SBOM of %d bytes, by %s: %s at %s", len(sbom), tt.believed, e.Result, e.Time.Format(time.RFC3339))

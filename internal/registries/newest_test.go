@@ -27,6 +27,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // BenchmarkNewest finds and verifies the newest statement of each of ten tests, among 1 to 1,000 at an image. The
@@ -50,7 +51,7 @@ func (r reader) measure(b *testing.B, s shelf, by time.Duration) {
 	s.delay.Store(int64(by))
 	defer s.delay.Store(0)
 	s.requests.Store(0)
-	var found []attest.TestResult
+	var found []intoto.TestResult
 	for b.Loop() {
 		found = r.read(s, b)
 	}
@@ -76,7 +77,7 @@ func sameAnswers(tb testing.TB, shelf func(tb testing.TB, size int) shelf) {
 // A reader that leaves something out, or takes an older statement, does not do the work.
 func TestWrongAnswersAreNoticed(t *testing.T) {
 	for _, wrong := range [][]int{{}, {2}, {1}, {0, 1}, {1, 1}, {0, 1, 2}} {
-		var found []attest.TestResult
+		var found []intoto.TestResult
 		for _, i := range wrong {
 			found = append(found, resultOf(i))
 		}
@@ -91,19 +92,19 @@ type reader struct {
 	name       string
 	most       int // how many of the newest statements it verifies
 	base, each int // requests, and those for each statement that it verifies
-	read       func(s shelf, tb testing.TB) []attest.TestResult
+	read       func(s shelf, tb testing.TB) []intoto.TestResult
 }
 
 var readers = []reader{
-	{"cosign", 1000, 2, 1, func(s shelf, b testing.TB) []attest.TestResult { return s.cosign(b, s.stock, false) }},
-	{"cosign-ours", 1000, 2, 1, func(s shelf, b testing.TB) []attest.TestResult { return s.cosign(b, s.ours, false) }},
-	{"cosign-bundles", 1000, 2, 3, func(s shelf, b testing.TB) []attest.TestResult { return s.cosign(b, s.stock, true) }},
+	{"cosign", 1000, 2, 1, func(s shelf, b testing.TB) []intoto.TestResult { return s.cosign(b, s.stock, false) }},
+	{"cosign-ours", 1000, 2, 1, func(s shelf, b testing.TB) []intoto.TestResult { return s.cosign(b, s.ours, false) }},
+	{"cosign-bundles", 1000, 2, 3, func(s shelf, b testing.TB) []intoto.TestResult { return s.cosign(b, s.stock, true) }},
 	{"testdag-all", 1000, 5, 1, shelf.all}, // a ping, and a request for each list: referrers, index, cosign's tag, tags
 	{"testdag", tests, 5, 1, shelf.newest},
 }
 
 // cosign has stock cosign verify everything, as its command does it for --key.
-func (s shelf) cosign(tb testing.TB, image name.Digest, bundles bool) (found []attest.TestResult) {
+func (s shelf) cosign(tb testing.TB, image name.Digest, bundles bool) (found []intoto.TestResult) {
 	checks := must(Checks(s.public, s.remote(tb)))(tb)
 	checks.NewBundleFormat = bundles
 	checks.TrustedMaterial = &root.BaseTrustedMaterial{} // bundles need one, though with a key it is not looked at
@@ -116,33 +117,33 @@ func (s shelf) cosign(tb testing.TB, image name.Digest, bundles bool) (found []a
 	return found
 }
 
-func (s shelf) all(tb testing.TB) (found []attest.TestResult) {
+func (s shelf) all(tb testing.TB) (found []intoto.TestResult) {
 	for e, err := range s.resolver.All(tb.Context(), s.ours) {
 		need(tb, errors.Join(err, e.Err()))
-		found = append(found, e.Predicate.(attest.TestResult))
+		found = append(found, e.Predicate.(intoto.TestResult))
 	}
 	return found
 }
 
-func (s shelf) newest(tb testing.TB) (found []attest.TestResult) {
-	var of []attest.Test
+func (s shelf) newest(tb testing.TB) (found []intoto.TestResult) {
+	var of []intoto.Test
 	for i := range min(s.size, tests) {
-		of = append(of, attest.Test{Name: testOf(i), PredicateType: attest.TestResultType})
+		of = append(of, intoto.Test{Name: testOf(i), PredicateType: intoto.TestResultType})
 	}
 	for _, e := range must(s.resolver.Newests(tb.Context(), s.ours, of...))(tb) {
 		need(tb, e.Err())
-		found = append(found, e.Predicate.(attest.TestResult))
+		found = append(found, e.Predicate.(intoto.TestResult))
 	}
 	return found
 }
 
 // check makes sure that a reader verified the newest statement of each test, or all, with the requests that this needs.
-func (r reader) check(found []attest.TestResult, requests float64, size int) error {
-	var want []attest.TestResult
+func (r reader) check(found []intoto.TestResult, requests float64, size int) error {
+	var want []intoto.TestResult
 	for i := max(0, size-r.most); i < size; i++ {
 		want = append(want, resultOf(i))
 	}
-	slices.SortFunc(found, func(x, y attest.TestResult) int { return x.Timestamp.Compare(y.Timestamp) })
+	slices.SortFunc(found, func(x, y intoto.TestResult) int { return x.Timestamp.Compare(y.Timestamp) })
 	if diff := cmp.Diff(want, found); diff != "" {
 		return fmt.Errorf("%s, %d statements (-want +got):\n%s", r.name, size, diff)
 	}
@@ -158,9 +159,9 @@ const tests = 10
 func testOf(i int) string { return fmt.Sprintf("test-%d", i%tests) }
 
 // resultOf is what the i-th statement says. Later statements are of later runs.
-func resultOf(i int) attest.TestResult {
-	return attest.TestResult{Result: attest.Passed, Timestamp: finished.Add(time.Duration(i) * time.Second),
-		Configuration: []attest.ResourceDescriptor{{Name: testOf(i)}}}
+func resultOf(i int) intoto.TestResult {
+	return intoto.TestResult{Result: intoto.Passed, Timestamp: finished.Add(time.Duration(i) * time.Second),
+		Configuration: []intoto.ResourceDescriptor{{Name: testOf(i)}}}
 }
 
 // A shelf is an image with statements, in two repositories of its own.
@@ -211,10 +212,10 @@ func (s shelf) fill(tb testing.TB) {
 		w := attest.NewWriter(s.signer, attest.Options{Access: attest.Access{Transport: s.transport}, WithoutViews: i < s.size-1})
 		must(w.Write(tb.Context(), s.ours, testOf(i), resultOf(i)))(tb)
 		payload := must(Statement(s.stock, testOf(i), resultOf(i).Timestamp))(tb)
-		envelope := must(s.signer.Sign(tb.Context(), attest.PayloadType, payload))(tb)
-		statements = append(statements, must(StockAttestation(envelope, attest.TestResultType))(tb))
+		envelope := must(s.signer.Sign(tb.Context(), intoto.PayloadType, payload))(tb)
+		statements = append(statements, must(StockAttestation(envelope, intoto.TestResultType))(tb))
 		b := must(bundle.MakeNewBundle(public, nil, payload, envelope, s.public, nil))(tb)
-		need(tb, ociremote.WriteAttestationNewBundleFormat(s.stock, b, attest.TestResultType, s.remote(tb)))
+		need(tb, ociremote.WriteAttestationNewBundleFormat(s.stock, b, intoto.TestResultType, s.remote(tb)))
 	}
 	att := must(mutate.AppendSignatures(empty.Signatures(), false, statements...))(tb)
 	tag := must(ociremote.AttestationTag(s.stock))(tb)

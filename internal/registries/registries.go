@@ -22,6 +22,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 // NewTransport returns a transport that keeps as many connections as there are requests at once. Those of 16 writers are
@@ -52,45 +53,45 @@ func Statement(image name.Digest, test string, finished time.Time) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	predicate, err := json.Marshal(attest.TestResult{
-		Result:        attest.Passed,
-		Configuration: []attest.ResourceDescriptor{{Name: test}},
+	predicate, err := json.Marshal(intoto.TestResult{
+		Result:        intoto.Passed,
+		Configuration: []intoto.ResourceDescriptor{{Name: test}},
 		Timestamp:     finished.UTC(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(attest.Statement{
-		Type:          attest.StatementType,
-		Subject:       []attest.ResourceDescriptor{{Name: image.Context().Name(), Digest: map[string]string{"sha256": digest.Hex}}},
-		PredicateType: attest.TestResultType,
+	return json.Marshal(intoto.Statement{
+		Type:          intoto.StatementType,
+		Subject:       []intoto.ResourceDescriptor{{Name: image.Context().Name(), Digest: map[string]string{"sha256": digest.Hex}}},
+		PredicateType: intoto.TestResultType,
 		Predicate:     predicate,
 	})
 }
 
 // StockAttestation returns an envelope in the form in which cosign attest adds it to an .att tag.
 func StockAttestation(envelope []byte, predicateType string) (oci.Signature, error) {
-	return static.NewAttestation(envelope, static.WithLayerMediaType(attest.EnvelopeType),
+	return static.NewAttestation(envelope, static.WithLayerMediaType(intoto.EnvelopeType),
 		static.WithAnnotations(map[string]string{attest.AnnotationPredicateType: predicateType}))
 }
 
 // Outcome returns what a DSSE envelope around a test-result says, for those that read with stock cosign, which verifies
 // envelopes and leaves it to its user to look inside.
-func Outcome(envelope []byte) (attest.TestResult, error) {
+func Outcome(envelope []byte) (intoto.TestResult, error) {
 	var e struct{ Payload []byte }
 	if err := json.Unmarshal(envelope, &e); err != nil {
-		return attest.TestResult{}, err
+		return intoto.TestResult{}, err
 	}
-	statement, err := attest.ParseStatement(e.Payload)
+	statement, err := intoto.ParseStatement(e.Payload)
 	if err != nil {
-		return attest.TestResult{}, err
+		return intoto.TestResult{}, err
 	}
-	var r attest.TestResult
+	var r intoto.TestResult
 	if err := json.Unmarshal(statement.Predicate, &r); err != nil {
-		return attest.TestResult{}, err
+		return intoto.TestResult{}, err
 	}
 	if len(r.Configuration) == 0 {
-		return attest.TestResult{}, errors.New("it does not say which test it is of")
+		return intoto.TestResult{}, errors.New("it does not say which test it is of")
 	}
 	return r, nil
 }

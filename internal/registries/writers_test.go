@@ -21,6 +21,7 @@ import (
 
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
+	"github.com/testdag/testdag/attest/intoto"
 )
 
 var (
@@ -41,7 +42,7 @@ const password = "correct horse"
 // A pair is a cosign key pair.
 type pair struct {
 	private, public []byte
-	signer          attest.Signer
+	signer          intoto.Signer
 	verifier        attest.Verifier
 }
 
@@ -89,7 +90,7 @@ func (b bench) push(tag string) name.Digest {
 
 func (b bench) write(image name.Digest, test string) error {
 	_, err := attest.NewWriter(b.signer, attest.Options{Access: attest.Access{Transport: b.transport}}).Write(b.Context(), image, test,
-		attest.TestResult{Result: attest.Passed, Timestamp: finished})
+		intoto.TestResult{Result: intoto.Passed, Timestamp: finished})
 	return err
 }
 
@@ -99,12 +100,12 @@ func (b bench) append(image name.Digest, test string) error {
 	if err != nil {
 		return err
 	}
-	return b.attach(image, attest.TestResultType, payload)
+	return b.attach(image, intoto.TestResultType, payload)
 }
 
 // attach does what cosign attest does: it reads the .att tag, adds one layer, and writes the tag.
 func (b bench) attach(image name.Digest, predicateType string, payload []byte) error {
-	envelope, err := b.signer.Sign(b.Context(), attest.PayloadType, payload)
+	envelope, err := b.signer.Sign(b.Context(), intoto.PayloadType, payload)
 	if err != nil {
 		return err
 	}

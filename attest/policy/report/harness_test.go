@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/policy"
 )
 
@@ -28,7 +29,7 @@ func digest(digit string) string { return "sha256:" + strings.Repeat(digit, 64) 
 func source(test string) policy.Source {
 	at := noon.AddDate(0, 0, -1)
 	return policy.Source{
-		Test: test, Origin: policy.InIntegration, PredicateType: attest.TestResultType, Manifest: digest("e"), Time: &at,
+		Test: test, Origin: policy.InIntegration, PredicateType: intoto.TestResultType, Manifest: digest("e"), Time: &at,
 		Clock: attest.ClockPredicate, By: "key " + strings.Repeat("4f", 32), Completeness: attest.Remembered,
 	}
 }

@@ -1,0 +1,31 @@
+package fault
+
+import "github.com/testdag/testdag/internal/testname"
+
+// A checklist collects mistakes.
+type Checklist []error
+
+// mostMistakes bounds what is said of one thing: what others wrote may have a mistake in every byte.
+const MostMistakes = 1000
+
+func (c *Checklist) Add(field, problem string) {
+	switch {
+	case len(*c) < MostMistakes:
+		*c = append(*c, &FieldError{field, problem})
+	case len(*c) == MostMistakes:
+		*c = append(*c, &FieldError{field, "wrong, and what follows is not looked at"})
+	}
+}
+
+// testName demands a name that a test may have, so that no two names look the same.
+func (c *Checklist) TestName(field, name string) {
+	if problem := testname.Problem(name); problem != "" {
+		c.Add(field, problem)
+	}
+}
+
+func (c *Checklist) Require(field string, ok bool) {
+	if !ok {
+		c.Add(field, "required")
+	}
+}

@@ -1,0 +1,162 @@
+package referrers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/testdag/testdag/attest/internal/registry"
+	"github.com/testdag/testdag/attest/intoto"
+)
+
+// Annotations that a record carries. No signature covers them: see [attest.Resolver.Newest] for what they may decide.
+const (
+	AnnotationPredicateType = "predicateType"                    // as cosign names it
+	AnnotationTest          = "io.github.testdag.test"           // Test.Name
+	AnnotationCreated       = "org.opencontainers.image.created" // the statement's own time, RFC 3339 in UTC
+	AnnotationEnvelope      = "io.github.testdag.envelope"       // digest of the layer, which holds the envelope
+	AnnotationPayload       = "io.github.testdag.payload"        // digest of the statement inside
+)
+
+// AnnotationNotShown is an annotation of cosign's .att manifest. It names the records that cosign's tag cannot show:
+// bundles, unsigned statements, and what is too large or one too many. Its value are the digests of their manifests, in
+// ascending order, with a comma between two. One layer of each predicate type carries it too, since cosign attest
+// --replace drops the annotations of the manifest and keeps those of the layers that it does not replace. A [attest.Resolver]
+// reads each record that any of the annotations names, so a copy of the tag without the records blocks.
+const AnnotationNotShown = "io.github.testdag.notshown"
+
+// annotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is
+// in the envelope.
+const AnnotationSignature = "dev.cosignproject.cosign/signature"
+
+// What cosign writes at a manifest that holds a bundle.
+const (
+	annotationBundleContent = "dev.sigstore.bundle.content"
+	AnnotationBundleType    = "dev.sigstore.bundle.predicateType"
+)
+
+// A Record is one statement as stored: an immutable OCI manifest whose subject is the image. Tekton results point to
+// it.
+type Record struct {
+	Repository name.Repository
+	Digest     v1.Hash // of the manifest
+	Size       int64   // of the manifest, in bytes
+	Bytes      []byte  // the manifest
+}
+
+// String returns where the record is: repository@digest.
+func (r Record) String() string { return r.Repository.Name() + "@" + r.Digest.String() }
+
+func NewRecord(repo name.Repository, b []byte) Record {
+	digest, size, _ := v1.SHA256(bytes.NewReader(b)) // reading from memory does not fail
+	return Record{Repository: repo, Digest: digest, Size: size, Bytes: b}
+}
+
+// A draft is a statement that is to be recorded.
+type Draft struct {
+	Image         name.Digest
+	Subject       v1.Descriptor
+	Test          string
+	PredicateType string
+	Created       time.Time
+	Payload       []byte
+	Stored        []byte // the payload in the form that is stored
+}
+
+// buildRecord makes the manifest for a statement that stored holds in the form that l says, of at most that many bytes.
+func BuildRecord(d Draft, l Layout, most int64, stored []byte) ([]byte, error) {
+	form := l.Form
+	layer := registry.Describe(stored, form.MediaType())
+	layer.Annotations = map[string]string{
+		AnnotationPredicateType: d.PredicateType,
+		AnnotationTest:          d.Test,
+		AnnotationCreated:       d.Created.UTC().Format(time.RFC3339Nano),
+	}
+	annotations := maps.Clone(layer.Annotations)
+	annotations[AnnotationEnvelope] = layer.Digest.String()
+	annotations[AnnotationPayload] = registry.Describe(d.Payload, intoto.PayloadType).Digest.String()
+	switch form {
+	case intoto.FormEnvelope:
+		layer.Annotations[AnnotationSignature] = ""
+	case intoto.FormBundle:
+		annotations[annotationBundleContent], annotations[AnnotationBundleType] = "dsse-envelope", d.PredicateType
+	}
+	m := v1.Manifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIManifestSchema1,
+		ArtifactType:  form.ArtifactType(),
+		Config:        registry.Describe([]byte(registry.EmptyConfig), registry.EmptyConfigType),
+		Layers:        []v1.Descriptor{layer},
+		Subject:       &d.Subject,
+		Annotations:   annotations,
+	}
+	if len(stored) > l.InlineBytes {
+		return json.Marshal(m)
+	}
+	m.Layers[0].Data = stored
+	b, err := json.Marshal(m)
+	if err == nil && int64(len(b)) > most {
+		m.Layers[0].Data = nil
+		b, err = json.Marshal(m)
+	}
+	return b, err
+}
+
+// tagBase is how tags about an image begin. It is also the tag of the fallback index.
+func TagBase(image name.Digest) string { return strings.Replace(image.DigestStr(), ":", "-", 1) }
+
+func ViewTag(image name.Digest) string { return TagBase(image) + ".att" }
+
+// shortHex is how much of a manifest's digest the tag of a record has room for: 71 + 5 + 32 characters of 128.
+const shortHex = 32
+
+// recordTag is the tag of one record alone, for records that are not in two other lists. It names the manifest, so no
+// two writers share it, and a reader sees if it was moved.
+func RecordTag(image name.Digest, manifest v1.Hash) string {
+	return ViewTag(image) + "." + manifest.Hex[:shortHex]
+}
+
+// shortDigest returns what the tag of a record says of its manifest's digest.
+func shortDigest(tag string) (string, bool) {
+	_, short, ok := strings.Cut(tag, ".att.")
+	return short, ok
+}
+
+// mayHold returns the layers that may hold the statement, told by annotations: those of records, and those in cosign's
+// tag. A record of which no list says anything is read only if that tag would not show it.
+func (r *Records) MayHold(ctx context.Context, d Draft, l Listing, known Memory) ([]v1.Descriptor, error) {
+	hint := registry.Describe(d.Payload, intoto.PayloadType).Digest.String()
+	shows := l.View.exists() && r.Form == intoto.FormEnvelope && !r.WithoutViews
+	var perhaps []string
+	l.Pointers = l.union(nil)
+	for _, p := range l.hinted() {
+		silent := p.Hints.Payload == "" && (p.Hints.PredicateType == "" || p.Hints.PredicateType == d.PredicateType)
+		if p.Hints.Payload == hint || silent && !shows {
+			perhaps = append(perhaps, p.Ref)
+		}
+	}
+	entries, err := r.Entries(ctx, perhaps, known)
+	if err != nil {
+		return nil, err
+	}
+	var layers []v1.Descriptor
+	for _, e := range entries {
+		if e.Err == nil && e.Descriptor.Annotations[AnnotationPayload] == hint {
+			layers = union(layers, e.Statements)
+		}
+	}
+	for _, layer := range l.View.Layers {
+		h := ReadHints(layer.Annotations)
+		if string(layer.MediaType) == string(r.Form.MediaType()) && h.PredicateType == d.PredicateType &&
+			h.Test == d.Test && h.Created.Equal(d.Created) {
+			layers = union(layers, []v1.Descriptor{layer})
+		}
+	}
+	return layers, nil
+}

@@ -1,0 +1,95 @@
+package registry
+
+import (
+	"cmp"
+	"net/http"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/testdag/testdag/attest/internal/fault"
+	"go.uber.org/zap"
+)
+
+// Access is how a registry is reached, and how much is taken from it. The zero value serves.
+type Options struct {
+	// Keychain finds credentials. Default: authn.DefaultKeychain, which reads the files that docker and podman log in
+	// to.
+	Keychain authn.Keychain
+
+	// Transport carries requests. Default: remote.DefaultTransport with a guard, so that a registry cannot redirect a
+	// read into this machine's own network.
+	Transport http.RoundTripper
+
+	// Attempts is how often a request is made when the answer is transient: 408, 429, 5xx, a broken connection, or a body
+	// that breaks off. The upload of a blob counts as one request. Default 6: a program that reads and writes for minutes
+	// makes thousands of requests, and if one answer in ten is broken, six attempts fail once in a million.
+	Attempts int
+
+	// Backoff is the wait before the second attempt; each further wait is twice as long. All vary by a half at random, so
+	// that clients that failed together do not come back together. An answer with Retry-After, in seconds or as a date,
+	// is waited for as long as it says. No wait is longer than the request may take, see Limits.RequestTime: a request
+	// that would have to wait longer fails at once. Default 250 ms.
+	Backoff time.Duration
+
+	// Parallel is how many requests are in flight at once. Default 100, which is how many streams RFC 9113 asks a server
+	// to allow at least.
+	Parallel int
+
+	// Limits bound what is read.
+	Limits Limits
+
+	// Logger hears of repairs and of what is passed over, never of payloads or credentials. Default: none.
+	Logger *zap.Logger
+}
+
+// check refuses what is negative. Prefix stands before the names of fields.
+func (a Options) Check(c *fault.Checklist, prefix string) {
+	l := a.Limits
+	for _, n := range []struct {
+		field string
+		value int64
+	}{
+		{"Attempts", int64(a.Attempts)}, {"Parallel", int64(a.Parallel)}, {"Backoff", int64(a.Backoff)},
+		{"Limits.ManifestBytes", l.ManifestBytes}, {"Limits.PageBytes", l.PageBytes},
+		{"Limits.EnvelopeBytes", l.EnvelopeBytes}, {"Limits.StatementBytes", l.StatementBytes},
+		{"Limits.AttachedBytes", l.AttachedBytes}, {"Limits.TotalBytes", l.TotalBytes},
+		{"Limits.ForeignBytes", l.ForeignBytes}, {"Limits.TotalForeignBytes", l.TotalForeignBytes},
+		{"Limits.Statements", int64(l.Statements)},
+		{"Limits.Signatures", int64(l.Signatures)}, {"Limits.Pages", int64(l.Pages)}, {"Limits.Depth", int64(l.Depth)},
+		{"Limits.Values", int64(l.Values)}, {"Limits.TotalValues", l.TotalValues},
+		{"Limits.RequestTime", int64(l.RequestTime)}, {"Limits.CallTime", int64(l.CallTime)},
+	} {
+		if n.value < 0 {
+			c.Add(prefix+n.field, "negative; 0 means the default")
+		}
+	}
+}
+
+const (
+	defaultAttempts = 6
+	defaultParallel = 100
+	backoffFactor   = 2
+)
+
+func (a Options) WithDefaults() Options {
+	if a.Keychain == nil {
+		a.Keychain = authn.DefaultKeychain
+	}
+	if a.Transport == nil {
+		a.Transport = DefaultTransport()
+	}
+	if a.Logger == nil {
+		a.Logger = zap.NewNop()
+	}
+	a.Attempts = cmp.Or(a.Attempts, defaultAttempts)
+	a.Backoff = cmp.Or(a.Backoff, 250*time.Millisecond)
+	a.Parallel = cmp.Or(a.Parallel, defaultParallel)
+	a.Limits = a.Limits.withDefaults()
+	return a
+}
+
+// oneMore is for a request that needs an attempt after the last.
+func (a Options) OneMore() Options {
+	a.Attempts++
+	return a
+}

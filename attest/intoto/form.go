@@ -1,0 +1,45 @@
+package intoto
+
+import "github.com/google/go-containerregistry/pkg/v1/types"
+
+// A Form is how a [attest.Writer] stores a statement. A [attest.Resolver] reads all of them.
+type Form string
+
+const (
+	// FormEnvelope is a signed DSSE envelope. Its record's artifact type is that of a statement, and cosign's .att tag
+	// shows it.
+	FormEnvelope Form = ""
+
+	// FormStatement is the statement alone, signed by nobody. It counts for nothing until somebody else vouches for its
+	// record, as Tekton Chains does with a provenance, see [attest.ByProvenance]. Conforma reads this form. cosign's .att tag only
+	// names it, see [attest.AnnotationNotShown], as it does a bundle.
+	FormStatement Form = "statement"
+
+	// FormBundle is a sigstore bundle, for which the [Signer] must be a [BundleSigner]. Beware: where one bundle refers to
+	// an image, cosign and Conforma read bundles only, and no longer look at its .att tag.
+	FormBundle Form = "bundle"
+)
+
+// BundleType is the media type of a sigstore bundle, of the version that is written.
+const BundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+func (f Form) Valid() bool { return f == FormEnvelope || f == FormStatement || f == FormBundle }
+
+// mediaType is that of the layer.
+func (f Form) MediaType() types.MediaType {
+	switch f {
+	case FormStatement:
+		return PayloadType
+	case FormBundle:
+		return BundleType
+	}
+	return EnvelopeType
+}
+
+// artifactType is that of the record, by which readers filter.
+func (f Form) ArtifactType() string {
+	if f == FormBundle {
+		return BundleType
+	}
+	return PayloadType
+}
