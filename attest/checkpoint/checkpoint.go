@@ -13,7 +13,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// A Checkpoint remembers the newest evidence that was ever seen of each test at an image. A [attest.Resolver] that has one
+// A Store remembers the newest evidence that was ever seen of each test at an image. A [attest.Resolver] that has one
 // notices when that is gone: the newest of what is left is then older. It must be kept where those who may delete
 // evidence cannot write.
 //
@@ -63,7 +63,7 @@ func (m Mark) Equal(other Mark) bool {
 
 func CompareHash(a, b v1.Hash) int { return cmp.Compare(a.String(), b.String()) }
 
-// without returns the mark without those statements. Which lists there were is no matter of them.
+// Without returns the mark without those statements. Which lists there were is no matter of them.
 func (m Mark) Without(ignored []v1.Hash) Mark {
 	isIgnored := func(s v1.Hash) bool { return slices.Contains(ignored, s) }
 	if !slices.ContainsFunc(m.Statements, isIgnored) {
@@ -76,7 +76,7 @@ func (m Mark) Without(ignored []v1.Hash) Mark {
 	return Mark{Time: m.Time, Statements: left, Referrers: m.Referrers}
 }
 
-// markKey names a test at an image, in words that are the same for ever, and the SHA-256 of them in hex. The name of
+// MarkKey names a test at an image, in words that are the same for ever, and the SHA-256 of them in hex. The name of
 // the repository is not among them, so that a mirror of the image keeps its memory.
 func MarkKey(image name.Digest, test intoto.Test) (text, hex string) {
 	return markKeyOf(image.DigestStr(), test)

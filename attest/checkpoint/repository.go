@@ -22,7 +22,7 @@ import (
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
-// CheckpointRepository returns a Checkpoint in a repository of a registry, best another one than the images are in,
+// Repository returns a Checkpoint in a repository of a registry, best another one than the images are in,
 // with other credentials. Each mark is an immutable manifest, kept as records are (see [referrers.Record]): its subject is an
 // empty manifest for the image's digest and the test, which is pushed first. So writers do not undo each other here
 // either. Lower marks are deleted where the registry allows that; where it does not, Limits.Statements is how many

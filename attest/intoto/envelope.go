@@ -31,7 +31,7 @@ type BundleSigner interface {
 	SignBundle(ctx context.Context, payloadType string, payload []byte) (bundle []byte, err error)
 }
 
-// envelopeIn returns the DSSE envelope in what is stored with a media type.
+// Envelope returns the DSSE envelope in what is stored with a media type.
 func Envelope(mediaType string, b []byte, limits strictjson.Limits) ([]byte, error) {
 	switch {
 	case mediaType == PayloadType:
@@ -55,7 +55,7 @@ func isInToto(mediaType string) bool {
 	return strings.HasPrefix(bare(mediaType), "application/vnd.in-toto")
 }
 
-// formOf returns the form of a statement that a media type stands for: [EnvelopeType], [PayloadType], or the type itself
+// FormOf returns the form of a statement that a media type stands for: [EnvelopeType], [PayloadType], or the type itself
 // if it is a bundle's, or one of in-toto's that is not read here. It is empty for what holds no statement.
 func FormOf(mediaType string) string {
 	media := bare(mediaType)
@@ -76,7 +76,7 @@ func bare(mediaType string) string {
 	return strings.TrimSpace(media)
 }
 
-// errNoStatement is wrapped for what is signed but is no statement: a bundle that signs the image itself, an SBOM.
+// ErrNoStatement is wrapped for what is signed but is no statement: a bundle that signs the image itself, an SBOM.
 var ErrNoStatement = errors.New("attest: no statement")
 
 func openBundle(b []byte, limits strictjson.Limits) ([]byte, error) {

@@ -15,7 +15,7 @@ import (
 var familyForm = regexp.MustCompile(`^(?:https?:)?/?(?:[^/@]*@)?in-toto\.io\.?(?::[0-9]*)?` +
 	`/attestation/(vuln|test-?result)s?(?:$|[^a-z-]|-?v?[0-9])`)
 
-// familyOf returns the type that is understood and of which predicateType is a version, or is another spelling. It is
+// Family returns the type that is understood and of which predicateType is a version, or is another spelling. It is
 // empty for a predicate of another family.
 //
 // Types are compared loosely. A statement whose type a reader takes for that of a test must not be one that another
@@ -37,7 +37,7 @@ func Family(predicateType string) string {
 // familyHost is the host of the types that are understood.
 const familyHost = "in-toto.io"
 
-// mayBeginFamily reports whether a type of another family may be the beginning of one that is understood, in any
+// MayBeginFamily reports whether a type of another family may be the beginning of one that is understood, in any
 // spelling. As long as the host may go on, a user may stand before it, and an escape that is cut off is no escape. All
 // of another family that have the same host may begin one.
 func MayBeginFamily(predicateType string) bool {
@@ -85,5 +85,5 @@ func plainURI(uri string) string {
 // schemeForm matches all that is before the host: slashes, and dots that lead nowhere.
 var schemeForm = regexp.MustCompile(`^(?:https?:)?(?:\.{0,2}/)*`)
 
-// evidential reports whether statements of that predicate type are evidence of a test, or of a version of such a type.
+// IsEvidence reports whether statements of that predicate type are evidence of a test, or of a version of such a type.
 func IsEvidence(predicateType string) bool { return Family(predicateType) != "" }

@@ -25,7 +25,7 @@ const BundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 func (f Form) Valid() bool { return f == FormEnvelope || f == FormStatement || f == FormBundle }
 
-// mediaType is that of the layer.
+// MediaType is that of the layer.
 func (f Form) MediaType() types.MediaType {
 	switch f {
 	case FormStatement:
@@ -36,7 +36,7 @@ func (f Form) MediaType() types.MediaType {
 	return EnvelopeType
 }
 
-// artifactType is that of the record, by which readers filter.
+// ArtifactType is that of the record, by which readers filter.
 func (f Form) ArtifactType() string {
 	if f == FormBundle {
 		return BundleType

@@ -40,13 +40,13 @@ func yearProblem(t time.Time) string {
 	return ""
 }
 
-// parseTime is parseInstant for what may be anything. The zero time means that text is none.
+// ParseTime is parseInstant for what may be anything. The zero time means that text is none.
 func ParseTime(text string) time.Time {
 	t, _ := parseInstant(text)
 	return t
 }
 
-// An instant is a time in JSON that must be RFC 3339 to the letter. Null leaves it as it is.
+// An Instant is a time in JSON that must be RFC 3339 to the letter. Null leaves it as it is.
 type Instant struct{ time.Time }
 
 // UnmarshalJSON reads a string.

@@ -110,7 +110,7 @@ func (o *outer) text() (text string, err error) {
 	return string(held), errors.Join(err, wrong)
 }
 
-// stream hands a text, without its escapes, to read, and goes on to its end.
+// Stream hands a text, without its escapes, to read, and goes on to its end.
 func (o *outer) Stream(read func(io.Reader)) error {
 	if _, err := o.take(`"`); err != nil {
 		return err

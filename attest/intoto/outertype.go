@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// outerType reads the predicate type of a statement in any form. It calls known once it knows the type, and then goes
+// OuterType reads the predicate type of a statement in any form. It calls known once it knows the type, and then goes
 // on to the end of the statement, since a key that is given twice makes it another statement to another reader.
 func OuterType(in io.Reader, form string, known func(string)) (predicateType string, err error) {
 	o := NewOuter(in)

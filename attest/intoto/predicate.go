@@ -56,7 +56,7 @@ const (
 	Errored Result = "ERROR"   // could not tell
 )
 
-// badness orders verdicts, worst highest.
+// Badness orders verdicts, worst highest.
 func (r Result) Badness() int {
 	return slices.Index([]Result{Passed, Unknown, Warned, Skipped, Failed, Errored}, r)
 }
@@ -77,7 +77,7 @@ func (r *Result) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A reading is a predicate as far as it can be understood. Even of a predicate that breaks its rules the test and the
+// A Reading is a predicate as far as it can be understood. Even of a predicate that breaks its rules the test and the
 // time are wanted, since it blocks that test.
 type Reading struct {
 	Test      string    // empty if it cannot be told
@@ -96,10 +96,10 @@ var readers = map[string]reader{
 	TestResultType: ReadTestResult,
 }
 
-// understands reports whether statements of that predicate type are read as evidence of a test.
+// Understands reports whether statements of that predicate type are read as evidence of a test.
 func Understands(predicateType string) bool { return readers[predicateType] != nil }
 
-// readPredicate reads a predicate of a type that is understood, as far as that goes.
+// ReadPredicate reads a predicate of a type that is understood, as far as that goes.
 func ReadPredicate(predicateType string, raw json.RawMessage, limits strictjson.Limits) Reading {
 	return readers[predicateType](raw, limits)
 }

@@ -17,7 +17,7 @@ const (
 	// StatementType is the _type of in-toto statements that are written.
 	StatementType = "https://in-toto.io/Statement/v1"
 
-	// statementTypeV01 is what cosign and older Chains formats write; it differs in the _type only.
+	// StatementTypeV01 is what cosign and older Chains formats write; it differs in the _type only.
 	StatementTypeV01 = "https://in-toto.io/Statement/v0.1"
 
 	// PayloadType is the media type of an in-toto statement, and the type that DSSE signs it as.
@@ -106,7 +106,7 @@ func checkAlgorithms(c *fault.Checklist, field string, digests map[string]string
 	}
 }
 
-// about reports whether the statement has the image with that SHA-256 among its subjects.
+// About reports whether the statement has the image with that SHA-256 among its subjects.
 func (s *Statement) About(sha256 string) bool {
 	return slices.ContainsFunc(s.Subject, func(d ResourceDescriptor) bool { return d.Digest["sha256"] == sha256 })
 }

@@ -41,7 +41,7 @@ type Provenance struct {
 	Complete bool
 }
 
-// A ProvenanceTask is one task that ran.
+// A Task is one task that ran.
 type Task struct {
 	// Name is that of the task's definition: the label tekton.dev/task, else the resolver's parameter "name", else the
 	// name it was referred to by. It is empty if there is none of these, if the definition is not a task, or if the name
@@ -64,7 +64,7 @@ type Task struct {
 	Results           map[string]json.RawMessage // by name, as JSON: text, list or object; nil if the format tells none
 }
 
-// ParseProvenance reads the predicate of s, which must be SLSA provenance v1 or v0.2, as Tekton Chains writes it for
+// Parse reads the predicate of s, which must be SLSA provenance v1 or v0.2, as Tekton Chains writes it for
 // TaskRuns and PipelineRuns. Of what other builders wrote it reads builder, build type and times, and no tasks. Whoever
 // calls it must have verified s.
 //
@@ -106,13 +106,13 @@ func (p *Provenance) TaskOf(digest v1.Hash) (Task, bool) {
 	return slices.MinFunc(makers, CompareEnd), true
 }
 
-// compareEnd orders tasks by their end, those without times first. Times are in whole seconds, so of two that ended at the
+// CompareEnd orders tasks by their end, those without times first. Times are in whole seconds, so of two that ended at the
 // same time the one that began first is the first.
 func CompareEnd(a, b Task) int {
 	return cmp.Or(a.Finished.Compare(b.Finished), a.Started.Compare(b.Started))
 }
 
-// makers returns the tasks that made the subject with this digest: those that named it, or the only one of a TaskRun.
+// Makers returns the tasks that made the subject with this digest: those that named it, or the only one of a TaskRun.
 func (p *Provenance) Makers(digest v1.Hash) []Task {
 	isSubject := slices.ContainsFunc(p.Subject, func(d intoto.ResourceDescriptor) bool {
 		return digest.Hex != "" && d.Digest[digest.Algorithm] == digest.Hex
@@ -157,7 +157,7 @@ func (t Task) made(digest string) bool {
 	return false
 }
 
-// covers reports whether a time can be within the run of the task. What the provenance does not say excludes nothing.
+// Covers reports whether a time can be within the run of the task. What the provenance does not say excludes nothing.
 func (t Task) Covers(at time.Time, skew time.Duration) bool {
 	early := !t.Started.IsZero() && at.Before(t.Started.Add(-skew))
 	late := !t.Finished.IsZero() && at.After(t.Finished.Add(skew))

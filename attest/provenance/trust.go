@@ -97,7 +97,7 @@ func (e *UntrustedError) Error() string {
 	return "attest: provenance is not trusted: " + e.Reason
 }
 
-// check returns an [*UntrustedError] for the builder and for each task that is not trusted, joined.
+// Check returns an [*UntrustedError] for the builder and for each task that is not trusted, joined.
 func (t Trust) Check(p *Provenance, now time.Time) error {
 	var untrusted []error
 	trusts := func(builder string) bool { return pattern.Matches(builder, p.Builder) }

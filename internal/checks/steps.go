@@ -83,10 +83,17 @@ func steps(t *tree) []*step {
 // readBeside are the paths that tests of a package read beside their own.
 var readBeside = map[string][]string{
 	"attest/policy/report": {"attest/policy/report.go"},
-	"examples/gate":        {"attest/testdata"},
+	"examples/gate":        {"attest/provenance/testdata"},
+	"attest":               {"attest/provenance/testdata"},
+	"attest/intoto":        {"attest/provenance/testdata"},
 	"internal/checks":      {"."},
 	"internal/repo":        {"."},
 	"internal/mutation":    {"scheduler", "attest"},
+}
+
+// rooms are packages below one whose table of breakages is about them too. Their own tests run first.
+var rooms = map[string][]string{
+	"attest": {"attest/intoto", "attest/provenance", "attest/checkpoint", "attest/internal/registry", "attest/internal/referrers"},
 }
 
 // tools are the programs that tests of a package start.
@@ -145,6 +152,7 @@ func (t *tree) onCluster(folder string, budget time.Duration) *step {
 // mutations returns the step that breaks a package on purpose, in as many parts as its table is cut into.
 func (t *tree) mutations(folder string, slices int, budget time.Duration) *step {
 	r := t.packageReads(folder)
+	r.packages = append(r.packages, rooms[folder]...)
 	r.paths = append(r.paths[:len(r.paths):len(r.paths)],
 		"internal/mutation/mutation_test.go", "internal/mutation/testdata/"+path.Base(folder)+".txt")
 	s := &step{name: "mutations of " + folder, sampled: true, budget: budget, commands: []string{

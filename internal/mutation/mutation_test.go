@@ -161,27 +161,56 @@ func (m mutation) run(t *testing.T, broken string) {
 			return
 		}
 	}
-	binary := filepath.Join(dir, "broken.test")
-	build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, m.dir)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Errorf("%s: does not build: %v\n%s", m, err, out)
-		return
-	}
-	for _, flags := range m.tests {
-		test := exec.Command(binary, append([]string{"-test.failfast"}, flags...)...)
-		test.Dir = m.dir
-		// Package rapid is to keep nothing: the next breakage would be tried with it.
-		test.Env = append(os.Environ(), "RAPID_NOFAILFILE=true", "RAPID_SHRINKTIME=1s")
-		switch out, err := test.CombinedOutput(); {
-		case err == nil:
-		case noticed.Match(out):
-			return
-		default:
-			t.Errorf("%s: the tests did not run: %v\n%s", m, err, out)
+	for _, suite := range m.suites() {
+		noticed, err := suite.notices(filepath.Join(dir, "overlay.json"), filepath.Join(dir, "broken.test"))
+		if err != nil {
+			t.Errorf("%s: %v", m, err)
+		}
+		if noticed || err != nil {
 			return
 		}
 	}
 	t.Errorf("%s: SURVIVED", m)
+}
+
+// A suite is the tests of one package, run once for each set of flags until one notices.
+type suite struct {
+	dir   string
+	flags [][]string
+}
+
+// suites returns the tests that may notice the breakage: those beside the file, if it is in a room of the subject, and
+// then those of the subject itself.
+func (m mutation) suites() []suite {
+	all := []suite{{m.dir, m.tests}}
+	beside := filepath.Dir(filepath.Join(m.dir, m.file))
+	if tests, _ := filepath.Glob(filepath.Join(beside, "*_test.go")); beside != filepath.Clean(m.dir) && len(tests) > 0 {
+		all = append([]suite{{beside, [][]string{{"-test.timeout=2m"}}}}, all...)
+	}
+	return all
+}
+
+// notices builds the tests with an overlay, and reports whether they fail. An error says that they could not be run.
+func (s suite) notices(overlay, binary string) (bool, error) {
+	build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, s.dir)
+	if out, err := build.CombinedOutput(); err != nil {
+		return false, fmt.Errorf("does not build: %w\n%s", err, out)
+	}
+	for _, flags := range s.flags {
+		test := exec.Command(binary, append([]string{"-test.failfast"}, flags...)...)
+		test.Dir = s.dir
+		// Package rapid is to keep nothing: the next breakage would be tried with it.
+		test.Env = append(os.Environ(), "RAPID_NOFAILFILE=true", "RAPID_SHRINKTIME=1s")
+		out, err := test.CombinedOutput()
+		switch {
+		case err == nil:
+		case noticed.Match(out):
+			return true, nil
+		default:
+			return false, fmt.Errorf("the tests did not run: %w\n%s", err, out)
+		}
+	}
+	return false, nil
 }
 
 // noticed matches the output of tests that failed, or that a breakage kept from coming to an end.

@@ -2,10 +2,10 @@ package fault
 
 import "github.com/testdag/testdag/internal/testname"
 
-// A checklist collects mistakes.
+// A Checklist collects mistakes.
 type Checklist []error
 
-// mostMistakes bounds what is said of one thing: what others wrote may have a mistake in every byte.
+// MostMistakes bounds what is said of one thing: what others wrote may have a mistake in every byte.
 const MostMistakes = 1000
 
 func (c *Checklist) Add(field, problem string) {
@@ -17,7 +17,7 @@ func (c *Checklist) Add(field, problem string) {
 	}
 }
 
-// testName demands a name that a test may have, so that no two names look the same.
+// TestName demands a name that a test may have, so that no two names look the same.
 func (c *Checklist) TestName(field, name string) {
 	if problem := testname.Problem(name); problem != "" {
 		c.Add(field, problem)

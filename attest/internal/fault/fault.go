@@ -61,7 +61,7 @@ func (e *wrappedError) Unwrap() error { return e.err }
 // prefix matches the name of the package where an error begins within a text.
 var prefix = regexp.MustCompile(`(^|\n|: |; |\()(?:attest: )+`)
 
-// cause is the text of an error inside another one. It leaves out what the other says: the name of the package, and the
+// Cause is the text of an error inside another one. It leaves out what the other says: the name of the package, and the
 // ref or the digest that both are about.
 func Cause(err error, said ...string) string {
 	text := fmt.Sprint(err)
@@ -73,7 +73,7 @@ func Cause(err error, said ...string) string {
 
 func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// decode decodes strictly and names the limit that was hit.
+// Decode decodes strictly and names the limit that was hit.
 func Decode(data []byte, v any, limits strictjson.Limits) error {
 	err := strictjson.Decode(data, v, limits)
 	var limit *strictjson.LimitError

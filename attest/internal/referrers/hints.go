@@ -9,7 +9,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// listedHints is readHints for the annotations that a list gives of a manifest. Some registries drop annotations from
+// ListedHints is readHints for the annotations that a list gives of a manifest. Some registries drop annotations from
 // their lists, and some cut long values off. Nothing may be passed over because of half a value, so hints that may be
 // cut are not complete. A list that shortens costs requests and hides nothing.
 //
@@ -43,7 +43,7 @@ func isPrefix(short, long string) bool {
 	return short != long && strings.HasPrefix(long, strings.TrimRight(short, "\ufffd"))
 }
 
-// differ returns an error for each hint of a list that is not what the manifest says. A hint that is missing is no
+// Differ returns an error for each hint of a list that is not what the manifest says. A hint that is missing is no
 // contradiction. Neither is the beginning of a value, as long as the hints are not complete: then nothing was passed
 // over because of them.
 func (h Hints) Differ(manifest Hints) []error {

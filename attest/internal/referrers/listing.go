@@ -19,7 +19,7 @@ import (
 	"github.com/testdag/testdag/internal/testname"
 )
 
-// A listing says which manifests may be in the record of an image.
+// A Listing says which manifests may be in the record of an image.
 type Listing struct {
 	Referrers bool            // the registry has the referrers API
 	listed    []Pointer       // by that
@@ -32,13 +32,13 @@ type Listing struct {
 	Pointers  []Pointer       // the union of all, by ref, each once
 }
 
-// A pointer is what a list says of one manifest.
+// A Pointer is what a list says of one manifest.
 type Pointer struct {
 	Ref   string // its digest, or the tag that a record has of its own
 	Hints Hints  // only if the referrers API gave them: anybody who may push can rewrite a fallback index
 }
 
-// refs returns the digests and tags of pointers.
+// Refs returns the digests and tags of pointers.
 func Refs(pointers []Pointer) []string {
 	out := make([]string, len(pointers))
 	for i, p := range pointers {
@@ -72,7 +72,7 @@ func unhinted(pointers []Pointer) []Pointer {
 	return out
 }
 
-// sources says which of the lists answered.
+// Sources says which of the lists answered.
 func (l Listing) Sources() Sources {
 	answered := func(yes bool) Source {
 		if yes {
@@ -96,14 +96,14 @@ type Hints struct {
 	Envelope, Payload string
 }
 
-// complete reports whether the hints say of which test the statement is, and when it was made. Without a test it was
+// Complete reports whether the hints say of which test the statement is, and when it was made. Without a test it was
 // not a Writer of ours, and others give the time when they pushed. A name that no test may have, and a version of a
 // predicate that is not understood, say nothing: other records must not be passed over because of them.
 func (h Hints) Complete() bool {
 	return intoto.Understands(h.PredicateType) && !h.Created.IsZero() && testname.Problem(h.Test) == ""
 }
 
-// misnamed reports whether the hints give a name that no test may have. It may be meant for any.
+// Misnamed reports whether the hints give a name that no test may have. It may be meant for any.
 func (h Hints) Misnamed() bool { return h.Test != "" && testname.Problem(h.Test) != "" }
 
 func ReadHints(annotations map[string]string) Hints {
@@ -123,13 +123,13 @@ func ReadHints(annotations map[string]string) Hints {
 // Lists are places that lead to records of an image.
 type Lists struct{ Referrers, Index, View, Tags bool }
 
-// list reads the record of image from all places: the referrers API, the fallback index, cosign's tag, and the tags of
+// List reads the record of image from all places: the referrers API, the fallback index, cosign's tag, and the tags of
 // single records.
 func (r *Records) List(ctx context.Context, image name.Digest) (Listing, error) {
 	return r.Read(ctx, image, Listing{}, Lists{Referrers: true, Index: true, View: true, Tags: true})
 }
 
-// read reads some of the lists. The others stay as l has them.
+// Read reads some of the lists. The others stay as l has them.
 func (r *Records) Read(ctx context.Context, image name.Digest, l Listing, which Lists) (Listing, error) {
 	var found sought
 	var reads []func(context.Context) error
@@ -187,7 +187,7 @@ func (l Listing) union(named []Pointer) []Pointer {
 	return all
 }
 
-// pointersTo lists what refers to a manifest that is no image: nothing has a tag of its own there.
+// PointersTo lists what refers to a manifest that is no image: nothing has a tag of its own there.
 func (r *Records) PointersTo(ctx context.Context, subject name.Digest, referrers bool) ([]Pointer, error) {
 	l, err := r.Read(ctx, subject, Listing{}, Lists{Referrers: referrers, Index: true})
 	if err == nil && l.Rubbish != nil {
@@ -196,7 +196,7 @@ func (r *Records) PointersTo(ctx context.Context, subject name.Digest, referrers
 	return l.Pointers, err
 }
 
-// unless returns err if it is not about to be expected.
+// Unless returns err if it is not about to be expected.
 func Unless(err, expected error) error {
 	if errors.Is(err, expected) {
 		return nil
@@ -211,7 +211,7 @@ func (r *Records) TooMany(statements int) error {
 	return nil
 }
 
-// unionOfPointers returns both, sorted. Only the first may hold hints; where it says two things about one manifest it
+// UnionOfPointers returns both, sorted. Only the first may hold hints; where it says two things about one manifest it
 // says nothing.
 func UnionOfPointers(listed, more []Pointer) []Pointer {
 	all := slices.Concat(listed, more)
@@ -228,7 +228,7 @@ func UnionOfPointers(listed, more []Pointer) []Pointer {
 	return out
 }
 
-// referrers lists the manifests that refer to image, over all pages.
+// Referrers lists the manifests that refer to image, over all pages.
 func (r *Records) Referrers(ctx context.Context, image name.Digest) ([]Pointer, error) {
 	var listed []Pointer
 	err := r.Pages(ctx, registry.Request{
@@ -264,7 +264,7 @@ func lacksReferrers(err error) bool {
 	return false
 }
 
-// fallback reads the index that clients keep where there is no referrers API, nil if there is none.
+// Fallback reads the index that clients keep where there is no referrers API, nil if there is none.
 func (r *Records) Fallback(ctx context.Context, image name.Digest) ([]Pointer, error) {
 	indexed, _, err := r.readIndex(ctx, image)
 	return indexed, err
@@ -297,7 +297,7 @@ func (r *Records) readIndex(ctx context.Context, image name.Digest) ([]Pointer, 
 	return listed, doc, err
 }
 
-// howToReplace is what to do about rubbish under a tag that writers share.
+// HowToReplace is what to do about rubbish under a tag that writers share.
 const HowToReplace = "Writer.Repair with Options.ReplaceViews replaces it"
 
 func parseIndex(b []byte, limits registry.Limits) ([]Pointer, error) {

@@ -16,7 +16,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// An entry is one manifest of the record of an image.
+// An Entry is one manifest of the record of an image.
 type Entry struct {
 	Descriptor v1.Descriptor
 	bytes      []byte
@@ -24,10 +24,10 @@ type Entry struct {
 	Err        error           // why it could not be read
 }
 
-// A memory holds manifests already read in this call, by digest or by the tag that names their digest.
+// A Memory holds manifests already read in this call, by digest or by the tag that names their digest.
 type Memory map[string]Entry
 
-// entries fetches the manifests behind tags and digests, and keeps those that hold statements and those that cannot be
+// Entries fetches the manifests behind tags and digests, and keeps those that hold statements and those that cannot be
 // read.
 func (r *Records) Entries(ctx context.Context, refs []string, known Memory) ([]Entry, error) {
 	all := make([]Entry, len(refs))
@@ -54,8 +54,8 @@ func (r *Records) Entries(ctx context.Context, refs []string, known Memory) ([]E
 	return keep, nil
 }
 
-// entry fetches one manifest. Only an error that says nothing about the manifest is returned; others are part of the
-// entry.
+// Entry fetches one manifest. Only an error that says nothing about the manifest is returned; others are part of the
+// Entry.
 func (r *Records) Entry(ctx context.Context, ref string) (Entry, error) {
 	short, tagged := shortDigest(ref)
 	digest, err := v1.NewHash(ref)
@@ -84,7 +84,7 @@ func (r *Records) listed(ctx context.Context, ref string, tagged bool) (registry
 	return doc, registry.Unfinished(ctx, "read manifest", r.Ref(ref), err)
 }
 
-// grave returns err if it is about the registry or this call, nil if it is about the one thing that was asked for.
+// Grave returns err if it is about the registry or this call, nil if it is about the one thing that was asked for.
 func Grave(err error) error {
 	var limit *fault.LimitError
 	if errors.As(err, &limit) && slices.Contains([]string{registry.WhatTotal, registry.WhatPassed, registry.WhatValues, registry.WhatRequest, registry.WhatCall}, limit.What) {
@@ -122,7 +122,7 @@ type platform struct {
 	Variant      string `json:"variant"`
 }
 
-// parseManifest decodes an image manifest or an index. Its bytes tell which it is: no digest covers the media type that
+// ParseManifest decodes an image manifest or an index. Its bytes tell which it is: no digest covers the media type that
 // a registry serves it as. One that may be either, or neither, is an error and never an empty list.
 func ParseManifest(b []byte, limits registry.Limits) (manifest, error) {
 	var m manifest

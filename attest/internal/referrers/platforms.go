@@ -18,7 +18,7 @@ type Platform struct {
 	Name  string // "linux/arm64/v8"; empty if the index does not say
 }
 
-// platforms returns the images that one index lists, and which of them are indexes.
+// Platforms returns the images that one index lists, and which of them are indexes.
 func (r *Records) Platforms(ctx context.Context, image name.Digest) (all []Platform, indexes []name.Digest, err error) {
 	doc, err := r.ImageManifest(ctx, image)
 	if err != nil {

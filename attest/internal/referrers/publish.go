@@ -19,7 +19,7 @@ import (
 // maxRounds bounds how often views are rebuilt by one writer. 16 writers at once need two or three.
 const maxRounds = 32
 
-// A publication enters the record of an image into its lists, and into what other tools read.
+// A Publication enters the record of an image into its lists, and into what other tools read.
 //
 // A view is one object that every writer rewrites, and no registry knows conditional writes, so any write can undo
 // another. But no record is lost from a view, however many writers there are. Each keeps to this order:
@@ -59,7 +59,7 @@ func (r *Records) Publication(image name.Digest, known Memory, views bool) *Publ
 	return &Publication{Records: r, image: image, Known: known, Views: views, Tagged: map[v1.Hash]bool{}, viewRead: true}
 }
 
-// run publishes what l lists, and p.record, until nothing is missing. It returns the last list.
+// Run publishes what l lists, and p.record, until nothing is missing. It returns the last list.
 func (p *Publication) Run(ctx context.Context, l Listing) (Listing, error) {
 	held := p.holds(l)
 	if p.Record.Bytes != nil {
@@ -283,7 +283,7 @@ func refusesRewriting(err error) bool {
 	return false
 }
 
-// add stores the record, under a tag of its own or by its digest alone. cosign's tag shows whether there were records
+// Add stores the record, under a tag of its own or by its digest alone. cosign's tag shows whether there were records
 // before, and so the config that they share. If that deceives, as after a copy of the tag alone, the registry refuses
 // the record, and what it needs is uploaded.
 func (p *Publication) Add(ctx context.Context, d Draft, l Listing, record Record) error {

@@ -31,7 +31,7 @@ const (
 // reads each record that any of the annotations names, so a copy of the tag without the records blocks.
 const AnnotationNotShown = "io.github.testdag.notshown"
 
-// annotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is
+// AnnotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is
 // in the envelope.
 const AnnotationSignature = "dev.cosignproject.cosign/signature"
 
@@ -58,7 +58,7 @@ func NewRecord(repo name.Repository, b []byte) Record {
 	return Record{Repository: repo, Digest: digest, Size: size, Bytes: b}
 }
 
-// A draft is a statement that is to be recorded.
+// A Draft is a statement that is to be recorded.
 type Draft struct {
 	Image         name.Digest
 	Subject       v1.Descriptor
@@ -69,7 +69,7 @@ type Draft struct {
 	Stored        []byte // the payload in the form that is stored
 }
 
-// buildRecord makes the manifest for a statement that stored holds in the form that l says, of at most that many bytes.
+// BuildRecord makes the manifest for a statement that stored holds in the form that l says, of at most that many bytes.
 func BuildRecord(d Draft, l Layout, most int64, stored []byte) ([]byte, error) {
 	form := l.Form
 	layer := registry.Describe(stored, form.MediaType())
@@ -108,7 +108,7 @@ func BuildRecord(d Draft, l Layout, most int64, stored []byte) ([]byte, error) {
 	return b, err
 }
 
-// tagBase is how tags about an image begin. It is also the tag of the fallback index.
+// TagBase is how tags about an image begin. It is also the tag of the fallback index.
 func TagBase(image name.Digest) string { return strings.Replace(image.DigestStr(), ":", "-", 1) }
 
 func ViewTag(image name.Digest) string { return TagBase(image) + ".att" }
@@ -116,7 +116,7 @@ func ViewTag(image name.Digest) string { return TagBase(image) + ".att" }
 // shortHex is how much of a manifest's digest the tag of a record has room for: 71 + 5 + 32 characters of 128.
 const shortHex = 32
 
-// recordTag is the tag of one record alone, for records that are not in two other lists. It names the manifest, so no
+// RecordTag is the tag of one record alone, for records that are not in two other lists. It names the manifest, so no
 // two writers share it, and a reader sees if it was moved.
 func RecordTag(image name.Digest, manifest v1.Hash) string {
 	return ViewTag(image) + "." + manifest.Hex[:shortHex]
@@ -128,7 +128,7 @@ func shortDigest(tag string) (string, bool) {
 	return short, ok
 }
 
-// mayHold returns the layers that may hold the statement, told by annotations: those of records, and those in cosign's
+// MayHold returns the layers that may hold the statement, told by annotations: those of records, and those in cosign's
 // tag. A record of which no list says anything is read only if that tag would not show it.
 func (r *Records) MayHold(ctx context.Context, d Draft, l Listing, known Memory) ([]v1.Descriptor, error) {
 	hint := registry.Describe(d.Payload, intoto.PayloadType).Digest.String()

@@ -12,7 +12,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// The records of images in one repository, for one call.
+// The Records of images in one repository, for one call.
 type Records struct {
 	*registry.Repository
 	Layout
@@ -21,14 +21,14 @@ type Records struct {
 	ReplaceViews bool         // a view that is none may be overwritten
 }
 
-// A layout is how records are written.
+// A Layout is how records are written.
 type Layout struct {
 	Form         intoto.Form
 	InlineBytes  int  // an envelope of that size goes into the manifest too
 	WithoutViews bool // the tags that all writers share are left alone
 }
 
-// openRecords connects to a repository.
+// Open connects to a repository.
 func Open(ctx context.Context, r *registry.Registry, repo name.Repository, l Layout) (*Records, error) {
 	connected, err := r.Connect(ctx, repo)
 	if err != nil {
@@ -37,7 +37,7 @@ func Open(ctx context.Context, r *registry.Registry, repo name.Repository, l Lay
 	return &Records{Repository: connected, Layout: l}, nil
 }
 
-// subject describes the image, which must exist.
+// Subject describes the image, which must exist.
 func (r *Records) Subject(ctx context.Context, image name.Digest) (v1.Descriptor, error) {
 	doc, err := r.ImageManifest(ctx, image)
 	if err != nil {
@@ -47,7 +47,7 @@ func (r *Records) Subject(ctx context.Context, image name.Digest) (v1.Descriptor
 	return v1.Descriptor{MediaType: cmp.Or(m.MediaType, doc.Media), Digest: doc.Digest, Size: int64(len(doc.Bytes))}, nil
 }
 
-// imageManifest reads the manifest of the image itself.
+// ImageManifest reads the manifest of the image itself.
 func (r *Records) ImageManifest(ctx context.Context, image name.Digest) (registry.Document, error) {
 	doc, err := r.Manifest(ctx, image.DigestStr())
 	if registry.IsNotFound(err) {

@@ -187,7 +187,7 @@ func (r *Records) seekFindsTheSecond(ctx context.Context, image name.Digest, fou
 	return true
 }
 
-// allTags reads all tags of the repository. It asks for no number of tags, since a registry does not always say what it
+// AllTags reads all tags of the repository. It asks for no number of tags, since a registry does not always say what it
 // then leaves out. Nothing bounds the pages but the time of the call: a repository of many images has many tags.
 func (r *Records) AllTags(ctx context.Context, image name.Digest) ([]string, bool, error) {
 	var found []string
@@ -203,7 +203,7 @@ func (r *Records) AllTags(ctx context.Context, image name.Digest) ([]string, boo
 	return found, err == nil, err
 }
 
-// parseTags reads one page of tags. Some registries write null for none; what lacks the field is another document.
+// ParseTags reads one page of tags. Some registries write null for none; what lacks the field is another document.
 func ParseTags(body []byte, limits registry.Limits) ([]string, error) {
 	var page map[string]json.RawMessage
 	if err := fault.Decode(body, &page, limits.JSON()); err != nil {

@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not
+// Att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not
 // grave is about what the tag holds, and the manifest beside it has the layers that can be told.
 func (r *Records) Att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
 	doc, err := r.Manifest(ctx, ViewTag(image))
@@ -306,7 +306,7 @@ func (v View) lacks(pointers []Pointer) []string {
 	return out
 }
 
-// envelopes returns the layers that cosign's tag can show: it knows signed statements only, and fails as a whole if one
+// Envelopes returns the layers that cosign's tag can show: it knows signed statements only, and fails as a whole if one
 // is too large.
 func (r *Records) Envelopes(entries []Entry) []v1.Descriptor {
 	var out []v1.Descriptor
@@ -351,7 +351,7 @@ func attAnnotations(annotations map[string]string) map[string]string {
 	return out
 }
 
-// attConfig is an image config for those layers, which are not compressed. cosign needs one to append to the view.
+// AttConfig is an image config for those layers, which are not compressed. cosign needs one to append to the view.
 func AttConfig(layers []v1.Descriptor) ([]byte, error) {
 	c := v1.ConfigFile{RootFS: v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{}}}
 	for _, l := range layers {
@@ -360,7 +360,7 @@ func AttConfig(layers []v1.Descriptor) ([]byte, error) {
 	return json.Marshal(c)
 }
 
-// rebuildIndex adds to the fallback index the records that it lacks.
+// RebuildIndex adds to the fallback index the records that it lacks.
 func (p *Publication) RebuildIndex(ctx context.Context, l *Listing) (bool, *ViewError) {
 	changed, err := p.TryIndex(ctx, l)
 	return changed, viewError(TagBase(p.image), l.Indexed != nil, err)
@@ -452,7 +452,7 @@ func union(have, more []v1.Descriptor) []v1.Descriptor {
 	return have
 }
 
-// A shownView is what cosign's tag holds.
+// A View is what cosign's tag holds.
 type View struct {
 	Digest   v1.Hash
 	manifest v1.Manifest // empty if there is none; of a broken one, what can be told
@@ -464,7 +464,7 @@ type View struct {
 // exists reports whether there is anything under the tag.
 func (v View) exists() bool { return v.Digest != (v1.Hash{}) || v.Broken != nil }
 
-// view reads cosign's tag. That it cannot be read is part of the answer, unless the registry is to blame.
+// View reads cosign's tag. That it cannot be read is part of the answer, unless the registry is to blame.
 func (r *Records) View(ctx context.Context, image name.Digest) (View, error) {
 	m, digest, err := r.Att(ctx, image)
 	if err := Grave(err); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/testdag/testdag/attest/internal/fault"
 )
 
-// A RegistryError reports that a registry did not do what it was asked.
+// An Error reports that a registry did not do what it was asked.
 type Error struct {
 	// Op is what was asked: "connect", "list referrers", "list tags", "list records", "read manifest", "read blob",
 	// "read back", "write blob", "write manifest", "delete manifest".
@@ -48,7 +48,7 @@ func (e *locatedError) Error() string { return fmt.Sprintf("%s (%s %s)", e.err, 
 
 func (e *locatedError) Unwrap() error { return e.err }
 
-// registryError names the operation, and takes the status from the cause. What has been named already keeps its name.
+// Wrap names the operation, and takes the status from the cause. What has been named already keeps its name.
 func Wrap(op, ref string, err error) error {
 	var named *Error
 	var located *locatedError
@@ -131,7 +131,7 @@ func refuses(e *Error) bool {
 	return e.Status == http.StatusBadRequest || e.Status == http.StatusUnsupportedMediaType
 }
 
-// isNotFound reports whether a registry said that it does not have what was asked for.
+// IsNotFound reports whether a registry said that it does not have what was asked for.
 func IsNotFound(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusNotFound

@@ -80,7 +80,7 @@ const (
 	WhatForeign    = "foreign bytes"
 )
 
-// A budget is what one call may still read. It is safe for concurrent use.
+// A Budget is what one call may still read. It is safe for concurrent use.
 type Budget struct {
 	Limit   int64
 	Spent   atomic.Int64
@@ -90,7 +90,7 @@ type Budget struct {
 	statements atomic.Int64
 }
 
-// count counts statements that are about to be fetched.
+// Count counts statements that are about to be fetched.
 func (b *Budget) Count(n, limit int) error {
 	if got := b.statements.Add(int64(n)); got > int64(limit) {
 		return &fault.LimitError{What: WhatStatements, Limit: int64(limit), Got: got}
@@ -98,7 +98,7 @@ func (b *Budget) Count(n, limit int) error {
 	return nil
 }
 
-// decode counts the values of a statement that is about to be decoded.
+// Decode counts the values of a statement that is about to be decoded.
 func (b *Budget) Decode(payload []byte, limit int64) error {
 	if got := b.values.Add(int64(bytes.Count(payload, []byte(","))) + 1); got > limit {
 		return &fault.LimitError{What: WhatValues, Limit: limit, Got: got}
@@ -136,13 +136,13 @@ func (m metered) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// within ends a context after d. See overtime.
+// Within ends a context after d. See overtime.
 func Within(ctx context.Context, what string, d time.Duration) (context.Context, context.CancelFunc) {
 	limit := d.Milliseconds()
 	return context.WithTimeoutCause(ctx, d, &fault.LimitError{What: what, Limit: limit, Got: limit + 1})
 }
 
-// overtime returns the LimitError that ended ctx, otherwise err.
+// Overtime returns the LimitError that ended ctx, otherwise err.
 func Overtime(ctx context.Context, err error) error {
 	var limit *fault.LimitError
 	if err != nil && errors.As(context.Cause(ctx), &limit) {

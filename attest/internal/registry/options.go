@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Access is how a registry is reached, and how much is taken from it. The zero value serves.
+// Options is how a registry is reached, and how much is taken from it. The zero value serves.
 type Options struct {
 	// Keychain finds credentials. Default: authn.DefaultKeychain, which reads the files that docker and podman log in
 	// to.
@@ -42,7 +42,7 @@ type Options struct {
 	Logger *zap.Logger
 }
 
-// check refuses what is negative. Prefix stands before the names of fields.
+// Check refuses what is negative. Prefix stands before the names of fields.
 func (a Options) Check(c *fault.Checklist, prefix string) {
 	l := a.Limits
 	for _, n := range []struct {
@@ -88,7 +88,7 @@ func (a Options) WithDefaults() Options {
 	return a
 }
 
-// oneMore is for a request that needs an attempt after the last.
+// OneMore is for a request that needs an attempt after the last.
 func (a Options) OneMore() Options {
 	a.Attempts++
 	return a

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// defaultTransport is remote.DefaultTransport with connections for as many requests as are in flight, and with a guard
+// DefaultTransport is remote.DefaultTransport with connections for as many requests as are in flight, and with a guard
 // where it dials. Connections are shared, as those of http.DefaultTransport are.
 var DefaultTransport = sync.OnceValue(func() http.RoundTripper {
 	base, ok := remote.DefaultTransport.(*http.Transport)
@@ -47,7 +47,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 // elsewhere marks the context of a request that was redirected to another host.
 type elsewhereKey struct{}
 
-// checkRedirect keeps a registry from redirecting requests, or sending uploads, to addresses inside this machine's own
+// CheckRedirect keeps a registry from redirecting requests, or sending uploads, to addresses inside this machine's own
 // network, or from https to http. It sees names; what they resolve to is looked at where the default transport dials.
 // Token servers do not pass it.
 func CheckRedirect(req *http.Request, via []*http.Request) error {

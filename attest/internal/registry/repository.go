@@ -21,7 +21,7 @@ import (
 	"github.com/testdag/testdag/attest/internal/fault"
 )
 
-// A registry hands out repositories.
+// A Registry hands out repositories.
 type Registry struct {
 	Options Options
 	scope   string // transport.PullScope or PushScope
@@ -33,7 +33,7 @@ func New(opts Options, scope string) *Registry {
 	return &Registry{Options: opts, scope: scope}
 }
 
-// A repository is one repository during one call.
+// A Repository is one repository during one call.
 type Repository struct {
 	Name    name.Repository
 	Options Options
@@ -42,7 +42,7 @@ type Repository struct {
 	slots   chan struct{} // holds as many as there are requests in flight
 }
 
-// repository connects to repo. Credentials are looked up each time, since many live for minutes only.
+// Connect connects to repo. Credentials are looked up each time, since many live for minutes only.
 func (r *Registry) Connect(ctx context.Context, repo name.Repository) (*Repository, error) {
 	ctx, done := Within(ctx, WhatRequest, r.Options.Limits.RequestTime)
 	defer done()
@@ -70,14 +70,14 @@ var manifestTypes = strings.Join([]string{
 	string(types.DockerManifestSchema2), string(types.DockerManifestList),
 }, ", ")
 
-// A document is a manifest with what it was served as.
+// A Document is a manifest with what it was served as.
 type Document struct {
 	Bytes  []byte
 	Media  types.MediaType // as the answer's header says; no digest covers it
 	Digest v1.Hash
 }
 
-// manifest reads the manifest with that tag or digest. Bytes that do not fit the digest are refused.
+// Manifest reads the manifest with that tag or digest. Bytes that do not fit the digest are refused.
 func (r *Repository) Manifest(ctx context.Context, identifier string) (Document, error) {
 	body, header, err := r.Do(ctx, Request{
 		Op: "read manifest", Ref: identifier, URL: r.Url("manifests/" + identifier),
@@ -97,7 +97,7 @@ func (r *Repository) Manifest(ctx context.Context, identifier string) (Document,
 
 const WhatEnvelope = "envelope bytes"
 
-// blob reads a blob, as long as its descriptor says and with the digest that it says.
+// Blob reads a blob, as long as its descriptor says and with the digest that it says.
 func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	digest := d.Digest.String()
 	body, _, err := r.Do(ctx, Request{
@@ -113,7 +113,7 @@ func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) ([]byte, error) 
 	return body, checkBytes(body, d)
 }
 
-// content returns what a layer holds: its blob, unless the manifest holds it too.
+// Content returns what a layer holds: its blob, unless the manifest holds it too.
 func (r *Repository) Content(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	if limit := r.Options.Limits.EnvelopeBytes; d.Size > limit {
 		return nil, &fault.LimitError{What: WhatEnvelope, Limit: limit, Got: d.Size}
@@ -143,7 +143,7 @@ func longer(d v1.Descriptor) error {
 	return &fault.FieldError{Field: "blob " + d.Digest.String(), Problem: fmt.Sprintf("longer than the %d bytes declared", d.Size)}
 }
 
-// put writes a manifest under a tag or its digest.
+// Put writes a manifest under a tag or its digest.
 func (r *Repository) Put(ctx context.Context, identifier string, media types.MediaType, manifest []byte) error {
 	if limit, got := r.Options.Limits.ManifestBytes, int64(len(manifest)); got > limit {
 		return &fault.LimitError{What: "manifest bytes", Limit: limit, Got: got} // nobody could read it
@@ -156,7 +156,7 @@ func (r *Repository) Put(ctx context.Context, identifier string, media types.Med
 	return refusal(err, manifest)
 }
 
-// remove deletes a manifest, or a tag.
+// Remove deletes a manifest, or a tag.
 func (r *Repository) Remove(ctx context.Context, identifier string) error {
 	_, _, err := r.Do(ctx, Request{
 		Op: "delete manifest", Ref: identifier, Method: http.MethodDelete, URL: r.Url("manifests/" + identifier),
@@ -165,7 +165,7 @@ func (r *Repository) Remove(ctx context.Context, identifier string) error {
 	return err
 }
 
-// An ask is a request and how much answer it may have.
+// A Request is a request and how much answer it may have.
 type Request struct {
 	Op, Ref string // for errors, see RegistryError and ref
 	Method  string // empty means GET
@@ -176,7 +176,7 @@ type Request struct {
 	Limit   int64
 }
 
-// do makes a request and reads the answer.
+// Do makes a request and reads the answer.
 func (r *Repository) Do(ctx context.Context, a Request) (body []byte, header http.Header, err error) {
 	err = r.during(ctx, a, func(ctx context.Context) (err error) {
 		body, header, err = r.exchange(ctx, a)
@@ -279,7 +279,7 @@ func (r *Repository) Url(path string) *url.URL {
 	return &url.URL{Scheme: r.Name.Scheme(), Host: r.Name.RegistryStr(), Path: "/v2/" + r.Name.RepositoryStr() + "/" + path}
 }
 
-// ref spells a tag or digest of this repository, or the repository itself if that is empty.
+// Ref spells a tag or digest of this repository, or the repository itself if that is empty.
 func (r *Repository) Ref(identifier string) string {
 	switch {
 	case identifier == "":
@@ -290,10 +290,10 @@ func (r *Repository) Ref(identifier string) string {
 	return r.Name.Name() + ":" + identifier
 }
 
-// errNoList is what pages wraps if the registry has no such list.
+// ErrNoList is what pages wraps if the registry has no such list.
 var ErrNoList = errors.New("no such list")
 
-// pages reads a list page by page and hands each body to visit. Whether the registry lacks the list altogether, only
+// Pages reads a list page by page and hands each body to visit. Whether the registry lacks the list altogether, only
 // the answer to the first request can tell: once there was a page, whatever goes wrong is an error.
 func (r *Repository) Pages(ctx context.Context, a Request, limit int, lacks func(error) bool,
 	visit func([]byte) error) error {
@@ -327,10 +327,10 @@ func (r *Repository) Pages(ctx context.Context, a Request, limit int, lacks func
 	return nil
 }
 
-// linkBytes bounds a Link header. Most servers take no longer address.
+// LinkBytes bounds a Link header. Most servers take no longer address.
 const LinkBytes = 8 << 10
 
-// nextPage returns what the Link header calls next, nil if nothing. Another host is refused: credentials would go
+// NextPage returns what the Link header calls next, nil if nothing. Another host is refused: credentials would go
 // there.
 func NextPage(u *url.URL, header http.Header) (*url.URL, error) {
 	link := strings.Join(header.Values("Link"), ", ")
@@ -358,7 +358,7 @@ var (
 	relationForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.:/?#%&=_~+-]*$`)
 )
 
-// nextLink returns the target of the link whose relation is next, empty if there is none. What it cannot read is an
+// NextLink returns the target of the link whose relation is next, empty if there is none. What it cannot read is an
 // error, since it may be the link to the next page.
 func NextLink(header string) (next string, err error) {
 	for rest := header; strings.Trim(rest, " \t,") != ""; {
@@ -383,7 +383,7 @@ func NextLink(header string) (next string, err error) {
 	return next, nil
 }
 
-// parallel calls f(0) to f(n-1), at most limit at once, and returns the first error. After an error or the end of ctx
+// Parallel calls f(0) to f(n-1), at most limit at once, and returns the first error. After an error or the end of ctx
 // it starts no more.
 func Parallel(ctx context.Context, n, limit int, f func(context.Context, int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)

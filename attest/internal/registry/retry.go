@@ -17,7 +17,7 @@ import (
 	"github.com/testdag/testdag/attest/internal/fault"
 )
 
-// retry calls f until it succeeds, until it fails with an error that again does not accept, or until it was called
+// Retry calls f until it succeeds, until it fails with an error that again does not accept, or until it was called
 // o.Attempts times. It returns the last result. Between two calls it waits as Options.Backoff says, or as long as an
 // answerError asks for. It does not start a wait that would outlast ctx.
 func Retry[T any](ctx context.Context, o Options, again func(error) bool, f func() (T, error)) (T, error) {
@@ -41,7 +41,7 @@ func Retry[T any](ctx context.Context, o Options, again func(error) bool, f func
 	return result, err
 }
 
-// unfinished names what was going on if ctx has ended meanwhile. Other errors stay as they are.
+// Unfinished names what was going on if ctx has ended meanwhile. Other errors stay as they are.
 func Unfinished(ctx context.Context, op, ref string, err error) error {
 	if err == nil || ctx.Err() == nil {
 		return err
@@ -167,7 +167,7 @@ func (in intake) read(resp *http.Response) error {
 	return err
 }
 
-// A brokenError reports a body that breaks off.
+// A BrokenError reports a body that breaks off.
 type BrokenError struct{ err error }
 
 func (e *BrokenError) Error() string { return "the answer breaks off: " + e.err.Error() }

@@ -16,13 +16,13 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// errForeign is wrapped for a statement of a predicate type that is not asked for. Its predicate has not been parsed.
+// ErrForeign is wrapped for a statement of a predicate type that is not asked for. Its predicate has not been parsed.
 var ErrForeign = errors.New("attest: a statement of another kind")
 
 // undecided is how much of a layer is kept as long as its predicate type is not known.
 const undecided = 256 << 10
 
-// sift returns what a layer holds if its predicate type is wanted, or if it cannot be told: a strict reader then says
+// Sift returns what a layer holds if its predicate type is wanted, or if it cannot be told: a strict reader then says
 // why. It wraps errForeign if the type is another one. Of such a layer nothing is kept, and it may be larger than one
 // that is wanted: an SBOM beside the evidence.
 func (r *Repository) Sift(ctx context.Context, d v1.Descriptor, form string, wanted func(string) bool) ([]byte, error) {
@@ -69,7 +69,7 @@ func (r *Repository) stream(ctx context.Context, s *Sieve) error {
 	})
 }
 
-// A sieve reads a layer to its end, checks its digest, tells its predicate type, and keeps its bytes as long as they
+// A Sieve reads a layer to its end, checks its digest, tells its predicate type, and keeps its bytes as long as they
 // may be wanted.
 type Sieve struct {
 	Layer  v1.Descriptor
@@ -88,7 +88,7 @@ type Sieve struct {
 	most int64  // how much is kept; 0 once nothing is
 }
 
-// read reads from the begin. What was kept of a body that broke off is given back. An error is about the reader or the
+// Read reads from the begin. What was kept of a body that broke off is given back. An error is about the reader or the
 // budget.
 func (s *Sieve) Read(in io.Reader) error {
 	if s.Budget != nil {

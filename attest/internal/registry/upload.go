@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// push uploads blobs and then writes the manifest that needs them. Registries lose blobs that several clients upload at
+// Push uploads blobs and then writes the manifest that needs them. Registries lose blobs that several clients upload at
 // once, and say so with the manifest, so both are tried again.
 func (r *Repository) Push(
 	ctx context.Context, identifier string, media types.MediaType, manifest []byte, blobs ...[]byte,
@@ -33,7 +33,7 @@ func (r *Repository) Push(
 	return Unfinished(ctx, "write manifest", r.Ref(identifier), err)
 }
 
-// putStored writes a manifest whose blobs are stored already. If the registry lacks one, blobs are uploaded again.
+// PutStored writes a manifest whose blobs are stored already. If the registry lacks one, blobs are uploaded again.
 func (r *Repository) PutStored(
 	ctx context.Context, identifier string, media types.MediaType, manifest []byte, blobs ...[]byte,
 ) error {
@@ -47,7 +47,7 @@ func (r *Repository) PutStored(
 // An uploadError reports a blob that was not stored, however often that was tried.
 type uploadError struct{ error }
 
-// lostBlob reports whether a registry says with a manifest that a blob of it is not there.
+// LostBlob reports whether a registry says with a manifest that a blob of it is not there.
 func LostBlob(err error) bool {
 	var answer *transport.Error
 	return errors.As(err, &answer) && slices.ContainsFunc(answer.Errors, func(d transport.Diagnostic) bool {
@@ -63,7 +63,7 @@ func LostBlob(err error) bool {
 // lostUpload reports whether an upload failed in a way that a fresh one can cure.
 func lostUpload(err error) bool { return LostBlob(err) || transient(err) }
 
-// has reports whether the registry has a blob.
+// Has reports whether the registry has a blob.
 func (r *Repository) Has(ctx context.Context, digest v1.Hash) (bool, error) {
 	_, _, err := r.Do(ctx, Request{
 		Op: "read blob", Ref: digest.String(), Method: http.MethodHead, URL: r.Url("blobs/" + digest.String()),
@@ -75,7 +75,7 @@ func (r *Repository) Has(ctx context.Context, digest v1.Hash) (bool, error) {
 	return err == nil, err
 }
 
-// storeConfig makes sure that the config is there that all records share. It is not uploaded without need: that is the
+// StoreConfig makes sure that the config is there that all records share. It is not uploaded without need: that is the
 // one blob that many writers would upload at once.
 func (r *Repository) StoreConfig(ctx context.Context) error {
 	there, err := r.Has(ctx, Describe([]byte(EmptyConfig), "").Digest)
@@ -85,7 +85,7 @@ func (r *Repository) StoreConfig(ctx context.Context) error {
 	return r.Upload(ctx, []byte(EmptyConfig))
 }
 
-// upload stores a blob. The registry may have taken bytes that it did not answer, so they are not sent again to the
+// Upload stores a blob. The registry may have taken bytes that it did not answer, so they are not sent again to the
 // same address: each attempt begins anew. A blob that is there already stays as it is.
 func (r *Repository) Upload(ctx context.Context, blob []byte) error {
 	return r.during(ctx, Request{Op: opUpload}, func(ctx context.Context) error {

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// A host is a registry with one image in it.
+// A Host is a registry with one image in it.
 type Host struct {
 	T     testing.TB
 	Image name.Digest
@@ -34,7 +34,7 @@ type Host struct {
 	Fault    func(w http.ResponseWriter, r *http.Request) bool // true if it has answered
 }
 
-// newHost starts a registry, with the referrers API or without.
+// New starts a registry, with the referrers API or without.
 func New(t testing.TB, referrers bool) *Host {
 	t.Helper()
 	h := &Host{T: t, Referrers: referrers, Inner: registrypkg.New(registrypkg.Logger(log.New(io.Discard, "", 0)),
@@ -60,14 +60,14 @@ func New(t testing.TB, referrers bool) *Host {
 	return h
 }
 
-// eachHost runs a test with the referrers API and without.
+// Each runs a test with the referrers API and without.
 func Each(t *testing.T, f func(t *testing.T, h *Host)) {
 	t.Helper()
 	t.Run("referrers API", func(t *testing.T) { f(t, New(t, true)) })
 	t.Run("no referrers API", func(t *testing.T) { f(t, New(t, false)) })
 }
 
-// plain is the default transport without TLS, which go-containerregistry tries first everywhere.
+// Plain is the default transport without TLS, which go-containerregistry tries first everywhere.
 var Plain = plainHTTP{lines.transport()}
 
 type plainHTTP struct{ http.RoundTripper }
@@ -79,7 +79,7 @@ func (p plainHTTP) RoundTrip(r *http.Request) (*http.Response, error) {
 	return p.RoundTripper.RoundTrip(r)
 }
 
-// push puts an image with OCI media types into the registry.
+// Push puts an image with OCI media types into the registry.
 func (h *Host) Push(repo name.Repository, label string) name.Digest {
 	h.T.Helper()
 	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
@@ -104,7 +104,7 @@ func (h *Host) Breaks(f func(rw http.ResponseWriter, r *http.Request) bool) {
 	h.Fault = f
 }
 
-// answers makes every request that f picks fail with status.
+// Answers makes every request that f picks fail with status.
 func (h *Host) Answers(status int, f func(r *http.Request) bool) {
 	h.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 		if f(r) {
@@ -115,7 +115,7 @@ func (h *Host) Answers(status int, f func(r *http.Request) bool) {
 	})
 }
 
-// serves makes every request for a path with part in it return body.
+// Serves makes every request for a path with part in it return body.
 func (h *Host) Serves(part string, media types.MediaType, body string) {
 	h.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, part) {
@@ -127,7 +127,7 @@ func (h *Host) Serves(part string, media types.MediaType, body string) {
 	})
 }
 
-// retag puts a manifest under a tag, or under its digest.
+// Retag puts a manifest under a tag, or under its digest.
 func (h *Host) Retag(tag string, media types.MediaType, b []byte) {
 	h.T.Helper()
 	answer := httptest.NewRecorder()
@@ -138,7 +138,7 @@ func (h *Host) Retag(tag string, media types.MediaType, b []byte) {
 	}
 }
 
-// manifestAt returns the bytes under a tag or a digest.
+// ManifestAt returns the bytes under a tag or a digest.
 func (h *Host) ManifestAt(identifier string) string {
 	h.T.Helper()
 	answer := httptest.NewRecorder()
@@ -149,7 +149,7 @@ func (h *Host) ManifestAt(identifier string) string {
 	return answer.Body.String()
 }
 
-// gets returns what was read by digest since the last call, without the image and lists.
+// Gets returns what was read by digest since the last call, without the image and lists.
 func (h *Host) Gets() (manifests, blobs int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -165,7 +165,7 @@ func (h *Host) Gets() (manifests, blobs int) {
 	return manifests, blobs
 }
 
-// count returns how many requests there were.
+// Count returns how many requests there were.
 func (h *Host) Count(method, part string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -178,7 +178,7 @@ func (h *Host) Count(method, part string) int {
 	return n
 }
 
-// needsSubjects makes the registry refuse a manifest whose subject is not there, and list none for such a subject.
+// NeedsSubjects makes the registry refuse a manifest whose subject is not there, and list none for such a subject.
 func (h *Host) NeedsSubjects() {
 	h.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 		if subject, ok := subjectOf(r); ok && !h.holds(r, subject) {
