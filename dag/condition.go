@@ -5,7 +5,7 @@ import "fmt"
 // A Condition is what an edge asks of the parent before the child may begin.
 type Condition uint8
 
-// The conditions, strictest first.
+// The conditions, strictest first: the smaller of two is met in fewer cases.
 const (
 	OnPass   Condition = iota // the parent passed
 	OnFinish                  // the parent passed or failed: it ran to an end
@@ -22,15 +22,15 @@ func (c Condition) String() string {
 	return conditionNames[c]
 }
 
-// MarshalText returns the name of the constant. It fails with a [*ConditionError] if there is none.
+// MarshalText returns the name of the constant. It fails with a [UnknownCondition] if there is none.
 func (c Condition) MarshalText() ([]byte, error) {
 	if !c.valid() {
-		return nil, &ConditionError{Condition: c.String()}
+		return nil, &Error{Kind: UnknownCondition, Given: []string{c.String()}}
 	}
 	return []byte(c.String()), nil
 }
 
-// UnmarshalText accepts what MarshalText returns, and fails with a [*ConditionError] on anything else.
+// UnmarshalText accepts what MarshalText returns, and fails with a [UnknownCondition] on anything else.
 func (c *Condition) UnmarshalText(text []byte) error {
 	for i, name := range conditionNames {
 		if name == string(text) {
@@ -38,10 +38,7 @@ func (c *Condition) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return &ConditionError{Condition: string(text)}
+	return &Error{Kind: UnknownCondition, Given: []string{string(text)}}
 }
-
-// Stricter returns the one of c and d that is met in fewer cases: OnPass before OnFinish before Always.
-func (c Condition) Stricter(d Condition) Condition { return min(c, d) }
 
 func (c Condition) valid() bool { return int(c) < len(conditionNames) }

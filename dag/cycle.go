@@ -18,7 +18,7 @@ func (b *builder) reportCycles() {
 		for k, i := range path {
 			ids[k] = b.ids[s.byID[i]]
 		}
-		b.report(rankCycle, ids[0], "", &CycleError{Path: ids})
+		b.cycles = append(b.cycles, &CycleError{Path: ids})
 	}
 }
 

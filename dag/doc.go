@@ -1,7 +1,7 @@
 // Package dag models test scenarios that wait for one another.
 //
 // A [Graph] is built once, by [New], and never changes. New refuses what cannot be run and reports every mistake at
-// once, each as a value of its own type that names the scenarios involved:
+// once, each as an [*Error] or a [*CycleError] that names the scenarios involved:
 //
 //	g, err := dag.New(
 //		dag.Scenario{ID: "build"},

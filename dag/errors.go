@@ -5,72 +5,58 @@ import (
 	"strings"
 )
 
-// An EmptyIDError reports scenarios without an ID.
-type EmptyIDError struct {
-	Count int // how many there are
+// An Error reports one mistake. Fields that its kind does not need are empty.
+type Error struct {
+	Kind   Kind
+	ID     ID       // the scenario with the mistake; of an edge, the child
+	Parent ID       // of an edge, the parent
+	Count  int      // EmptyID, DuplicateID: the number of such scenarios
+	Given  []string // UnknownCondition: the condition; ConflictingConditions: each condition once, strictest first
 }
 
-func (e *EmptyIDError) Error() string {
-	if e.Count == 1 {
-		return "dag: a scenario has an empty ID; give it a name"
+// A Kind names the mistake that an [Error] reports. It is an error too, so that errors.Is finds a kind among joined
+// mistakes: errors.Is(err, dag.UnknownParent).
+type Kind string
+
+// The kinds, in the order in which [New] reports them.
+const (
+	EmptyID               Kind = "empty ID"               // scenarios have no ID
+	DuplicateID           Kind = "duplicate ID"           // several scenarios have one ID
+	SelfEdge              Kind = "self edge"              // a scenario waits for itself
+	UnknownParent         Kind = "unknown parent"         // a scenario waits for something that is not a scenario of the graph
+	UnknownCondition      Kind = "unknown condition"      // a condition is none of OnPass, OnFinish and Always; it may stand alone, without an edge
+	ConflictingConditions Kind = "conflicting conditions" // one edge is given with different conditions
+)
+
+func (k Kind) Error() string { return string(k) }
+
+// Unwrap returns the kind.
+func (e *Error) Unwrap() error { return e.Kind }
+
+func (e *Error) Error() string {
+	given := strings.Join(e.Given, ", ")
+	switch e.Kind {
+	case EmptyID:
+		if e.Count == 1 {
+			return "dag: a scenario has an empty ID; give it a name"
+		}
+		return fmt.Sprintf("dag: %d scenarios have an empty ID; give each a name", e.Count)
+	case DuplicateID:
+		return fmt.Sprintf("dag: %d scenarios have the ID %q; keep one", e.Count, e.ID)
+	case SelfEdge:
+		return fmt.Sprintf("dag: %q waits for itself; remove the edge", e.ID)
+	case UnknownParent:
+		return fmt.Sprintf("dag: %q waits for %q, which is not a scenario; add it or correct the name", e.ID, e.Parent)
+	case UnknownCondition:
+		const want = "want OnPass, OnFinish or Always"
+		if e.ID == "" {
+			return fmt.Sprintf("dag: unknown condition %q; %s", given, want)
+		}
+		return fmt.Sprintf("dag: %q waits for %q with the unknown condition %q; %s", e.ID, e.Parent, given, want)
+	case ConflictingConditions:
+		return fmt.Sprintf("dag: %q waits for %q with different conditions (%s); keep one", e.ID, e.Parent, given)
 	}
-	return fmt.Sprintf("dag: %d scenarios have an empty ID; give each a name", e.Count)
-}
-
-// A DuplicateError reports an ID that several scenarios have.
-type DuplicateError struct {
-	ID    ID
-	Count int // how many have it
-}
-
-func (e *DuplicateError) Error() string {
-	return fmt.Sprintf("dag: %d scenarios have the ID %q; keep one", e.Count, e.ID)
-}
-
-// An UnknownParentError reports a scenario that waits for something that is not a scenario of the graph.
-type UnknownParentError struct {
-	Parent, Child ID
-}
-
-func (e *UnknownParentError) Error() string {
-	return fmt.Sprintf("dag: %q waits for %q, which is not a scenario; add it or correct the name", e.Child, e.Parent)
-}
-
-// A SelfEdgeError reports a scenario that waits for itself.
-type SelfEdgeError struct {
-	ID ID
-}
-
-func (e *SelfEdgeError) Error() string {
-	return fmt.Sprintf("dag: %q waits for itself; remove the edge", e.ID)
-}
-
-// A ConflictError reports one edge that was given with different conditions.
-type ConflictError struct {
-	Parent, Child ID
-	Conditions    []Condition // each once, strictest first
-}
-
-func (e *ConflictError) Error() string {
-	names := make([]string, len(e.Conditions))
-	for i, c := range e.Conditions {
-		names[i] = c.String()
-	}
-	return fmt.Sprintf("dag: %q waits for %q with different conditions (%s); keep one", e.Child, e.Parent, strings.Join(names, ", "))
-}
-
-// A ConditionError reports a condition that is none of [OnPass], [OnFinish] and [Always].
-type ConditionError struct {
-	Parent, Child ID // the edge, empty if the condition stands alone
-	Condition     string
-}
-
-func (e *ConditionError) Error() string {
-	const want = "want OnPass, OnFinish or Always"
-	if e.Child == "" {
-		return fmt.Sprintf("dag: unknown condition %q; %s", e.Condition, want)
-	}
-	return fmt.Sprintf("dag: %q waits for %q with the unknown condition %q; %s", e.Child, e.Parent, e.Condition, want)
+	return "dag: " + string(e.Kind)
 }
 
 // A CycleError reports scenarios that wait for one another. Path starts at its smallest ID; each element waits for the

@@ -10,9 +10,9 @@ import (
 // New returns the graph of the given scenarios, which may come in any order.
 //
 // It reports every mistake it finds, joined in an order that depends neither on the order of the scenarios nor on that
-// of their parents: [*EmptyIDError], [*DuplicateError], then by child and parent [*SelfEdgeError],
-// [*UnknownParentError], [*ConditionError] and [*ConflictError], and one [*CycleError] for each group of scenarios that
-// wait for one another. A parent that is given twice with one condition counts once.
+// of their parents: an [*Error] for each mistake, first [EmptyID], then [DuplicateID], then the mistakes of edges by child
+// and parent, and one [*CycleError] for each group of scenarios that wait for one another. A parent that is given twice
+// with one condition counts once.
 func New(scenarios ...Scenario) (*Graph, error) {
 	b := newBuilder(scenarios)
 	b.connect(scenarios)
@@ -20,8 +20,8 @@ func New(scenarios ...Scenario) (*Graph, error) {
 	if !complete {
 		b.reportCycles()
 	}
-	if len(b.mistakes) > 0 {
-		return nil, b.err()
+	if err := b.err(); err != nil {
+		return nil, err
 	}
 	return b.graph(order), nil
 }
@@ -35,8 +35,9 @@ type builder struct {
 	ordered  bool   // parents are mentioned before their children
 	layer    []int32
 
-	mistakes  []mistake
-	conflicts map[Edge]bool // edges reported as such
+	mistakes  []*Error
+	cycles    []*CycleError
+	conflicts map[int]bool // edges whose conditions are reported
 }
 
 type edge struct {
@@ -64,7 +65,7 @@ func newBuilder(scenarios []Scenario) *builder {
 		b.optional = append(b.optional, s.Optional)
 	}
 	if empty > 0 {
-		b.report(rankEmpty, "", "", &EmptyIDError{Count: empty})
+		b.report(Error{Kind: EmptyID, Count: empty})
 	}
 	if len(b.index) < given {
 		b.reportDuplicates()
@@ -87,7 +88,7 @@ func (b *builder) reportDuplicates() {
 		b.ids = append(b.ids, id)
 	}
 	for id, n := range again {
-		b.report(rankDuplicate, id, "", &DuplicateError{ID: id, Count: n + 1})
+		b.report(Error{Kind: DuplicateID, ID: id, Count: n + 1})
 	}
 }
 
@@ -110,18 +111,18 @@ func (b *builder) connect(scenarios []Scenario) {
 			parent, ok := b.index[p.ID]
 			switch {
 			case p.ID == s.ID:
-				b.report(rankEdge, s.ID, p.ID, &SelfEdgeError{ID: s.ID})
+				b.report(Error{Kind: SelfEdge, ID: s.ID, Parent: p.ID})
 			case !ok:
-				b.report(rankEdge, s.ID, p.ID, &UnknownParentError{Parent: p.ID, Child: s.ID})
+				b.report(Error{Kind: UnknownParent, ID: s.ID, Parent: p.ID})
 			case !p.Condition.valid():
-				b.report(rankCondition, s.ID, p.ID, &ConditionError{Parent: p.ID, Child: s.ID, Condition: p.Condition.String()})
+				b.report(Error{Kind: UnknownCondition, ID: s.ID, Parent: p.ID, Given: []string{p.Condition.String()}})
 			default:
 				again := seen.edge(parent)
 				if again < 0 {
 					b.ordered = b.ordered && parent < child
 					b.edges = append(b.edges, edge{parent, child, p.Condition})
 				} else if b.edges[again].condition != p.Condition {
-					b.reportConflict(s, p.ID)
+					b.reportConflict(s, p.ID, again)
 				}
 			}
 		}
@@ -162,15 +163,15 @@ func (s *seenEdges) edge(parent int32) int {
 	return -1
 }
 
-// reportConflict reports the conditions that s gives for one parent, once.
-func (b *builder) reportConflict(s *Scenario, parent ID) {
-	if b.conflicts[Edge{Parent: parent, Child: s.ID}] {
+// reportConflict reports the conditions that s gives for one parent, once for each edge.
+func (b *builder) reportConflict(s *Scenario, parent ID, edge int) {
+	if b.conflicts[edge] {
 		return
 	}
 	if b.conflicts == nil {
-		b.conflicts = map[Edge]bool{}
+		b.conflicts = map[int]bool{}
 	}
-	b.conflicts[Edge{Parent: parent, Child: s.ID}] = true
+	b.conflicts[edge] = true
 	var conditions []Condition
 	for _, p := range s.After {
 		if p.ID == parent && p.Condition.valid() {
@@ -178,7 +179,11 @@ func (b *builder) reportConflict(s *Scenario, parent ID) {
 		}
 	}
 	slices.Sort(conditions)
-	b.report(rankConflict, s.ID, parent, &ConflictError{Parent: parent, Child: s.ID, Conditions: slices.Compact(conditions)})
+	var given []string
+	for _, c := range slices.Compact(conditions) {
+		given = append(given, c.String())
+	}
+	b.report(Error{Kind: ConflictingConditions, ID: s.ID, Parent: parent, Given: given})
 }
 
 // layOut finds the layer of each scenario and returns the canonical order. It is complete unless there is a cycle.
@@ -358,50 +363,34 @@ func adjacent(n int, edges []edge, split func(edge) (at int32, to Neighbor)) adj
 	return a
 }
 
-// A mistake is an error with its place in the report.
-type mistake struct {
-	rank          int
-	child, parent ID
-	err           error
-	text          string
+func (b *builder) report(e Error) { b.mistakes = append(b.mistakes, &e) }
+
+// reportOrder ranks the kinds. Those of edges, from edgeKinds on, are reported together, child by child.
+var reportOrder = []Kind{EmptyID, DuplicateID, SelfEdge, UnknownParent, UnknownCondition, ConflictingConditions}
+
+const edgeKinds = 2
+
+func compareMistakes(x, y *Error) int {
+	rankX, rankY := slices.Index(reportOrder, x.Kind), slices.Index(reportOrder, y.Kind)
+	return cmp.Or(
+		cmp.Compare(min(rankX, edgeKinds), min(rankY, edgeKinds)),
+		cmp.Compare(x.ID, y.ID),
+		cmp.Compare(x.Parent, y.Parent),
+		cmp.Compare(rankX, rankY),
+		slices.Compare(x.Given, y.Given),
+	)
 }
 
-// Edges are reported together, child by child; rankEdge, rankCondition and rankConflict only order one pair.
-const (
-	rankEmpty = iota
-	rankDuplicate
-	rankEdge
-	rankCondition
-	rankConflict
-	rankCycle
-)
-
-func (m mistake) group() int {
-	switch m.rank {
-	case rankCondition, rankConflict:
-		return rankEdge
-	}
-	return m.rank
-}
-
-func (b *builder) report(rank int, child, parent ID, err error) {
-	b.mistakes = append(b.mistakes, mistake{rank, child, parent, err, err.Error()})
-}
-
+// err joins the mistakes, each once, or returns nil if there is none.
 func (b *builder) err() error {
-	slices.SortFunc(b.mistakes, func(x, y mistake) int {
-		return cmp.Or(
-			cmp.Compare(x.group(), y.group()),
-			cmp.Compare(x.child, y.child),
-			cmp.Compare(x.parent, y.parent),
-			cmp.Compare(x.rank, y.rank),
-			cmp.Compare(x.text, y.text),
-		)
-	})
-	b.mistakes = slices.CompactFunc(b.mistakes, func(x, y mistake) bool { return x.text == y.text })
-	errs := make([]error, len(b.mistakes))
-	for i, m := range b.mistakes {
-		errs[i] = m.err
+	slices.SortFunc(b.mistakes, compareMistakes)
+	slices.SortFunc(b.cycles, func(x, y *CycleError) int { return cmp.Compare(x.Path[0], y.Path[0]) })
+	var errs []error
+	for _, e := range slices.CompactFunc(b.mistakes, func(x, y *Error) bool { return compareMistakes(x, y) == 0 }) {
+		errs = append(errs, e)
+	}
+	for _, e := range b.cycles {
+		errs = append(errs, e)
 	}
 	return errors.Join(errs...)
 }

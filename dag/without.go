@@ -37,7 +37,7 @@ func (g *Graph) keptParents(i int, gone []bool, bridges [][]Neighbor, at []int) 
 	var parents []Neighbor
 	add := func(p Neighbor) {
 		if k := at[p.Index]; k > 0 {
-			parents[k-1].Condition = parents[k-1].Condition.Stricter(p.Condition)
+			parents[k-1].Condition = min(parents[k-1].Condition, p.Condition)
 			return
 		}
 		parents = append(parents, p)
@@ -49,7 +49,7 @@ func (g *Graph) keptParents(i int, gone []bool, bridges [][]Neighbor, at []int) 
 			continue
 		}
 		for _, q := range bridges[p.Index] {
-			add(Neighbor{q.Index, q.Condition.Stricter(p.Condition)})
+			add(Neighbor{q.Index, min(q.Condition, p.Condition)})
 		}
 	}
 	for _, p := range parents {

@@ -197,7 +197,7 @@ func (in *interpreter) condition(n *yaml.Node, parent, child dag.ID) (c dag.Cond
 		return 0, false
 	}
 	if err := c.UnmarshalText([]byte(text)); err != nil {
-		in.report(n, &dag.ConditionError{Parent: parent, Child: child, Condition: text})
+		in.report(n, &dag.Error{Kind: dag.UnknownCondition, ID: child, Parent: parent, Given: []string{text}})
 		return 0, false
 	}
 	return c, true
@@ -365,7 +365,7 @@ func (in *interpreter) dropUnknown() {
 		s.After = slices.DeleteFunc(s.After, func(p dag.Parent) bool {
 			unknown := in.defined[p.ID] == nil
 			if unknown && !in.unreadable {
-				in.report(in.edges[edge{p.ID, s.ID}][0].node, &dag.UnknownParentError{Parent: p.ID, Child: s.ID})
+				in.report(in.edges[edge{p.ID, s.ID}][0].node, &dag.Error{Kind: dag.UnknownParent, ID: s.ID, Parent: p.ID})
 			}
 			return unknown
 		})
@@ -375,14 +375,22 @@ func (in *interpreter) dropUnknown() {
 // placeOf returns where a mistake of package dag begins.
 func (in *interpreter) placeOf(err error) *yaml.Node {
 	switch err := err.(type) {
-	case *dag.DuplicateError:
-		return in.defined[err.ID][1]
-	case *dag.SelfEdgeError:
-		return in.edges[edge{err.ID, err.ID}][0].node
 	case *dag.CycleError:
 		return in.edges[edge{err.Path[1], err.Path[0]}][0].node
-	case *dag.ConflictError:
-		given := in.edges[edge{err.Parent, err.Child}]
+	case *dag.Error:
+		return in.placeOfKind(err)
+	}
+	return in.found
+}
+
+func (in *interpreter) placeOfKind(err *dag.Error) *yaml.Node {
+	given := in.edges[edge{err.Parent, err.ID}]
+	switch err.Kind {
+	case dag.DuplicateID:
+		return in.defined[err.ID][1]
+	case dag.SelfEdge:
+		return given[0].node
+	case dag.ConflictingConditions:
 		for _, p := range given {
 			if p.Condition != given[0].Condition {
 				return p.node
@@ -407,7 +415,7 @@ func (in *interpreter) id(n *yaml.Node) (dag.ID, bool) {
 	case !ok:
 		return "", false
 	case text == "":
-		in.report(n, &dag.EmptyIDError{Count: 1})
+		in.report(n, &dag.Error{Kind: dag.EmptyID, Count: 1})
 		return "", false
 	case len(text) > in.options.MaxName:
 		in.report(n, &LimitError{Option: "MaxName", Limit: int64(in.options.MaxName)})

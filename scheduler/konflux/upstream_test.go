@@ -287,14 +287,16 @@ func TestU14ValidationTellsEveryMistake(t *testing.T) {
 		"a":[{"name":"b"}], "b":[{"name":"a"}, {"name":"d","failFast":true}],
 		"d":[{"name":"typo"}, {"name":"typo","failFast":true}], "a2":[{"name":"a","onFail":"maybe"}]}`), konflux.Options{Keys: oldKeys, Profile: dagfile.ComponentGroup})
 	var cycle *dag.CycleError
-	var conflict *dag.ConflictError
 	var node *konflux.NodeError
 	var unknown *konflux.UnknownScenarioError
 	var optional *konflux.OptionalParentError
-	for _, target := range []any{&cycle, &conflict, &node, &unknown, &optional} {
+	for _, target := range []any{&cycle, &node, &unknown, &optional} {
 		if !errors.As(err, target) {
 			t.Errorf("no %T in %v", target, err)
 		}
+	}
+	if !errors.Is(err, dag.ConflictingConditions) {
+		t.Errorf("no conflict in %v", err)
 	}
 	equal(t, "mistakes", len(mistakes(err)), 6)
 }
