@@ -15,9 +15,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"gonum.org/v1/gonum/graph"
-	"gonum.org/v1/gonum/graph/encoding/dot"
-	"gonum.org/v1/gonum/graph/simple"
 	"pgregory.net/rapid"
 
 	"github.com/testdag/testdag/dag"
@@ -92,12 +89,15 @@ func mustNew(t interface{ Fatal(...any) }, list []dag.Scenario) *dag.Graph {
 	return g
 }
 
-// graphs draws a graph with odd IDs.
+// graphs draws a graph with odd IDs, all of them UTF-8.
 func graphs() *rapid.Generator[*dag.Graph] {
-	id := rapid.OneOf(
+	return graphsOf(rapid.OneOf(
 		rapid.SampledFrom(oddIDs()),
 		rapid.Map(rapid.StringN(1, 8, -1), func(s string) dag.ID { return dag.ID(strings.ToValidUTF8(s, "?")) }),
-	)
+	))
+}
+
+func graphsOf(id *rapid.Generator[dag.ID]) *rapid.Generator[*dag.Graph] {
 	return rapid.Custom(func(t *rapid.T) *dag.Graph {
 		list := []dag.Scenario{}
 		for i, id := range rapid.SliceOfNDistinct(id, 0, 8, rapid.ID[dag.ID]).Draw(t, "names") {
@@ -129,72 +129,6 @@ func TestJSONRoundTrip(t *testing.T) {
 			t.Fatalf("another text:\n%s\n%s", text, again)
 		}
 	})
-}
-
-// The strict reader of gonum sees the same graph in the DOT: no ID is taken for syntax or for another ID. It does not
-// know the character U+FFFD, and cannot tell whether quotes around markup belong to the ID.
-func TestDOTHoldsTheGraph(t *testing.T) {
-	readable := graphs().Filter(func(g *dag.Graph) bool {
-		for id := range g.All() {
-			if strings.ContainsRune(string(id), utf8.RuneError) || strings.HasPrefix(string(id), `"<`) {
-				return false
-			}
-		}
-		return true
-	})
-	rapid.Check(t, func(t *rapid.T) {
-		g := readable.Draw(t, "graph")
-		text := write(t, dagfile.WriteDOT, g)
-		read := dotReader{simple.NewDirectedGraph()}
-		if err := dot.Unmarshal(text, read); err != nil {
-			t.Fatalf("%v\n%s", err, text)
-		}
-		var got, want []string
-		for n := range all(read.Nodes()) {
-			for to := range all(read.From(n.ID())) {
-				got = append(got, n.(*dotNode).id+" -> "+to.(*dotNode).id)
-			}
-			got = append(got, n.(*dotNode).id)
-		}
-		for s := range g.Scenarios() {
-			for _, p := range s.After {
-				want = append(want, string(p.ID)+" -> "+string(s.ID))
-			}
-			want = append(want, string(s.ID))
-		}
-		slices.Sort(got)
-		slices.Sort(want)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("%s\n%s", diff, text)
-		}
-	})
-}
-
-func all(nodes graph.Nodes) func(func(graph.Node) bool) {
-	return func(yield func(graph.Node) bool) {
-		for nodes.Next() {
-			if !yield(nodes.Node()) {
-				return
-			}
-		}
-	}
-}
-
-type dotReader struct{ *simple.DirectedGraph }
-
-func (r dotReader) NewNode() graph.Node { return &dotNode{Node: r.DirectedGraph.NewNode()} }
-
-type dotNode struct {
-	graph.Node
-	id string
-}
-
-// SetDOTID is given IDs without quotes, but for those that would be markup without them.
-func (n *dotNode) SetDOTID(id string) {
-	n.id = id
-	if strings.HasPrefix(id, `"<`) && strings.HasSuffix(id, `>"`) {
-		n.id, _ = strconv.Unquote(id)
-	}
 }
 
 // What stands in a label of Mermaid is letters, digits, a few marks between two of them, and characters by number.
