@@ -14,7 +14,7 @@
 // A scenario is a node. A child waits for its parents. The [Condition] of an edge says what the child asks of that
 // parent: that it passes ([OnPass], the zero value), that it runs to an end ([OnFinish]), or only that it is settled
 // ([Always]). This package knows the conditions and which of two is stricter; what they do to a schedule is told in
-// package scheduler.
+// package scheduler. A [Profile] says which condition an edge has that names none.
 //
 // # Order
 //
@@ -29,7 +29,8 @@
 //
 // # Other graph libraries
 //
-// A *Graph is a gonum graph.Directed whose node IDs are indices, so that gonum's algorithms run on it without a copy.
+// [Graph.Gonum] hands out a view that is gonum's graph.Directed, so that gonum's algorithms run on a graph without a copy:
+// dominators, centrality, reachability. The examples show some.
 //
 // # What it leaves out
 //

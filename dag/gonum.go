@@ -3,78 +3,76 @@ package dag
 import (
 	"cmp"
 	"slices"
-	"strconv"
 
 	"gonum.org/v1/gonum/graph"
 )
 
-var _ graph.Directed = (*Graph)(nil)
+// Gonum returns g as a directed graph of gonum, on which gonum's algorithms run. It is a view: nothing is copied. The ID
+// of a node is the index of its scenario, so that [Graph.Index] and [Graph.ID] lead there and back. Edges lead from
+// parent to child.
+func (g *Graph) Gonum() graph.Directed { return view{g} }
 
-// Node returns the scenario at the given index as a gonum node, or nil if there is none. It has a method DOTID that
-// gonum's encoder of DOT knows.
-func (g *Graph) Node(index int64) graph.Node {
-	if !g.has(index) {
+type view struct{ *Graph }
+
+// Node returns the scenario at the given index, or nil if there is none.
+func (v view) Node(index int64) graph.Node {
+	if !v.has(index) {
 		return nil
 	}
-	return node{index: index, id: g.ids[index]}
+	return node(index)
 }
 
 // Nodes returns all scenarios in canonical order.
-func (g *Graph) Nodes() graph.Nodes {
-	return &nodes{g: g, n: g.Len(), index: func(k int) int32 { return int32(k) }}
+func (v view) Nodes() graph.Nodes {
+	return &nodes{n: v.Len(), index: func(k int) int32 { return int32(k) }}
 }
 
 // From returns the children of the scenario at the given index.
-func (g *Graph) From(index int64) graph.Nodes { return g.nodesOf(&g.children, index) }
+func (v view) From(index int64) graph.Nodes { return v.nodesOf(&v.children, index) }
 
 // To returns the parents of the scenario at the given index.
-func (g *Graph) To(index int64) graph.Nodes { return g.nodesOf(&g.parents, index) }
+func (v view) To(index int64) graph.Nodes { return v.nodesOf(&v.parents, index) }
 
 // HasEdgeFromTo reports whether the scenario at index child waits for the one at index parent.
-func (g *Graph) HasEdgeFromTo(parent, child int64) bool {
-	if !g.has(parent) || !g.has(child) {
+func (v view) HasEdgeFromTo(parent, child int64) bool {
+	if !v.has(parent) {
 		return false
 	}
-	_, found := slices.BinarySearchFunc(g.children.of(int(parent)), child, func(n Neighbor, child int64) int {
+	_, found := slices.BinarySearchFunc(v.ChildrenAt(int(parent)), child, func(n Neighbor, child int64) int {
 		return cmp.Compare(int64(n.Index), child)
 	})
 	return found
 }
 
 // HasEdgeBetween reports whether one of two scenarios waits for the other.
-func (g *Graph) HasEdgeBetween(x, y int64) bool {
-	return g.HasEdgeFromTo(x, y) || g.HasEdgeFromTo(y, x)
+func (v view) HasEdgeBetween(x, y int64) bool {
+	return v.HasEdgeFromTo(x, y) || v.HasEdgeFromTo(y, x)
 }
 
 // Edge returns the edge from parent to child, by index, or nil if there is none.
-func (g *Graph) Edge(parent, child int64) graph.Edge {
-	if !g.HasEdgeFromTo(parent, child) {
+func (v view) Edge(parent, child int64) graph.Edge {
+	if !v.HasEdgeFromTo(parent, child) {
 		return nil
 	}
-	return gonumEdge{from: g.Node(parent), to: g.Node(child)}
+	return gonumEdge{from: node(parent), to: node(child)}
 }
 
-func (g *Graph) has(index int64) bool { return index >= 0 && index < int64(g.Len()) }
+func (v view) has(index int64) bool { return index >= 0 && index < int64(v.Len()) }
 
-func (g *Graph) nodesOf(a *adjacency, index int64) graph.Nodes {
-	if !g.has(index) {
+func (v view) nodesOf(a *adjacency, index int64) graph.Nodes {
+	if !v.has(index) {
 		return graph.Empty
 	}
 	list := a.of(int(index))
-	return &nodes{g: g, n: len(list), index: func(k int) int32 { return list[k].Index }}
+	return &nodes{n: len(list), index: func(k int) int32 { return list[k].Index }}
 }
 
-type node struct {
-	index int64
-	id    ID
-}
+// A node is the index of a scenario.
+type node int64
 
-func (n node) ID() int64 { return n.index }
+func (n node) ID() int64 { return int64(n) }
 
-// DOTID quotes always: gonum would take an ID like <b> for markup.
-func (n node) DOTID() string { return strconv.Quote(string(n.id)) }
-
-type gonumEdge struct{ from, to graph.Node }
+type gonumEdge struct{ from, to node }
 
 func (e gonumEdge) From() graph.Node         { return e.from }
 func (e gonumEdge) To() graph.Node           { return e.to }
@@ -82,7 +80,6 @@ func (e gonumEdge) ReversedEdge() graph.Edge { return gonumEdge{from: e.to, to: 
 
 // nodes walks over n scenarios; index tells where the k-th stands in the graph.
 type nodes struct {
-	g     *Graph
 	n     int
 	index func(k int) int32
 	at    int // nodes handed out
@@ -103,5 +100,5 @@ func (n *nodes) Node() graph.Node {
 	if n.at == 0 {
 		return nil
 	}
-	return n.g.Node(int64(n.index(n.at - 1)))
+	return node(n.index(n.at - 1))
 }
