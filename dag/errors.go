@@ -11,7 +11,7 @@ type Error struct {
 	ID     ID       // the scenario with the mistake; of an edge, the child
 	Parent ID       // of an edge, the parent
 	Count  int      // EmptyID, DuplicateID: the number of such scenarios
-	Given  []string // UnknownCondition: the condition; ConflictingConditions: each condition once, strictest first
+	Given  []string // the texts in question: conditions, each once, strictest first; or onFail; or failFast and onFail
 }
 
 // A Kind names the mistake that an [Error] reports. It is an error too, so that errors.Is finds a kind among joined
@@ -26,6 +26,13 @@ const (
 	UnknownParent         Kind = "unknown parent"         // a scenario waits for something that is not a scenario of the graph
 	UnknownCondition      Kind = "unknown condition"      // a condition is none of OnPass, OnFinish and Always; it may stand alone, without an edge
 	ConflictingConditions Kind = "conflicting conditions" // one edge is given with different conditions
+)
+
+// The kinds that [Profile.Condition] reports.
+const (
+	UnknownOnFail Kind = "unknown onFail" // onFail is neither run nor skip
+	Contradiction Kind = "contradiction"  // onFail and failFast state different conditions
+	NoProfile     Kind = "no profile"     // neither is stated, and the profile says nothing
 )
 
 func (k Kind) Error() string { return string(k) }
@@ -55,6 +62,12 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("dag: %q waits for %q with the unknown condition %q; %s", e.ID, e.Parent, given, want)
 	case ConflictingConditions:
 		return fmt.Sprintf("dag: %q waits for %q with different conditions (%s); keep one", e.ID, e.Parent, given)
+	case UnknownOnFail:
+		return fmt.Sprintf("unknown onFail %q; want run or skip", given)
+	case Contradiction:
+		return fmt.Sprintf("failFast: %s; keep one of them", strings.Join(e.Given, " contradicts onFail: "))
+	case NoProfile:
+		return "neither onFail nor failFast is given, and the program chose no profile; set one of them, or parse with ADR48 or ComponentGroup"
 	}
 	return "dag: " + string(e.Kind)
 }

@@ -45,10 +45,8 @@
 //
 // # Profiles
 //
-// Two documents disagree about a parent of which nothing is said. In the first decision record on ordered scenarios a
-// child is canceled when its parent fails: that is the profile [ADR48]. A ComponentGroup lets the child begin: that is
-// the profile [ComponentGroup]. The same text is thus two graphs, so the caller of Parse names the profile, and there is
-// no default. The plain form needs none.
+// Two documents disagree about a parent of which nothing is said, so the same text is two graphs: the caller of Parse
+// names a [dag.Profile], and there is no default. The plain form needs none.
 //
 // # Strictness
 //

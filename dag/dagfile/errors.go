@@ -9,10 +9,6 @@ import (
 // without testGraph, or with null there, has none; one with an empty mapping has an empty graph.
 var ErrNoGraph = errors.New("no graph; want scenarios, testGraph, or a ComponentGroup with spec.testGraph")
 
-// ErrNoProfile says that a parent in testGraph has neither onFail nor failFast, and that [Parse] was given no profile
-// that would tell what that means.
-var ErrNoProfile = errors.New("neither onFail nor failFast is given, and the program chose no profile; set one of them, or parse with ADR48 or ComponentGroup")
-
 // An Error is one mistake and its place in the input.
 type Error struct {
 	Name   string // of the input, as Options gives it

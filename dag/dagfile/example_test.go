@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/dag/dagfile"
 )
 
@@ -17,7 +18,7 @@ testGraph:
   scan:
     - name: build
 `
-	f, err := dagfile.Parse(strings.NewReader(input), dagfile.ADR48, dagfile.Options{Name: "graph.yaml"})
+	f, err := dagfile.Parse(strings.NewReader(input), dag.ADR48, dagfile.Options{Name: "graph.yaml"})
 	if err != nil {
 		fmt.Println(err)
 		return

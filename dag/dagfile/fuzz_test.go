@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/dag/dagfile"
 )
 
@@ -17,10 +18,10 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(sample, uint8(dagfile.ADR48))
+	f.Add(sample, uint8(dag.ADR48))
 	f.Fuzz(func(t *testing.T, data []byte, profile uint8) {
 		o := dagfile.Options{Name: "graph.yaml", MaxBytes: 1 << 16}
-		file, err := dagfile.Parse(bytes.NewReader(data), dagfile.Profile(profile), o)
+		file, err := dagfile.Parse(bytes.NewReader(data), dag.Profile(profile), o)
 		if err != nil {
 			allPlaced(t, err)
 			return

@@ -1,6 +1,7 @@
 package dagfile
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 
 // An interpreter makes a graph of documents and collects mistakes on its way.
 type interpreter struct {
-	profile    Profile
+	profile    dag.Profile
 	options    Options
 	mistakes   []*Error
 	untold     int        // mistakes beyond the limit
@@ -33,7 +34,7 @@ type parentAt struct {
 	dag.Parent
 }
 
-func newInterpreter(p Profile, o Options) *interpreter {
+func newInterpreter(p dag.Profile, o Options) *interpreter {
 	return &interpreter{
 		profile: p, options: o,
 		commands: map[dag.ID][]string{}, defined: map[dag.ID][]*yaml.Node{}, edges: map[edge][]parentAt{},
@@ -265,55 +266,49 @@ func (in *interpreter) testGraphParent(s *dag.Scenario, n *yaml.Node) {
 	}
 }
 
+// testGraphCondition asks the profile, and reports once that there is none.
 func (in *interpreter) testGraphCondition(n, onFail, failFast *yaml.Node) (dag.Condition, bool) {
-	if onFail == nil && failFast == nil {
-		return in.unsaid(n)
-	}
-	if onFail == nil {
-		return in.failFast(failFast)
-	}
-	c, ok := in.onFail(onFail)
-	if failFast == nil {
-		return c, ok
-	}
-	other, otherOK := in.failFast(failFast)
-	if ok && otherOK && c != other {
-		in.reportf(failFast, "failFast: %s contradicts onFail: %s; keep one of them", failFast.Value, onFail.Value)
+	text, textOK := in.onFail(onFail)
+	fast, fastOK := in.failFast(failFast)
+	if text == nil && fast == nil && !(textOK && fastOK) {
 		return 0, false
 	}
-	return c, ok && otherOK
-}
-
-func (in *interpreter) onFail(n *yaml.Node) (dag.Condition, bool) {
-	text, ok := in.text(n, "run or skip")
+	c, err := in.profile.Condition(text, fast)
 	switch {
-	case !ok:
-		return 0, false
-	case text == "run":
-		return dag.OnFinish, true
-	case text == "skip":
-		return dag.OnPass, true
-	}
-	in.reportf(n, "unknown onFail %q; want run or skip", text)
-	return 0, false
-}
-
-func (in *interpreter) failFast(n *yaml.Node) (dag.Condition, bool) {
-	fast, ok := in.boolean(n)
-	if fast {
-		return dag.OnPass, ok
-	}
-	return dag.OnFinish, ok
-}
-
-// unsaid asks the profile, and reports once that there is none.
-func (in *interpreter) unsaid(n *yaml.Node) (dag.Condition, bool) {
-	c, ok := in.profile.Condition()
-	if !ok && !in.noProfile {
+	case errors.Is(err, dag.NoProfile) && in.noProfile:
+	case errors.Is(err, dag.NoProfile):
 		in.noProfile = true
-		in.report(n, ErrNoProfile)
+		in.report(n, err)
+	case errors.Is(err, dag.Contradiction):
+		in.report(failFast, err)
+	case err != nil:
+		in.report(onFail, err)
 	}
-	return c, ok
+	return c, err == nil && textOK && fastOK
+}
+
+// onFail returns nil if there is nothing, or nothing that can be read.
+func (in *interpreter) onFail(n *yaml.Node) (text *string, ok bool) {
+	if n == nil {
+		return nil, true
+	}
+	value, ok := in.text(n, "run or skip")
+	if !ok {
+		return nil, false
+	}
+	return &value, true
+}
+
+// failFast returns nil if there is nothing, or nothing that can be read.
+func (in *interpreter) failFast(n *yaml.Node) (fast *bool, ok bool) {
+	if n == nil {
+		return nil, true
+	}
+	value, ok := in.boolean(n)
+	if !ok {
+		return nil, false
+	}
+	return &value, true
 }
 
 // defineParents makes scenarios of the names that appear only as parents.

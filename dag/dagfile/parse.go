@@ -17,37 +17,6 @@ type File struct {
 	Commands map[dag.ID][]string // of scenarios that have one; never empty lists
 }
 
-// A Profile says what a parent in testGraph means that has neither onFail nor failFast. There is no default.
-type Profile uint8
-
-// The profiles. The zero Profile serves input that does not need one; otherwise it is refused with [ErrNoProfile].
-const (
-	ADR48          Profile = iota + 1 // the child waits for a pass: dag.OnPass
-	ComponentGroup                    // the child waits for an end: dag.OnFinish
-)
-
-// String returns the name of the constant, or Profile(n) if there is none.
-func (p Profile) String() string {
-	switch p {
-	case ADR48:
-		return "ADR48"
-	case ComponentGroup:
-		return "ComponentGroup"
-	}
-	return fmt.Sprintf("Profile(%d)", uint8(p))
-}
-
-// Condition returns what a parent asks of which nothing is said, and whether the profile says it.
-func (p Profile) Condition() (c dag.Condition, ok bool) {
-	switch p {
-	case ADR48:
-		return dag.OnPass, true
-	case ComponentGroup:
-		return dag.OnFinish, true
-	}
-	return 0, false
-}
-
 // Options are what [Parse] may be told. The zero Options serve; a limit that is not positive stands for its default.
 type Options struct {
 	Name         string // of the input, for errors: graph.yaml
@@ -85,8 +54,8 @@ func (o Options) withDefaults() Options {
 // only where a parent in testGraph has neither onFail nor failFast.
 //
 // It reports every mistake it finds, joined in the order of the input, each an [*Error]. Among the reasons to find with
-// errors.As and errors.Is are [ErrNoGraph], [ErrNoProfile], [*LimitError] and the mistakes that [dag.New] reports.
-func Parse(r io.Reader, p Profile, o Options) (*File, error) {
+// errors.As and errors.Is are [ErrNoGraph], [dag.NoProfile], [*LimitError] and the mistakes that [dag.New] reports.
+func Parse(r io.Reader, p dag.Profile, o Options) (*File, error) {
 	o = o.withDefaults()
 	data, err := readAll(r, o.MaxBytes)
 	if err != nil {

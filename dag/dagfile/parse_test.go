@@ -16,7 +16,7 @@ import (
 )
 
 // parse reads input as graph.yaml and returns the graph as a line, or the mistakes as lines.
-func parse(input string, p dagfile.Profile, o dagfile.Options) (graph, mistakes string) {
+func parse(input string, p dag.Profile, o dagfile.Options) (graph, mistakes string) {
 	o.Name = "graph.yaml"
 	f, err := dagfile.Parse(strings.NewReader(input), p, o)
 	if err != nil {
@@ -46,10 +46,10 @@ func format(g *dag.Graph) string {
 }
 
 func TestParse(t *testing.T) {
-	const profile = dagfile.Profile(0)
+	const profile = dag.Profile(0)
 	tests := []struct {
 		name, input string
-		profile     dagfile.Profile
+		profile     dag.Profile
 		want        string
 	}{
 		{"plain", "scenarios:\n- name: a\n- name: b\n  after: [a]\n", profile, "a, b: a"},
@@ -68,9 +68,9 @@ func TestParse(t *testing.T) {
 		{"run and skip", "testGraph: {c: [{name: b, onFail: run}, {name: a, onFail: skip}]}", profile, "a, b, c: b? a"},
 		{"failFast", "testGraph: {c: [{name: b, failFast: false}, {name: a, failFast: true}]}", profile, "a, b, c: b? a"},
 		{"both, in agreement", "testGraph: {c: [{name: b, failFast: false, onFail: run}, {name: a, failFast: true, onFail: skip}]}", profile, "a, b, c: b? a"},
-		{"nothing said, ADR48", "testGraph: {b: [name: a]}", dagfile.ADR48, "a, b: a"},
-		{"nothing said, ComponentGroup", "testGraph: {b: [name: a]}", dagfile.ComponentGroup, "a, b: a?"},
-		{"the profile is no override", "testGraph: {b: [{name: a, onFail: skip}], c: [{name: a, failFast: true}]}", dagfile.ComponentGroup, "a, b: a, c: a"},
+		{"nothing said, ADR48", "testGraph: {b: [name: a]}", dag.ADR48, "a, b: a"},
+		{"nothing said, ComponentGroup", "testGraph: {b: [name: a]}", dag.ComponentGroup, "a, b: a?"},
+		{"the profile is no override", "testGraph: {b: [{name: a, onFail: skip}], c: [{name: a, failFast: true}]}", dag.ComponentGroup, "a, b: a, c: a"},
 		{"without parents", "testGraph:\n  a:\n  b: []\n  c: null\n", profile, "a, b, c"},
 		{"no scenario at all", "testGraph: {}", profile, ""},
 		{"a merge sign in quotes", "testGraph: {\"<<\": []}", profile, "<<"},
@@ -183,6 +183,15 @@ func TestParseMistakes(t *testing.T) {
 			`7:25: failFast: false contradicts onFail: skip; keep one of them`,
 			`8:25: want true or false, not null`,
 		}, "\n")},
+		{"onFail and failFast, both wrong or one unreadable", "testGraph:\n  a:\n  - {name: b, onFail: stop, failFast: 'true'}\n  - {name: c, onFail: 1, failFast: 2}\n  - {name: d, onFail: [], failFast: true}\n  - {name: e}\n", strings.Join([]string{
+			`3:23: unknown onFail "stop"; want run or skip`,
+			`3:39: want true or false, not a string`,
+			`4:23: 1 is not a string; quote it: "1"`,
+			`4:36: want true or false, not a number`,
+			`5:23: want run or skip, not a list`,
+			`6:5: neither onFail nor failFast is given, and the program chose no profile; set one of them, or parse with ADR48 or ComponentGroup`,
+		}, "\n")},
+		{"half of an edge is no edge", "testGraph:\n  a:\n  - {name: b, onFail: 1, failFast: true}\n  - {name: b, onFail: run}\n", `3:23: 1 is not a string; quote it: "1"`},
 		{"no profile, told once", "testGraph:\n  a: [name: b, name: c]\n", "2:7: neither onFail nor failFast is given, and the program chose no profile; set one of them, or parse with ADR48 or ComponentGroup"},
 
 		{"anchors, aliases, tags", "scenarios:\n- &a {name: x}\n- *a\n- !!map {name: !!str y}\n- name: !!int 1\n  optional: !x true\n", strings.Join([]string{
@@ -338,8 +347,8 @@ scenarios:
 	if !errors.As(err, &at) || at.Name != "graph.yaml" || at.Line != 1 || at.Column != 31 {
 		t.Errorf("got %#v", at)
 	}
-	for input, want := range map[string]error{"": dagfile.ErrNoGraph, "testGraph: {a: [name: b]}": dagfile.ErrNoProfile} {
-		for _, p := range []dagfile.Profile{0, 9} {
+	for input, want := range map[string]error{"": dagfile.ErrNoGraph, "testGraph: {a: [name: b]}": dag.NoProfile} {
+		for _, p := range []dag.Profile{0, 9} {
 			if _, err := dagfile.Parse(strings.NewReader(input), p, dagfile.Options{}); !errors.Is(err, want) {
 				t.Errorf("%q: got %v, want %v", input, err, want)
 			}
@@ -366,13 +375,6 @@ func TestErrorTellsItsPlace(t *testing.T) {
 	}
 }
 
-func TestProfileNames(t *testing.T) {
-	got := fmt.Sprint(dagfile.ADR48, dagfile.ComponentGroup, dagfile.Profile(0))
-	if want := "ADR48 ComponentGroup Profile(0)"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
 func TestCommands(t *testing.T) {
 	const input = `
 scenarios:
@@ -391,9 +393,9 @@ scenarios:
 }
 
 func TestComponentGroup(t *testing.T) {
-	for profile, want := range map[dagfile.Profile]string{
-		dagfile.ADR48:          "license-check, load-test, rollout, style-check, virus-scan, quality-score: rollout, smoke-test: virus-scan?, acceptance: virus-scan load-test quality-score?",
-		dagfile.ComponentGroup: "license-check, load-test, rollout, style-check, virus-scan, quality-score: rollout, smoke-test: virus-scan?, acceptance: virus-scan? load-test quality-score?",
+	for profile, want := range map[dag.Profile]string{
+		dag.ADR48:          "license-check, load-test, rollout, style-check, virus-scan, quality-score: rollout, smoke-test: virus-scan?, acceptance: virus-scan load-test quality-score?",
+		dag.ComponentGroup: "license-check, load-test, rollout, style-check, virus-scan, quality-score: rollout, smoke-test: virus-scan?, acceptance: virus-scan? load-test quality-score?",
 	} {
 		got := format(parseFile(t, filepath.Join("testdata", "componentgroup.yaml"), profile))
 		if got != want {
@@ -408,14 +410,14 @@ func TestUpstreamSample(t *testing.T) {
 	if corpus == "" {
 		t.Skip("TESTDAG_CORPUS is not set; it names a folder with konflux/componentgroup.yaml, the sample of the integration service")
 	}
-	g := parseFile(t, filepath.Join(corpus, "konflux", "componentgroup.yaml"), dagfile.ComponentGroup)
+	g := parseFile(t, filepath.Join(corpus, "konflux", "componentgroup.yaml"), dag.ComponentGroup)
 	want := "clamav-scan, dast-tests, deployment, e2e-test: clamav-scan?, operator-scorecard: deployment, verify: clamav-scan? dast-tests operator-scorecard?"
 	if got := format(g); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
-func parseFile(t *testing.T, path string, p dagfile.Profile) *dag.Graph {
+func parseFile(t *testing.T, path string, p dag.Profile) *dag.Graph {
 	t.Helper()
 	r, err := os.Open(path)
 	if err != nil {

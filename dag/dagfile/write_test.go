@@ -49,7 +49,7 @@ func TestGolden(t *testing.T) {
 	graphs := map[string]*dag.Graph{
 		"empty":          new(dag.Graph),
 		"odd":            mustNew(t, odd),
-		"componentgroup": parseFile(t, filepath.Join("testdata", "componentgroup.yaml"), dagfile.ADR48),
+		"componentgroup": parseFile(t, filepath.Join("testdata", "componentgroup.yaml"), dag.ADR48),
 	}
 	for name, g := range graphs {
 		for extension, form := range writers() {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/testdag/testdag/dag/dagfile"
+	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler/konflux"
 )
 
@@ -140,7 +140,7 @@ func (s *settings) check() error {
 }
 
 func (s *settings) setProfile() error {
-	for _, p := range []dagfile.Profile{dagfile.ADR48, dagfile.ComponentGroup} {
+	for _, p := range []dag.Profile{dag.ADR48, dag.ComponentGroup} {
 		if p.String() == s.profile {
 			s.options.Profile = p
 			return nil

@@ -37,7 +37,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/testdag/testdag/dag/dagfile"
+	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler/konflux"
 )
 
@@ -162,7 +162,7 @@ func (s *settings) folder(given int) error {
 }
 
 func (s *settings) profile(name string) error {
-	for _, p := range []dagfile.Profile{dagfile.ADR48, dagfile.ComponentGroup} {
+	for _, p := range []dag.Profile{dag.ADR48, dag.ComponentGroup} {
 		if p.String() == name {
 			s.options.Profile = p
 			return nil

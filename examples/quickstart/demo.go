@@ -84,7 +84,7 @@ func prepare(ctx context.Context, dir, host string, out io.Writer) (*demonstrati
 		return nil, err
 	}
 	defer f.Close()
-	file, err := dagfile.Parse(f, dagfile.ADR48, dagfile.Options{Name: "graph.yaml"})
+	file, err := dagfile.Parse(f, dag.ADR48, dagfile.Options{Name: "graph.yaml"})
 	if err != nil {
 		return nil, err
 	}

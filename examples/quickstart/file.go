@@ -21,7 +21,7 @@ func runFile(ctx context.Context, name string, parallel int, out io.Writer) erro
 		return err
 	}
 	defer f.Close()
-	file, err := dagfile.Parse(f, dagfile.ADR48, dagfile.Options{Name: name})
+	file, err := dagfile.Parse(f, dag.ADR48, dagfile.Options{Name: name})
 	if err != nil {
 		return err
 	}

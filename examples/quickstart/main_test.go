@@ -338,7 +338,7 @@ func TestGraphYAML(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	file, err := dagfile.Parse(f, dagfile.ADR48, dagfile.Options{})
+	file, err := dagfile.Parse(f, dag.ADR48, dagfile.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	theirs "github.com/konflux-ci/integration-service/pkg/integrationteststatus"
 	"pgregory.net/rapid"
 
-	"github.com/testdag/testdag/dag/dagfile"
+	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler/konflux"
 )
 
@@ -22,7 +22,7 @@ const statusKey = "test.appstudio.openshift.io/status"
 
 var (
 	noon    = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	options = konflux.Options{Profile: dagfile.ADR48, Skipped: konflux.SkippedPasses, PlainPass: true, Keys: konflux.Keys{
+	options = konflux.Options{Profile: dag.ADR48, Skipped: konflux.SkippedPasses, PlainPass: true, Keys: konflux.Keys{
 		Test: "test.appstudio.openshift.io", Pipelines: "pipelines.appstudio.openshift.io", Resource: "appstudio.openshift.io",
 		PAC: "pac.test.appstudio.openshift.io", Own: "testdag.example.com"}}
 )

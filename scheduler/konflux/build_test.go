@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/testdag/testdag/dag"
-	"github.com/testdag/testdag/dag/dagfile"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
 )
@@ -33,7 +32,7 @@ var (
 
 // options are those that most tests work with.
 func options() konflux.Options {
-	return konflux.Options{Keys: oldKeys, Profile: dagfile.ADR48, Skipped: konflux.SkippedPasses}
+	return konflux.Options{Keys: oldKeys, Profile: dag.ADR48, Skipped: konflux.SkippedPasses}
 }
 
 // scenario reads a line: a name and what is said of it, "scan optional in push,group before report,deploy".

@@ -11,7 +11,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/testdag/testdag/dag"
-	"github.com/testdag/testdag/dag/dagfile"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
 )
@@ -61,7 +60,7 @@ var clusterKeys = konflux.Keys{Test: testPrefix, Pipelines: "pipelines.appstudio
 func newCluster(t *rapid.T, seed, n uint64) *cluster {
 	c := &cluster{t: t, random: rand.New(rand.NewPCG(seed, n)), now: time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC), told: map[string]int{}, created: map[string]scheduler.Ref{},
 		refused: map[string]bool{}, ends: map[string][]scheduler.Phase{}, late: map[string]konflux.TaskRun{}}
-	c.o = konflux.Options{Keys: clusterKeys, Profile: dagfile.ComponentGroup, Skipped: konflux.SkippedPasses,
+	c.o = konflux.Options{Keys: clusterKeys, Profile: dag.ComponentGroup, Skipped: konflux.SkippedPasses,
 		Signed: c.chance(3), Patience: 5 * time.Minute}
 	w := moment{version: 1, runs: map[string]konflux.PipelineRun{}, tasks: map[string]konflux.TaskRun{}}
 	w.snapshot.Name, w.snapshot.UID = "snapshot", "6f2c"

@@ -15,7 +15,7 @@
 //			PAC:       "pac.test.appstudio.openshift.io",
 //			Own:       "testdag.example.com",
 //		},
-//		Profile: dagfile.ComponentGroup,
+//		Profile: dag.ComponentGroup,
 //		Skipped: konflux.SkippedPasses,
 //	}, time.Now())
 //

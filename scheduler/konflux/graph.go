@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/testdag/testdag/dag"
-	"github.com/testdag/testdag/dag/dagfile"
 	"github.com/testdag/testdag/scheduler"
 )
 
@@ -115,7 +114,7 @@ func (r *relation) testGraph() {
 	for _, child := range slices.Sorted(maps.Keys(graph)) {
 		r.after[child] = slices.Grow(r.after[child], len(graph[child]))
 		for i, n := range graph[child] {
-			c, err := r.options.condition(n)
+			c, err := r.options.Profile.Condition(n.OnFail, n.FailFast)
 			if err == nil && n.Name == "" {
 				err = errors.New("the name is missing")
 			}
@@ -146,24 +145,6 @@ func (r *relation) wait(child string, p dag.Parent) {
 // sorted returns the scenarios by name.
 func (r *relation) sorted() []IntegrationTestScenario {
 	return slices.SortedStableFunc(slices.Values(r.scenarios), func(a, b IntegrationTestScenario) int { return cmp.Compare(a.Name, b.Name) })
-}
-
-// condition returns what an entry of testGraph asks of the parent.
-func (o *Options) condition(n TestGraphNode) (dag.Condition, error) {
-	switch {
-	case n.OnFail == nil && n.FailFast == nil:
-		if c, ok := o.Profile.Condition(); ok {
-			return c, nil
-		}
-		return 0, dagfile.ErrNoProfile
-	case n.OnFail != nil && *n.OnFail != "run" && *n.OnFail != "skip":
-		return 0, fmt.Errorf("unknown onFail %q; want run or skip", *n.OnFail)
-	case n.OnFail != nil && n.FailFast != nil && (*n.OnFail == "skip") != *n.FailFast:
-		return 0, fmt.Errorf("failFast: %v contradicts onFail: %s; keep one of them", *n.FailFast, *n.OnFail)
-	case n.OnFail != nil && *n.OnFail == "skip", n.FailFast != nil && *n.FailFast:
-		return dag.OnPass, nil
-	}
-	return dag.OnFinish, nil
 }
 
 // graph returns the graph of all names.

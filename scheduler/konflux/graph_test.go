@@ -9,46 +9,45 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/testdag/testdag/dag"
-	"github.com/testdag/testdag/dag/dagfile"
 	"github.com/testdag/testdag/scheduler/konflux"
 )
 
 func TestGraph(t *testing.T) {
-	const none = dagfile.Profile(0)
+	const none = dag.Profile(0)
 	for name, tt := range map[string]struct {
-		profile   dagfile.Profile
+		profile   dag.Profile
 		scenarios []string
 		group     string
 		want      string
 	}{
 		"nothing":                  {want: ""},
 		"no group":                 {scenarios: []string{"scan", "build"}, want: "build; scan"},
-		"neither, ADR48":           {dagfile.ADR48, []string{"a", "b"}, `{"b":[{"name":"a"}]}`, "a; b after a"},
-		"neither, ComponentGroup":  {dagfile.ComponentGroup, []string{"a", "b"}, `{"b":[{"name":"a"}]}`, "a; b after a (OnFinish)"},
+		"neither, ADR48":           {dag.ADR48, []string{"a", "b"}, `{"b":[{"name":"a"}]}`, "a; b after a"},
+		"neither, ComponentGroup":  {dag.ComponentGroup, []string{"a", "b"}, `{"b":[{"name":"a"}]}`, "a; b after a (OnFinish)"},
 		"onFail skip, no profile":  {none, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"skip"}]}`, "a; b after a"},
 		"onFail run, no profile":   {none, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"run"}]}`, "a; b after a (OnFinish)"},
-		"onFail beats the profile": {dagfile.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"run"}]}`, "a; b after a (OnFinish)"},
-		"failFast true":            {dagfile.ComponentGroup, []string{"a", "b"}, `{"b":[{"name":"a","failFast":true}]}`, "a; b after a"},
-		"failFast false":           {dagfile.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","failFast":false}]}`, "a; b after a (OnFinish)"},
+		"onFail beats the profile": {dag.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"run"}]}`, "a; b after a (OnFinish)"},
+		"failFast true":            {dag.ComponentGroup, []string{"a", "b"}, `{"b":[{"name":"a","failFast":true}]}`, "a; b after a"},
+		"failFast false":           {dag.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","failFast":false}]}`, "a; b after a (OnFinish)"},
 		"both, skip":               {none, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"skip","failFast":true}]}`, "a; b after a"},
 		"both, run":                {none, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"run","failFast":false}]}`, "a; b after a (OnFinish)"},
-		"null is neither":          {dagfile.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","onFail":null,"failFast":null}]}`, "a; b after a"},
+		"null is neither":          {dag.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","onFail":null,"failFast":null}]}`, "a; b after a"},
 		"null list":                {none, []string{"a"}, `{"a":null}`, "a"},
 		"empty list":               {none, []string{"a"}, `{"a":[]}`, "a"},
-		"declared order":           {dagfile.ADR48, []string{"a", "b", "c"}, `{"c":[{"name":"b"},{"name":"a"}]}`, "a; b; c after b, a"},
-		"one edge twice":           {dagfile.ADR48, []string{"a", "b"}, `{"b":[{"name":"a"},{"name":"a","onFail":"skip"}]}`, "a; b after a"},
-		"implicit, not there":      {dagfile.ADR48, []string{"b"}, `{"b":[{"name":"a"}]}`, "b"},
-		"key not there, bridged":   {dagfile.ADR48, []string{"a", "c"}, `{"b":[{"name":"a"}],"c":[{"name":"b"}]}`, "a; c after a"},
+		"declared order":           {dag.ADR48, []string{"a", "b", "c"}, `{"c":[{"name":"b"},{"name":"a"}]}`, "a; b; c after b, a"},
+		"one edge twice":           {dag.ADR48, []string{"a", "b"}, `{"b":[{"name":"a"},{"name":"a","onFail":"skip"}]}`, "a; b after a"},
+		"implicit, not there":      {dag.ADR48, []string{"b"}, `{"b":[{"name":"a"}]}`, "b"},
+		"key not there, bridged":   {dag.ADR48, []string{"a", "c"}, `{"b":[{"name":"a"}],"c":[{"name":"b"}]}`, "a; c after a"},
 		"dependents":               {none, []string{"a before b,c", "b", "c"}, "", "a; b after a; c after a"},
-		"dependents ask a pass":    {dagfile.ComponentGroup, []string{"a before b", "b"}, "", "a; b after a"},
+		"dependents ask a pass":    {dag.ComponentGroup, []string{"a before b", "b"}, "", "a; b after a"},
 		"dependents not there":     {none, []string{"a before b"}, "", "a"},
-		"both ways, alike":         {dagfile.ADR48, []string{"a before b", "b"}, `{"b":[{"name":"a"}]}`, "a; b after a"},
-		"both ways, two parents":   {dagfile.ADR48, []string{"a before c", "b", "c"}, `{"c":[{"name":"b"}]}`, "a; b; c after b, a"},
+		"both ways, alike":         {dag.ADR48, []string{"a before b", "b"}, `{"b":[{"name":"a"}]}`, "a; b after a"},
+		"both ways, two parents":   {dag.ADR48, []string{"a before c", "b", "c"}, `{"c":[{"name":"b"}]}`, "a; b; c after b, a"},
 		"optional":                 {none, []string{"a optional", "b"}, "", "a optional; b"},
 		"other context, bridged":   {none, []string{"a", "b in group", "c"}, `{"b":[{"name":"a","onFail":"run"}],"c":[{"name":"b","onFail":"skip"}]}`, "a; c after a"},
 		"bridged, stricter first":  {none, []string{"a", "b in group", "c"}, `{"b":[{"name":"a","onFail":"skip"}],"c":[{"name":"b","onFail":"run"}]}`, "a; c after a"},
 		"bridged, neither strict":  {none, []string{"a", "b in group", "c"}, `{"b":[{"name":"a","onFail":"run"}],"c":[{"name":"b","onFail":"run"}]}`, "a; c after a (OnFinish)"},
-		"bridged over two":         {dagfile.ADR48, []string{"a", "b in group", "d"}, `{"b":[{"name":"a"}],"c":[{"name":"b"}],"d":[{"name":"c"}]}`, "a; d after a"},
+		"bridged over two":         {dag.ADR48, []string{"a", "b in group", "d"}, `{"b":[{"name":"a"}],"c":[{"name":"b"}],"d":[{"name":"c"}]}`, "a; d after a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options()
@@ -64,40 +63,40 @@ func TestGraph(t *testing.T) {
 
 func TestGraphRefuses(t *testing.T) {
 	for name, tt := range map[string]struct {
-		profile   dagfile.Profile
+		profile   dag.Profile
 		scenarios []string
 		group     string
 		want      []string
 	}{
-		"no profile": {0, []string{"a", "b"}, `{"b":[{"name":"a"}]}`, []string{"konflux: testGraph: b[0]: " + dagfile.ErrNoProfile.Error()}},
-		"contradictions": {dagfile.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"run","failFast":true},{"name":"a","onFail":"skip","failFast":false}]}`, []string{
+		"no profile": {0, []string{"a", "b"}, `{"b":[{"name":"a"}]}`, []string{"konflux: testGraph: b[0]: " + (&dag.Error{Kind: dag.NoProfile}).Error()}},
+		"contradictions": {dag.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"run","failFast":true},{"name":"a","onFail":"skip","failFast":false}]}`, []string{
 			"konflux: testGraph: b[0]: failFast: true contradicts onFail: run; keep one of them",
 			"konflux: testGraph: b[1]: failFast: false contradicts onFail: skip; keep one of them",
 		}},
-		"unknown onFail": {dagfile.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"Run"}],"a":[{"name":"b","onFail":""}]}`, []string{
+		"unknown onFail": {dag.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"Run"}],"a":[{"name":"b","onFail":""}]}`, []string{
 			`konflux: testGraph: a[0]: unknown onFail ""; want run or skip`,
 			`konflux: testGraph: b[0]: unknown onFail "Run"; want run or skip`,
 		}},
-		"missing name": {dagfile.ADR48, []string{"a"}, `{"a":[{},{"onFail":"run"}]}`, []string{
+		"missing name": {dag.ADR48, []string{"a"}, `{"a":[{},{"onFail":"run"}]}`, []string{
 			"konflux: testGraph: a[0]: the name is missing", "konflux: testGraph: a[1]: the name is missing",
 		}},
-		"empty key":       {dagfile.ADR48, []string{"a"}, `{"":[{"name":"a"}]}`, []string{"dag: a scenario has an empty ID; give it a name"}},
-		"waits for self":  {dagfile.ADR48, []string{"a"}, `{"a":[{"name":"a"}]}`, []string{`dag: "a" waits for itself; remove the edge`}},
+		"empty key":       {dag.ADR48, []string{"a"}, `{"":[{"name":"a"}]}`, []string{"dag: a scenario has an empty ID; give it a name"}},
+		"waits for self":  {dag.ADR48, []string{"a"}, `{"a":[{"name":"a"}]}`, []string{`dag: "a" waits for itself; remove the edge`}},
 		"dependent: self": {0, []string{"a before a"}, "", []string{`dag: "a" waits for itself; remove the edge`}},
-		"cycle through one of another context": {dagfile.ADR48, []string{"a", "b in group"}, `{"a":[{"name":"b"}],"b":[{"name":"a"}]}`, []string{
+		"cycle through one of another context": {dag.ADR48, []string{"a", "b in group"}, `{"a":[{"name":"b"}],"b":[{"name":"a"}]}`, []string{
 			`dag: cycle: "a" waits for "b" waits for "a"`,
 		}},
-		"cycle through one that is not there": {dagfile.ADR48, []string{"a"}, `{"a":[{"name":"b"}],"b":[{"name":"a"}]}`, []string{
+		"cycle through one that is not there": {dag.ADR48, []string{"a"}, `{"a":[{"name":"b"}],"b":[{"name":"a"}]}`, []string{
 			`dag: cycle: "a" waits for "b" waits for "a"`,
 		}},
-		"cycle of both ways": {dagfile.ADR48, []string{"a before b", "b"}, `{"a":[{"name":"b"}]}`, []string{`dag: cycle: "a" waits for "b" waits for "a"`}},
-		"conflict": {dagfile.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"run"},{"name":"a"}]}`, []string{
+		"cycle of both ways": {dag.ADR48, []string{"a before b", "b"}, `{"a":[{"name":"b"}]}`, []string{`dag: cycle: "a" waits for "b" waits for "a"`}},
+		"conflict": {dag.ADR48, []string{"a", "b"}, `{"b":[{"name":"a","onFail":"run"},{"name":"a"}]}`, []string{
 			`dag: "b" waits for "a" with different conditions (OnPass, OnFinish); keep one`,
 		}},
-		"conflict of both ways": {dagfile.ADR48, []string{"a before b", "b"}, `{"b":[{"name":"a","onFail":"run"}]}`, []string{
+		"conflict of both ways": {dag.ADR48, []string{"a before b", "b"}, `{"b":[{"name":"a","onFail":"run"}]}`, []string{
 			`dag: "b" waits for "a" with different conditions (OnPass, OnFinish); keep one`,
 		}},
-		"all at once": {dagfile.ADR48, []string{"a", "b", "c"}, `{"c":[{"name":"c"},{"name":""}],"a":[{"name":"b"}],"b":[{"name":"a","onFail":"no"},{"name":"a"}]}`, []string{
+		"all at once": {dag.ADR48, []string{"a", "b", "c"}, `{"c":[{"name":"c"},{"name":""}],"a":[{"name":"b"}],"b":[{"name":"a","onFail":"no"},{"name":"a"}]}`, []string{
 			`konflux: testGraph: b[0]: unknown onFail "no"; want run or skip`,
 			"konflux: testGraph: c[1]: the name is missing",
 			`dag: "c" waits for itself; remove the edge`,

@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/testdag/testdag/dag/dagfile"
+	"github.com/testdag/testdag/dag"
 )
 
 // Keys are the prefixes of labels and annotations, without the slash. They differ from release to release of Konflux, so
@@ -60,7 +60,7 @@ type Options struct {
 
 	// Profile says what a parent means that has neither onFail nor failFast: ADR48 or ComponentGroup. Where none is like
 	// that, it may be left out.
-	Profile dagfile.Profile
+	Profile dag.Profile
 
 	Skipped Skipped // what SKIPPED comes to; must be given
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/testdag/testdag/dag"
-	"github.com/testdag/testdag/dag/dagfile"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
 )
@@ -27,7 +26,7 @@ type story struct {
 // tell begins a story with scenarios and a testGraph, and carries out what is planned first.
 func tell(t *testing.T, testGraph string, lines ...string) *story {
 	o := options()
-	o.Profile = dagfile.ComponentGroup
+	o.Profile = dag.ComponentGroup
 	s := &story{t: t, in: konflux.Objects{Scenarios: scenarios(lines...), Group: group(testGraph), Snapshot: snapshot("type=component")}, o: o, now: noon}
 	s.settle()
 	return s
@@ -285,7 +284,7 @@ func TestU13TheReasonIsTheFirstParent(t *testing.T) {
 func TestU14ValidationTellsEveryMistake(t *testing.T) {
 	err := konflux.Validate(scenarios("a", "b", "d optional"), group(`{
 		"a":[{"name":"b"}], "b":[{"name":"a"}, {"name":"d","failFast":true}],
-		"d":[{"name":"typo"}, {"name":"typo","failFast":true}], "a2":[{"name":"a","onFail":"maybe"}]}`), konflux.Options{Keys: oldKeys, Profile: dagfile.ComponentGroup})
+		"d":[{"name":"typo"}, {"name":"typo","failFast":true}], "a2":[{"name":"a","onFail":"maybe"}]}`), konflux.Options{Keys: oldKeys, Profile: dag.ComponentGroup})
 	var cycle *dag.CycleError
 	var node *konflux.NodeError
 	var unknown *konflux.UnknownScenarioError
@@ -356,7 +355,7 @@ func TestDeathAfterEachRequest(t *testing.T) {
 	steps := []func(konflux.Objects) konflux.Objects{same, ends("a", 1, "False", "Failed"), asks("a"), ends("a", 2, "True", ""), ends("b", 1, "True", ""), asks("all"),
 		ends("a", 3, "True", ""), ends("b", 2, "False", "Failed"), ends("d", 2, "True", ""), ends("d", 3, "True", ""), ends("c", 1, "True", ""), ends("c", 2, "True", "")}
 	o := options()
-	o.Profile = dagfile.ComponentGroup
+	o.Profile = dag.ComponentGroup
 	tell := func(survived int) (string, int) {
 		in, created := begin(), map[string]bool{}
 		for _, step := range steps {

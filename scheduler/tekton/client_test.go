@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/testdag/testdag/dag"
-	"github.com/testdag/testdag/dag/dagfile"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
 	"github.com/testdag/testdag/scheduler/tekton"
@@ -459,7 +458,7 @@ func reconcile(t *testing.T, w *world) *konflux.Plan {
 	o := konflux.Options{
 		Keys: konflux.Keys{Test: "test.appstudio.openshift.io", Pipelines: "pipelines.appstudio.openshift.io",
 			Resource: "appstudio.openshift.io", PAC: "pac.test.appstudio.openshift.io", Own: "testdag.example.com"},
-		Profile: dagfile.ADR48, Skipped: konflux.SkippedPasses,
+		Profile: dag.ADR48, Skipped: konflux.SkippedPasses,
 	}
 	in := konflux.Objects{Group: &konflux.ComponentGroup{}}
 	in.Group.Spec.TestGraph = map[string][]konflux.TestGraphNode{"fail": {{Name: "pass"}}, "last": {{Name: "fail"}}}
