@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -126,37 +125,86 @@ func (st Status) observe(e Event) (after Status, changed bool) {
 	return st, c != 0
 }
 
-// sortedBasis returns the basis by ascending ID, of several runs of one scenario the newest.
-func sortedBasis(basis []Ref) []Ref {
-	sorted := slices.SortedFunc(slices.Values(basis), func(a, b Ref) int {
-		return cmp.Or(compareID(a, b.ID), cmp.Compare(b.Run, a.Run))
-	})
-	return slices.CompactFunc(sorted, func(a, b Ref) bool { return a.ID == b.ID })
-}
+// A change tells what an event changed.
+type change uint8
 
-// cleanBasis returns the basis sorted, without what names no run, and leaves the one given as it is. One that is clean
-// costs no memory.
-func cleanBasis(basis []Ref) []Ref {
-	if isClean(basis) {
-		return basis
+const (
+	changedRecord    change = 1 << iota // the record
+	changedRun                          // there is a newer run, of which no basis and no artifact is known yet
+	changedBasis                        // the basis became known
+	changedArtifacts                    // more of what the run left became known
+)
+
+// maxRun bounds the numbers of runs that events may bring. The next run is always accepted, so counting goes on.
+const maxRun = 1 << 30
+
+// observe takes an event into account. It is told whether the basis of the newest run is known.
+func (r *record) observe(e *Event, based bool) change {
+	if e.Ref.Run < 0 || e.Ref.Run > max(maxRun, r.next()) {
+		return 0
 	}
-	return sortedBasis(slices.DeleteFunc(slices.Clone(basis), func(r Ref) bool { return !namesRun(r) }))
-}
-
-// isClean reports whether cleanBasis would change nothing.
-func isClean(basis []Ref) bool {
-	for k, r := range basis {
-		if !namesRun(r) || k > 0 && basis[k-1].ID >= r.ID {
-			return false
+	switch e.Kind {
+	case EventNews:
+		c := r.news(e.Ref.Run, e.Phase, e.Forced)
+		if len(e.Basis) > 0 && (c&changedRun != 0 || !based) && r.hears(e) {
+			c |= changedBasis
 		}
+		return c
+	case EventRerun:
+		return r.rerun(e.Ref.Run, false)
+	case EventForce:
+		return r.rerun(e.Ref.Run, true)
+	case EventCancel:
+		return r.withdraw(e.Ref.Run)
 	}
-	return true
+	return 0
 }
 
-func sortByID(basis []Ref) []Ref {
-	slices.SortFunc(basis, func(x, y Ref) int { return compareID(x, y.ID) })
-	return basis
+// hears reports whether an event that was observed is news of the newest run.
+func (r *record) hears(e *Event) bool {
+	return e.Kind == EventNews && e.Ref.Run > 0 && e.Ref.Run == r.run && e.Phase.known()
 }
 
-// namesRun reports whether a run can have this name.
-func namesRun(r Ref) bool { return r.ID != "" && r.Run > 0 && r.Run <= maxNumber }
+func (r *record) news(run int, phase Phase, forced bool) (c change) {
+	if run == 0 || run < r.run || !phase.known() {
+		return 0
+	}
+	if run > r.run {
+		r.run, r.phase, r.forced = run, phase, false
+		r.force = r.force && r.asked()
+		c = changedRecord | changedRun
+	}
+	if r.phase == PhaseRunning && phase.Over() {
+		r.phase = phase
+		c |= changedRecord
+	}
+	if forced && !r.forced {
+		r.forced = true
+		c |= changedRecord
+	}
+	return c
+}
+
+func (r *record) rerun(run int, force bool) change {
+	_, canceled := r.canceled()
+	if run < max(r.run, r.cancel) || r.live() && !canceled && !r.asked() {
+		return 0
+	}
+	switch want := r.next(); {
+	case r.want < want:
+		r.want, r.force = want, force
+		return changedRecord
+	case force && !r.force:
+		r.force = true
+		return changedRecord
+	}
+	return 0
+}
+
+func (r *record) withdraw(run int) change {
+	if newest := max(r.newest(), 1); run >= r.newest() && r.cancel < newest {
+		r.cancel = newest
+		return changedRecord
+	}
+	return 0
+}

@@ -1,12 +1,5 @@
 package scheduler
 
-import (
-	"cmp"
-	"slices"
-
-	"github.com/testdag/testdag/dag"
-)
-
 // An ActionKind tells a start from a stop.
 type ActionKind uint8
 
@@ -62,31 +55,4 @@ func (o Outcome) String() string { return name(o, outcomeNames[:], "Outcome") }
 type Plan struct {
 	Actions []Action // at most one for each scenario: stops of scenarios no longer there by ID, then all in canonical order
 	Outcome Outcome
-}
-
-// Next returns what to do now. It is the whole truth: a pure function of its arguments, without clock, goroutine, log
-// or memory. It is total: there is no snapshot it refuses, so a controller that missed news is never stuck. A basis may
-// come in any order; refs that name no run and numbers that no run can have count as [NewMachine] says.
-func Next(g *dag.Graph, s Snapshot) Plan {
-	return newBoard(g, s).plan(s)
-}
-
-// Conclude returns what the rules conclude for each scenario: element i is about g.ID(i).
-func Conclude(g *dag.Graph, s Snapshot) []Conclusion {
-	return newBoard(g, s).conclusion
-}
-
-// stopRemoved stops the live runs of scenarios that are no longer in the graph.
-func stopRemoved(g *dag.Graph, s Snapshot) []Action {
-	var actions []Action
-	for id, st := range s {
-		if _, ok := g.Index(id); ok {
-			continue
-		}
-		if r := st.record(); r.live() {
-			actions = append(actions, Action{Kind: Stop, Ref: Ref{id, r.run}})
-		}
-	}
-	slices.SortFunc(actions, func(x, y Action) int { return cmp.Compare(x.Ref.ID, y.Ref.ID) })
-	return actions
 }

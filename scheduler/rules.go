@@ -1,8 +1,6 @@
 package scheduler
 
-import (
-	"github.com/testdag/testdag/dag"
-)
+import "github.com/testdag/testdag/dag"
 
 // A Verdict is what the rules conclude for a scenario. It is never stored.
 type Verdict uint8

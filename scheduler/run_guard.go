@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 )
@@ -112,11 +111,3 @@ func saysStop(err error, left *int) bool {
 	}
 	return false
 }
-
-var (
-	// errNoEnd stands for a result that is not the end of a run.
-	errNoEnd = errors.New("the runner returned neither an error nor a run that passed, failed or was canceled")
-
-	// errGone stands for a saver that ended its goroutine.
-	errGone = errors.New("Options.Save ended its goroutine")
-)

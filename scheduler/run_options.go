@@ -67,20 +67,6 @@ type Options struct {
 	Logger Logger
 }
 
-// A Step is one thing that [Run] saw and what followed from it. The first has a zero Event: it tells what was ready at the
-// beginning.
-type Step struct {
-	Event   Event
-	Result  Result   // of the run that is over, if the event is news of that
-	Changes []Change // in canonical order
-}
-
-// A Change is a conclusion on a scenario that changed.
-type Change struct {
-	ID       dag.ID
-	From, To Conclusion
-}
-
 // An OptionError reports an argument or option that [Run] cannot work with.
 type OptionError struct {
 	Option  string

@@ -23,6 +23,62 @@ type liveRun struct {
 // stranger is the index of a scenario that is not in the graph.
 const stranger = -1
 
+// begin starts the clock. A runner that takes too long to return is given up.
+func (r *liveRun) begin(giveUp func(*liveRun)) {
+	r.ctx.mu.Lock()
+	defer r.ctx.mu.Unlock()
+	r.ctx.begun = true
+	if r.ctx.err != nil {
+		r.startGrace(giveUp)
+		return
+	}
+	if r.timeout > 0 {
+		r.ctx.clock = &clock{
+			deadline: time.Now().Add(r.timeout),
+			timeout:  time.AfterFunc(r.timeout, func() { r.interrupt(context.DeadlineExceeded, giveUp) }),
+		}
+	}
+}
+
+// interrupt tells the runner to stop. From when it has begun, it may take no longer than its grace.
+func (r *liveRun) interrupt(why error, giveUp func(*liveRun)) {
+	r.ctx.mu.Lock()
+	defer r.ctx.mu.Unlock()
+	if r.ctx.err != nil {
+		return
+	}
+	r.ctx.cancel(why)
+	if r.ctx.begun {
+		r.startGrace(giveUp)
+	}
+}
+
+func (r *liveRun) startGrace(giveUp func(*liveRun)) {
+	if r.ctx.clock == nil {
+		r.ctx.clock = &clock{}
+	}
+	r.ctx.clock.grace = time.AfterFunc(r.grace, func() { giveUp(r) })
+}
+
+// interrupted is the result of a run that was told to stop: its own, if it came to an end of its own all the same.
+func (r *liveRun) interrupted(res Result, failed *guardedError) Result {
+	if failed == nil {
+		return res
+	}
+	res.Phase, res.Reason = PhaseStopped, "stopped"
+	if r.ctx.Err() == context.DeadlineExceeded {
+		res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("timed out after %s", r.timeout)
+	}
+	stop, err := failed.saysStop()
+	if !stop {
+		res.Reason += ": " + failed.text
+	}
+	if err != nil {
+		res.Reason += "; " + err.Error()
+	}
+	return res
+}
+
 // A runContext is the context of one run. It has the values of the context of Run but not its end, and makes nothing
 // before it is asked for: most runs never look at it.
 type runContext struct {
@@ -94,60 +150,4 @@ func (c *clock) stop() {
 			timer.Stop()
 		}
 	}
-}
-
-// begin starts the clock. A runner that takes too long to return is given up.
-func (r *liveRun) begin(giveUp func(*liveRun)) {
-	r.ctx.mu.Lock()
-	defer r.ctx.mu.Unlock()
-	r.ctx.begun = true
-	if r.ctx.err != nil {
-		r.startGrace(giveUp)
-		return
-	}
-	if r.timeout > 0 {
-		r.ctx.clock = &clock{
-			deadline: time.Now().Add(r.timeout),
-			timeout:  time.AfterFunc(r.timeout, func() { r.interrupt(context.DeadlineExceeded, giveUp) }),
-		}
-	}
-}
-
-// interrupt tells the runner to stop. From when it has begun, it may take no longer than its grace.
-func (r *liveRun) interrupt(why error, giveUp func(*liveRun)) {
-	r.ctx.mu.Lock()
-	defer r.ctx.mu.Unlock()
-	if r.ctx.err != nil {
-		return
-	}
-	r.ctx.cancel(why)
-	if r.ctx.begun {
-		r.startGrace(giveUp)
-	}
-}
-
-func (r *liveRun) startGrace(giveUp func(*liveRun)) {
-	if r.ctx.clock == nil {
-		r.ctx.clock = &clock{}
-	}
-	r.ctx.clock.grace = time.AfterFunc(r.grace, func() { giveUp(r) })
-}
-
-// interrupted is the result of a run that was told to stop: its own, if it came to an end of its own all the same.
-func (r *liveRun) interrupted(res Result, failed *guardedError) Result {
-	if failed == nil {
-		return res
-	}
-	res.Phase, res.Reason = PhaseStopped, "stopped"
-	if r.ctx.Err() == context.DeadlineExceeded {
-		res.Phase, res.Reason = PhaseFailed, fmt.Sprintf("timed out after %s", r.timeout)
-	}
-	stop, err := failed.saysStop()
-	if !stop {
-		res.Reason += ": " + failed.text
-	}
-	if err != nil {
-		res.Reason += "; " + err.Error()
-	}
-	return res
 }

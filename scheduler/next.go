@@ -1,10 +1,23 @@
 package scheduler
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/testdag/testdag/dag"
 )
+
+// Next returns what to do now. It is the whole truth: a pure function of its arguments, without clock, goroutine, log
+// or memory. It is total: there is no snapshot it refuses, so a controller that missed news is never stuck. A basis may
+// come in any order; refs that name no run and numbers that no run can have count as [NewMachine] says.
+func Next(g *dag.Graph, s Snapshot) Plan {
+	return newBoard(g, s).plan(s)
+}
+
+// Conclude returns what the rules conclude for each scenario: element i is about g.ID(i).
+func Conclude(g *dag.Graph, s Snapshot) []Conclusion {
+	return newBoard(g, s).conclusion
+}
 
 // A board applies the rules to a whole graph at once. It holds what they look at and what they conclude, by index.
 type board struct {
@@ -73,8 +86,11 @@ func (b *board) cause(i, broken int) Ref {
 	return b.refAt(broken)
 }
 
-// refAt names the newest run of the scenario at index i.
-func (b *board) refAt(i int) Ref { return Ref{b.g.ID(i), b.seen[i].run} }
+// standsOn reports whether the basis holds a run.
+func (s *seen) standsOn(r Ref) bool {
+	at, ok := slices.BinarySearchFunc(s.basis, r.ID, compareID)
+	return ok && s.basis[at].Run == r.Run
+}
 
 func (b *board) plan(s Snapshot) Plan {
 	p := Plan{Actions: stopRemoved(b.g, s), Outcome: b.outcome()}
@@ -87,6 +103,38 @@ func (b *board) plan(s Snapshot) Plan {
 		p.Outcome = OutcomePending
 	}
 	return p
+}
+
+// stopRemoved stops the live runs of scenarios that are no longer in the graph.
+func stopRemoved(g *dag.Graph, s Snapshot) []Action {
+	var actions []Action
+	for id, st := range s {
+		if _, ok := g.Index(id); ok {
+			continue
+		}
+		if r := st.record(); r.live() {
+			actions = append(actions, Action{Kind: Stop, Ref: Ref{id, r.run}})
+		}
+	}
+	slices.SortFunc(actions, func(x, y Action) int { return cmp.Compare(x.Ref.ID, y.Ref.ID) })
+	return actions
+}
+
+// outcome looks at the verdicts alone. A live run is behind one that is not final, or the plan stops it.
+func (b *board) outcome() Outcome {
+	outcome := OutcomePassed
+	for i, c := range b.conclusion {
+		switch {
+		case !c.Verdict.Final():
+			return OutcomePending
+		case b.g.OptionalAt(i):
+		case c.Verdict == VerdictFailed:
+			outcome = OutcomeFailed
+		case c.Verdict == VerdictCanceled && outcome == OutcomePassed:
+			outcome = OutcomeCanceled
+		}
+	}
+	return outcome
 }
 
 // Graph returns the graph.
@@ -111,22 +159,8 @@ func (b *board) ActionAt(i int) Action {
 	return a
 }
 
-// outcome looks at the verdicts alone. A live run is behind one that is not final, or the plan stops it.
-func (b *board) outcome() Outcome {
-	outcome := OutcomePassed
-	for i, c := range b.conclusion {
-		switch {
-		case !c.Verdict.Final():
-			return OutcomePending
-		case b.g.OptionalAt(i):
-		case c.Verdict == VerdictFailed:
-			outcome = OutcomeFailed
-		case c.Verdict == VerdictCanceled && outcome == OutcomePassed:
-			outcome = OutcomeCanceled
-		}
-	}
-	return outcome
-}
+// refAt names the newest run of the scenario at index i.
+func (b *board) refAt(i int) Ref { return Ref{b.g.ID(i), b.seen[i].run} }
 
 func (b *board) conclusionAt(i int) Conclusion { return b.conclusion[i] }
 
@@ -138,10 +172,4 @@ func (b *board) statusAt(i int) Status {
 		Run: seen.run, Phase: seen.phase, Forced: seen.forced, Basis: seen.basis,
 		Want: seen.want, Force: seen.force, Cancel: seen.cancel,
 	}
-}
-
-// standsOn reports whether the basis holds a run.
-func (s *seen) standsOn(r Ref) bool {
-	at, ok := slices.BinarySearchFunc(s.basis, r.ID, compareID)
-	return ok && s.basis[at].Run == r.Run
 }

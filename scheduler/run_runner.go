@@ -40,18 +40,3 @@ type RunnerFunc func(ctx context.Context, t Task) (Result, error)
 
 // Run calls f.
 func (f RunnerFunc) Run(ctx context.Context, t Task) (Result, error) { return f(ctx, t) }
-
-// call asks the runner once.
-func call(ctx context.Context, r Runner, t Task) (res Result, failed *guardedError) {
-	err := guard("the runner", func() (err error) {
-		res, err = r.Run(ctx, t)
-		return err
-	})
-	switch {
-	case err != nil:
-		return res, guarded(err)
-	case res.Phase == PhasePassed, res.Phase == PhaseFailed, res.Phase == PhaseCanceled:
-		return res, nil
-	}
-	return res, guarded(errNoEnd)
-}

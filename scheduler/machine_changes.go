@@ -1,0 +1,7 @@
+package scheduler
+
+// A note says what a conclusion was before it changed.
+type note struct {
+	index      int32
+	conclusion Conclusion
+}

@@ -1,0 +1,112 @@
+package scheduler
+
+import (
+	"slices"
+
+	"github.com/testdag/testdag/dag"
+)
+
+// Observe takes an event into account, and reports whether it changed what is known. A request about a scenario that is
+// neither in the graph nor in the snapshot changes nothing. News of one is kept: it may be late news of a run that was
+// started before the scenario was removed, and then must be stopped.
+func (m *Machine) Observe(e Event) (changed bool) {
+	i, ok := m.g.Index(e.Ref.ID)
+	if !ok {
+		return m.observeStranger(e)
+	}
+	e.Basis = cleanBasis(e.Basis)
+	n := &m.nodes[i]
+	run := n.run
+	c := n.observe(&e, n.flags&flagBased != 0)
+	if c&changedRun != 0 {
+		m.dropArtifacts(i)
+	}
+	more := len(e.Artifacts) > 0 && n.hears(&e) && m.addArtifacts(i, e.Artifacts)
+	if c == 0 {
+		return more
+	}
+	switch {
+	case c&changedBasis != 0:
+		m.standOn(i, e.Basis)
+	case c&changedRun != 0:
+		m.standOn(i, nil)
+	}
+	m.settle(i, run)
+	return true
+}
+
+func (m *Machine) observeStranger(e Event) (changed bool) {
+	before, known := m.strangers[e.Ref.ID]
+	if !known && e.Kind != EventNews {
+		return false
+	}
+	st, changed := before.observe(e)
+	if !changed {
+		return false
+	}
+	m.stray += bit(st.record().live()) - bit(before.record().live())
+	if m.strangers == nil {
+		m.strangers = map[dag.ID]Status{}
+	}
+	m.strangers[e.Ref.ID] = st
+	return true
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// StartedAt observes that the run which the plan starts was started: it is Observe of [Started] of [Machine.ActionAt],
+// and changes nothing if there is no such action. It panics if i is not in [0, Graph().Len()).
+func (m *Machine) StartedAt(i int) (changed bool) {
+	n := &m.nodes[i]
+	if n.action != Start {
+		return false
+	}
+	run := n.run
+	if run == maxNumber {
+		return m.Observe(Started(m.ActionAt(i))) // there is no newer run
+	}
+	n.news(n.next(), PhaseRunning, n.asked() && n.force)
+	m.dropArtifacts(i)
+	m.standOnNewest(i)
+	m.settle(i, run)
+	return true
+}
+
+// FinishedAt observes that the newest run of a scenario is over: it is Observe of [Finished], and says nothing of artifacts.
+// It panics if i is not in [0, Graph().Len()).
+func (m *Machine) FinishedAt(i int, phase Phase) (changed bool) {
+	n := &m.nodes[i]
+	if n.news(n.run, phase, false) == 0 {
+		return false
+	}
+	m.settle(i, n.run)
+	return true
+}
+
+// addArtifacts notes what else the newest run of the scenario at index i left. It reports whether it is more than was known.
+func (m *Machine) addArtifacts(i int, more []Artifact) bool {
+	known := m.artifacts[i]
+	all := unite(known, more)
+	if slices.Equal(all, known) {
+		return false
+	}
+	if m.artifacts == nil {
+		m.artifacts = map[int][]Artifact{}
+	}
+	m.artifacts[i] = all
+	m.nodes[i].flags |= flagLeft
+	return true
+}
+
+// dropArtifacts drops what the run before the newest of the scenario at index i left.
+func (m *Machine) dropArtifacts(i int) {
+	if n := &m.nodes[i]; n.flags&flagLeft != 0 {
+		n.flags &^= flagLeft
+		delete(m.artifacts, i)
+	}
+}
