@@ -1,10 +1,6 @@
 package scheduler
 
-import (
-	"slices"
-
-	"github.com/testdag/testdag/dag"
-)
+import "github.com/testdag/testdag/dag"
 
 // Observe takes an event into account, and reports whether it changed what is known. A request about a scenario that is
 // neither in the graph nor in the snapshot changes nothing. News of one is kept: it may be late news of a run that was
@@ -86,27 +82,4 @@ func (m *Machine) FinishedAt(i int, phase Phase) (changed bool) {
 	}
 	m.settle(i, n.run)
 	return true
-}
-
-// addArtifacts notes what else the newest run of the scenario at index i left. It reports whether it is more than was known.
-func (m *Machine) addArtifacts(i int, more []Artifact) bool {
-	known := m.artifacts[i]
-	all := unite(known, more)
-	if slices.Equal(all, known) {
-		return false
-	}
-	if m.artifacts == nil {
-		m.artifacts = map[int][]Artifact{}
-	}
-	m.artifacts[i] = all
-	m.nodes[i].flags |= flagLeft
-	return true
-}
-
-// dropArtifacts drops what the run before the newest of the scenario at index i left.
-func (m *Machine) dropArtifacts(i int) {
-	if n := &m.nodes[i]; n.flags&flagLeft != 0 {
-		n.flags &^= flagLeft
-		delete(m.artifacts, i)
-	}
 }

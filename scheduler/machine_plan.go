@@ -53,6 +53,9 @@ func (m *Machine) ActionAt(i int) Action {
 	return Action{}
 }
 
+// actionKindAt returns the kind of ActionAt.
+func (m *Machine) actionKindAt(i int) ActionKind { return m.nodes[i].action }
+
 // A tally counts scenarios by verdict.
 type tally struct {
 	missing          int // the verdict is not final

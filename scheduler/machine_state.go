@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/testdag/testdag/dag"
@@ -41,7 +42,7 @@ type Machine struct {
 	strangers map[dag.ID]Status  // what was observed of scenarios that are not in the graph
 	stray     int                // live runs of those
 
-	// For Run, as long as it goes on.
+	// For a caller that follows the machine.
 	following, noting bool
 	fresh             []int32 // following, scenarios about which something new is to be done
 	notes             []note  // noting, what changed
@@ -117,6 +118,28 @@ func (m *Machine) Newest(id dag.ID) Ref {
 
 func (m *Machine) refAt(i int) Ref { return Ref{m.g.ID(i), m.nodes[i].run} }
 
+// liveAt reports whether the newest run of the scenario at index i is live.
+func (m *Machine) liveAt(i int) bool { return m.nodes[i].live() }
+
+// forcedAt reports whether the newest run of the scenario at index i was forced.
+func (m *Machine) forcedAt(i int) bool { return m.nodes[i].forced }
+
+// liveRemoved returns an iterator over the scenarios that are not in the graph and have a live run, in any order, and what
+// was observed of them.
+func (m *Machine) liveRemoved() iter.Seq2[dag.ID, Status] {
+	return func(yield func(dag.ID, Status) bool) {
+		for id, st := range m.strangers {
+			if !st.record().live() {
+				continue
+			}
+			st.Basis = slices.Clone(st.Basis)
+			if !yield(id, st) {
+				return
+			}
+		}
+	}
+}
+
 func (m *Machine) recordAt(i int) *record { return &m.nodes[i].record }
 
 func (m *Machine) statusAt(i int) Status {
@@ -142,4 +165,27 @@ func (m *Machine) status(i int, room []Ref) (Status, []Ref) {
 	}
 	st.Basis = slices.Clip(room[at:])
 	return st, room
+}
+
+// addArtifacts notes what else the newest run of the scenario at index i left. It reports whether it is more than was known.
+func (m *Machine) addArtifacts(i int, more []Artifact) bool {
+	known := m.artifacts[i]
+	all := unite(known, more)
+	if slices.Equal(all, known) {
+		return false
+	}
+	if m.artifacts == nil {
+		m.artifacts = map[int][]Artifact{}
+	}
+	m.artifacts[i] = all
+	m.nodes[i].flags |= flagLeft
+	return true
+}
+
+// dropArtifacts drops what the run before the newest of the scenario at index i left.
+func (m *Machine) dropArtifacts(i int) {
+	if n := &m.nodes[i]; n.flags&flagLeft != 0 {
+		n.flags &^= flagLeft
+		delete(m.artifacts, i)
+	}
 }

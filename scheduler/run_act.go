@@ -12,19 +12,17 @@ import (
 // takeUp calls the runner for what is live in the snapshot, and stops what is not in the graph any more.
 func (e *executor) takeUp() {
 	var runs []*liveRun
-	for i := range e.m.nodes {
-		if n := &e.m.nodes[i]; n.live() {
+	for i := range e.m.Graph().Len() {
+		if e.m.liveAt(i) {
 			e.queue.use(i, +1)
-			task := Task{Ref: e.m.refAt(i), Basis: e.m.statusAt(i).Basis, Forced: n.forced}
+			task := Task{Ref: e.m.refAt(i), Basis: e.m.statusAt(i).Basis, Forced: e.m.forcedAt(i)}
 			runs = append(runs, e.launch("run taken up", start{i, e.timeout(task.Ref.ID)}, task))
 		}
 	}
-	for id, st := range e.m.strangers {
-		if st.record().live() {
-			run := e.launch("run taken up", start{index: stranger}, Task{Ref: Ref{id, st.Run}, Basis: slices.Clone(st.Basis), Forced: st.Forced})
-			e.stop(run)
-			runs = append(runs, run)
-		}
+	for id, st := range e.m.liveRemoved() {
+		run := e.launch("run taken up", start{index: stranger}, Task{Ref: Ref{id, st.Run}, Basis: st.Basis, Forced: st.Forced})
+		e.stop(run)
+		runs = append(runs, run)
 	}
 	e.crew.take(runs)
 }
@@ -40,7 +38,7 @@ func (e *executor) act(ctx context.Context) bool {
 		return false
 	}
 	for _, i := range e.stops {
-		if run := e.live[i]; run != nil && e.m.nodes[i].action == Stop {
+		if run := e.live[i]; run != nil && e.m.actionKindAt(i) == Stop {
 			e.stop(run)
 		}
 	}
@@ -48,7 +46,7 @@ func (e *executor) act(ctx context.Context) bool {
 	runs := e.launched[:0]
 	for _, s := range starts {
 		i := s.index
-		runs = append(runs, e.launch("run started", s, Task{Ref: e.m.refAt(i), Basis: e.basis(i), Forced: e.m.nodes[i].forced}))
+		runs = append(runs, e.launch("run started", s, Task{Ref: e.m.refAt(i), Basis: e.basis(i), Forced: e.m.forcedAt(i)}))
 	}
 	e.crew.take(runs)
 	e.launched = runs
@@ -59,11 +57,11 @@ func (e *executor) act(ctx context.Context) bool {
 func (e *executor) admit() []start {
 	e.starts = e.starts[:0]
 	for e.alive+len(e.starts) < e.o.Parallel {
-		i := e.queue.pop(func(i int) bool { return e.m.nodes[i].action == Start })
+		i := e.queue.pop(func(i int) bool { return e.m.actionKindAt(i) == Start })
 		if i < 0 {
 			break
 		}
-		s := start{i, e.timeout(e.m.g.ID(i))}
+		s := start{i, e.timeout(e.m.Graph().ID(i))}
 		if e.halted() {
 			break
 		}
@@ -103,7 +101,7 @@ func (e *executor) poolOf(id dag.ID) (pool int32) {
 
 // basis returns what the newest run of the scenario at index i stands on. Room is made for many at once.
 func (e *executor) basis(i int) []Ref {
-	if need := len(e.m.g.ParentsAt(i)); cap(e.refs)-len(e.refs) < need {
+	if need := len(e.m.Graph().ParentsAt(i)); cap(e.refs)-len(e.refs) < need {
 		e.refs = make([]Ref, 0, max(need, 512))
 	}
 	at := len(e.refs)

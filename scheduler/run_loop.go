@@ -37,7 +37,7 @@ func Run(ctx context.Context, g *dag.Graph, r Runner, o Options) (Snapshot, erro
 // Run carries out the plans of the machine, as the function [Run] does, beginning with what the machine has observed;
 // Options.Snapshot must be nil. The machine belongs to Run until it returns.
 func (m *Machine) Run(ctx context.Context, r Runner, o Options) error {
-	err := o.check(m.g, r)
+	err := o.check(m.Graph(), r)
 	if o.Snapshot != nil {
 		err = errors.Join(err, &OptionError{"Options.Snapshot", "is given, but the machine has one"})
 	}
@@ -110,7 +110,7 @@ type start struct {
 }
 
 func newExecutor(ctx context.Context, m *Machine, r Runner, o Options) (*executor, error) {
-	q, err := newQueue(m.g, o)
+	q, err := newQueue(m.Graph(), o)
 	if err != nil {
 		return nil, fmt.Errorf("scheduler: %w", err)
 	}
@@ -119,12 +119,12 @@ func newExecutor(ctx context.Context, m *Machine, r Runner, o Options) (*executo
 		m:         m,
 		queue:     q,
 		context:   context.WithoutCancel(ctx),
-		live:      make([]*liveRun, m.g.Len()),
+		live:      make([]*liveRun, m.Graph().Len()),
 		strangers: map[dag.ID]*liveRun{},
 	}
 	e.crew = newCrew(func(run *liveRun) Result { return e.attempt(run, r) })
-	e.m.following, e.m.noting = true, e.o.Observe != nil
-	for i := range e.m.Todo() {
+	m.follow(o.Observe != nil)
+	for i := range m.Todo() {
 		e.notice(i)
 	}
 	return e, nil
@@ -216,5 +216,5 @@ func (e *executor) interrupt() {
 func (e *executor) leave() {
 	e.interrupt()
 	e.crew.dismiss()
-	e.m.following, e.m.noting, e.m.fresh, e.m.notes = false, false, nil, nil
+	e.m.unfollow()
 }

@@ -1,12 +1,6 @@
 package scheduler
 
-import (
-	"cmp"
-	"errors"
-	"slices"
-
-	"github.com/testdag/testdag/dag"
-)
+import "errors"
 
 // A Step is one thing that [Run] saw and what followed from it. The first has a zero Event: it tells what was ready at the
 // beginning.
@@ -14,12 +8,6 @@ type Step struct {
 	Event   Event
 	Result  Result   // of the run that is over, if the event is news of that
 	Changes []Change // in canonical order
-}
-
-// A Change is a conclusion on a scenario that changed.
-type Change struct {
-	ID       dag.ID
-	From, To Conclusion
 }
 
 // takeIn takes in what came of runs.
@@ -97,15 +85,14 @@ func (e *executor) ended(i int, run Ref, result Result) {
 // changed takes notice of what is newly to be done after an event.
 func (e *executor) changed() {
 	e.unsaved = true
-	for _, i := range e.m.fresh {
+	for _, i := range e.m.takeFresh() {
 		e.notice(int(i))
 	}
-	e.m.fresh = e.m.fresh[:0]
 }
 
 // notice takes notice of what is to be done about the scenario at index i, if anything.
 func (e *executor) notice(i int) {
-	switch e.m.nodes[i].action {
+	switch e.m.actionKindAt(i) {
 	case Start:
 		e.queue.push(i)
 	case Stop:
@@ -118,8 +105,7 @@ func (e *executor) tell(event Event, result Result) {
 	if e.o.Observe == nil || e.unobserved {
 		return
 	}
-	e.observe(Step{Event: event, Result: result, Changes: e.changes()})
-	e.m.notes = e.m.notes[:0]
+	e.observe(Step{Event: event, Result: result, Changes: e.m.takeChanges()})
 }
 
 // tellFirst tells the observer what was concluded at the beginning.
@@ -128,9 +114,9 @@ func (e *executor) tellFirst() {
 		return
 	}
 	var s Step
-	for i := range e.m.nodes {
+	for i := range e.m.Graph().Len() {
 		if to := e.m.conclusionAt(i); to != (Conclusion{}) {
-			s.Changes = append(s.Changes, Change{ID: e.m.g.ID(i), To: to})
+			s.Changes = append(s.Changes, Change{ID: e.m.Graph().ID(i), To: to})
 		}
 	}
 	e.observe(s)
@@ -143,24 +129,8 @@ func (e *executor) observe(s Step) {
 		return nil
 	})
 	if err != nil {
-		e.unobserved, e.m.noting = true, false
+		e.unobserved = true
+		e.m.follow(false)
 		e.fail(err)
 	}
-}
-
-// changes returns the conclusions that changed, in canonical order.
-func (e *executor) changes() []Change {
-	notes := slices.Clone(e.m.notes)
-	slices.SortStableFunc(notes, func(x, y note) int { return cmp.Compare(x.index, y.index) })
-	var all []Change
-	for k, n := range notes {
-		if k > 0 && notes[k-1].index == n.index {
-			continue // what it was before the event is what was noted first
-		}
-		i := int(n.index)
-		if to := e.m.conclusionAt(i); to != n.conclusion {
-			all = append(all, Change{ID: e.m.g.ID(i), From: n.conclusion, To: to})
-		}
-	}
-	return all
 }
