@@ -34,6 +34,9 @@
 // numbered, in the order in which they apply: what an edge comes to, canceled by a person, a broken edge, an open edge,
 // all edges met, forced runs.
 //
+// Seven files hold all that Next needs: rules, event, snapshot, plan, next, explain and json. The files machine_*.go hold
+// Machine, and run_*.go hold Run; a reader of the rules may skip both.
+//
 // # Words
 //
 // A run is one execution of a scenario. Runs are counted from 1 and named by a [Ref], written scan#2; a run that has

@@ -15,7 +15,7 @@ func Explain(g *dag.Graph, s Snapshot, id dag.ID) string {
 	if !ok {
 		return explainUnknown(s, id)
 	}
-	return explain(newBoard(g, s), i)
+	return explain(evaluate(g, s), i)
 }
 
 // A judged is a graph to which the rules have been applied.

@@ -180,7 +180,7 @@ func (e *explorer) explore(s state) future {
 		f.future.end[i] = unknown
 	}
 	g := e.graphs[s.graph]
-	b := newBoard(g, f.snapshot)
+	b := evaluate(g, f.snapshot)
 	e.check(b, f.snapshot)
 	e.checkMachine(b, s)
 
@@ -313,7 +313,7 @@ func (f *follower) goOn(what fmt.Stringer, next state, request bool) (after futu
 }
 
 // verdicts returns what the verdicts are, for every choice.
-func (f *follower) verdicts(b *board) (end ends) {
+func (f *follower) verdicts(b *evaluation) (end ends) {
 	var all uint16
 	for i, c := range b.conclusion {
 		all |= uint16(c.Verdict) << (3 * scenarioNumber(b.g.ID(i)))
@@ -335,7 +335,7 @@ func (e *explorer) larger(x, y starts) starts {
 }
 
 // checkMachine: a Machine concludes what Next does.
-func (e *explorer) checkMachine(b *board, s state) {
+func (e *explorer) checkMachine(b *evaluation, s state) {
 	m := e.load(s)
 	for i := range m.nodes {
 		if m.conclusionAt(i) != b.conclusion[i] || m.nodes[i].action != b.action[i] {
@@ -369,7 +369,7 @@ func (e *explorer) checkStep(from state, event Event, to state) {
 	copy(step[:], m.nodes)
 	copy(basis[:], m.basis)
 	beside := len(m.beside)
-	todo, cut, final, stir := wordOf(m.todo), wordOf(m.cut), m.final, m.stir || wordOf(m.look) != 0
+	todo, cut, final, dirty := wordOf(m.todo), wordOf(m.cut), m.final, m.dirty || wordOf(m.queued) != 0
 	e.load(to)
 	for k := range m.nodes {
 		x, y := step[k], m.nodes[k]
@@ -384,7 +384,7 @@ func (e *explorer) checkStep(from state, event Event, to state) {
 	if !slices.Equal(basis[:len(m.basis)], m.basis) || beside != len(m.beside) {
 		e.fail("%s: the machine has the bases %v and %d, not %v and %d", event, basis[:len(m.basis)], beside, m.basis, len(m.beside))
 	}
-	if todo != wordOf(m.todo) || cut != wordOf(m.cut) || final != m.final || stir {
+	if todo != wordOf(m.todo) || cut != wordOf(m.cut) || final != m.final || dirty {
 		e.fail("%s: the machine has to do %b, cut %b, %+v, not %b, %b, %+v", event, todo, cut, final, wordOf(m.todo), wordOf(m.cut), m.final)
 	}
 }
@@ -427,13 +427,13 @@ func (e *explorer) load(s state) *Machine {
 	clear(m.nodes)
 	clear(m.basis)
 	clear(m.beside)
-	clear(m.strangers)
-	for _, set := range []*set{&m.look, &m.todo, &m.cut} {
+	clear(m.removed)
+	for _, set := range []*set{&m.queued, &m.todo, &m.cut} {
 		for _, level := range set.levels {
 			clear(level)
 		}
 	}
-	m.final, m.stir = tally{}, false
+	m.final, m.dirty = tally{}, false
 	for i := range e.scenarios {
 		if p := s.scenario[i]; p != 0 {
 			e.put(m, i, p)
@@ -444,7 +444,7 @@ func (e *explorer) load(s state) *Machine {
 }
 
 // check holds one state against the rules, told in other words than in rules.go.
-func (e *explorer) check(b *board, s Snapshot) {
+func (e *explorer) check(b *evaluation, s Snapshot) {
 	plan := b.plan(s)
 	rest := len(plan.Actions) == 0
 	for _, st := range s {
@@ -486,7 +486,7 @@ func (e *explorer) check(b *board, s Snapshot) {
 	}
 }
 
-func (e *explorer) checkEdge(b *board, i int, p dag.Neighbor, forced bool) {
+func (e *explorer) checkEdge(b *evaluation, i int, p dag.Neighbor, forced bool) {
 	st, parent := &b.seen[i], &b.seen[p.Index]
 	id, pid := b.g.ID(i), b.g.ID(int(p.Index))
 	verdict, above := b.conclusion[i].Verdict, b.conclusion[p.Index].Verdict
@@ -510,7 +510,7 @@ func (e *explorer) checkEdge(b *board, i int, p dag.Neighbor, forced bool) {
 }
 
 // checkCause follows a cancellation to its root.
-func (e *explorer) checkCause(b *board, i int) {
+func (e *explorer) checkCause(b *evaluation, i int) {
 	c := b.conclusion[i]
 	if c.Verdict != VerdictCanceled {
 		if c.Cause != (Ref{}) {
@@ -532,7 +532,7 @@ func (e *explorer) checkCause(b *board, i int) {
 }
 
 // checkLateNews: news of an older run, repeated news, and older requests change nothing.
-func (e *explorer) checkLateNews(b *board, i int) {
+func (e *explorer) checkLateNews(b *evaluation, i int) {
 	st := b.statusAt(i)
 	ref := b.refAt(i)
 	old := Ref{ref.ID, ref.Run - 1}

@@ -25,7 +25,7 @@ func (m *Machine) lay() {
 			next[p.Index]++
 		}
 	}
-	m.look, m.todo, m.cut = newSet(n), newSet(n), newSet(total)
+	m.queued, m.todo, m.cut = newSet(n), newSet(n), newSet(total)
 }
 
 // load takes over a snapshot.
@@ -45,13 +45,13 @@ func (m *Machine) loadStatus(id dag.ID, st Status) {
 		}
 		return
 	}
-	if m.strangers == nil {
-		m.strangers = map[dag.ID]Status{}
+	if m.removed == nil {
+		m.removed = map[dag.ID]Status{}
 	}
 	st.setRecord(r)
 	st.Basis, st.Artifacts = slices.Clone(cleanBasis(st.Basis)), unite(nil, st.Artifacts)
-	m.strangers[id] = st
-	m.stray += bit(r.live())
+	m.removed[id] = st
+	m.removedRuns += bit(r.live())
 }
 
 // concludeAll applies the rules to every scenario, parents before children.
@@ -73,7 +73,7 @@ func (m *Machine) gather(i int) {
 	var sum step
 	for k, p := range m.g.ParentsAt(i) {
 		parent := &m.nodes[p.Index]
-		state := parent.face.edge(p.Condition)
+		state := parent.view.edge(p.Condition)
 		sum.add(state, +1)
 		if state >= edgeBroken {
 			m.cut.add(first + k)

@@ -8,7 +8,7 @@ import "github.com/testdag/testdag/dag"
 func (m *Machine) Observe(e Event) (changed bool) {
 	i, ok := m.g.Index(e.Ref.ID)
 	if !ok {
-		return m.observeStranger(e)
+		return m.observeRemoved(e)
 	}
 	e.Basis = cleanBasis(e.Basis)
 	n := &m.nodes[i]
@@ -27,12 +27,12 @@ func (m *Machine) Observe(e Event) (changed bool) {
 	case c&changedRun != 0:
 		m.standOn(i, nil)
 	}
-	m.settle(i, run)
+	m.propagate(i, run)
 	return true
 }
 
-func (m *Machine) observeStranger(e Event) (changed bool) {
-	before, known := m.strangers[e.Ref.ID]
+func (m *Machine) observeRemoved(e Event) (changed bool) {
+	before, known := m.removed[e.Ref.ID]
 	if !known && e.Kind != EventNews {
 		return false
 	}
@@ -40,11 +40,11 @@ func (m *Machine) observeStranger(e Event) (changed bool) {
 	if !changed {
 		return false
 	}
-	m.stray += bit(st.record().live()) - bit(before.record().live())
-	if m.strangers == nil {
-		m.strangers = map[dag.ID]Status{}
+	m.removedRuns += bit(st.record().live()) - bit(before.record().live())
+	if m.removed == nil {
+		m.removed = map[dag.ID]Status{}
 	}
-	m.strangers[e.Ref.ID] = st
+	m.removed[e.Ref.ID] = st
 	return true
 }
 
@@ -69,7 +69,7 @@ func (m *Machine) StartedAt(i int) (changed bool) {
 	n.news(n.next(), PhaseRunning, n.asked() && n.force)
 	m.dropArtifacts(i)
 	m.standOnNewest(i)
-	m.settle(i, run)
+	m.propagate(i, run)
 	return true
 }
 
@@ -80,6 +80,6 @@ func (m *Machine) FinishedAt(i int, phase Phase) (changed bool) {
 	if n.news(n.run, phase, false) == 0 {
 		return false
 	}
-	m.settle(i, n.run)
+	m.propagate(i, n.run)
 	return true
 }

@@ -9,7 +9,7 @@ import (
 // Plan returns what to do now. It takes time for each action, and while a live run is to be stopped of a scenario that is
 // not in the graph, for all scenarios of that kind that were observed.
 func (m *Machine) Plan() Plan {
-	p := Plan{Actions: m.stopStrangers()}
+	p := Plan{Actions: m.stopRemoved()}
 	for i := range m.Todo() {
 		p.Actions = append(p.Actions, m.ActionAt(i))
 	}
@@ -19,12 +19,12 @@ func (m *Machine) Plan() Plan {
 	return p
 }
 
-// stopStrangers stops the live runs of scenarios that are not in the graph.
-func (m *Machine) stopStrangers() []Action {
-	if m.stray == 0 {
+// stopRemoved stops the live runs of scenarios that are not in the graph.
+func (m *Machine) stopRemoved() []Action {
+	if m.removedRuns == 0 {
 		return nil
 	}
-	return stopRemoved(m.g, m.strangers)
+	return stopRemoved(m.g, m.removed)
 }
 
 // Todo returns an iterator over the scenarios of the graph about which something is to be done now, by index in canonical
@@ -95,7 +95,7 @@ func (m *Machine) conclusionAt(i int) Conclusion {
 func (m *Machine) Explain(id dag.ID) string {
 	i, ok := m.g.Index(id)
 	if !ok {
-		return explainUnknown(m.strangers, id)
+		return explainUnknown(m.removed, id)
 	}
 	return explain(m, i)
 }

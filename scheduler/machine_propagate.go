@@ -1,18 +1,18 @@
 package scheduler
 
-// settle finds what follows from a change of the record of the scenario at index i. Its newest run before is given.
-func (m *Machine) settle(i, run int) {
+// propagate finds what follows from a change of the record of the scenario at index i. Its newest run before is given.
+func (m *Machine) propagate(i, run int) {
 	n := &m.nodes[i]
 	n.own = n.record.facts()
 	m.conclude(i, run)
-	if !m.stir {
+	if !m.dirty {
 		return
 	}
-	for i := m.look.from(0); i >= 0; i = m.look.from(i + 1) {
-		m.look.remove(i)
+	for i := m.queued.from(0); i >= 0; i = m.queued.from(i + 1) {
+		m.queued.remove(i)
 		m.conclude(i, m.nodes[i].run)
 	}
-	m.stir = false
+	m.dirty = false
 }
 
 // conclude applies the rules to the scenario at index i and tells its children if they can see a difference. Its newest
@@ -21,7 +21,7 @@ func (m *Machine) conclude(i, run int) {
 	n := &m.nodes[i]
 	was, is := n.decision, decisions[n.facts()]
 	cause := m.set(i, is) || run != n.run
-	s := &allSteps[was.face][is.face]
+	s := &allSteps[was.view][is.view]
 	rerun := run != n.run && n.flags&flagUsed != 0
 	switch {
 	case rerun, s.any && s.down, s.broken && cause:
@@ -116,7 +116,7 @@ func (m *Machine) tell(i int, s *steps, rerun bool, before int) {
 			child.stale += lacks(basis, newest) - lacks(basis, before)
 		}
 		if child.edges() != seen || step.down && child.verdict == VerdictCanceled {
-			m.lookAt(int(c.Index))
+			m.enqueue(int(c.Index))
 		}
 	}
 }
@@ -128,19 +128,19 @@ func (m *Machine) tellOpen(i int, s *steps) {
 		before := child.open
 		child.open += s.by[c.Condition].open
 		if (before == 0) != (child.open == 0) {
-			m.lookAt(int(c.Index))
+			m.enqueue(int(c.Index))
 		}
 	}
 }
 
-// lookAt applies the rules to the scenario at index i, at once if its children will see no difference. Otherwise that
+// enqueue applies the rules to the scenario at index i, at once if its children will see no difference. Otherwise that
 // waits until all that comes before it has been looked at, so that each is concluded once.
-func (m *Machine) lookAt(i int) {
+func (m *Machine) enqueue(i int) {
 	n := &m.nodes[i]
 	d := decisions[n.facts()]
-	if d.face != n.face || d.verdict.Final() {
-		m.look.add(i)
-		m.stir = true
+	if d.view != n.view || d.verdict.Final() {
+		m.queued.add(i)
+		m.dirty = true
 		return
 	}
 	m.set(i, d)

@@ -32,15 +32,15 @@ type Machine struct {
 	basis    []uint32 // by edge, the run of the parent that the newest run of the child stands on, or 0
 	cut      set      // edges that are broken
 
-	look  set  // scenarios on which the conclusion may change
-	stir  bool // there are any
-	todo  set  // scenarios about which something is to be done
-	final tally
+	queued set  // scenarios on which the conclusion may change
+	dirty  bool // there are any
+	todo   set  // scenarios about which something is to be done
+	final  tally
 
-	beside    map[int][]Ref      // what else the newest run stands on: scenarios that are not parents, or not any more
-	artifacts map[int][]Artifact // what the newest run left, of those that left anything
-	strangers map[dag.ID]Status  // what was observed of scenarios that are not in the graph
-	stray     int                // live runs of those
+	beside      map[int][]Ref      // what else the newest run stands on: scenarios that are not parents, or not any more
+	artifacts   map[int][]Artifact // what the newest run left, of those that left anything
+	removed     map[dag.ID]Status  // what was observed of scenarios that are not in the graph
+	removedRuns int                // live runs of those
 
 	// For a caller that follows the machine.
 	following, noting bool
@@ -91,8 +91,8 @@ func (m *Machine) SetGraph(g *dag.Graph) { *m = *NewMachine(g, m.Snapshot()) }
 
 // Snapshot returns what has been observed until now.
 func (m *Machine) Snapshot() Snapshot {
-	s := make(Snapshot, len(m.nodes)+len(m.strangers))
-	for id, st := range m.strangers {
+	s := make(Snapshot, len(m.nodes)+len(m.removed))
+	for id, st := range m.removed {
 		st.Basis, st.Artifacts = slices.Clone(st.Basis), slices.Clone(st.Artifacts)
 		s[id] = st
 	}
@@ -110,7 +110,7 @@ func (m *Machine) Snapshot() Snapshot {
 func (m *Machine) Newest(id dag.ID) Ref {
 	i, ok := m.g.Index(id)
 	if !ok {
-		st := m.strangers[id]
+		st := m.removed[id]
 		return Ref{id, st.record().newest()}
 	}
 	return Ref{id, m.nodes[i].newest()}
@@ -128,7 +128,7 @@ func (m *Machine) forcedAt(i int) bool { return m.nodes[i].forced }
 // was observed of them.
 func (m *Machine) liveRemoved() iter.Seq2[dag.ID, Status] {
 	return func(yield func(dag.ID, Status) bool) {
-		for id, st := range m.strangers {
+		for id, st := range m.removed {
 			if !st.record().live() {
 				continue
 			}

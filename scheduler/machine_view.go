@@ -13,11 +13,11 @@ func (n *node) edges() facts {
 // some returns 1 if a count is not 0.
 func some(count int32) facts { return facts(uint32(-count) >> 31) }
 
-// A decision is what the rules decide, and the face that the scenario shows with it.
+// A decision is what the rules decide, and what the children see with it.
 type decision struct {
 	verdict Verdict
 	action  ActionKind
-	face    face
+	view    childView
 }
 
 // decisions holds what the rules decide for all facts.
@@ -25,36 +25,36 @@ var decisions = func() (all [factEnd]decision) {
 	for at := range all {
 		f := facts(at)
 		verdict, do := decide(f)
-		all[f] = decision{verdict, do, faceOf(verdict, f.live())}
+		all[f] = decision{verdict, do, viewOf(verdict, f.live())}
 	}
 	return all
 }()
 
-// A face is what the children of a scenario see of it: its verdict, those that are not final looking alike, and whether it
-// has a live run.
-type face uint8
+// A childView is what the children of a scenario see of it: its verdict, those that are not final looking alike, and
+// whether it has a live run.
+type childView uint8
 
 const (
-	faceLive face = 1 << 3
-	faceEnd       = faceLive << 1
+	viewLive childView = 1 << 3
+	viewEnd            = viewLive << 1
 )
 
-func faceOf(v Verdict, live bool) (f face) {
+func viewOf(v Verdict, live bool) (view childView) {
 	if v.Final() {
-		f = face(v)
+		view = childView(v)
 	}
 	if live {
-		f |= faceLive
+		view |= viewLive
 	}
-	return f
+	return view
 }
 
 // edge returns what an edge of a condition comes to.
-func (f face) edge(c dag.Condition) edgeState {
-	return edge(c, Verdict(f&^faceLive), f&faceLive != 0)
+func (v childView) edge(c dag.Condition) edgeState {
+	return edge(c, Verdict(v&^viewLive), v&viewLive != 0)
 }
 
-// The steps are what becomes of the edges to the children when a scenario shows another face: one for each condition.
+// The steps are what becomes of the edges to the children when these see another view: one for each condition.
 type steps struct {
 	by     [dag.Always + 1]step
 	any    bool // an edge changes
@@ -79,17 +79,17 @@ func (s *step) add(state edgeState, by int32) {
 	}
 }
 
-// allSteps holds the steps from each face to each other.
-var allSteps = func() (all [faceEnd][faceEnd]steps) {
-	for was := range faceEnd {
-		for is := range faceEnd {
+// allSteps holds the steps from each view to each other.
+var allSteps = func() (all [viewEnd][viewEnd]steps) {
+	for was := range viewEnd {
+		for is := range viewEnd {
 			all[was][is] = stepsOf(was, is)
 		}
 	}
 	return all
 }()
 
-func stepsOf(before, after face) (s steps) {
+func stepsOf(before, after childView) (s steps) {
 	for c := range s.by {
 		was, is := before.edge(dag.Condition(c)), after.edge(dag.Condition(c))
 		s.by[c].add(was, -1)

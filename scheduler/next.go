@@ -11,63 +11,63 @@ import (
 // or memory. It is total: there is no snapshot it refuses, so a controller that missed news is never stuck. A basis may
 // come in any order; refs that name no run and numbers that no run can have count as [NewMachine] says.
 func Next(g *dag.Graph, s Snapshot) Plan {
-	return newBoard(g, s).plan(s)
+	return evaluate(g, s).plan(s)
 }
 
 // Conclude returns what the rules conclude for each scenario: element i is about g.ID(i).
 func Conclude(g *dag.Graph, s Snapshot) []Conclusion {
-	return newBoard(g, s).conclusion
+	return evaluate(g, s).conclusion
 }
 
-// A board applies the rules to a whole graph at once. It holds what they look at and what they conclude, by index.
-type board struct {
+// An evaluation applies the rules to a whole graph at once. It holds what they look at and what they conclude, by index.
+type evaluation struct {
 	g          *dag.Graph
 	seen       []seen
 	conclusion []Conclusion
 	action     []ActionKind
 }
 
-// A seen is what the rules look at of a [Status]. The board of a large graph takes less time to fill without the rest.
+// A seen is what the rules look at of a [Status]. The evaluation of a large graph takes less time without the rest.
 type seen struct {
 	record
 	basis []Ref
 }
 
-// newBoard applies the rules to every scenario, parents before children.
-func newBoard(g *dag.Graph, s Snapshot) *board {
+// evaluate applies the rules to every scenario, parents before children.
+func evaluate(g *dag.Graph, s Snapshot) *evaluation {
 	n := g.Len()
-	b := &board{g: g, seen: make([]seen, n), conclusion: make([]Conclusion, n), action: make([]ActionKind, n)}
+	e := &evaluation{g: g, seen: make([]seen, n), conclusion: make([]Conclusion, n), action: make([]ActionKind, n)}
 	for i := range n {
 		st := s[g.ID(i)]
-		b.seen[i] = seen{*st.record(), cleanBasis(st.Basis)}
-		b.conclude(i)
+		e.seen[i] = seen{*st.record(), cleanBasis(st.Basis)}
+		e.conclude(i)
 	}
-	return b
+	return e
 }
 
 // conclude applies the rules to the scenario at index i. Those of its parents have been applied.
-func (b *board) conclude(i int) {
-	edges, broken := b.edges(i)
-	verdict, do := decide(b.seen[i].facts() | edges)
-	b.conclusion[i], b.action[i] = Conclusion{Verdict: verdict}, do
+func (e *evaluation) conclude(i int) {
+	edges, broken := e.edges(i)
+	verdict, do := decide(e.seen[i].facts() | edges)
+	e.conclusion[i], e.action[i] = Conclusion{Verdict: verdict}, do
 	if verdict == VerdictCanceled {
-		b.conclusion[i].Cause = b.cause(i, broken)
+		e.conclusion[i].Cause = e.cause(i, broken)
 	}
 }
 
 // edges sums up the edges to the parents of the scenario at index i. It returns the index of the first parent in declared
 // order to which the edge is broken, or -1.
-func (b *board) edges(i int) (f facts, broken int) {
+func (e *evaluation) edges(i int) (f facts, broken int) {
 	broken = -1
-	child := &b.seen[i]
-	for _, p := range b.g.ParentsAt(i) {
-		parent := &b.seen[p.Index]
-		state := edge(p.Condition, b.conclusion[p.Index].Verdict, parent.live())
+	child := &e.seen[i]
+	for _, p := range e.g.ParentsAt(i) {
+		parent := &e.seen[p.Index]
+		state := edge(p.Condition, e.conclusion[p.Index].Verdict, parent.live())
 		f |= state.facts()
 		if broken < 0 && state >= edgeBroken {
 			broken = int(p.Index)
 		}
-		if child.run > 0 && parent.run > 0 && !child.standsOn(b.refAt(int(p.Index))) {
+		if child.run > 0 && parent.run > 0 && !child.standsOn(e.refAt(int(p.Index))) {
 			f |= factStale
 		}
 	}
@@ -76,14 +76,14 @@ func (b *board) edges(i int) (f facts, broken int) {
 
 // cause returns the root cause why the scenario at index i is canceled: its own run that was canceled, or that of the
 // first parent to which the edge is broken, whose own run failed or which was canceled itself.
-func (b *board) cause(i, broken int) Ref {
-	if run, ok := b.seen[i].canceled(); ok {
-		return Ref{b.g.ID(i), run}
+func (e *evaluation) cause(i, broken int) Ref {
+	if run, ok := e.seen[i].canceled(); ok {
+		return Ref{e.g.ID(i), run}
 	}
-	if b.conclusion[broken].Verdict == VerdictCanceled {
-		return b.conclusion[broken].Cause
+	if e.conclusion[broken].Verdict == VerdictCanceled {
+		return e.conclusion[broken].Cause
 	}
-	return b.refAt(broken)
+	return e.refAt(broken)
 }
 
 // standsOn reports whether the basis holds a run.
@@ -92,11 +92,11 @@ func (s *seen) standsOn(r Ref) bool {
 	return ok && s.basis[at].Run == r.Run
 }
 
-func (b *board) plan(s Snapshot) Plan {
-	p := Plan{Actions: stopRemoved(b.g, s), Outcome: b.outcome()}
-	for i, kind := range b.action {
+func (e *evaluation) plan(s Snapshot) Plan {
+	p := Plan{Actions: stopRemoved(e.g, s), Outcome: e.outcome()}
+	for i, kind := range e.action {
 		if kind != 0 {
-			p.Actions = append(p.Actions, b.ActionAt(i))
+			p.Actions = append(p.Actions, e.ActionAt(i))
 		}
 	}
 	if len(p.Actions) > 0 {
@@ -121,13 +121,13 @@ func stopRemoved(g *dag.Graph, s Snapshot) []Action {
 }
 
 // outcome looks at the verdicts alone. A live run is behind one that is not final, or the plan stops it.
-func (b *board) outcome() Outcome {
+func (e *evaluation) outcome() Outcome {
 	outcome := OutcomePassed
-	for i, c := range b.conclusion {
+	for i, c := range e.conclusion {
 		switch {
 		case !c.Verdict.Final():
 			return OutcomePending
-		case b.g.OptionalAt(i):
+		case e.g.OptionalAt(i):
 		case c.Verdict == VerdictFailed:
 			outcome = OutcomeFailed
 		case c.Verdict == VerdictCanceled && outcome == OutcomePassed:
@@ -138,20 +138,20 @@ func (b *board) outcome() Outcome {
 }
 
 // Graph returns the graph.
-func (b *board) Graph() *dag.Graph { return b.g }
+func (e *evaluation) Graph() *dag.Graph { return e.g }
 
 // ActionAt returns what to do about the scenario at index i, of kind 0 if that is nothing.
-func (b *board) ActionAt(i int) Action {
-	r := &b.seen[i].record
-	switch b.action[i] {
+func (e *evaluation) ActionAt(i int) Action {
+	r := &e.seen[i].record
+	switch e.action[i] {
 	case 0:
 		return Action{}
 	case Stop:
-		return Action{Kind: Stop, Ref: b.refAt(i)}
+		return Action{Kind: Stop, Ref: e.refAt(i)}
 	}
-	a := Action{Kind: Start, Ref: Ref{b.g.ID(i), r.next()}, Forced: r.asked() && r.force}
-	for _, p := range b.g.ParentsAt(i) {
-		if parent := b.refAt(int(p.Index)); parent.Run > 0 {
+	a := Action{Kind: Start, Ref: Ref{e.g.ID(i), r.next()}, Forced: r.asked() && r.force}
+	for _, p := range e.g.ParentsAt(i) {
+		if parent := e.refAt(int(p.Index)); parent.Run > 0 {
 			a.Basis = append(a.Basis, parent)
 		}
 	}
@@ -160,14 +160,14 @@ func (b *board) ActionAt(i int) Action {
 }
 
 // refAt names the newest run of the scenario at index i.
-func (b *board) refAt(i int) Ref { return Ref{b.g.ID(i), b.seen[i].run} }
+func (e *evaluation) refAt(i int) Ref { return Ref{e.g.ID(i), e.seen[i].run} }
 
-func (b *board) conclusionAt(i int) Conclusion { return b.conclusion[i] }
+func (e *evaluation) conclusionAt(i int) Conclusion { return e.conclusion[i] }
 
-func (b *board) recordAt(i int) *record { return &b.seen[i].record }
+func (e *evaluation) recordAt(i int) *record { return &e.seen[i].record }
 
-func (b *board) statusAt(i int) Status {
-	seen := &b.seen[i]
+func (e *evaluation) statusAt(i int) Status {
+	seen := &e.seen[i]
 	return Status{
 		Run: seen.run, Phase: seen.phase, Forced: seen.forced, Basis: seen.basis,
 		Want: seen.want, Force: seen.force, Cancel: seen.cancel,

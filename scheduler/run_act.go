@@ -20,11 +20,11 @@ func (e *executor) takeUp() {
 		}
 	}
 	for id, st := range e.m.liveRemoved() {
-		run := e.launch("run taken up", start{index: stranger}, Task{Ref: Ref{id, st.Run}, Basis: st.Basis, Forced: st.Forced})
+		run := e.launch("run taken up", start{index: removed}, Task{Ref: Ref{id, st.Run}, Basis: st.Basis, Forced: st.Forced})
 		e.stop(run)
 		runs = append(runs, run)
 	}
-	e.crew.take(runs)
+	e.workers.take(runs)
 }
 
 // act does what the plan says, as far as the limits allow. It saves before it acts. It reports whether Run goes on.
@@ -48,7 +48,7 @@ func (e *executor) act(ctx context.Context) bool {
 		i := s.index
 		runs = append(runs, e.launch("run started", s, Task{Ref: e.m.refAt(i), Basis: e.basis(i), Forced: e.m.forcedAt(i)}))
 	}
-	e.crew.take(runs)
+	e.workers.take(runs)
 	e.launched = runs
 	return true
 }
@@ -116,18 +116,18 @@ func (e *executor) stop(run *liveRun) {
 	}
 	run.stopping = true
 	e.log(func(l Logger) { l.Info("run to be stopped", field("run", run.task.Ref)) })
-	run.interrupt(context.Canceled, e.crew.giveUp)
+	run.interrupt(context.Canceled, e.workers.giveUp)
 }
 
-// launch counts a run as live. The crew is to take it.
+// launch counts a run as live. The worker pool is to take it.
 func (e *executor) launch(why string, s start, t Task) *liveRun {
 	e.log(func(l Logger) { l.Info(why, field("run", t.Ref), text("forced", strconv.FormatBool(t.Forced))) })
 	run := e.newRun()
 	run.index, run.task, run.timeout, run.grace = s.index, t, s.timeout, e.o.Grace
 	e.alive++
-	if s.index == stranger {
+	if s.index == removed {
 		run.pool = e.poolOf(t.Ref.ID)
-		e.strangers[t.Ref.ID] = run
+		e.removed[t.Ref.ID] = run
 		e.queue.usePool(run.pool, +1)
 		return run
 	}

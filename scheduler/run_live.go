@@ -10,8 +10,8 @@ import (
 // A liveRun is a run that the runner is asked to carry out. It is not used again for another one: a timer may still know it.
 type liveRun struct {
 	ctx      runContext
-	index    int   // of the scenario, or stranger
-	pool     int32 // of a stranger
+	index    int   // of the scenario, or the constant removed
+	pool     int32 // of a scenario that is not in the graph
 	task     Task
 	timeout  time.Duration
 	grace    time.Duration // how long the runner may take to return when it was told to stop
@@ -20,8 +20,8 @@ type liveRun struct {
 	over     bool // it was taken in
 }
 
-// stranger is the index of a scenario that is not in the graph.
-const stranger = -1
+// removed is the index of a scenario that is not in the graph.
+const removed = -1
 
 // begin starts the clock. A runner that takes too long to return is given up.
 func (r *liveRun) begin(giveUp func(*liveRun)) {

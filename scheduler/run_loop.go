@@ -80,16 +80,16 @@ func (e *StuckError) Error() string {
 	return "scheduler: " + strings.Join(stuck, "; ")
 }
 
-// An executor is one call of Run. One goroutine owns it; those of the crew only call the runner.
+// An executor is one call of Run. One goroutine owns it; those of the worker pool only call the runner.
 type executor struct {
 	o       Options
 	m       *Machine
-	crew    *crew
+	workers *workerPool
 	queue   *queue
 	context context.Context // of all runs: they outlive the context of the caller for as long as it takes to stop them
 
 	live       []*liveRun // by index
-	strangers  map[dag.ID]*liveRun
+	removed    map[dag.ID]*liveRun
 	alive      int   // runs that are live
 	stops      []int // scenarios about which the plan says stop, or said so
 	unsaved    bool
@@ -115,14 +115,14 @@ func newExecutor(ctx context.Context, m *Machine, r Runner, o Options) (*executo
 		return nil, fmt.Errorf("scheduler: %w", err)
 	}
 	e := &executor{
-		o:         o,
-		m:         m,
-		queue:     q,
-		context:   context.WithoutCancel(ctx),
-		live:      make([]*liveRun, m.Graph().Len()),
-		strangers: map[dag.ID]*liveRun{},
+		o:       o,
+		m:       m,
+		queue:   q,
+		context: context.WithoutCancel(ctx),
+		live:    make([]*liveRun, m.Graph().Len()),
+		removed: map[dag.ID]*liveRun{},
 	}
-	e.crew = newCrew(func(run *liveRun) Result { return e.attempt(run, r) })
+	e.workers = newWorkerPool(func(run *liveRun) Result { return e.attempt(run, r) })
 	m.follow(o.Observe != nil)
 	for i := range m.Todo() {
 		e.notice(i)
@@ -140,7 +140,7 @@ func (e *executor) loop(ctx context.Context) {
 			return
 		}
 		select {
-		case <-e.crew.news:
+		case <-e.workers.news:
 			e.takeIn()
 		case event, ok := <-requests:
 			if !ok {
@@ -189,7 +189,7 @@ func (e *executor) err() error {
 func (e *executor) shutDown() {
 	e.interrupt()
 	for e.alive > 0 {
-		<-e.crew.news
+		<-e.workers.news
 		e.takeIn()
 	}
 	ctx, cancel := context.WithTimeout(e.context, e.o.Grace)
@@ -204,17 +204,17 @@ func (e *executor) interrupt() {
 	}
 	for _, run := range e.live {
 		if run != nil {
-			run.interrupt(context.Canceled, e.crew.giveUp)
+			run.interrupt(context.Canceled, e.workers.giveUp)
 		}
 	}
-	for _, run := range e.strangers {
-		run.interrupt(context.Canceled, e.crew.giveUp)
+	for _, run := range e.removed {
+		run.interrupt(context.Canceled, e.workers.giveUp)
 	}
 }
 
 // leave leaves nothing behind, also when an option ended the goroutine.
 func (e *executor) leave() {
 	e.interrupt()
-	e.crew.dismiss()
+	e.workers.stop()
 	e.m.unfollow()
 }

@@ -12,7 +12,7 @@ type Step struct {
 
 // takeIn takes in what came of runs.
 func (e *executor) takeIn() {
-	for _, f := range e.crew.takeIn() {
+	for _, f := range e.workers.takeIn() {
 		e.finished(f)
 	}
 }
@@ -24,8 +24,8 @@ func (e *executor) finished(f finish) {
 	}
 	run.over = true
 	e.alive--
-	if run.index == stranger {
-		delete(e.strangers, run.task.Ref.ID)
+	if run.index == removed {
+		delete(e.removed, run.task.Ref.ID)
 		e.queue.usePool(run.pool, -1)
 	} else {
 		e.live[run.index] = nil
@@ -73,7 +73,7 @@ func (e *executor) started(i int) {
 func (e *executor) ended(i int, run Ref, result Result) {
 	event := Finished(run, result.Phase)
 	event.Artifacts = result.Artifacts
-	if i == stranger || len(event.Artifacts) > 0 {
+	if i == removed || len(event.Artifacts) > 0 {
 		e.m.Observe(event)
 	} else {
 		e.m.FinishedAt(i, result.Phase)
