@@ -21,6 +21,7 @@ import (
 
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 	"github.com/testdag/testdag/scheduler/tekton"
 )
 
@@ -66,7 +67,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err != nil {
 		return reconcile.Result{}, r.doubt(object, err)
 	}
-	if idle(plan) {
+	if plan.Changes.IsZero() {
 		return reconcile.Result{RequeueAfter: r.until(plan.Wake)}, r.conclude(ctx, object, plan)
 	}
 	return r.carryOut(ctx, object, plan)
@@ -75,14 +76,14 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 // runs returns the PipelineRuns of an object, whoever they belong to, and those of their TaskRuns that are over. One that
 // is not may be what the cache still holds of one that has ended and has a result: then it counts as one that is not there
 // yet.
-func (r *reconciler) runs(ctx context.Context, name types.NamespacedName) ([]pipelineRun, []konflux.TaskRun, error) {
+func (r *reconciler) runs(ctx context.Context, name types.NamespacedName) ([]pipelineRun, []pipelinerun.TaskRun, error) {
 	var runs pipelineRunList
 	var tasks taskRunList
 	ours := []client.ListOption{client.InNamespace(name.Namespace), client.MatchingFields{bySnapshot: name.Name}}
 	if err := errors.Join(r.cluster.List(ctx, &runs, ours...), r.cluster.List(ctx, &tasks, ours...)); err != nil {
 		return nil, nil, fmt.Errorf("listing runs: %w", err)
 	}
-	ended := make([]konflux.TaskRun, 0, len(tasks.Items))
+	ended := make([]pipelinerun.TaskRun, 0, len(tasks.Items))
 	for i := range tasks.Items {
 		if over(tasks.Items[i].Status.Conditions) {
 			ended = append(ended, toTaskRun(&tasks.Items[i]))
@@ -103,14 +104,14 @@ func (r *reconciler) finished(o client.Object) bool {
 }
 
 // decide reads what the object holds or names, and asks the rules.
-func (r *reconciler) decide(ctx context.Context, o client.Object, runs []pipelineRun, tasks []konflux.TaskRun) (*konflux.Plan, error) {
+func (r *reconciler) decide(ctx context.Context, o client.Object, runs []pipelineRun, tasks []pipelinerun.TaskRun) (*konflux.Plan, error) {
 	begin := time.Now()
 	defer func() { r.metrics.decisions.Observe(time.Since(begin).Seconds()) }()
 	in, err := r.kind.read(ctx, r.cluster, o)
 	if err != nil {
 		return nil, err
 	}
-	in.PipelineRuns = make([]konflux.PipelineRun, len(runs))
+	in.PipelineRuns = make([]pipelinerun.PipelineRun, len(runs))
 	for i := range runs {
 		in.PipelineRuns[i] = toPipelineRun(&runs[i])
 	}
@@ -130,11 +131,6 @@ func (r *reconciler) doubt(o client.Object, err error) error {
 	}
 	r.tell(o, []news{problem(err)})
 	return reconcile.TerminalError(err)
-}
-
-// idle reports whether there is nothing to do.
-func idle(p *konflux.Plan) bool {
-	return p.Update.IsZero() && len(p.Create)+len(p.Cancel)+len(p.Release) == 0
 }
 
 // until returns how long it is until a time; 0 if there is none.
@@ -158,7 +154,7 @@ func (r *reconciler) carryOut(ctx context.Context, o client.Object, plan *konflu
 	}
 	r.furnish(o, plan.Create)
 	version := tekton.Object{Resource: r.kind.resource(), Name: name.Name, ResourceVersion: o.GetResourceVersion()}
-	refused, err := carrier.CarryOut(ctx, version, plan)
+	refused, err := carrier.CarryOut(ctx, version, plan.Changes)
 	if conflict := new(tekton.ConflictError); errors.As(err, &conflict) {
 		r.metrics.conflicts.Inc()
 		return reconcile.Result{RequeueAfter: time.Second}, nil // the change that was missed comes before
@@ -197,11 +193,11 @@ func (r *reconciler) complain(o client.Object, err error) error {
 }
 
 // furnish adds what the plan does not know to the runs that are to be created: to whom they belong, and what the flags say.
-func (r *reconciler) furnish(o client.Object, runs []konflux.PipelineRun) {
+func (r *reconciler) furnish(o client.Object, runs []pipelinerun.PipelineRun) {
 	yes := true
 	kind := r.kind.version()
 	for i := range runs {
-		runs[i].OwnerReferences = []konflux.OwnerReference{{
+		runs[i].OwnerReferences = []pipelinerun.OwnerReference{{
 			APIVersion: kind.GroupVersion().String(), Kind: kind.Kind, Name: o.GetName(), UID: string(o.GetUID()), Controller: &yes,
 		}}
 		runs[i].Spec.TaskRunTemplate, runs[i].Spec.Timeouts = r.template, r.timeouts

@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // newManager puts the controller together. Nothing is read but which kinds the cluster has.
@@ -112,8 +113,8 @@ func slim(in any) (any, error) {
 		return in, nil
 	}
 	run.ManagedFields = nil
-	run.Spec = konflux.PipelineRunSpec{Status: run.Spec.Status}
-	run.Status.ChildReferences = slices.DeleteFunc(run.Status.ChildReferences, func(c konflux.ChildReference) bool {
+	run.Spec = pipelinerun.PipelineRunSpec{Status: run.Spec.Status}
+	run.Status.ChildReferences = slices.DeleteFunc(run.Status.ChildReferences, func(c pipelinerun.ChildReference) bool {
 		return c.Kind != "" && c.Kind != "TaskRun" // it has no results
 	})
 	return run, nil

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // An object is what the controller looks at of an object of Kubernetes: the form is that of package konflux, so that
@@ -29,7 +30,7 @@ type list[Spec, Status any] struct {
 
 type (
 	conditioned struct {
-		Conditions []konflux.Condition `json:"conditions,omitempty"`
+		Conditions []pipelinerun.Condition `json:"conditions,omitempty"`
 	}
 	concluded struct {
 		Conditions []metav1.Condition `json:"conditions,omitempty"`
@@ -38,12 +39,12 @@ type (
 		TestGraph map[string][]konflux.TestGraphNode `json:"testGraph,omitempty"`
 	}
 	taskStatus struct {
-		Conditions []konflux.Condition     `json:"conditions,omitempty"`
-		Results    []konflux.TaskRunResult `json:"results,omitempty"`
+		Conditions []pipelinerun.Condition     `json:"conditions,omitempty"`
+		Results    []pipelinerun.TaskRunResult `json:"results,omitempty"`
 	}
 
-	pipelineRun     = object[konflux.PipelineRunSpec, konflux.PipelineRunStatus]
-	pipelineRunList = list[konflux.PipelineRunSpec, konflux.PipelineRunStatus]
+	pipelineRun     = object[pipelinerun.PipelineRunSpec, pipelinerun.PipelineRunStatus]
+	pipelineRunList = list[pipelinerun.PipelineRunSpec, pipelinerun.PipelineRunStatus]
 	taskRun         = object[struct{}, taskStatus]
 	taskRunList     = list[struct{}, taskStatus]
 	scenario        = object[konflux.IntegrationTestScenarioSpec, conditioned]
@@ -99,8 +100,8 @@ func addKinds(s *runtime.Scheme) {
 }
 
 // meta returns the metadata in the form of package konflux.
-func meta(m *metav1.ObjectMeta) konflux.Meta {
-	return konflux.Meta{
+func meta(m *metav1.ObjectMeta) pipelinerun.Meta {
+	return pipelinerun.Meta{
 		Name: m.Name, Namespace: m.Namespace, UID: string(m.UID), ResourceVersion: m.ResourceVersion, Labels: m.Labels, Annotations: m.Annotations,
 		Finalizers: m.Finalizers, DeletionTimestamp: instant(m.DeletionTimestamp),
 	}
@@ -113,12 +114,12 @@ func instant(t *metav1.Time) *time.Time {
 	return &t.Time
 }
 
-func toPipelineRun(o *pipelineRun) konflux.PipelineRun {
-	return konflux.PipelineRun{Meta: meta(&o.ObjectMeta), Spec: o.Spec, Status: o.Status}
+func toPipelineRun(o *pipelineRun) pipelinerun.PipelineRun {
+	return pipelinerun.PipelineRun{Meta: meta(&o.ObjectMeta), Spec: o.Spec, Status: o.Status}
 }
 
-func toTaskRun(o *taskRun) konflux.TaskRun {
-	t := konflux.TaskRun{Meta: meta(&o.ObjectMeta)}
+func toTaskRun(o *taskRun) pipelinerun.TaskRun {
+	t := pipelinerun.TaskRun{Meta: meta(&o.ObjectMeta)}
 	t.Status.Results = o.Status.Results
 	return t
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/testdag/testdag/examples/controller/internal/stage"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 func configMap(data map[string]string) *corev1.ConfigMap {
@@ -37,11 +38,11 @@ func TestReadConfigMap(t *testing.T) {
 	}
 	skip := "skip"
 	want := konflux.Objects{Snapshot: konflux.Snapshot{
-		Meta: konflux.Meta{Name: "operator", UID: "u1", Labels: m.Labels}, Spec: json.RawMessage(`{"image":"i"}`),
+		Meta: pipelinerun.Meta{Name: "operator", UID: "u1", Labels: m.Labels}, Spec: json.RawMessage(`{"image":"i"}`),
 	}}
 	want.Scenarios = make([]konflux.IntegrationTestScenario, 2)
 	want.Scenarios[0].Name, want.Scenarios[1].Name = "build", "scan"
-	want.Scenarios[1].Spec.ResolverRef = konflux.ResolverRef{Resolver: "git", Params: []konflux.Param{{Name: "url", Value: json.RawMessage(`"u"`)}}}
+	want.Scenarios[1].Spec.ResolverRef = pipelinerun.ResolverRef{Resolver: "git", Params: []pipelinerun.Param{{Name: "url", Value: json.RawMessage(`"u"`)}}}
 	want.Group = &konflux.ComponentGroup{}
 	want.Group.Spec.TestGraph = map[string][]konflux.TestGraphNode{"scan": {{Name: "build", OnFail: &skip}}}
 	if diff := cmp.Diff(want, in); diff != "" {
@@ -138,15 +139,15 @@ func TestObjects(t *testing.T) {
 	}
 	gone := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 	begun := gone.Add(-time.Hour)
-	want := konflux.PipelineRun{
-		Meta: konflux.Meta{
+	want := pipelinerun.PipelineRun{
+		Meta: pipelinerun.Meta{
 			Name: "scan-1", Namespace: "shop", UID: "u", ResourceVersion: "7", Labels: map[string]string{"l": "1"}, Annotations: map[string]string{"a": "2"},
 			Finalizers: []string{"f"}, DeletionTimestamp: &gone,
 		},
-		Spec: konflux.PipelineRunSpec{Status: "Cancelled"},
-		Status: konflux.PipelineRunStatus{
-			Conditions: []konflux.Condition{{Type: "Succeeded", Status: "True", Reason: "Completed"}}, StartTime: &begun,
-			ChildReferences: []konflux.ChildReference{{Kind: "TaskRun", Name: "t", PipelineTaskName: "test"}},
+		Spec: pipelinerun.PipelineRunSpec{Status: "Cancelled"},
+		Status: pipelinerun.PipelineRunStatus{
+			Conditions: []pipelinerun.Condition{{Type: "Succeeded", Status: "True", Reason: "Completed"}}, StartTime: &begun,
+			ChildReferences: []pipelinerun.ChildReference{{Kind: "TaskRun", Name: "t", PipelineTaskName: "test"}},
 		},
 	}
 	if diff := cmp.Diff(want, toPipelineRun(kept.(*pipelineRun)), cmp.Comparer(time.Time.Equal)); diff != "" {
@@ -154,8 +155,8 @@ func TestObjects(t *testing.T) {
 	}
 	var task taskRun
 	decode(t, `{"metadata":{"name":"t"},"status":{"results":[{"name":"TEST_OUTPUT","type":"string","value":"x"}],"conditions":[{"type":"Succeeded","status":"Unknown"}]}}`, &task)
-	wantTask := konflux.TaskRun{Meta: konflux.Meta{Name: "t"}}
-	wantTask.Status.Results = []konflux.TaskRunResult{{Name: "TEST_OUTPUT", Value: json.RawMessage(`"x"`)}}
+	wantTask := pipelinerun.TaskRun{Meta: pipelinerun.Meta{Name: "t"}}
+	wantTask.Status.Results = []pipelinerun.TaskRunResult{{Name: "TEST_OUTPUT", Value: json.RawMessage(`"x"`)}}
 	if diff := cmp.Diff(wantTask, toTaskRun(&task)); diff != "" {
 		t.Error(diff)
 	}
@@ -372,7 +373,7 @@ func TestStrangers(t *testing.T) {
 
 func TestRunChanges(t *testing.T) {
 	base := func() *pipelineRun {
-		return &pipelineRun{Status: konflux.PipelineRunStatus{Conditions: []konflux.Condition{{Type: "Succeeded", Status: "Unknown", Message: "0 of 1"}}}}
+		return &pipelineRun{Status: pipelinerun.PipelineRunStatus{Conditions: []pipelinerun.Condition{{Type: "Succeeded", Status: "Unknown", Message: "0 of 1"}}}}
 	}
 	for name, test := range map[string]struct {
 		change func(*pipelineRun)

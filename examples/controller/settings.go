@@ -13,6 +13,7 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // settings are what flags and environment say.
@@ -150,7 +151,7 @@ func (s *settings) setProfile() error {
 }
 
 func (s *settings) setSkipped() error {
-	choice, ok := map[string]konflux.Skipped{"passes": konflux.SkippedPasses, "fails": konflux.SkippedFails}[s.skipped]
+	choice, ok := map[string]pipelinerun.Skipped{"passes": pipelinerun.SkippedPasses, "fails": pipelinerun.SkippedFails}[s.skipped]
 	if s.options.Skipped = choice; !ok {
 		return fmt.Errorf("-skipped: unknown %q; want passes or fails", s.skipped)
 	}

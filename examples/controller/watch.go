@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // bySnapshot is the index of runs by the object that they are for.
@@ -54,13 +54,13 @@ var taskChanges = predicate.Funcs{
 }
 
 // over reports whether Tekton is done with a run.
-func over(conditions []konflux.Condition) bool {
+func over(conditions []pipelinerun.Condition) bool {
 	end := ending(conditions)
 	return end == "True" || end == "False"
 }
 
 // ending returns whether and how a run ended, in the words of the condition that says so.
-func ending(conditions []konflux.Condition) string {
+func ending(conditions []pipelinerun.Condition) string {
 	for _, c := range conditions {
 		if c.Type == "Succeeded" {
 			return c.Status

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // A folder is what was read.
@@ -153,9 +154,9 @@ func (f *folder) add(object any, name string) error {
 		return fmt.Errorf("it is no object of Kubernetes: %w", err)
 	}
 	var head struct {
-		Kind         string `json:"kind"`
-		Items        []any  `json:"items"`
-		konflux.Meta `json:"metadata"`
+		Kind             string `json:"kind"`
+		Items            []any  `json:"items"`
+		pipelinerun.Meta `json:"metadata"`
 	}
 	if err := json.Unmarshal(text, &head); err != nil {
 		return fmt.Errorf("it is no object of Kubernetes: %w", err)
@@ -219,11 +220,11 @@ func appendTo[T any](list *[]T, text []byte) error {
 func (f *folder) superseded(text []byte) error {
 	var s struct {
 		Status struct {
-			Conditions []konflux.Condition `json:"conditions"`
+			Conditions []pipelinerun.Condition `json:"conditions"`
 		} `json:"status"`
 	}
 	err := json.Unmarshal(text, &s)
-	f.objects.Superseded = slices.ContainsFunc(s.Status.Conditions, func(c konflux.Condition) bool {
+	f.objects.Superseded = slices.ContainsFunc(s.Status.Conditions, func(c pipelinerun.Condition) bool {
 		return c.Type == "AppStudioIntegrationStatus" && c.Reason == "Canceled"
 	})
 	return err

@@ -39,6 +39,7 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 const (
@@ -172,7 +173,7 @@ func (s *settings) profile(name string) error {
 }
 
 func (s *settings) skipped(name string) error {
-	choice, ok := map[string]konflux.Skipped{"passes": konflux.SkippedPasses, "fails": konflux.SkippedFails}[name]
+	choice, ok := map[string]pipelinerun.Skipped{"passes": pipelinerun.SkippedPasses, "fails": pipelinerun.SkippedFails}[name]
 	if s.options.Skipped = choice; !ok {
 		return fmt.Errorf("-skipped: unknown %q; want passes or fails", name)
 	}

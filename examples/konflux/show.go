@@ -54,7 +54,7 @@ func showVerdicts(out io.Writer, p *konflux.Plan) {
 
 func showActions(out io.Writer, p *konflux.Plan, k konflux.Keys) {
 	fmt.Fprint(out, "\nActions\n\n")
-	if p.Update.IsZero() && len(p.Create)+len(p.Cancel)+len(p.Release) == 0 {
+	if p.Changes.IsZero() {
 		fmt.Fprintln(out, "  nothing to do")
 	}
 	if !p.Update.IsZero() {

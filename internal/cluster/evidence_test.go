@@ -34,7 +34,7 @@ import (
 	"github.com/testdag/testdag/attest/provenance"
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 	"github.com/testdag/testdag/scheduler/tekton"
 )
 
@@ -196,8 +196,8 @@ func (y *story) newRunner() *tekton.Runner {
 		y.t.Fatal(err)
 	}
 	runner, err := tekton.NewRunner(y.t.Context(), client, tekton.Options{
-		Scope: y.scope, Signed: true, Skipped: konflux.SkippedFails,
-		PipelineRun: tekton.PipelineRuns(map[dag.ID]konflux.PipelineRunSpec{
+		Scope: y.scope, Signed: true, Skipped: pipelinerun.SkippedFails,
+		PipelineRun: tekton.PipelineRuns(map[dag.ID]pipelinerun.PipelineRunSpec{
 			"scan": y.pipeline(map[string]any{"name": "scan", "taskRef": map[string]any{"resolver": "bundles", "params": []any{
 				map[string]any{"name": "bundle", "value": y.bundle.Name()},
 				map[string]any{"name": "name", "value": scanTask},
@@ -212,13 +212,13 @@ func (y *story) newRunner() *tekton.Runner {
 	return runner
 }
 
-func (y *story) pipeline(task map[string]any) konflux.PipelineRunSpec {
+func (y *story) pipeline(task map[string]any) pipelinerun.PipelineRunSpec {
 	y.t.Helper()
 	text, err := json.Marshal(map[string]any{"tasks": []any{task}})
 	if err != nil {
 		y.t.Fatal(err)
 	}
-	return konflux.PipelineRunSpec{PipelineSpec: text}
+	return pipelinerun.PipelineRunSpec{PipelineSpec: text}
 }
 
 // scan is what the pod of the scan does: it writes a statement that nobody signs, and says so to Chains.

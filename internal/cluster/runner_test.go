@@ -26,7 +26,7 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 	"github.com/testdag/testdag/scheduler/schedulertest"
 	"github.com/testdag/testdag/scheduler/tekton"
 )
@@ -71,7 +71,7 @@ func quote(text string) string {
 }
 
 // pipelineRun is what a scenario does. A task may declare an object as its result.
-func pipelineRun(t scheduler.Task) (run konflux.PipelineRun, err error) {
+func pipelineRun(t scheduler.Task) (run pipelinerun.PipelineRun, err error) {
 	k, ok := scenarios[t.Ref.ID]
 	if !ok {
 		return run, fmt.Errorf("there is no pipeline for scenario %q", t.Ref.ID)
@@ -81,7 +81,7 @@ func pipelineRun(t scheduler.Task) (run konflux.PipelineRun, err error) {
 }
 
 func (s *team) options() tekton.Options {
-	return tekton.Options{Scope: s.scope, PipelineRun: pipelineRun, Skipped: konflux.SkippedFails, Logger: zaptest.NewLogger(s.t, zaptest.Level(zap.WarnLevel))}
+	return tekton.Options{Scope: s.scope, PipelineRun: pipelineRun, Skipped: pipelinerun.SkippedFails, Logger: zaptest.NewLogger(s.t, zaptest.Level(zap.WarnLevel))}
 }
 
 func (s *team) carrier(config *rest.Config) *tekton.Client {
@@ -335,15 +335,15 @@ func runnerAnswers(t *testing.T, b *bench) {
 		t.Parallel()
 		s := b.team(t)
 		o := s.options()
-		for reason, spoil := range map[string]func(*konflux.PipelineRun){
-			"metadata.annotations":             func(r *konflux.PipelineRun) { r.Annotations = map[string]string{"no key!": ""} },
-			"spec.timeouts":                    func(r *konflux.PipelineRun) { r.Spec.Timeouts = json.RawMessage(`"long"`) },
-			"limit is 3145728":                 func(r *konflux.PipelineRun) { r.Spec.Params = large(4 << 20) },
-			"etcdserver: request is too large": func(r *konflux.PipelineRun) { r.Spec.Params = large(1800 << 10) },
-			"message larger than max":          func(r *konflux.PipelineRun) { r.Spec.Params = large(2500 << 10) },
-			"json: error calling MarshalJSON":  func(r *konflux.PipelineRun) { r.Spec.Timeouts = json.RawMessage(`{`) },
+		for reason, spoil := range map[string]func(*pipelinerun.PipelineRun){
+			"metadata.annotations":             func(r *pipelinerun.PipelineRun) { r.Annotations = map[string]string{"no key!": ""} },
+			"spec.timeouts":                    func(r *pipelinerun.PipelineRun) { r.Spec.Timeouts = json.RawMessage(`"long"`) },
+			"limit is 3145728":                 func(r *pipelinerun.PipelineRun) { r.Spec.Params = large(4 << 20) },
+			"etcdserver: request is too large": func(r *pipelinerun.PipelineRun) { r.Spec.Params = large(1800 << 10) },
+			"message larger than max":          func(r *pipelinerun.PipelineRun) { r.Spec.Params = large(2500 << 10) },
+			"json: error calling MarshalJSON":  func(r *pipelinerun.PipelineRun) { r.Spec.Timeouts = json.RawMessage(`{`) },
 		} {
-			o.PipelineRun = func(t scheduler.Task) (konflux.PipelineRun, error) {
+			o.PipelineRun = func(t scheduler.Task) (pipelinerun.PipelineRun, error) {
 				run, err := pipelineRun(t)
 				spoil(&run)
 				return run, err
@@ -386,8 +386,8 @@ var (
 )
 
 // large is a parameter of so many bytes.
-func large(bytes int) []konflux.Param {
-	return []konflux.Param{{Name: "large", Value: json.RawMessage(quote(strings.Repeat("a", bytes)))}}
+func large(bytes int) []pipelinerun.Param {
+	return []pipelinerun.Param{{Name: "large", Value: json.RawMessage(quote(strings.Repeat("a", bytes)))}}
 }
 
 func marshal(v any) []byte {
@@ -545,7 +545,7 @@ func TestTektonWithChains(t *testing.T) {
 	artifact := scheduler.Artifact{URI: image.Context().Name(), Digest: image.DigestStr()}
 	o := s.options()
 	o.Signed = true
-	o.PipelineRun = func(scheduler.Task) (run konflux.PipelineRun, err error) {
+	o.PipelineRun = func(scheduler.Task) (run pipelinerun.PipelineRun, err error) {
 		text := scenarios["pass"]
 		text.annotations = map[string]string{AnnotationResults: string(marshal(map[string]string{"ARTIFACT_URI": artifact.URI, "ARTIFACT_DIGEST": artifact.Digest}))}
 		text.results = []string{"ARTIFACT_URI", "ARTIFACT_DIGEST"}
@@ -585,7 +585,7 @@ func clientCarriesOut(t *testing.T, b *bench) {
 		}
 		return tekton.Object{Resource: configMaps, Name: "graph", ResourceVersion: object.GetResourceVersion()}
 	}
-	run := func(name string, id dag.ID) konflux.PipelineRun {
+	run := func(name string, id dag.ID) pipelinerun.PipelineRun {
 		run, err := pipelineRun(scheduler.Task{Ref: ref(id)})
 		if err != nil {
 			t.Fatal(err)
@@ -594,15 +594,15 @@ func clientCarriesOut(t *testing.T, b *bench) {
 		return run
 	}
 	old := read()
-	plan := &konflux.Plan{Update: konflux.Update{Annotations: map[string]string{"state": "1"}, RemoveAnnotations: []string{"old"}, RemoveLabels: []string{"rerun"}},
-		Create: []konflux.PipelineRun{run("a", "pass"), run("b", "block")}}
+	plan := pipelinerun.Changes{Update: pipelinerun.Update{Annotations: map[string]string{"state": "1"}, RemoveAnnotations: []string{"old"}, RemoveLabels: []string{"rerun"}},
+		Create: []pipelinerun.PipelineRun{run("a", "pass"), run("b", "block")}}
 	for range 2 { // a controller that died after it had carried it out makes the same plan for what it reads
 		if refused, err := c.CarryOut(t.Context(), read(), plan); err != nil || refused != nil {
 			t.Fatal(refused, err)
 		}
 	}
 	var conflict *tekton.ConflictError
-	for _, plan := range []*konflux.Plan{plan, {Create: []konflux.PipelineRun{run("c", "pass")}}} {
+	for _, plan := range []pipelinerun.Changes{plan, {Create: []pipelinerun.PipelineRun{run("c", "pass")}}} {
 		if _, err := c.CarryOut(t.Context(), old, plan); !errors.As(err, &conflict) {
 			t.Errorf("a plan that is out of date: %v", err)
 		}
@@ -611,7 +611,7 @@ func clientCarriesOut(t *testing.T, b *bench) {
 	s.ended("a")
 	s.bench.runs("b", "test")
 	mark := map[string]string{"testdag.example.com/stopped": "true"}
-	end := &konflux.Plan{Cancel: []konflux.Cancellation{{Name: "a", Annotations: mark}, {Name: "b", Annotations: mark}, {Name: "c", Annotations: mark}}, Release: []string{"a", "c"}, Finalizers: []string{"testdag.example.com/run"}}
+	end := pipelinerun.Changes{Cancel: []pipelinerun.Cancellation{{Name: "a", Annotations: mark}, {Name: "b", Annotations: mark}, {Name: "c", Annotations: mark}}, Release: []string{"a", "c"}, Finalizers: []string{"testdag.example.com/run"}}
 	for range 2 {
 		if _, err := c.CarryOut(t.Context(), read(), end); err != nil {
 			t.Error(err)

@@ -16,23 +16,24 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 const statusKey = "test.appstudio.openshift.io/status"
 
 var (
 	noon    = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	options = konflux.Options{Profile: dag.ADR48, Skipped: konflux.SkippedPasses, PlainPass: true, Keys: konflux.Keys{
+	options = konflux.Options{Profile: dag.ADR48, Skipped: pipelinerun.SkippedPasses, PlainPass: true, Keys: konflux.Keys{
 		Test: "test.appstudio.openshift.io", Pipelines: "pipelines.appstudio.openshift.io", Resource: "appstudio.openshift.io",
 		PAC: "pac.test.appstudio.openshift.io", Own: "testdag.example.com"}}
 )
 
 // drawn returns scenarios that wait for one another, and a new Snapshot.
 func drawn(t *rapid.T) konflux.Objects {
-	in := konflux.Objects{Group: &konflux.ComponentGroup{}, Snapshot: konflux.Snapshot{Meta: konflux.Meta{Name: "snapshot", UID: "6f2c"}}}
+	in := konflux.Objects{Group: &konflux.ComponentGroup{}, Snapshot: konflux.Snapshot{Meta: pipelinerun.Meta{Name: "snapshot", UID: "6f2c"}}}
 	in.Group.Spec.TestGraph = map[string][]konflux.TestGraphNode{}
 	for i := range rapid.IntRange(1, 6).Draw(t, "scenarios") {
-		s := konflux.IntegrationTestScenario{Meta: konflux.Meta{Name: fmt.Sprintf("scenario-%d", i)}}
+		s := konflux.IntegrationTestScenario{Meta: pipelinerun.Meta{Name: fmt.Sprintf("scenario-%d", i)}}
 		for j := range i {
 			if rapid.Bool().Draw(t, "edge") {
 				in.Group.Spec.TestGraph[s.Name] = append(in.Group.Spec.TestGraph[s.Name], konflux.TestGraphNode{Name: fmt.Sprintf("scenario-%d", j)})
@@ -63,11 +64,11 @@ func end(t *rapid.T, in konflux.Objects, at time.Time) {
 		}
 		switch rapid.IntRange(0, 5).Draw(t, "end") {
 		case 0, 1:
-			run.Status.Conditions = []konflux.Condition{{Type: "Succeeded", Status: "True"}}
+			run.Status.Conditions = []pipelinerun.Condition{{Type: "Succeeded", Status: "True"}}
 		case 2:
-			run.Status.Conditions = []konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "Failed", Message: "Tasks \"Completed\": 1 <Failed>\n"}}
+			run.Status.Conditions = []pipelinerun.Condition{{Type: "Succeeded", Status: "False", Reason: "Failed", Message: "Tasks \"Completed\": 1 <Failed>\n"}}
 		case 3:
-			run.Status.Conditions = []konflux.Condition{{Type: "Succeeded", Status: "False", Reason: "Cancelled"}}
+			run.Status.Conditions = []pipelinerun.Condition{{Type: "Succeeded", Status: "False", Reason: "Cancelled"}}
 		case 4:
 			run.DeletionTimestamp = &at
 		}
@@ -168,7 +169,7 @@ func TestWeReadTheirs(t *testing.T) {
 	slices.SortFunc(got, func(a, b konflux.ScenarioStatus) int {
 		return cmp.Or(cmp.Compare(len(a.Scenario), len(b.Scenario)), strings.Compare(a.Scenario, b.Scenario))
 	})
-	in := konflux.Objects{Snapshot: konflux.Snapshot{Meta: konflux.Meta{Name: "snapshot", Annotations: map[string]string{statusKey: string(text)}}}}
+	in := konflux.Objects{Snapshot: konflux.Snapshot{Meta: pipelinerun.Meta{Name: "snapshot", Annotations: map[string]string{statusKey: string(text)}}}}
 	want := map[string]bool{}
 	for i, status := range all {
 		d, _ := s.GetScenarioStatus(names[i])
@@ -176,7 +177,7 @@ func TestWeReadTheirs(t *testing.T) {
 			!got[i].Started.Equal(instant(d.StartTime)) || !got[i].Completed.Equal(instant(d.CompletionTime)) || got[i].RunName != d.TestPipelineRunName {
 			t.Errorf("got %+v; want %+v", got[i], d)
 		}
-		in.Scenarios = append(in.Scenarios, konflux.IntegrationTestScenario{Meta: konflux.Meta{Name: names[i]}})
+		in.Scenarios = append(in.Scenarios, konflux.IntegrationTestScenario{Meta: pipelinerun.Meta{Name: names[i]}})
 		want[names[i]] = !status.IsFinal()
 	}
 	p, err := konflux.Next(in, options, noon)
@@ -199,18 +200,18 @@ func TestWeReadTheirs(t *testing.T) {
 
 // This version does not know TestWarning, and reads nothing at all beside it. PlainPass is for that.
 func TestWarning(t *testing.T) {
-	in := konflux.Objects{Scenarios: []konflux.IntegrationTestScenario{{Meta: konflux.Meta{Name: "scan"}}}, Snapshot: konflux.Snapshot{Meta: konflux.Meta{Name: "snapshot"}}}
+	in := konflux.Objects{Scenarios: []konflux.IntegrationTestScenario{{Meta: pipelinerun.Meta{Name: "scan"}}}, Snapshot: konflux.Snapshot{Meta: pipelinerun.Meta{Name: "snapshot"}}}
 	p, err := konflux.Next(in, options, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
 	in = obey(in, p)
 	run := &in.PipelineRuns[0]
-	run.Status = konflux.PipelineRunStatus{Conditions: []konflux.Condition{{Type: "Succeeded", Status: "True"}}, ChildReferences: []konflux.ChildReference{{Name: "task"}}}
-	task := konflux.TaskRun{Meta: konflux.Meta{Name: "task"}}
+	run.Status = pipelinerun.PipelineRunStatus{Conditions: []pipelinerun.Condition{{Type: "Succeeded", Status: "True"}}, ChildReferences: []pipelinerun.ChildReference{{Name: "task"}}}
+	task := pipelinerun.TaskRun{Meta: pipelinerun.Meta{Name: "task"}}
 	value, _ := json.Marshal(`{"result":"WARNING","timestamp":"1795509890","successes":1,"failures":0,"warnings":1}`)
-	task.Status.Results = []konflux.TaskRunResult{{Name: "TEST_OUTPUT", Value: value}}
-	in.TaskRuns = []konflux.TaskRun{task}
+	task.Status.Results = []pipelinerun.TaskRunResult{{Name: "TEST_OUTPUT", Value: value}}
+	in.TaskRuns = []pipelinerun.TaskRun{task}
 	for plain, want := range map[bool]konflux.Status{false: konflux.TestWarning, true: konflux.TestPassed} {
 		o := options
 		o.PlainPass = plain
@@ -266,9 +267,9 @@ func TestOrder(t *testing.T) {
 	names := []string{"a", "b", "c", "d", "e"}
 	s, _ := theirs.NewSnapshotIntegrationTestStatuses("")
 	s.InitStatuses(&names)
-	in := konflux.Objects{Snapshot: konflux.Snapshot{Meta: konflux.Meta{Name: "snapshot"}}}
+	in := konflux.Objects{Snapshot: konflux.Snapshot{Meta: pipelinerun.Meta{Name: "snapshot"}}}
 	for _, name := range names {
-		in.Scenarios = append(in.Scenarios, konflux.IntegrationTestScenario{Meta: konflux.Meta{Name: name}})
+		in.Scenarios = append(in.Scenarios, konflux.IntegrationTestScenario{Meta: pipelinerun.Meta{Name: name}})
 	}
 	their, our := map[string]bool{}, map[string]bool{}
 	for i := range 200 {

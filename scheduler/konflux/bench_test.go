@@ -9,6 +9,7 @@ import (
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // wide are so many scenarios in layers of 50, each of which waits for two of the layer before.
@@ -42,13 +43,13 @@ func inFlight(t testing.TB, in konflux.Objects) (konflux.Objects, time.Time) {
 }
 
 // pass ends a PipelineRun with two TaskRuns that say SUCCESS.
-func pass(in *konflux.Objects, run *konflux.PipelineRun, at time.Time) {
+func pass(in *konflux.Objects, run *pipelinerun.PipelineRun, at time.Time) {
 	ended("True", "Succeeded", at)(run)
 	for i := range 2 {
-		task := konflux.TaskRun{Meta: konflux.Meta{Name: fmt.Sprint(run.Name, "-task-", i)}}
-		task.Status.Results = []konflux.TaskRunResult{{Name: "TEST_OUTPUT", Value: output(`{"result":"SUCCESS","timestamp":"1772366400","successes":1,"failures":0,"warnings":0}`)}}
+		task := pipelinerun.TaskRun{Meta: pipelinerun.Meta{Name: fmt.Sprint(run.Name, "-task-", i)}}
+		task.Status.Results = []pipelinerun.TaskRunResult{{Name: "TEST_OUTPUT", Value: output(`{"result":"SUCCESS","timestamp":"1772366400","successes":1,"failures":0,"warnings":0}`)}}
 		in.TaskRuns = append(in.TaskRuns, task)
-		run.Status.ChildReferences = append(run.Status.ChildReferences, konflux.ChildReference{Name: task.Name})
+		run.Status.ChildReferences = append(run.Status.ChildReferences, pipelinerun.ChildReference{Name: task.Name})
 	}
 }
 
@@ -188,5 +189,5 @@ func TestSizeOfHistory(t *testing.T) {
 		}
 	}
 	equal(t, "graph", len(in.PipelineRuns), 150)
-	equal(t, "first", in.PipelineRuns[0].Name, konflux.RunName(in.Snapshot.Meta, scheduler.Ref{ID: dag.ID("scenario-000"), Run: 1}))
+	equal(t, "first", in.PipelineRuns[0].Name, pipelinerun.RunName(in.Snapshot.Meta, scheduler.Ref{ID: dag.ID("scenario-000"), Run: 1}))
 }

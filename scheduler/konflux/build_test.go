@@ -15,6 +15,7 @@ import (
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 var (
@@ -32,14 +33,14 @@ var (
 
 // options are those that most tests work with.
 func options() konflux.Options {
-	return konflux.Options{Keys: oldKeys, Profile: dag.ADR48, Skipped: konflux.SkippedPasses}
+	return konflux.Options{Keys: oldKeys, Profile: dag.ADR48, Skipped: pipelinerun.SkippedPasses}
 }
 
 // scenario reads a line: a name and what is said of it, "scan optional in push,group before report,deploy".
 func scenario(line string) konflux.IntegrationTestScenario {
 	words := strings.Split(line, " ")
-	t := konflux.IntegrationTestScenario{Meta: konflux.Meta{Name: words[0]}}
-	t.Spec.ResolverRef = konflux.ResolverRef{Resolver: "git", ResourceKind: "pipeline"}
+	t := konflux.IntegrationTestScenario{Meta: pipelinerun.Meta{Name: words[0]}}
+	t.Spec.ResolverRef = pipelinerun.ResolverRef{Resolver: "git", ResourceKind: "pipeline"}
 	for i := 1; i < len(words); i++ {
 		switch words[i] {
 		case "optional":
@@ -93,7 +94,7 @@ func chain(names ...string) *konflux.ComponentGroup {
 
 // snapshot has labels and annotations, each "key=value"; annotations begin with "@". Keys without a prefix have the one of tests.
 func snapshot(marks ...string) konflux.Snapshot {
-	s := konflux.Snapshot{Meta: konflux.Meta{Name: "app-x1", Namespace: "team", UID: "7e1f", Labels: map[string]string{}, Annotations: map[string]string{}}}
+	s := konflux.Snapshot{Meta: pipelinerun.Meta{Name: "app-x1", Namespace: "team", UID: "7e1f", Labels: map[string]string{}, Annotations: map[string]string{}}}
 	for _, mark := range marks {
 		key, value, _ := strings.Cut(mark, "=")
 		key, annotation := strings.CutPrefix(key, "@")
@@ -154,20 +155,20 @@ func obey(in konflux.Objects, p *konflux.Plan) konflux.Objects {
 	}
 	in.PipelineRuns = append(slices.Clone(in.PipelineRuns), p.Create...)
 	for _, c := range p.Cancel {
-		in = changed(in, c.Name, func(r *konflux.PipelineRun) {
+		in = changed(in, c.Name, func(r *pipelinerun.PipelineRun) {
 			r.Spec.Status = c.Status
 			r.Annotations = maps.Clone(r.Annotations)
 			maps.Copy(r.Annotations, c.Annotations)
 		})
 	}
 	for _, name := range p.Release {
-		in = changed(in, name, func(r *konflux.PipelineRun) { r.Finalizers = nil })
+		in = changed(in, name, func(r *pipelinerun.PipelineRun) { r.Finalizers = nil })
 	}
 	return in
 }
 
 // changed returns the objects with a PipelineRun changed.
-func changed(in konflux.Objects, name string, change func(*konflux.PipelineRun)) konflux.Objects {
+func changed(in konflux.Objects, name string, change func(*pipelinerun.PipelineRun)) konflux.Objects {
 	in.PipelineRuns = slices.Clone(in.PipelineRuns)
 	for i := range in.PipelineRuns {
 		if in.PipelineRuns[i].Name == name {
@@ -178,16 +179,31 @@ func changed(in konflux.Objects, name string, change func(*konflux.PipelineRun))
 }
 
 // ended returns a change that ends a PipelineRun: True, or False with a reason.
-func ended(status, reason string, at time.Time) func(*konflux.PipelineRun) {
-	return func(r *konflux.PipelineRun) {
-		r.Status.Conditions = []konflux.Condition{{Type: "Succeeded", Status: status, Reason: reason}}
+func ended(status, reason string, at time.Time) func(*pipelinerun.PipelineRun) {
+	return func(r *pipelinerun.PipelineRun) {
+		r.Status.Conditions = []pipelinerun.Condition{{Type: "Succeeded", Status: status, Reason: reason}}
 		r.Status.CompletionTime = &at
 	}
 }
 
+// output is text as the value of a result.
+func output(text string) json.RawMessage {
+	value, _ := json.Marshal(text)
+	return value
+}
+
+// Shorthands for the tables of all tests.
+const (
+	running  = scheduler.PhaseRunning
+	passed   = scheduler.PhasePassed
+	failed   = scheduler.PhaseFailed
+	canceled = scheduler.PhaseCanceled
+	stopped  = scheduler.PhaseStopped
+)
+
 // runName names a run of the Snapshot that all tests have.
 func runName(scenario string, run int) string {
-	return konflux.RunName(snapshot().Meta, scheduler.Ref{ID: dag.ID(scenario), Run: run})
+	return pipelinerun.RunName(snapshot().Meta, scheduler.Ref{ID: dag.ID(scenario), Run: run})
 }
 
 // told returns what the status annotation of a plan says: "scan TestPassed".

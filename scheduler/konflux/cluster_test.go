@@ -13,6 +13,7 @@ import (
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // A moment is all objects at one time. It is never changed: each write makes another.
@@ -22,8 +23,8 @@ type moment struct {
 	superseded bool
 	scenarios  []konflux.IntegrationTestScenario
 	group      *konflux.ComponentGroup
-	runs       map[string]konflux.PipelineRun
-	tasks      map[string]konflux.TaskRun
+	runs       map[string]pipelinerun.PipelineRun
+	tasks      map[string]pipelinerun.TaskRun
 }
 
 // A cluster is an API server and whoever works on it beside the controllers: Tekton, Chains, people, a pruner and the
@@ -36,11 +37,11 @@ type cluster struct {
 	o       konflux.Options
 	told    map[string]int // what happened, and how often
 
-	created map[string]scheduler.Ref     // all PipelineRuns there ever were
-	refused map[string]bool              // by name: creation is refused for good
-	ends    map[string][]scheduler.Phase // by name: how a run may have ended; several where it depends on who looks when
-	late    map[string]konflux.TaskRun   // not written yet
-	states  []konflux.State              // that were written
+	created map[string]scheduler.Ref       // all PipelineRuns there ever were
+	refused map[string]bool                // by name: creation is refused for good
+	ends    map[string][]scheduler.Phase   // by name: how a run may have ended; several where it depends on who looks when
+	late    map[string]pipelinerun.TaskRun // not written yet
+	states  []konflux.State                // that were written
 }
 
 // note tells what happened, in the order in which it did.
@@ -59,10 +60,10 @@ var clusterKeys = konflux.Keys{Test: testPrefix, Pipelines: "pipelines.appstudio
 
 func newCluster(t *rapid.T, seed, n uint64) *cluster {
 	c := &cluster{t: t, random: rand.New(rand.NewPCG(seed, n)), now: time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC), told: map[string]int{}, created: map[string]scheduler.Ref{},
-		refused: map[string]bool{}, ends: map[string][]scheduler.Phase{}, late: map[string]konflux.TaskRun{}}
-	c.o = konflux.Options{Keys: clusterKeys, Profile: dag.ComponentGroup, Skipped: konflux.SkippedPasses,
+		refused: map[string]bool{}, ends: map[string][]scheduler.Phase{}, late: map[string]pipelinerun.TaskRun{}}
+	c.o = konflux.Options{Keys: clusterKeys, Profile: dag.ComponentGroup, Skipped: pipelinerun.SkippedPasses,
 		Signed: c.chance(3), Patience: 5 * time.Minute}
-	w := moment{version: 1, runs: map[string]konflux.PipelineRun{}, tasks: map[string]konflux.TaskRun{}}
+	w := moment{version: 1, runs: map[string]pipelinerun.PipelineRun{}, tasks: map[string]pipelinerun.TaskRun{}}
 	w.snapshot.Name, w.snapshot.UID = "snapshot", "6f2c"
 	w.snapshot.Labels = map[string]string{testPrefix + "/type": "component"}
 	for i := range 1 + c.pick(6) {
@@ -109,7 +110,7 @@ func (c *cluster) latest() moment { return c.moments[len(c.moments)-1] }
 func (c *cluster) write(w moment) { c.moments = append(c.moments, w) }
 
 // put writes a PipelineRun.
-func (c *cluster) put(run konflux.PipelineRun) {
+func (c *cluster) put(run pipelinerun.PipelineRun) {
 	w := c.latest()
 	w.runs = maps.Clone(w.runs)
 	w.runs[run.Name] = run
@@ -123,11 +124,11 @@ func (c *cluster) remove(name string) {
 	c.write(w)
 }
 
-func over(run konflux.PipelineRun) bool { return run.Status.CompletionTime != nil }
+func over(run pipelinerun.PipelineRun) bool { return run.Status.CompletionTime != nil }
 
 // some returns one of the PipelineRuns that are like that.
-func (c *cluster) some(like func(konflux.PipelineRun) bool) (run konflux.PipelineRun, ok bool) {
-	var found []konflux.PipelineRun
+func (c *cluster) some(like func(pipelinerun.PipelineRun) bool) (run pipelinerun.PipelineRun, ok bool) {
+	var found []pipelinerun.PipelineRun
 	for _, run := range c.latest().runs {
 		if like(run) {
 			found = append(found, run)
@@ -136,7 +137,7 @@ func (c *cluster) some(like func(konflux.PipelineRun) bool) (run konflux.Pipelin
 	if len(found) == 0 {
 		return run, false
 	}
-	slices.SortFunc(found, func(a, b konflux.PipelineRun) int { return compare(a.Name, b.Name) })
+	slices.SortFunc(found, func(a, b pipelinerun.PipelineRun) int { return compare(a.Name, b.Name) })
 	return found[c.pick(len(found))], true
 }
 
@@ -154,7 +155,7 @@ func compare(a, b string) int {
 func (c *cluster) act(pending func(string) bool) {
 	switch c.pick(12) {
 	case 0, 1, 2, 3:
-		if run, ok := c.some(func(r konflux.PipelineRun) bool { return !over(r) }); ok {
+		if run, ok := c.some(func(r pipelinerun.PipelineRun) bool { return !over(r) }); ok {
 			c.end(run)
 		}
 	case 4:
@@ -162,7 +163,9 @@ func (c *cluster) act(pending func(string) bool) {
 	case 5:
 		c.lateTask()
 	case 6:
-		if run, ok := c.some(func(r konflux.PipelineRun) bool { return over(r) && r.Annotations["chains.tekton.dev/signed"] == "" }); ok {
+		if run, ok := c.some(func(r pipelinerun.PipelineRun) bool {
+			return over(r) && r.Annotations["chains.tekton.dev/signed"] == ""
+		}); ok {
 			c.sign(run)
 		}
 	case 7:
@@ -173,7 +176,7 @@ func (c *cluster) act(pending func(string) bool) {
 		c.meddle()
 	case 10:
 		// The one thing asked of the surroundings: nothing vanishes while a controller is about to create it.
-		if run, ok := c.some(func(r konflux.PipelineRun) bool { return vanishing(r) && !pending(r.Name) }); ok {
+		if run, ok := c.some(func(r pipelinerun.PipelineRun) bool { return vanishing(r) && !pending(r.Name) }); ok {
 			c.note("pruned", run.Name)
 			c.remove(run.Name)
 		}
@@ -190,9 +193,9 @@ func (c *cluster) act(pending func(string) bool) {
 var outputs = []string{"SUCCESS", "FAILURE", "WARNING", "SKIPPED", "ERROR"}
 
 // end ends a run: as it was asked to, or by itself.
-func (c *cluster) end(run konflux.PipelineRun) {
+func (c *cluster) end(run pipelinerun.PipelineRun) {
 	marked := run.Annotations[ownPrefix+"/stopped"] != ""
-	cond := konflux.Condition{Type: "Succeeded", Status: "True", Reason: "Succeeded"}
+	cond := pipelinerun.Condition{Type: "Succeeded", Status: "True", Reason: "Succeeded"}
 	phase := scheduler.PhasePassed
 	now := c.now
 	switch {
@@ -209,17 +212,17 @@ func (c *cluster) end(run konflux.PipelineRun) {
 			phase = scheduler.PhaseFailed
 		}
 		task := run.Name + "-task"
-		run.Status.ChildReferences = []konflux.ChildReference{{Name: task, PipelineTaskName: "task"}}
-		var t konflux.TaskRun
+		run.Status.ChildReferences = []pipelinerun.ChildReference{{Name: task, PipelineTaskName: "task"}}
+		var t pipelinerun.TaskRun
 		t.Name = task
 		value, _ := json.Marshal(`{"result":"` + out + `","timestamp":"1700000000","successes":1,"failures":0,"warnings":0}`)
-		t.Status.Results = []konflux.TaskRunResult{{Name: "TEST_OUTPUT", Value: value}}
+		t.Status.Results = []pipelinerun.TaskRunResult{{Name: "TEST_OUTPUT", Value: value}}
 		c.late[task] = t
 		if !c.chance(3) {
 			c.lateTask()
 		}
 	}
-	run.Status.Conditions = []konflux.Condition{cond}
+	run.Status.Conditions = []pipelinerun.Condition{cond}
 	run.Status.CompletionTime = &now
 	c.ends[run.Name] = append(c.ends[run.Name], phase)
 	if len(run.Status.ChildReferences) > 0 {
@@ -230,7 +233,7 @@ func (c *cluster) end(run konflux.PipelineRun) {
 }
 
 // vanishing reports whether a run can be removed: it is over, or was deleted, and nothing holds it.
-func vanishing(run konflux.PipelineRun) bool {
+func vanishing(run pipelinerun.PipelineRun) bool {
 	return len(run.Finalizers) == 0 && (over(run) || run.DeletionTimestamp != nil)
 }
 
@@ -247,7 +250,7 @@ func (c *cluster) lateTask() {
 	c.write(w)
 }
 
-func (c *cluster) sign(run konflux.PipelineRun) {
+func (c *cluster) sign(run pipelinerun.PipelineRun) {
 	run.Annotations = maps.Clone(run.Annotations)
 	if run.Annotations == nil {
 		run.Annotations = map[string]string{}
@@ -289,7 +292,7 @@ func (c *cluster) edit() {
 
 // meddle deletes or cancels a run, past all plans.
 func (c *cluster) meddle() {
-	run, ok := c.some(func(r konflux.PipelineRun) bool { return !over(r) && r.DeletionTimestamp == nil })
+	run, ok := c.some(func(r pipelinerun.PipelineRun) bool { return !over(r) && r.DeletionTimestamp == nil })
 	if !ok {
 		return
 	}
@@ -317,7 +320,7 @@ var (
 )
 
 // update writes the metadata of the Snapshot, if the version is the newest.
-func (c *cluster) update(version int, u konflux.Update, plan *konflux.Plan) error {
+func (c *cluster) update(version int, u pipelinerun.Update, plan *konflux.Plan) error {
 	w := c.latest()
 	if w.version != version {
 		c.note("conflicts")
@@ -382,7 +385,7 @@ func (c *cluster) begun(before konflux.State, plan *konflux.Plan) {
 		if st.Phase != scheduler.PhaseRunning || st.Run <= before.Runs[id].Run {
 			continue
 		}
-		if _, seen := c.created[konflux.RunName(c.latest().snapshot.Meta, scheduler.Ref{ID: id, Run: st.Run})]; seen {
+		if _, seen := c.created[pipelinerun.RunName(c.latest().snapshot.Meta, scheduler.Ref{ID: id, Run: st.Run})]; seen {
 			continue // somebody else began it
 		}
 		for parent := range plan.Graph.Parents(id) {
@@ -406,7 +409,7 @@ func (c *cluster) isOver(child, parent dag.ID) {
 }
 
 // create makes a PipelineRun, unless there is one of that name.
-func (c *cluster) create(run konflux.PipelineRun) error {
+func (c *cluster) create(run pipelinerun.PipelineRun) error {
 	w := c.latest()
 	if _, ok := w.runs[run.Name]; ok {
 		c.told["found"]++
@@ -417,7 +420,7 @@ func (c *cluster) create(run konflux.PipelineRun) error {
 	}
 	ref := scheduler.Ref{ID: dag.ID(run.Labels[testPrefix+"/scenario"])}
 	for st := c.state().Runs[ref.ID]; ref.Run <= st.Run; ref.Run++ {
-		if konflux.RunName(w.snapshot.Meta, ref) == run.Name {
+		if pipelinerun.RunName(w.snapshot.Meta, ref) == run.Name {
 			break
 		}
 	}
@@ -440,7 +443,7 @@ func (c *cluster) create(run konflux.PipelineRun) error {
 }
 
 // cancel asks for the end of a run.
-func (c *cluster) cancel(x konflux.Cancellation) {
+func (c *cluster) cancel(x pipelinerun.Cancellation) {
 	run, ok := c.latest().runs[x.Name]
 	if !ok || over(run) {
 		return

@@ -161,6 +161,8 @@ func (o *Options) isOptional(t *IntegrationTestScenario) bool {
 	return o.is(t.Labels, Keys.optional, "true")
 }
 
+const maxName = 63 // of a DNS-1035 label
+
 var namePattern = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
 
 // doubts returns the mistakes that do not keep the graph from being made.

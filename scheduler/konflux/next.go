@@ -10,6 +10,7 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // Next says what to do now about the tests of a Snapshot: it is [scheduler.Next] for the objects of Konflux. It is a pure
@@ -24,7 +25,7 @@ func Next(in Objects, o Options, now time.Time) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &decision{Objects: in, o: o, now: now.UTC().Truncate(time.Millisecond), tasks: taskIndex(in.TaskRuns)}
+	d := &decision{Objects: in, o: o, now: now.UTC().Truncate(time.Millisecond), tasks: pipelinerun.ByName(in.TaskRuns)}
 	if err := d.read(); err != nil {
 		return nil, err
 	}
@@ -45,7 +46,7 @@ type decision struct {
 	o   Options
 	now time.Time
 
-	tasks    map[string]*TaskRun
+	tasks    map[string]*pipelinerun.TaskRun
 	byName   map[string]*IntegrationTestScenario
 	statuses map[string]ScenarioStatus // as read, by scenario
 	before   State                     // as read
@@ -64,8 +65,8 @@ type decision struct {
 
 // An observation is a PipelineRun of this Snapshot, and what it comes to.
 type observation struct {
-	run    *PipelineRun
-	result Result
+	run    *pipelinerun.PipelineRun
+	result pipelinerun.Result
 }
 
 // read reads the annotations and makes the graph.
@@ -140,6 +141,7 @@ func (d *decision) observe() {
 	d.observed = make(map[scheduler.Ref]*observation, len(d.PipelineRuns))
 	d.names = make(map[string]bool, len(d.PipelineRuns))
 	d.unmade = map[scheduler.Ref]string{}
+	rules := d.o.rules()
 	for i := range d.PipelineRuns {
 		d.names[d.PipelineRuns[i].Name] = true
 	}
@@ -150,7 +152,7 @@ func (d *decision) observe() {
 			d.stranger(run)
 			continue
 		}
-		r := d.o.judge(run, d.tasks, d.now)
+		r := pipelinerun.Judge(run, d.tasks, rules, d.now)
 		d.observed[ref] = &observation{run, r}
 		_, forced := d.o.find(run.Annotations, Keys.forced)
 		basis, _ := d.o.find(run.Annotations, Keys.basis)
@@ -168,14 +170,14 @@ func (d *decision) observe() {
 
 // stranger releases a PipelineRun of this Snapshot that is no run, such as an earlier one that others created. Nothing is
 // learned from it, so it need not be kept first.
-func (d *decision) stranger(run *PipelineRun) {
-	if d.ofSnapshot(run) && run.done() && d.holds(run) {
+func (d *decision) stranger(run *pipelinerun.PipelineRun) {
+	if d.ofSnapshot(run) && run.Done() && d.holds(run) {
 		d.strangers = append(d.strangers, run.Name)
 	}
 }
 
 // ofSnapshot reports whether a PipelineRun is of a scenario, for this Snapshot.
-func (d *decision) ofSnapshot(run *PipelineRun) bool {
+func (d *decision) ofSnapshot(run *pipelinerun.PipelineRun) bool {
 	scenario, _ := d.o.find(run.Labels, Keys.scenario)
 	return scenario != "" && d.o.is(run.Labels, Keys.snapshot, d.Snapshot.Name)
 }
@@ -188,16 +190,16 @@ func (d *decision) wake(at time.Time) {
 }
 
 // refOf returns the run that a PipelineRun is: by its name, or, of one that others created, by the name that was adopted. Others, of other Snapshots and copies of ours, are none.
-func (d *decision) refOf(run *PipelineRun) (scheduler.Ref, bool) {
+func (d *decision) refOf(run *pipelinerun.PipelineRun) (scheduler.Ref, bool) {
 	if !d.ofSnapshot(run) {
 		return scheduler.Ref{}, false
 	}
 	scenario, _ := d.o.find(run.Labels, Keys.scenario)
-	if n, ok := numberOf(d.Snapshot.Meta, scenario, run.Name); ok {
+	if n, ok := pipelinerun.RunNumber(d.Snapshot.Meta, dag.ID(scenario), run.Name); ok {
 		return refOf(scenario, n), true
 	}
 	first := refOf(scenario, 1)
-	return first, d.adoptedName(scenario) == run.Name && !d.names[RunName(d.Snapshot.Meta, first)]
+	return first, d.adoptedName(scenario) == run.Name && !d.names[pipelinerun.RunName(d.Snapshot.Meta, first)]
 }
 
 // adoptedName returns the name of the PipelineRun that others created for a scenario, empty if there is none: the state
@@ -207,7 +209,7 @@ func (d *decision) adoptedName(scenario string) string {
 		return name
 	}
 	name := d.statuses[scenario].RunName
-	if _, ours := numberOf(d.Snapshot.Meta, scenario, name); ours {
+	if _, ours := pipelinerun.RunNumber(d.Snapshot.Meta, dag.ID(scenario), name); ours {
 		return ""
 	}
 	return name
@@ -217,7 +219,7 @@ func (d *decision) adoptedName(scenario string) string {
 func (d *decision) adopted() map[dag.ID]string {
 	names := maps.Clone(d.before.Adopted)
 	for ref, seen := range d.observed {
-		if ref.Run != 1 || seen.run.Name == RunName(d.Snapshot.Meta, ref) {
+		if ref.Run != 1 || seen.run.Name == pipelinerun.RunName(d.Snapshot.Meta, ref) {
 			continue
 		}
 		if names == nil {
@@ -237,7 +239,7 @@ func (d *decision) nameOf(ref scheduler.Ref) string {
 	if name := d.adoptedName(string(ref.ID)); ref.Run == 1 && name != "" && d.before.Runs[ref.ID].Phase.Over() {
 		return name
 	}
-	return RunName(d.Snapshot.Meta, ref)
+	return pipelinerun.RunName(d.Snapshot.Meta, ref)
 }
 
 // live returns the runs that are live, by scenario.
@@ -254,7 +256,7 @@ func (d *decision) live() (refs []scheduler.Ref) {
 // fail ends a run that cannot be created.
 func (d *decision) fail(ref scheduler.Ref, why string) {
 	d.machine.Observe(scheduler.Finished(ref, scheduler.PhaseFailed))
-	d.unmade[ref] = shorten(why, maxWhy)
+	d.unmade[ref] = pipelinerun.Shorten(why, pipelinerun.MaxWhy)
 }
 
 // supersede cancels everything when a newer Snapshot took the place of this one, once, and afterwards what came new.
@@ -310,10 +312,12 @@ func (d *decision) act() {
 	for ref, seen := range d.observed {
 		st := after[ref.ID]
 		ended := st.Run > ref.Run || st.Run == ref.Run && st.Phase.Over()
-		if (stop[ref] || ended) && !seen.run.ending() {
-			d.plan.Cancel = append(d.plan.Cancel, Cancellation{seen.run.Name, cancelStatus, map[string]string{d.o.Keys.stopped(): "true"}})
+		if (stop[ref] || ended) && !seen.run.Ending() {
+			d.plan.Cancel = append(d.plan.Cancel, pipelinerun.Cancellation{
+				Name: seen.run.Name, Status: pipelinerun.CancelStatus, Annotations: map[string]string{d.o.Keys.stopped(): "true"},
+			})
 		}
-		if d.kept(ref) && seen.run.done() && d.holds(seen.run) {
+		if d.kept(ref) && seen.run.Done() && d.holds(seen.run) {
 			d.plan.Release = append(d.plan.Release, seen.run.Name)
 		}
 	}
@@ -323,12 +327,12 @@ func (d *decision) act() {
 			d.plan.Finalizers = append(d.plan.Finalizers, name)
 		}
 	}
-	slices.SortFunc(d.plan.Create, func(a, b PipelineRun) int { return d.compare(a, b) })
-	slices.SortFunc(d.plan.Cancel, func(a, b Cancellation) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(d.plan.Create, func(a, b pipelinerun.PipelineRun) int { return d.compare(a, b) })
+	slices.SortFunc(d.plan.Cancel, func(a, b pipelinerun.Cancellation) int { return strings.Compare(a.Name, b.Name) })
 	slices.Sort(d.plan.Release)
 }
 
-func (d *decision) compare(a, b PipelineRun) int {
+func (d *decision) compare(a, b pipelinerun.PipelineRun) int {
 	i, _ := d.plan.Graph.Index(dag.ID(a.Labels[d.o.Keys.scenario()]))
 	j, _ := d.plan.Graph.Index(dag.ID(b.Labels[d.o.Keys.scenario()]))
 	return cmp.Or(cmp.Compare(i, j), strings.Compare(a.Name, b.Name))
@@ -340,7 +344,7 @@ func (d *decision) kept(ref scheduler.Ref) bool {
 	return d.stateText() != "" && (st.Run > ref.Run || st.Run == ref.Run && st.Phase.Over())
 }
 
-func (d *decision) holds(run *PipelineRun) bool {
+func (d *decision) holds(run *pipelinerun.PipelineRun) bool {
 	return slices.ContainsFunc(d.o.all(), func(k Keys) bool { return slices.Contains(run.Finalizers, k.finalizer()) })
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 const (
@@ -114,14 +115,14 @@ func TestCreatedPipelineRun(t *testing.T) {
 	scan := &in.Scenarios[1]
 	scan.Labels = map[string]string{"test.appstudio.openshift.io/optional": "maybe", "test.appstudio.openshift.io/x": "no"}
 	scan.Annotations = map[string]string{"test.appstudio.openshift.io/pipeline_timeout": "2h", "other.example.com/t": "no"}
-	scan.Spec.ResolverRef.Params = []konflux.Param{{Name: "url", Value: output("https://git.example.com")}}
+	scan.Spec.ResolverRef.Params = []pipelinerun.Param{{Name: "url", Value: output("https://git.example.com")}}
 	scan.Spec.Params = copied(t, scan.Spec.Params)
 	if err := json.Unmarshal([]byte(`[{"name":"one","value":"1"},{"name":"list","values":["a","b"]},{"name":"both","value":"v","values":["w"]},{"name":"none"}]`), &scan.Spec.Params); err != nil {
 		t.Fatal(err)
 	}
 	in, _ = play(t, in)
 	p := next(t, ends("build", 1, "True", "")(in), options(), noon)
-	want := konflux.PipelineRun{Meta: konflux.Meta{
+	want := pipelinerun.PipelineRun{Meta: pipelinerun.Meta{
 		Name: runName("scan", 1), Namespace: "team", Finalizers: []string{"test.appstudio.openshift.io/pipelinerun"},
 		Labels: map[string]string{
 			"pac.test.appstudio.openshift.io/sha": "abc", "pipelines.appstudio.openshift.io/type": "test", "test.appstudio.openshift.io/scenario": "scan",
@@ -130,14 +131,14 @@ func TestCreatedPipelineRun(t *testing.T) {
 		Annotations: map[string]string{
 			"pac.test.appstudio.openshift.io/branch": "main", "test.appstudio.openshift.io/pipeline_timeout": "2h", basisKey: "build#1",
 		},
-	}, Spec: konflux.PipelineRunSpec{
-		Params: []konflux.Param{
+	}, Spec: pipelinerun.PipelineRunSpec{
+		Params: []pipelinerun.Param{
 			{Name: "SNAPSHOT", Value: output(`{"components":[{"name":"web"}]}`)}, {Name: "one", Value: output("1")},
 			{Name: "list", Value: json.RawMessage(`["a","b"]`)}, {Name: "both", Value: output("v")}, {Name: "none", Value: output("")},
 		},
-		PipelineRef: &konflux.ResolverRef{Resolver: "git", Params: []konflux.Param{{Name: "url", Value: output("https://git.example.com")}}},
+		PipelineRef: &pipelinerun.ResolverRef{Resolver: "git", Params: []pipelinerun.Param{{Name: "url", Value: output("https://git.example.com")}}},
 	}}
-	equal(t, "created", p.Create, []konflux.PipelineRun{want})
+	equal(t, "created", p.Create, []pipelinerun.PipelineRun{want})
 
 	for kind, ref := range map[string]bool{"": true, "pipeline": true, "pipelinerun": false, "PipelineRun": false} {
 		in := world("scan")
@@ -178,8 +179,8 @@ func TestUpdate(t *testing.T) {
 	p = next(t, asks("scan")(in), options(), noon)
 	equal(t, "labels to remove", p.Update.RemoveLabels, []string{rerunKey})
 	equal(t, "alone is nothing of the graph", len(p.State.Alone), 0)
-	equal(t, "only a label", konflux.Update{RemoveLabels: []string{"x"}}.IsZero(), false)
-	equal(t, "only an annotation to remove", konflux.Update{RemoveAnnotations: []string{"x"}}.IsZero(), false)
+	equal(t, "only a label", pipelinerun.Update{RemoveLabels: []string{"x"}}.IsZero(), false)
+	equal(t, "only an annotation to remove", pipelinerun.Update{RemoveAnnotations: []string{"x"}}.IsZero(), false)
 
 	o := options()
 	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys, oldKeys}
@@ -323,7 +324,7 @@ func TestTakenName(t *testing.T) {
 		"another Snapshot": {"test.appstudio.openshift.io/scenario": "scan", "appstudio.openshift.io/snapshot": "app-x2"},
 		"empty scenario":   {"test.appstudio.openshift.io/scenario": "", "appstudio.openshift.io/snapshot": "app-x1"},
 	} {
-		in.PipelineRuns = []konflux.PipelineRun{{Meta: konflux.Meta{Name: runName("scan", 1), Labels: labels}}}
+		in.PipelineRuns = []pipelinerun.PipelineRun{{Meta: pipelinerun.Meta{Name: runName("scan", 1), Labels: labels}}}
 		p := next(t, in, options(), noon)
 		want := &konflux.TakenNameError{Name: runName("scan", 1), Run: scheduler.Ref{ID: "scan", Run: 1}}
 		var e *konflux.TakenNameError
@@ -341,7 +342,7 @@ func TestTakenNames(t *testing.T) {
 	names := []string{"f", "b", "e", "a", "d", "c"}
 	in := konflux.Objects{Scenarios: scenarios(names...), Snapshot: snapshot()}
 	for _, name := range names {
-		in.PipelineRuns = append(in.PipelineRuns, konflux.PipelineRun{Meta: konflux.Meta{Name: runName(name, 1)}})
+		in.PipelineRuns = append(in.PipelineRuns, pipelinerun.PipelineRun{Meta: pipelinerun.Meta{Name: runName(name, 1)}})
 	}
 	got := ""
 	for _, problem := range next(t, in, options(), noon).Problems {
@@ -355,9 +356,9 @@ func TestTakenNames(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	in, _ := play(t, world("scan"))
 	released := map[string][]string{"a copy": {"release " + runName("scan", 1) + "-copy"}, "another Snapshot": {}}
-	for name, change := range map[string]func(*konflux.PipelineRun){
-		"a copy":           func(r *konflux.PipelineRun) { r.Name += "-copy" },
-		"another Snapshot": func(r *konflux.PipelineRun) { r.Labels["appstudio.openshift.io/snapshot"] = "app-x2" },
+	for name, change := range map[string]func(*pipelinerun.PipelineRun){
+		"a copy":           func(r *pipelinerun.PipelineRun) { r.Name += "-copy" },
+		"another Snapshot": func(r *pipelinerun.PipelineRun) { r.Labels["appstudio.openshift.io/snapshot"] = "app-x2" },
 	} {
 		stranger := copied(t, in.PipelineRuns[0])
 		ended("False", "Failed", noon)(&stranger)
@@ -415,7 +416,7 @@ func TestProblems(t *testing.T) {
 // What can never be created fails, with the reason, and what waits for it is canceled.
 func TestNeverCreated(t *testing.T) {
 	invalid := world("build", "scan")
-	invalid.Scenarios[0].Status.Conditions = []konflux.Condition{
+	invalid.Scenarios[0].Status.Conditions = []pipelinerun.Condition{
 		{Type: "Other", Status: "False"}, {Type: "IntegrationTestScenarioValid", Status: "False", Message: "no such application"},
 	}
 	refused, _ := play(t, world("build", "scan"))
@@ -441,7 +442,7 @@ func TestNeverCreated(t *testing.T) {
 		equal(t, why+", refused no more", next(t, in, options(), noon.Add(time.Hour)).Update.IsZero(), true)
 	}
 	valid := world("build")
-	valid.Scenarios[0].Status.Conditions = []konflux.Condition{{Type: "IntegrationTestScenarioValid", Status: "True"}, {Type: "IntegrationTestScenarioValid", Status: "Unknown"}}
+	valid.Scenarios[0].Status.Conditions = []pipelinerun.Condition{{Type: "IntegrationTestScenarioValid", Status: "True"}, {Type: "IntegrationTestScenarioValid", Status: "Unknown"}}
 	equal(t, "valid", doing(next(t, valid, options(), noon)), []string{"create build#1"})
 
 	refused, _ = play(t, world("build"))
@@ -461,7 +462,7 @@ func TestNeverCreated(t *testing.T) {
 func TestNeverCreatedAndFinished(t *testing.T) {
 	in := world("build", "scan")
 	in.Group = group(`{"scan":[{"name":"build","onFail":"run"}]}`)
-	in.Scenarios[0].Status.Conditions = []konflux.Condition{{Type: "IntegrationTestScenarioValid", Status: "False"}}
+	in.Scenarios[0].Status.Conditions = []pipelinerun.Condition{{Type: "IntegrationTestScenarioValid", Status: "False"}}
 	p := next(t, in, options(), noon)
 	equal(t, "actions", doing(p), []string{"create scan#1"})
 	equal(t, "then", doing(next(t, obey(in, p), options(), noon)), []string{})
@@ -473,7 +474,7 @@ func TestSuperseded(t *testing.T) {
 	in.Superseded = true
 	p := next(t, in, options(), noon)
 	equal(t, "actions", doing(p), []string{"cancel build#1"})
-	equal(t, "cancellation", p.Cancel, []konflux.Cancellation{{Name: runName("build", 1), Status: "CancelledRunFinally", Annotations: map[string]string{stopKey: "true"}}})
+	equal(t, "cancellation", p.Cancel, []pipelinerun.Cancellation{{Name: runName("build", 1), Status: "CancelledRunFinally", Annotations: map[string]string{stopKey: "true"}}})
 	equal(t, "told", told(p), []string{"build TestFail", "lint TestFail", "scan TestFail"})
 	for _, c := range p.Scenarios {
 		equal(t, "details", c.Status.Details, "Canceled: a newer Snapshot took the place of this one")
@@ -659,7 +660,7 @@ func TestCanceledSince(t *testing.T) {
 		in := world("build", "scan")
 		in.Snapshot.Annotations[statusKey] = `[{"scenario":"build","status":"TestInvalid","lastUpdateTime":"2026-03-01T11:00:00Z"},` +
 			`{"scenario":"scan","status":"TestFail","lastUpdateTime":"2026-03-01T11:00:00Z",` + tt.entry + `}]`
-		in.Scenarios[0].Status.Conditions = []konflux.Condition{{Type: "IntegrationTestScenarioValid", Status: "False"}}
+		in.Scenarios[0].Status.Conditions = []pipelinerun.Condition{{Type: "IntegrationTestScenarioValid", Status: "False"}}
 		s := next(t, asks("all")(in), options(), noon).Scenarios[1].Status
 		equal(t, name, s.Details, "Canceled: build#2 failed")
 		equal(t, name, s.Completed, tt.want)
@@ -699,7 +700,7 @@ func TestRelease(t *testing.T) {
 	equal(t, "not yet written", doing(next(t, over, options(), noon)), []string{})
 	over = obey(over, next(t, over, options(), noon))
 	equal(t, "written", doing(next(t, over, options(), noon)), []string{"release build#1"})
-	deleted := changed(in, runName("build", 1), func(r *konflux.PipelineRun) { r.DeletionTimestamp = &noon })
+	deleted := changed(in, runName("build", 1), func(r *pipelinerun.PipelineRun) { r.DeletionTimestamp = &noon })
 	p := next(t, deleted, options(), noon)
 	equal(t, "deleted", told(p), []string{"build Deleted"})
 	equal(t, "deleted, not yet written", slices.Contains(doing(p), "release build#1"), false)
@@ -740,19 +741,19 @@ func TestLabelOfLiveRun(t *testing.T) {
 // What nobody else releases is released: PipelineRuns of this Snapshot that others created and that are no run, once they are
 // over or deleted.
 func TestReleaseOfOthers(t *testing.T) {
-	other := func(name string, change func(*konflux.PipelineRun)) konflux.PipelineRun {
-		run := konflux.PipelineRun{Meta: konflux.Meta{Name: name, Labels: map[string]string{
+	other := func(name string, change func(*pipelinerun.PipelineRun)) pipelinerun.PipelineRun {
+		run := pipelinerun.PipelineRun{Meta: pipelinerun.Meta{Name: name, Labels: map[string]string{
 			"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1",
 		}, Finalizers: []string{"test.appstudio.openshift.io/pipelinerun"}}}
 		change(&run)
 		return run
 	}
 	in := world("build")
-	in.PipelineRuns = []konflux.PipelineRun{
-		other("build-over", ended("True", "", noon)), other("build-deleted", func(r *konflux.PipelineRun) { r.DeletionTimestamp = &noon }),
-		other("build-live", func(*konflux.PipelineRun) {}),
-		other("build-free", func(r *konflux.PipelineRun) { ended("True", "", noon)(r); r.Finalizers = []string{"others"} }),
-		other("build-elsewhere", func(r *konflux.PipelineRun) {
+	in.PipelineRuns = []pipelinerun.PipelineRun{
+		other("build-over", ended("True", "", noon)), other("build-deleted", func(r *pipelinerun.PipelineRun) { r.DeletionTimestamp = &noon }),
+		other("build-live", func(*pipelinerun.PipelineRun) {}),
+		other("build-free", func(r *pipelinerun.PipelineRun) { ended("True", "", noon)(r); r.Finalizers = []string{"others"} }),
+		other("build-elsewhere", func(r *pipelinerun.PipelineRun) {
 			ended("True", "", noon)(r)
 			delete(r.Labels, "test.appstudio.openshift.io/scenario")
 		}),
@@ -765,7 +766,7 @@ func TestReleaseOfOthers(t *testing.T) {
 // A queue holds a run back with the field that asks for its end. Such a run is canceled like any other, also one that was
 // created canceled: the queue writes over that.
 func TestQueuedRunIsCanceled(t *testing.T) {
-	held := func(r *konflux.PipelineRun) { r.Spec.Status = "PipelineRunPending" }
+	held := func(r *pipelinerun.PipelineRun) { r.Spec.Status = "PipelineRunPending" }
 	in, _ := play(t, world("build"))
 	in = changed(in, runName("build", 1), held)
 	equal(t, "no end was asked for", doing(next(t, in, options(), noon)), []string{})
@@ -800,7 +801,7 @@ func TestWake(t *testing.T) {
 	equal(t, "two wait", p.Wake, noon.Add(6*time.Minute))
 	equal(t, "told", told(p), []string{"a InProgress", "b TestPassed", "c InProgress"})
 	equal(t, "details", p.Scenarios[1].Status.Details, "passed; Tekton Chains did not sign it within 5m0s")
-	live := changed(in, runName("c", 1), func(r *konflux.PipelineRun) { r.Status = konflux.PipelineRunStatus{} })
+	live := changed(in, runName("c", 1), func(r *pipelinerun.PipelineRun) { r.Status = pipelinerun.PipelineRunStatus{} })
 	equal(t, "two wait beside one that is live", next(t, live, o, noon).Wake, noon.Add(5*time.Minute))
 	equal(t, "none waits", next(t, in, o, noon.Add(time.Hour)).Wake, time.Time{})
 }
@@ -809,7 +810,7 @@ func TestWake(t *testing.T) {
 func TestTimes(t *testing.T) {
 	in, _ := play(t, world("build", "scan"))
 	started := noon.Add(10 * time.Second)
-	in = changed(in, runName("build", 1), func(r *konflux.PipelineRun) { r.Status.StartTime = &started })
+	in = changed(in, runName("build", 1), func(r *pipelinerun.PipelineRun) { r.Status.StartTime = &started })
 	p := next(t, in, options(), noon.Add(time.Minute))
 	equal(t, "one write for a start", p.Update.IsZero(), true)
 	in = changed(in, runName("build", 1), ended("True", "", noon.Add(time.Hour)))
@@ -883,7 +884,7 @@ func TestPure(t *testing.T) {
 	in, _ = play(t, in, ends("build", 1, "True", ""), asks("extra"), ends("scan", 1, "False", "Failed"))
 	in = labeled(in, rerunKey, "all")
 	in.Refused = map[string]string{runName("extra", 2): "no"}
-	in.TaskRuns = []konflux.TaskRun{{Meta: konflux.Meta{Name: "x"}}}
+	in.TaskRuns = []pipelinerun.TaskRun{{Meta: pipelinerun.Meta{Name: "x"}}}
 	o := options()
 	o.Older = []konflux.Keys{newKeys}
 	before := copied(t, in)
@@ -921,7 +922,7 @@ func spread(t *rapid.T) konflux.Objects {
 			}
 			name := rapid.SampledFrom(in.PipelineRuns).Draw(t, "run").Name
 			how := rapid.SampledFrom([]string{"True", "True", "Failed", "Cancelled"}).Draw(t, "end")
-			in = changed(in, name, func(r *konflux.PipelineRun) {
+			in = changed(in, name, func(r *pipelinerun.PipelineRun) {
 				if len(r.Status.Conditions) > 0 {
 					return
 				}
@@ -1018,7 +1019,7 @@ func TestAdoptedIsNotDoubled(t *testing.T) {
 	for name, text := range map[string]string{"unreadable": `[{`, "emptied": ``} {
 		in := world("build", "scan")
 		in.Snapshot.Annotations[statusKey] = `[{"scenario":"build","status":"InProgress","lastUpdateTime":"2026-03-01T11:00:00Z","testPipelineRunName":"build-x7k4m"}]`
-		in.PipelineRuns = []konflux.PipelineRun{{Meta: konflux.Meta{Name: "build-x7k4m", Labels: map[string]string{
+		in.PipelineRuns = []pipelinerun.PipelineRun{{Meta: pipelinerun.Meta{Name: "build-x7k4m", Labels: map[string]string{
 			"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1"}}}}
 		in = obey(in, next(t, in, options(), noon))
 		in.Snapshot.Annotations[statusKey] = text

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/testdag/testdag/dag"
+
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // Keys are the prefixes of labels and annotations, without the slash. They differ from release to release of Konflux, so
@@ -41,15 +43,6 @@ func (k Keys) basis() string     { return k.Own + "/basis" }
 func (k Keys) forced() string    { return k.Own + "/forced" }
 func (k Keys) stopped() string   { return k.Own + "/stopped" }
 
-// Skipped says what a test that says SKIPPED comes to.
-type Skipped uint8
-
-// The integration-service lets a skipped test pass, Conforma denies the image later. There is no default.
-const (
-	SkippedPasses Skipped = iota + 1
-	SkippedFails
-)
-
 // Options are what a caller decides.
 type Options struct {
 	Keys Keys // what is written, and read
@@ -62,7 +55,7 @@ type Options struct {
 	// that, it may be left out.
 	Profile dag.Profile
 
-	Skipped Skipped // what SKIPPED comes to; must be given
+	Skipped pipelinerun.Skipped // what SKIPPED comes to; must be given
 
 	// Signed makes a run that is over count as running until Tekton Chains has annotated it with chains.tekton.dev/signed, so
 	// that a child that judges evidence does not start before its parent's is there. Patience bounds it.
@@ -82,10 +75,7 @@ type Options struct {
 	PlainPass bool
 }
 
-const (
-	defaultPatience   = 5 * time.Minute
-	defaultStateBytes = 64 << 10
-)
+const defaultStateBytes = 64 << 10
 
 // An OptionError reports an option that cannot be worked with.
 type OptionError struct {
@@ -117,7 +107,7 @@ func (o Options) complete() (Options, error) {
 	for i, k := range o.Older {
 		mistakes = append(mistakes, k.check(fmt.Sprintf("Older[%d]", i))...)
 	}
-	if o.Skipped != SkippedPasses && o.Skipped != SkippedFails {
+	if o.Skipped != pipelinerun.SkippedPasses && o.Skipped != pipelinerun.SkippedFails {
 		mistakes = append(mistakes, &OptionError{"Skipped", "want SkippedPasses, as the integration-service has it, or SkippedFails, as Conforma has it"})
 	}
 	if o.Patience < 0 {
@@ -127,12 +117,21 @@ func (o Options) complete() (Options, error) {
 		mistakes = append(mistakes, &OptionError{"StateBytes", fmt.Sprintf("%d is negative", o.StateBytes)})
 	}
 	if o.Patience == 0 {
-		o.Patience = defaultPatience
+		o.Patience = pipelinerun.DefaultPatience
 	}
 	if o.StateBytes == 0 {
 		o.StateBytes = defaultStateBytes
 	}
 	return o, errors.Join(mistakes...)
+}
+
+// rules returns what decides how a run ended.
+func (o *Options) rules() pipelinerun.Rules {
+	rules := pipelinerun.Rules{Skipped: o.Skipped, Signed: o.Signed, Patience: o.Patience, PlainPass: o.PlainPass}
+	for _, k := range o.all() {
+		rules.Stopped = append(rules.Stopped, k.stopped())
+	}
+	return rules
 }
 
 // all returns the keys in the order in which they are read.

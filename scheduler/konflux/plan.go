@@ -6,25 +6,16 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
-// A Plan is what to do now about one Snapshot, and what is to be said of it. It is carried out in this order:
-//
-//  1. Update: write it in one request with the resourceVersion of the Snapshot that was read. If the API server answers
-//     with a conflict, drop the plan and begin anew. Send it even if it changes nothing when something is to be created or
-//     canceled: the answer tells whether what was read is still true.
-//  2. Create and Cancel, in any order. That something exists already, is gone or is over, is success. What fails otherwise is
-//     planned again by the next call; what can never be created is told to it in Objects.Refused.
-//  3. Release.
-//
-// A controller may die between any two of these requests: the next call plans what is left.
+// A Plan is what to do now about one Snapshot, and what is to be said of it. [pipelinerun.Changes] tells in which order it is
+// carried out. What fails is planned again by the next call; what can never be created is told to it in Objects.Refused. A
+// controller may die between any two requests: the next call plans what is left.
 type Plan struct {
-	Update  Update
-	Create  []PipelineRun // in canonical order of their scenarios, then by name
-	Cancel  []Cancellation
-	Release []string // names of PipelineRuns whose end is kept, so that the finalizers that hold them can go; sorted
-
-	Finalizers []string // those to remove from what is released: of Options.Keys, then of Options.Older
+	// Changes are made to the Snapshot. Creations are in canonical order of their scenarios, then by name; finalizers are those
+	// of Options.Keys, then of Options.Older.
+	pipelinerun.Changes
 
 	Outcome   scheduler.Outcome // of the scenarios that are not optional; pending as long as anything could still start
 	Scenarios []Conclusion      // in canonical order
@@ -45,31 +36,8 @@ type Plan struct {
 // It does well to: Next looks at the graph of today, and would start on every old Snapshot a scenario that is new, and one
 // that waits for a new parent.
 func (p *Plan) Done() bool {
-	return p.Outcome != scheduler.OutcomePending && p.Update.IsZero() && len(p.Create)+len(p.Cancel)+len(p.Release) == 0
+	return p.Outcome != scheduler.OutcomePending && p.Changes.IsZero()
 }
-
-// An Update is what to write into the metadata of the Snapshot. It is one request.
-type Update struct {
-	Annotations       map[string]string // to set
-	RemoveAnnotations []string          // sorted
-	RemoveLabels      []string          // sorted
-}
-
-// IsZero reports whether there is nothing to change.
-func (u Update) IsZero() bool {
-	return len(u.Annotations) == 0 && len(u.RemoveAnnotations) == 0 && len(u.RemoveLabels) == 0
-}
-
-// A Cancellation asks for the end of a PipelineRun. Status and annotations are to be written in one request: the annotation
-// tells that a plan stopped the run, and not a person.
-type Cancellation struct {
-	Name        string
-	Status      string            // for spec.status
-	Annotations map[string]string // to set
-}
-
-// cancelStatus lets the tasks under finally do their work, as the integration-service does.
-const cancelStatus = "CancelledRunFinally"
 
 // A Conclusion is what the rules conclude for a scenario, and what the status annotation says of it.
 type Conclusion struct {

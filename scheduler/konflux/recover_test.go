@@ -9,6 +9,7 @@ import (
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 func TestRecover(t *testing.T) {
@@ -17,10 +18,10 @@ func TestRecover(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours, theirs := runName("scan", 3), "scan-x7k4m"
-	there := []konflux.PipelineRun{{Meta: konflux.Meta{Name: ours}}, {Meta: konflux.Meta{Name: theirs}}}
+	there := []pipelinerun.PipelineRun{{Meta: pipelinerun.Meta{Name: ours}}, {Meta: pipelinerun.Meta{Name: theirs}}}
 	for name, tt := range map[string]struct {
 		entry konflux.ScenarioStatus
-		runs  []konflux.PipelineRun
+		runs  []pipelinerun.PipelineRun
 		want  scheduler.Status
 	}{
 		"pending":              {konflux.ScenarioStatus{Status: konflux.Pending}, there, scheduler.Status{}},
@@ -69,14 +70,14 @@ func TestRecover(t *testing.T) {
 
 // The PipelineRun of others that the status annotation names is taken for run 1, whatever became of it.
 func TestAdopted(t *testing.T) {
-	theirs := func(name string) konflux.PipelineRun {
-		return konflux.PipelineRun{Meta: konflux.Meta{Name: name, Labels: map[string]string{
+	theirs := func(name string) pipelinerun.PipelineRun {
+		return pipelinerun.PipelineRun{Meta: pipelinerun.Meta{Name: name, Labels: map[string]string{
 			"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1",
 		}, Finalizers: []string{"test.appstudio.openshift.io/pipelinerun"}}}
 	}
 	in := world("build", "scan")
 	in.Snapshot.Annotations[statusKey] = `[{"scenario":"build","status":"InProgress","lastUpdateTime":"2026-03-01T11:00:00Z","testPipelineRunName":"build-x7k4m"}]`
-	in.PipelineRuns = []konflux.PipelineRun{theirs("build-other"), theirs("build-x7k4m")}
+	in.PipelineRuns = []pipelinerun.PipelineRun{theirs("build-other"), theirs("build-x7k4m")}
 	p := next(t, in, options(), noon)
 	equal(t, "actions", doing(p), []string{})
 	equal(t, "told", told(p), []string{"build InProgress", "scan Pending"})
@@ -188,7 +189,7 @@ func TestRecoverAlone(t *testing.T) {
 func TestAdoptedStart(t *testing.T) {
 	in := world("build")
 	in.Snapshot.Annotations[statusKey] = `[{"scenario":"build","status":"InProgress","lastUpdateTime":"2026-03-01T11:00:00Z","testPipelineRunName":"build-x7k4m"}]`
-	in.PipelineRuns = []konflux.PipelineRun{{Meta: konflux.Meta{Name: "build-x7k4m", Labels: map[string]string{
+	in.PipelineRuns = []pipelinerun.PipelineRun{{Meta: pipelinerun.Meta{Name: "build-x7k4m", Labels: map[string]string{
 		"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1"}}}}
 	equal(t, "live", next(t, in, options(), noon).Scenarios[0].Status.Started, noon)
 	over := changed(in, "build-x7k4m", ended("True", "", noon))
@@ -200,7 +201,7 @@ func TestAdoptedStart(t *testing.T) {
 func TestAdoptedVanishes(t *testing.T) {
 	in := world("build")
 	in.Snapshot.Annotations[statusKey] = `[{"scenario":"build","status":"InProgress","lastUpdateTime":"2026-03-01T11:00:00Z","testPipelineRunName":"build-x7k4m"}]`
-	in.PipelineRuns = []konflux.PipelineRun{{Meta: konflux.Meta{Name: "build-x7k4m", Labels: map[string]string{
+	in.PipelineRuns = []pipelinerun.PipelineRun{{Meta: pipelinerun.Meta{Name: "build-x7k4m", Labels: map[string]string{
 		"test.appstudio.openshift.io/scenario": "build", "appstudio.openshift.io/snapshot": "app-x1"}}}}
 	in = obey(in, next(t, in, options(), noon))
 	theirs := changed(in, "build-x7k4m", ended("False", "Failed", noon)).PipelineRuns[0]
@@ -209,7 +210,7 @@ func TestAdoptedVanishes(t *testing.T) {
 	equal(t, "actions", doing(p), []string{"create build#1"})
 	in = obey(in, p)
 	ours := in.PipelineRuns[0]
-	for name, runs := range map[string][]konflux.PipelineRun{"theirs first": {theirs, ours}, "ours first": {ours, theirs}} {
+	for name, runs := range map[string][]pipelinerun.PipelineRun{"theirs first": {theirs, ours}, "ours first": {ours, theirs}} {
 		in.PipelineRuns = runs
 		p := next(t, in, options(), noon)
 		equal(t, name, told(p), []string{"build InProgress"})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // report returns the entries of the status annotation: the scenarios of the graph in canonical order, then those that are
@@ -92,13 +93,19 @@ func (d *decision) tellRun(s *ScenarioStatus, st scheduler.Status) {
 	}
 }
 
+// statusOf is what the status annotation says of a run that ended so.
+var statusOf = map[pipelinerun.End]Status{
+	pipelinerun.EndNone: InProgress, pipelinerun.EndPassed: TestPassed, pipelinerun.EndWarned: TestWarning,
+	pipelinerun.EndFailed: TestFail, pipelinerun.EndCanceled: TestFail, pipelinerun.EndUnknown: TestInvalid, pipelinerun.EndDeleted: Deleted,
+}
+
 // told says what a run comes to: what its PipelineRun says, if it is there and in that phase.
 func (d *decision) told(ref scheduler.Ref, phase scheduler.Phase) (Status, string) {
 	if why, ok := d.unmade[ref]; ok {
 		return TestInvalid, why
 	}
 	if seen := d.observed[ref]; seen != nil && seen.result.Phase == phase {
-		return seen.result.Status, seen.result.Details
+		return statusOf[seen.result.End], seen.result.Details
 	}
 	switch phase {
 	case scheduler.PhaseRunning:
@@ -108,7 +115,7 @@ func (d *decision) told(ref scheduler.Ref, phase scheduler.Phase) (Status, strin
 	case scheduler.PhaseFailed:
 		return TestFail, "failed"
 	}
-	return TestFail, canceledPrefix + "from outside"
+	return TestFail, pipelinerun.CanceledPrefix + "from outside"
 }
 
 // tellsOf reports whether an entry says that a run ended in a phase.
@@ -127,7 +134,7 @@ func (d *decision) tellCanceled(s *ScenarioStatus, cause scheduler.Ref) {
 	case d.machine.Conclusion(cause.ID).Verdict == scheduler.VerdictFailed:
 		why = cause.String() + " failed"
 	}
-	s.Status, s.Details, s.Completed = TestFail, canceledPrefix+why, d.now
+	s.Status, s.Details, s.Completed = TestFail, pipelinerun.CanceledPrefix+why, d.now
 	if old.Status == TestFail && old.RunName == "" && old.canceled() && !old.Completed.IsZero() {
 		s.Completed = old.Completed
 	}
@@ -136,7 +143,7 @@ func (d *decision) tellCanceled(s *ScenarioStatus, cause scheduler.Ref) {
 // stamp sets the time of the last change: the one that was read, if nothing changed.
 func (d *decision) stamp(s ScenarioStatus) ScenarioStatus {
 	old := d.statuses[s.Scenario]
-	s.Details = shorten(s.Details, d.details)
+	s.Details = pipelinerun.Shorten(s.Details, d.details)
 	s.Updated = old.Updated
 	if !same(s, old) {
 		s.Updated = d.now
@@ -162,7 +169,7 @@ func (d *decision) atRest() []ScenarioStatus {
 	for id := range d.plan.Graph.All() {
 		s := d.entry(id)
 		s.Status, s.Updated, s.Started, s.Completed = TestWarning, long, long, long
-		s.RunName = RunName(d.Snapshot.Meta, scheduler.Ref{ID: id, Run: manyRuns})
+		s.RunName = pipelinerun.RunName(d.Snapshot.Meta, scheduler.Ref{ID: id, Run: manyRuns})
 		s.Details = strings.Repeat(".", leastDetails)
 		list = append(list, s)
 	}

@@ -169,92 +169,7 @@ func TestStateRoundTrip(t *testing.T) {
 	})
 }
 
-// Merge is a join: the order in which states are merged, and how often, does not matter.
-func TestMerge(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		some := states(aGraph(t, 3))
-		a, b, c := some.Draw(t, "a"), some.Draw(t, "b"), some.Draw(t, "c")
-		before := canonical(t, a) + canonical(t, b)
-		equal(t, "b into a, and a into b", a.Merge(b), b.Merge(a), emptyIsNil)
-		equal(t, "a with b and c, from the left and the right", a.Merge(b).Merge(c), a.Merge(b.Merge(c)), emptyIsNil)
-		equal(t, "a with a", a.Merge(a), a, emptyIsNil)
-		equal(t, "a with b, and again", a.Merge(b).Merge(b), a.Merge(b), emptyIsNil)
-		equal(t, "a with nothing", a.Merge(konflux.State{}), a, emptyIsNil)
-		equal(t, "nothing with a", konflux.State{}.Merge(a), a, emptyIsNil)
-		equal(t, "what was merged", canonical(t, a)+canonical(t, b), before)
-	})
-}
-
-// Of one history, what was known before is known later: merging it in changes nothing.
-func TestMergeOfOneHistory(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		g := aGraph(t, 4)
-		history := schedulertest.Histories(g).Draw(t, "history")
-		var s konflux.State
-		var past []konflux.State
-		for _, e := range history {
-			past = append(past, s)
-			s.Runs = s.Runs.Observe(e)
-		}
-		for i, earlier := range past {
-			if got, want := canonical(t, s.Merge(earlier)), canonical(t, s); got != want {
-				t.Fatalf("what was known before event %d of %v:\n%s\nmerged into\n%s\nis\n%s", i, history, canonical(t, earlier), want, got)
-			}
-		}
-	})
-}
-
-func TestMergeTable(t *testing.T) {
-	type status = scheduler.Status
-	on := func(refs ...scheduler.Ref) []scheduler.Ref { return refs }
-	one, two, other := scheduler.Ref{ID: "p", Run: 1}, scheduler.Ref{ID: "p", Run: 2}, scheduler.Ref{ID: "q", Run: 1}
-	x, y := scheduler.Artifact{URI: "a", Digest: "x"}, scheduler.Artifact{URI: "a", Digest: "y"}
-	for name, tt := range map[string]struct{ a, b, want status }{
-		"newer run":        {status{Run: 1, Phase: scheduler.PhaseFailed, Forced: true, Basis: on(two, other)}, status{Run: 2, Phase: scheduler.PhaseRunning, Basis: on(one)}, status{Run: 2, Phase: scheduler.PhaseRunning, Basis: on(one)}},
-		"later phase":      {status{Run: 1, Phase: scheduler.PhaseRunning}, status{Run: 1, Phase: scheduler.PhasePassed}, status{Run: 1, Phase: scheduler.PhasePassed}},
-		"failure counts":   {status{Run: 1, Phase: scheduler.PhasePassed}, status{Run: 1, Phase: scheduler.PhaseFailed}, status{Run: 1, Phase: scheduler.PhaseFailed}},
-		"cancel counts":    {status{Run: 1, Phase: scheduler.PhaseFailed}, status{Run: 1, Phase: scheduler.PhaseCanceled}, status{Run: 1, Phase: scheduler.PhaseCanceled}},
-		"forced":           {status{Run: 1, Forced: true}, status{Run: 1}, status{Run: 1, Forced: true}},
-		"newer request":    {status{Want: 2, Force: true}, status{Want: 3}, status{Want: 3}},
-		"forced request":   {status{Want: 3}, status{Want: 3, Force: true}, status{Want: 3, Force: true}},
-		"request honored":  {status{Run: 2, Want: 3, Force: true}, status{Run: 3, Want: 3, Forced: true}, status{Run: 3, Want: 3, Forced: true}},
-		"cancellation":     {status{Cancel: 1, Run: 4}, status{Cancel: 2}, status{Cancel: 2, Run: 4}},
-		"larger basis":     {status{Run: 1, Basis: on(one, other)}, status{Run: 1, Basis: on(two)}, status{Run: 1, Basis: on(one, other)}},
-		"newer basis":      {status{Run: 1, Basis: on(one)}, status{Run: 1, Basis: on(two)}, status{Run: 1, Basis: on(two)}},
-		"later name":       {status{Run: 1, Basis: on(two)}, status{Run: 1, Basis: on(other)}, status{Run: 1, Basis: on(other)}},
-		"artifacts":        {status{Run: 1, Artifacts: []scheduler.Artifact{y}}, status{Run: 1, Artifacts: []scheduler.Artifact{x, y}}, status{Run: 1, Artifacts: []scheduler.Artifact{x, y}}},
-		"of the newer run": {status{Run: 1, Artifacts: []scheduler.Artifact{y}}, status{Run: 2}, status{Run: 2}},
-	} {
-		a, b := konflux.State{Runs: scheduler.Snapshot{"s": tt.a}}, konflux.State{Runs: scheduler.Snapshot{"s": tt.b}}
-		equal(t, name, a.Merge(b).Runs["s"], tt.want)
-		equal(t, name+", the other way", b.Merge(a).Runs["s"], tt.want)
-	}
-	mess, tidy := konflux.State{Runs: scheduler.Snapshot{"s": {Run: 1, Artifacts: []scheduler.Artifact{y, x, y}}}}, []scheduler.Artifact{x, y}
-	equal(t, "artifacts in mess, with nothing", mess.Merge(konflux.State{}).Runs["s"].Artifacts, tidy)
-	equal(t, "nothing, with artifacts in mess", konflux.State{}.Merge(mess).Runs["s"].Artifacts, tidy)
-	a := konflux.State{Alone: []dag.ID{"b", "a"}, Adopted: map[dag.ID]string{"a": "a-1"}, Superseded: 2}
-	b := konflux.State{Alone: []dag.ID{"c", "a"}, Adopted: map[dag.ID]string{"a": "a-2", "b": "b-1", "c": "c-1"}, Superseded: 1,
-		Runs: scheduler.Snapshot{"b": {Run: 1}}}
-	want := konflux.State{Runs: b.Runs, Alone: []dag.ID{"a", "b", "c"}, Adopted: map[dag.ID]string{"a": "a-2", "b": "b-1", "c": "c-1"}, Superseded: 2}
-	equal(t, "the rest", a.Merge(b), want)
-	equal(t, "the rest, the other way", b.Merge(a), want)
-}
-
-// Of many artifacts Merge keeps as many as a snapshot does, and those that a snapshot would.
-func TestMergeKeepsArtifactsInBounds(t *testing.T) {
-	list := func(from, to int) (all []scheduler.Artifact) {
-		for i := from; i < to; i++ {
-			all = append(all, scheduler.Artifact{URI: "a", Digest: strings.Repeat("x", i+1)})
-		}
-		return all
-	}
-	a := konflux.State{Runs: scheduler.Snapshot{"s": {Run: 1, Artifacts: list(0, 64)}}}
-	b := konflux.State{Runs: scheduler.Snapshot{"s": {Run: 1, Artifacts: list(60, 70)}}}
-	equal(t, "artifacts", a.Merge(b).Runs["s"].Artifacts, list(0, 64))
-	canonical(t, a.Merge(b))
-}
-
-// Whatever is read as a state is written and read back equal, and can be merged.
+// Whatever is read as a state is written and read back equal.
 func FuzzState(f *testing.F) {
 	f.Add(goldenState)
 	f.Add(`{"version":1,"runs":{"version":1,"scenarios":[{"id":"a","cancel":1,"want":3,"force":true}]},"alone":["\ud800","b"],"x":{}}`)
@@ -276,10 +191,5 @@ func FuzzState(f *testing.F) {
 			t.Fatal(err)
 		}
 		equal(t, "read back", back, s, emptyIsNil)
-		merged := s.Merge(s) // may leave out a mark that means nothing
-		if _, err := merged.Format(); err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "merged with itself", merged.Merge(merged), merged, emptyIsNil)
 	})
 }

@@ -9,7 +9,7 @@ import (
 // detailSteps are how many bytes of details are told of each scenario: as many as there is room for.
 var detailSteps = []int{400, 80, leastDetails}
 
-const leastDetails = 24 // enough for canceledPrefix, which is read again
+const leastDetails = 24 // enough for pipelinerun.CanceledPrefix, which is read again
 
 // write tells what to write into the Snapshot.
 func (d *decision) write() error {

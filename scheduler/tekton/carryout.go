@@ -7,10 +7,10 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
-// CarryOut carries out a plan in its order: it writes the Update into the object that the plan was made for, creates and
+// CarryOut makes changes in their order: it writes the Update into the object that they were made for, creates and
 // cancels PipelineRuns, and releases those whose end is kept.
 //
 // If the object is not the version any more that was read, that is a *[ConflictError], and nothing was done. If the Update
@@ -18,14 +18,14 @@ import (
 // same if the answer was lost. After it, what fails does not keep the rest from
 // being done, and all errors are joined by [errors.Join]. Runs that are refused for good are no errors: they are returned by
 // name, with the reason, to be told to the next call of konflux.Next in Objects.Refused.
-func (c *Client) CarryOut(ctx context.Context, object Object, plan *konflux.Plan) (refused map[string]string, err error) {
-	if !plan.Update.IsZero() || len(plan.Create)+len(plan.Cancel) > 0 {
-		if err := c.update(ctx, object, plan.Update); err != nil {
+func (c *Client) CarryOut(ctx context.Context, object Object, changes pipelinerun.Changes) (refused map[string]string, err error) {
+	if !changes.Update.IsZero() || len(changes.Create)+len(changes.Cancel) > 0 {
+		if err := c.update(ctx, object, changes.Update); err != nil {
 			return nil, err
 		}
 	}
 	var faults []error
-	for _, run := range plan.Create {
+	for _, run := range changes.Create {
 		var no *RefusedError
 		if err := c.Create(ctx, run); errors.As(err, &no) {
 			if refused == nil {
@@ -36,17 +36,17 @@ func (c *Client) CarryOut(ctx context.Context, object Object, plan *konflux.Plan
 			faults = append(faults, err)
 		}
 	}
-	for _, cancel := range plan.Cancel {
+	for _, cancel := range changes.Cancel {
 		faults = append(faults, c.Cancel(ctx, cancel))
 	}
-	for _, name := range plan.Release {
-		faults = append(faults, c.Release(ctx, name, plan.Finalizers...))
+	for _, name := range changes.Release {
+		faults = append(faults, c.Release(ctx, name, changes.Finalizers...))
 	}
 	return refused, errors.Join(faults...)
 }
 
 // update writes what a plan says of its object, in one request that only succeeds if the object is as it was.
-func (c *Client) update(ctx context.Context, object Object, u konflux.Update) error {
+func (c *Client) update(ctx context.Context, object Object, u pipelinerun.Update) error {
 	if object.ResourceVersion == "" {
 		return &OptionError{"Object.ResourceVersion", "is empty; give the one that was read"}
 	}

@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // Limits bound what a [Client] does. The zero Limits serve.
@@ -77,13 +77,13 @@ func request[T any](ctx context.Context, c *Client, do func(context.Context) (T,
 // Create creates a PipelineRun. If one of its name is there, it is success if that one is the same run: it has each label
 // of it, no annotation of it with another value, and is owned by the same. Otherwise it is a *[TakenError]. An error that
 // no further attempt will mend is a *[RefusedError]; [Retryable] tells of the others.
-func (c *Client) Create(ctx context.Context, run konflux.PipelineRun) error {
+func (c *Client) Create(ctx context.Context, run pipelinerun.PipelineRun) error {
 	_, _, err := c.create(ctx, run, run.Meta)
 	return err
 }
 
 // create returns the PipelineRun that is there after it, and whether it was there before, as told by what the run is known by.
-func (c *Client) create(ctx context.Context, run konflux.PipelineRun, by konflux.Meta) (there *konflux.PipelineRun, before bool, err error) {
+func (c *Client) create(ctx context.Context, run pipelinerun.PipelineRun, by pipelinerun.Meta) (there *pipelinerun.PipelineRun, before bool, err error) {
 	object, err := toObject(run)
 	if err != nil {
 		return nil, false, &RefusedError{Name: run.Name, Reason: err.Error(), Err: err}
@@ -105,7 +105,7 @@ func (c *Client) create(ctx context.Context, run konflux.PipelineRun, by konflux
 }
 
 // read returns a PipelineRun as it is now.
-func (c *Client) read(ctx context.Context, name string) (*konflux.PipelineRun, error) {
+func (c *Client) read(ctx context.Context, name string) (*pipelinerun.PipelineRun, error) {
 	object, err := request(ctx, c, func(ctx context.Context) (*unstructured.Unstructured, error) {
 		return c.resource(pipelineRuns).Get(ctx, name, metav1.GetOptions{})
 	})
@@ -116,7 +116,7 @@ func (c *Client) read(ctx context.Context, name string) (*konflux.PipelineRun, e
 }
 
 // same says what tells a PipelineRun that is there from the one that is wanted.
-func same(want, got konflux.Meta) error {
+func same(want, got pipelinerun.Meta) error {
 	for _, key := range slices.Sorted(maps.Keys(want.Labels)) {
 		if value, ok := got.Labels[key]; !ok || value != want.Labels[key] {
 			return &TakenError{want.Name, fmt.Sprintf("its label %s is %q, not %q", key, value, want.Labels[key])}
@@ -128,41 +128,39 @@ func same(want, got konflux.Meta) error {
 		}
 	}
 	for _, owner := range want.OwnerReferences {
-		if !slices.ContainsFunc(got.OwnerReferences, func(o konflux.OwnerReference) bool { return o.UID == owner.UID }) {
+		if !slices.ContainsFunc(got.OwnerReferences, func(o pipelinerun.OwnerReference) bool { return o.UID == owner.UID }) {
 			return &TakenError{want.Name, fmt.Sprintf("it is not owned by %s %s (%s)", owner.Kind, owner.Name, owner.UID)}
 		}
 	}
 	return nil
 }
 
-const cancelStatus = "CancelledRunFinally" // lets the tasks under finally do their work
-
 // Cancel asks for the end of a PipelineRun: it writes spec.status, CancelledRunFinally unless another is given, and the
 // annotations at once. What is gone, is over or was asked to end by somebody is left as it is, so that it stays to be seen
 // who did it first.
-func (c *Client) Cancel(ctx context.Context, cancel konflux.Cancellation) error {
+func (c *Client) Cancel(ctx context.Context, cancel pipelinerun.Cancellation) error {
 	_, err := c.cancel(ctx, cancel, nil)
 	return err
 }
 
 // cancel returns the PipelineRun that is there after it; nil if there is none. seen saves a request.
-func (c *Client) cancel(ctx context.Context, cancel konflux.Cancellation, seen *konflux.PipelineRun) (*konflux.PipelineRun, error) {
-	return c.edit(ctx, "cancel", cancel.Name, seen, func(run *konflux.PipelineRun) map[string]any {
-		if over(run) || run.Spec.Status != "" {
+func (c *Client) cancel(ctx context.Context, cancel pipelinerun.Cancellation, seen *pipelinerun.PipelineRun) (*pipelinerun.PipelineRun, error) {
+	return c.edit(ctx, "cancel", cancel.Name, seen, func(run *pipelinerun.PipelineRun) map[string]any {
+		if run.Over() || run.Spec.Status != "" {
 			return nil
 		}
 		metadata := map[string]any{}
 		if len(cancel.Annotations) > 0 { // null would remove those that are there
 			metadata["annotations"] = cancel.Annotations
 		}
-		return map[string]any{"metadata": metadata, "spec": map[string]any{"status": cmp.Or(cancel.Status, cancelStatus)}}
+		return map[string]any{"metadata": metadata, "spec": map[string]any{"status": cmp.Or(cancel.Status, pipelinerun.CancelStatus)}}
 	})
 }
 
 // Release removes finalizers from a PipelineRun, so that it can be deleted, and leaves those of others. One that is gone has
 // none.
 func (c *Client) Release(ctx context.Context, name string, finalizers ...string) error {
-	_, err := c.edit(ctx, "release", name, nil, func(run *konflux.PipelineRun) map[string]any {
+	_, err := c.edit(ctx, "release", name, nil, func(run *pipelinerun.PipelineRun) map[string]any {
 		rest := slices.DeleteFunc(slices.Clone(run.Finalizers), func(f string) bool { return slices.Contains(finalizers, f) })
 		if len(rest) == len(run.Finalizers) {
 			return nil
@@ -177,7 +175,7 @@ const maxEdits = 5
 // edit changes a PipelineRun, and only as it was read: somebody else's change in between makes it read again. So does a
 // refusal, once: Tekton's webhook lets nobody change what is over. change returns nil if there is nothing to change. edit
 // returns the PipelineRun that is there after it; nil if there is none.
-func (c *Client) edit(ctx context.Context, verb, name string, seen *konflux.PipelineRun, change func(*konflux.PipelineRun) map[string]any) (*konflux.PipelineRun, error) {
+func (c *Client) edit(ctx context.Context, verb, name string, seen *pipelinerun.PipelineRun, change func(*pipelinerun.PipelineRun) map[string]any) (*pipelinerun.PipelineRun, error) {
 	var first string // UID of the run that is meant
 	for attempt := 1; ; attempt++ {
 		if seen == nil {
@@ -227,20 +225,13 @@ func (c *Client) patch(ctx context.Context, resource schema.GroupVersionResource
 	})
 }
 
-// over reports whether Tekton is done with a run.
-func over(run *konflux.PipelineRun) bool {
-	return slices.ContainsFunc(run.Status.Conditions, func(c konflux.Condition) bool {
-		return c.Type == "Succeeded" && (c.Status == "True" || c.Status == "False")
-	})
-}
-
 // Runs returns the PipelineRuns and TaskRuns whose labels match a selector; an empty one matches all. Tekton gives TaskRuns
 // the labels of their PipelineRun. TaskRuns are read last, so that those of a run that is over are there.
-func (c *Client) Runs(ctx context.Context, selector string) ([]konflux.PipelineRun, []konflux.TaskRun, error) {
-	runs, err := list(ctx, c, pipelineRuns, selector, func(object *unstructured.Unstructured) (konflux.PipelineRun, error) {
+func (c *Client) Runs(ctx context.Context, selector string) ([]pipelinerun.PipelineRun, []pipelinerun.TaskRun, error) {
+	runs, err := list(ctx, c, pipelineRuns, selector, func(object *unstructured.Unstructured) (pipelinerun.PipelineRun, error) {
 		run, err := toRun(object)
 		if err != nil {
-			return konflux.PipelineRun{}, err
+			return pipelinerun.PipelineRun{}, err
 		}
 		return *run, nil
 	})
@@ -254,8 +245,8 @@ func (c *Client) Runs(ctx context.Context, selector string) ([]konflux.PipelineR
 	return runs, tasks, nil
 }
 
-func (c *Client) tasks(ctx context.Context, selector string) ([]konflux.TaskRun, error) {
-	return list(ctx, c, taskRuns, selector, func(object *unstructured.Unstructured) (task konflux.TaskRun, err error) {
+func (c *Client) tasks(ctx context.Context, selector string) ([]pipelinerun.TaskRun, error) {
+	return list(ctx, c, taskRuns, selector, func(object *unstructured.Unstructured) (task pipelinerun.TaskRun, err error) {
 		return task, convert(object, &task)
 	})
 }

@@ -18,15 +18,16 @@ import (
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 	"github.com/testdag/testdag/scheduler/tekton"
 )
 
 // someRun is a PipelineRun as a plan has it.
-func someRun(name string) konflux.PipelineRun {
-	return konflux.PipelineRun{
-		Meta: konflux.Meta{Name: name, Namespace: "team", Finalizers: []string{"test.example.com/pipelinerun"},
+func someRun(name string) pipelinerun.PipelineRun {
+	return pipelinerun.PipelineRun{
+		Meta: pipelinerun.Meta{Name: name, Namespace: "team", Finalizers: []string{"test.example.com/pipelinerun"},
 			Labels: map[string]string{"test.example.com/scenario": "scan"}, Annotations: map[string]string{"own.example.com/basis": "build#1"}},
-		Spec: konflux.PipelineRunSpec{PipelineRef: &konflux.ResolverRef{Name: "block"}},
+		Spec: pipelinerun.PipelineRunSpec{PipelineRef: &pipelinerun.ResolverRef{Name: "block"}},
 	}
 }
 
@@ -39,7 +40,7 @@ func bare(t *testing.T) (*world, *tekton.Client) {
 func TestTwice(t *testing.T) {
 	w, c := bare(t)
 	ctx := t.Context()
-	cancel := konflux.Cancellation{Name: "a", Annotations: map[string]string{"own.example.com/stopped": "true"}}
+	cancel := pipelinerun.Cancellation{Name: "a", Annotations: map[string]string{"own.example.com/stopped": "true"}}
 	for i := range 2 {
 		if err := c.Create(ctx, someRun("a")); err != nil {
 			t.Errorf("create, time %d: %v", i+1, err)
@@ -71,19 +72,19 @@ func TestTwice(t *testing.T) {
 // was to be stopped, tells nothing.
 func TestSameRun(t *testing.T) {
 	for name, test := range map[string]struct {
-		change func(*konflux.PipelineRun)
+		change func(*pipelinerun.PipelineRun)
 		taken  string
 	}{
-		"more annotations": {func(r *konflux.PipelineRun) { r.Annotations["own.example.com/stopped"] = "true" }, ""},
-		"another spec":     {func(r *konflux.PipelineRun) { r.Spec.Status = "Cancelled" }, ""},
-		"another basis": {func(r *konflux.PipelineRun) { r.Annotations["own.example.com/basis"] = "build#2" },
+		"more annotations": {func(r *pipelinerun.PipelineRun) { r.Annotations["own.example.com/stopped"] = "true" }, ""},
+		"another spec":     {func(r *pipelinerun.PipelineRun) { r.Spec.Status = "Cancelled" }, ""},
+		"another basis": {func(r *pipelinerun.PipelineRun) { r.Annotations["own.example.com/basis"] = "build#2" },
 			`its annotation own.example.com/basis is "build#1", not "build#2"`},
-		"another label": {func(r *konflux.PipelineRun) { r.Labels["test.example.com/scenario"] = "lint" },
+		"another label": {func(r *pipelinerun.PipelineRun) { r.Labels["test.example.com/scenario"] = "lint" },
 			`its label test.example.com/scenario is "scan", not "lint"`},
-		"more labels": {func(r *konflux.PipelineRun) { r.Labels["test.example.com/empty"] = "" },
+		"more labels": {func(r *pipelinerun.PipelineRun) { r.Labels["test.example.com/empty"] = "" },
 			`its label test.example.com/empty is "", not ""`},
-		"an owner": {func(r *konflux.PipelineRun) {
-			r.OwnerReferences = []konflux.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "graph", UID: "4711"}}
+		"an owner": {func(r *pipelinerun.PipelineRun) {
+			r.OwnerReferences = []pipelinerun.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "graph", UID: "4711"}}
 		}, "it is not owned by ConfigMap graph (4711)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,15 +107,15 @@ func TestSameRun(t *testing.T) {
 func TestCancel(t *testing.T) {
 	for name, test := range map[string]struct {
 		there  func(*world)
-		cancel konflux.Cancellation
+		cancel pipelinerun.Cancellation
 		status string
 		marked bool
 	}{
-		"live":                {func(*world) {}, konflux.Cancellation{}, "CancelledRunFinally", true},
-		"by another status":   {func(*world) {}, konflux.Cancellation{Status: "Cancelled"}, "Cancelled", true},
-		"over":                {func(w *world) { w.end("a", "True", "Succeeded") }, konflux.Cancellation{}, "", false},
-		"canceled by someone": {func(w *world) { w.change(pipelineRuns, "a", `{"spec":{"status":"StoppedRunFinally"}}`) }, konflux.Cancellation{}, "StoppedRunFinally", false},
-		"deleted and held":    {func(w *world) { w.delete(pipelineRuns, "a") }, konflux.Cancellation{}, "CancelledRunFinally", true},
+		"live":                {func(*world) {}, pipelinerun.Cancellation{}, "CancelledRunFinally", true},
+		"by another status":   {func(*world) {}, pipelinerun.Cancellation{Status: "Cancelled"}, "Cancelled", true},
+		"over":                {func(w *world) { w.end("a", "True", "Succeeded") }, pipelinerun.Cancellation{}, "", false},
+		"canceled by someone": {func(w *world) { w.change(pipelineRuns, "a", `{"spec":{"status":"StoppedRunFinally"}}`) }, pipelinerun.Cancellation{}, "StoppedRunFinally", false},
+		"deleted and held":    {func(w *world) { w.delete(pipelineRuns, "a") }, pipelinerun.Cancellation{}, "CancelledRunFinally", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, c := bare(t)
@@ -136,7 +137,7 @@ func TestCancel(t *testing.T) {
 	}
 	t.Run("without annotations", func(t *testing.T) {
 		w, c := bare(t)
-		if err := errors.Join(c.Create(t.Context(), someRun("a")), c.Cancel(t.Context(), konflux.Cancellation{Name: "a"})); err != nil {
+		if err := errors.Join(c.Create(t.Context(), someRun("a")), c.Cancel(t.Context(), pipelinerun.Cancellation{Name: "a"})); err != nil {
 			t.Error(err)
 		}
 		if run := w.get(pipelineRuns, "a"); run.GetAnnotations()["own.example.com/basis"] != "build#1" {
@@ -169,7 +170,7 @@ func TestConflicts(t *testing.T) {
 	}
 	busy(w, 1000)
 	w.made()
-	if err := c.Cancel(t.Context(), konflux.Cancellation{Name: "a"}); !apierrors.IsConflict(err) || !tekton.Retryable(err) {
+	if err := c.Cancel(t.Context(), pipelinerun.Cancellation{Name: "a"}); !apierrors.IsConflict(err) || !tekton.Retryable(err) {
 		t.Errorf("got %v", err)
 	}
 	if n := len(w.made()); n != 10 {
@@ -194,7 +195,7 @@ func TestAnotherOfTheName(t *testing.T) {
 		}
 		return nil
 	})
-	if err := c.Cancel(t.Context(), konflux.Cancellation{Name: "a", Annotations: map[string]string{"stopped": "true"}}); err != nil {
+	if err := c.Cancel(t.Context(), pipelinerun.Cancellation{Name: "a", Annotations: map[string]string{"stopped": "true"}}); err != nil {
 		t.Error(err)
 	}
 	if run := w.get(pipelineRuns, "a"); run.GetAnnotations()["stopped"] != "" {
@@ -213,7 +214,7 @@ func TestGone(t *testing.T) {
 		return nil
 	})
 	for name, request := range map[string]func() error{
-		"cancel":  func() error { return c.Cancel(t.Context(), konflux.Cancellation{Name: "cancel"}) },
+		"cancel":  func() error { return c.Cancel(t.Context(), pipelinerun.Cancellation{Name: "cancel"}) },
 		"release": func() error { return c.Release(t.Context(), "release", "test.example.com/pipelinerun") },
 	} {
 		if err := c.Create(t.Context(), someRun(name)); err != nil {
@@ -248,7 +249,7 @@ func TestRefusedChange(t *testing.T) {
 		}
 		return over
 	})
-	if err := c.Cancel(t.Context(), konflux.Cancellation{Name: "a"}); err != nil {
+	if err := c.Cancel(t.Context(), pipelinerun.Cancellation{Name: "a"}); err != nil {
 		t.Error(err)
 	}
 	first = false
@@ -257,7 +258,7 @@ func TestRefusedChange(t *testing.T) {
 	}
 	w.made()
 	var refused *tekton.RefusedError
-	if err := c.Cancel(t.Context(), konflux.Cancellation{Name: "b"}); !errors.As(err, &refused) || refused.Name != "b" {
+	if err := c.Cancel(t.Context(), pipelinerun.Cancellation{Name: "b"}); !errors.As(err, &refused) || refused.Name != "b" {
 		t.Errorf("got %v", err)
 	}
 	if n := len(w.made()); n != 4 {
@@ -343,10 +344,10 @@ func TestCarryOut(t *testing.T) {
 		return nil
 	})
 	w.made()
-	plan := &konflux.Plan{
-		Update: konflux.Update{Annotations: map[string]string{"state": "v1"}, RemoveAnnotations: []string{"old"}, RemoveLabels: []string{"test.appstudio.openshift.io/run"}},
-		Create: []konflux.PipelineRun{someRun("invalid"), someRun("too-many"), someRun("new")},
-		Cancel: []konflux.Cancellation{{Name: "live"}, {Name: "live-too"}}, Release: []string{"over", "over-too"}, Finalizers: []string{"test.example.com/pipelinerun"},
+	plan := pipelinerun.Changes{
+		Update: pipelinerun.Update{Annotations: map[string]string{"state": "v1"}, RemoveAnnotations: []string{"old"}, RemoveLabels: []string{"test.appstudio.openshift.io/run"}},
+		Create: []pipelinerun.PipelineRun{someRun("invalid"), someRun("too-many"), someRun("new")},
+		Cancel: []pipelinerun.Cancellation{{Name: "live"}, {Name: "live-too"}}, Release: []string{"over", "over-too"}, Finalizers: []string{"test.example.com/pipelinerun"},
 	}
 	refused, err := c.CarryOut(t.Context(), object, plan)
 	if diff := cmp.Diff(map[string]string{"invalid": webhook(400, "").Error()}, refused); diff != "" {
@@ -367,7 +368,7 @@ func TestCarryOut(t *testing.T) {
 
 // A plan that is out of date is not carried out, and neither is one whose state cannot be written.
 func TestCarryOutNothing(t *testing.T) {
-	plan := &konflux.Plan{Create: []konflux.PipelineRun{someRun("a")}, Cancel: []konflux.Cancellation{{Name: "b"}}, Release: []string{"c"}}
+	plan := pipelinerun.Changes{Create: []pipelinerun.PipelineRun{someRun("a")}, Cancel: []pipelinerun.Cancellation{{Name: "b"}}, Release: []string{"c"}}
 	t.Run("changed", func(t *testing.T) {
 		w, c, object := snapshotWorld(t)
 		w.change(snapshots, "app-1", `{"metadata":{"annotations":{"other":"1"}}}`)
@@ -396,14 +397,14 @@ func TestCarryOutNothing(t *testing.T) {
 	})
 	t.Run("nothing to do", func(t *testing.T) {
 		w, c, object := snapshotWorld(t)
-		if refused, err := c.CarryOut(t.Context(), object, &konflux.Plan{}); err != nil || refused != nil {
+		if refused, err := c.CarryOut(t.Context(), object, pipelinerun.Changes{}); err != nil || refused != nil {
 			t.Errorf("got %v, %v", refused, err)
 		}
 		isMade(t, w)
 	})
 	t.Run("only to release", func(t *testing.T) {
 		w, c, object := snapshotWorld(t)
-		if _, err := c.CarryOut(t.Context(), object, &konflux.Plan{Release: []string{"c"}}); err != nil {
+		if _, err := c.CarryOut(t.Context(), object, pipelinerun.Changes{Release: []string{"c"}}); err != nil {
 			t.Error(err)
 		}
 		isMade(t, w, "get pipelineruns c")
@@ -435,7 +436,7 @@ func TestController(t *testing.T) {
 				t.Errorf("died at %d: the outcome is %s; there is %q", dies, plan.Outcome, w.live())
 			}
 			for id, want := range map[dag.ID]int{"pass": 1, "fail": 1, "last": 0} {
-				name := konflux.RunName(konflux.Meta{Name: "app-1", UID: "7e1f"}, scheduler.Ref{ID: id, Run: 1})
+				name := pipelinerun.RunName(pipelinerun.Meta{Name: "app-1", UID: "7e1f"}, scheduler.Ref{ID: id, Run: 1})
 				if n := w.created(name); n != want {
 					t.Errorf("died at %d: %s was created %d times", dies, name, n)
 				}
@@ -458,12 +459,12 @@ func reconcile(t *testing.T, w *world) *konflux.Plan {
 	o := konflux.Options{
 		Keys: konflux.Keys{Test: "test.appstudio.openshift.io", Pipelines: "pipelines.appstudio.openshift.io",
 			Resource: "appstudio.openshift.io", PAC: "pac.test.appstudio.openshift.io", Own: "testdag.example.com"},
-		Profile: dag.ADR48, Skipped: konflux.SkippedPasses,
+		Profile: dag.ADR48, Skipped: pipelinerun.SkippedPasses,
 	}
 	in := konflux.Objects{Group: &konflux.ComponentGroup{}}
 	in.Group.Spec.TestGraph = map[string][]konflux.TestGraphNode{"fail": {{Name: "pass"}}, "last": {{Name: "fail"}}}
 	for _, name := range []string{"pass", "fail", "last"} {
-		s := konflux.IntegrationTestScenario{Meta: konflux.Meta{Name: name}}
+		s := konflux.IntegrationTestScenario{Meta: pipelinerun.Meta{Name: name}}
 		s.Spec.ResolverRef.Name = name
 		in.Scenarios = append(in.Scenarios, s)
 	}
@@ -488,7 +489,7 @@ func reconcile(t *testing.T, w *world) *konflux.Plan {
 		if plan.Done() {
 			return plan
 		}
-		in.Refused, _ = c.CarryOut(t.Context(), tekton.Object{Resource: snapshots, Name: "app-1", ResourceVersion: object.GetResourceVersion()}, plan)
+		in.Refused, _ = c.CarryOut(t.Context(), tekton.Object{Resource: snapshots, Name: "app-1", ResourceVersion: object.GetResourceVersion()}, plan.Changes)
 	}
 	t.Fatalf("it does not come to an end; there is %q; the last requests were %q", w.live(), w.requests[max(0, len(w.requests)-12):])
 	return nil

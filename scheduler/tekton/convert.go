@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // The resources that are spoken of.
@@ -17,11 +17,11 @@ var (
 )
 
 // toObject returns a PipelineRun in the form in which it is sent.
-func toObject(run konflux.PipelineRun) (*unstructured.Unstructured, error) {
+func toObject(run pipelinerun.PipelineRun) (*unstructured.Unstructured, error) {
 	text, err := json.Marshal(struct {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
-		konflux.PipelineRun
+		pipelinerun.PipelineRun
 	}{pipelineRuns.GroupVersion().String(), "PipelineRun", run})
 	if err != nil {
 		return nil, err
@@ -31,12 +31,12 @@ func toObject(run konflux.PipelineRun) (*unstructured.Unstructured, error) {
 }
 
 // toRun returns what is looked at of a PipelineRun. Children that are no TaskRuns have no results, and are left out.
-func toRun(object *unstructured.Unstructured) (*konflux.PipelineRun, error) {
-	run := &konflux.PipelineRun{}
+func toRun(object *unstructured.Unstructured) (*pipelinerun.PipelineRun, error) {
+	run := &pipelinerun.PipelineRun{}
 	if err := convert(object, run); err != nil {
 		return nil, err
 	}
-	var children []konflux.ChildReference
+	var children []pipelinerun.ChildReference
 	for _, c := range run.Status.ChildReferences {
 		if c.Kind == "" || c.Kind == "TaskRun" {
 			children = append(children, c)

@@ -12,7 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/testdag/testdag/scheduler"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // A course is one call of Run on its way.
@@ -23,11 +23,11 @@ type course struct {
 	news <-chan struct{}
 	log  logger
 
-	run   *konflux.PipelineRun // as it is known; nil as long as it is not
-	tasks []konflux.TaskRun    // of the run, when it is over
-	gone  bool                 // it was deleted
-	asked bool                 // we asked for its end
-	pause time.Duration        // before the TaskRuns are read again
+	run   *pipelinerun.PipelineRun // as it is known; nil as long as it is not
+	tasks []pipelinerun.TaskRun    // of the run, when it is over
+	gone  bool                     // it was deleted
+	asked bool                     // we asked for its end
+	pause time.Duration            // before the TaskRuns are read again
 }
 
 // begin finds the PipelineRun or creates it. If ctx has ended, it creates none, and may find none.
@@ -61,29 +61,29 @@ func (c *course) begin(ctx context.Context) error {
 }
 
 // wanted returns the PipelineRun to be created.
-func (c *course) wanted() (konflux.PipelineRun, error) {
+func (c *course) wanted() (pipelinerun.PipelineRun, error) {
 	given, err := c.o.PipelineRun(c.task)
 	if err != nil {
 		return given, &RefusedError{Name: c.name, Reason: err.Error(), Err: err}
 	}
-	run := konflux.PipelineRun{Meta: c.meta(), Spec: given.Spec}
+	run := pipelinerun.PipelineRun{Meta: c.meta(), Spec: given.Spec}
 	run.Labels = with(given.Labels, run.Labels)
 	run.Annotations = with(given.Annotations, run.Annotations)
 	return run, nil
 }
 
 // meta is what tells this run from others.
-func (c *course) meta() konflux.Meta {
-	m := konflux.Meta{Name: c.name, Namespace: c.client.namespace}
+func (c *course) meta() pipelinerun.Meta {
+	m := pipelinerun.Meta{Name: c.name, Namespace: c.client.namespace}
 	if c.o.Owner != nil {
-		m.OwnerReferences = []konflux.OwnerReference{*c.o.Owner}
+		m.OwnerReferences = []pipelinerun.OwnerReference{*c.o.Owner}
 	}
 	c.prefix.mark(&m, c.o.Scope, c.task)
 	return m
 }
 
 // takeUp goes on with a PipelineRun that is there.
-func (c *course) takeUp(run *konflux.PipelineRun) error {
+func (c *course) takeUp(run *pipelinerun.PipelineRun) error {
 	if err := same(c.meta(), run.Meta); err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (c *course) takeUp(run *konflux.PipelineRun) error {
 
 // find takes up a PipelineRun that may be there, and is to be stopped.
 func (c *course) find(ctx context.Context) error {
-	var run *konflux.PipelineRun
+	var run *pipelinerun.PipelineRun
 	err := c.insist(context.WithoutCancel(ctx), "read", func(ctx context.Context) (err error) {
 		run, err = c.client.read(ctx, c.name)
 		return ignoreNotFound(err)
@@ -195,7 +195,7 @@ func (c *course) reread(ctx context.Context) {
 }
 
 // know takes a PipelineRun as it is known now. Another one under its name tells that it is gone.
-func (c *course) know(run *konflux.PipelineRun) {
+func (c *course) know(run *pipelinerun.PipelineRun) {
 	if run.UID != c.run.UID {
 		c.gone = true
 		return
@@ -207,7 +207,7 @@ func (c *course) know(run *konflux.PipelineRun) {
 func (c *course) stop(ctx context.Context) error {
 	c.asked = true
 	return c.insist(context.WithoutCancel(ctx), "cancel", func(ctx context.Context) error {
-		run, err := c.client.cancel(ctx, konflux.Cancellation{
+		run, err := c.client.cancel(ctx, pipelinerun.Cancellation{
 			Name: c.name, Status: c.o.CancelStatus, Annotations: map[string]string{c.prefix.stopped(): "true"},
 		}, c.run)
 		switch {
@@ -224,27 +224,27 @@ func (c *course) stop(ctx context.Context) error {
 }
 
 // judge says what the run comes to.
-func (c *course) judge(ctx context.Context) (konflux.Result, error) {
+func (c *course) judge(ctx context.Context) (pipelinerun.Result, error) {
 	switch {
-	case !over(c.run) && c.gone:
-		return konflux.Result{Phase: scheduler.PhaseCanceled, Details: "deleted before it was over"}, nil
-	case over(c.run) && c.missing() > 0:
+	case !c.run.Over() && c.gone:
+		return pipelinerun.Result{Phase: scheduler.PhaseCanceled, End: pipelinerun.EndDeleted, Details: "deleted before it was over"}, nil
+	case c.run.Over() && c.missing() > 0:
 		if err := c.readTasks(ctx); err != nil {
-			return konflux.Result{}, err
+			return pipelinerun.Result{}, err
 		}
 	}
 	rules := c.rules
 	if c.gone || ctx.Err() != nil { // nothing more comes, or nobody waits for it
-		rules.Signed, rules.Patience = false, 1
+		rules.Signed, rules.Patience = false, 0
 	}
-	result, err := konflux.Judge(*c.run, c.tasks, rules, time.Now())
+	result := pipelinerun.Judge(c.run, pipelinerun.ByName(c.tasks), rules, time.Now())
 	if c.missing() > 0 && !result.Wake.IsZero() {
 		c.pause = min(max(firstPause, 2*c.pause), maxPause)
 		if next := time.Now().Add(c.pause); next.Before(result.Wake) {
 			result.Wake = next
 		}
 	}
-	return result, err
+	return result, nil
 }
 
 // missing returns how many TaskRuns the run names that were not read.
@@ -262,25 +262,25 @@ func (c *course) readTasks(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.tasks = slices.DeleteFunc(all, func(t konflux.TaskRun) bool {
-			return !slices.ContainsFunc(c.run.Status.ChildReferences, func(r konflux.ChildReference) bool { return r.Name == t.Name })
+		c.tasks = slices.DeleteFunc(all, func(t pipelinerun.TaskRun) bool {
+			return !slices.ContainsFunc(c.run.Status.ChildReferences, func(r pipelinerun.ChildReference) bool { return r.Name == t.Name })
 		})
 		return nil
 	})
 }
 
-// conclude turns what konflux says into a result.
-func (c *course) conclude(ctx context.Context, r konflux.Result) (scheduler.Result, error) {
-	artifacts, err := Artifacts(c.tasks)
+// conclude turns what the run comes to into a result.
+func (c *course) conclude(ctx context.Context, r pipelinerun.Result) (scheduler.Result, error) {
+	artifacts, err := pipelinerun.Artifacts(c.tasks)
 	result := scheduler.Result{Phase: r.Phase, Reason: r.Details, Artifacts: artifacts}
-	if r.Phase == scheduler.PhasePassed && r.Status == konflux.TestPassed {
+	if r.Phase == scheduler.PhasePassed && r.End == pipelinerun.EndPassed {
 		result.Reason = strings.TrimPrefix(strings.TrimPrefix(r.Details, "passed"), "; ")
 	}
 	if err != nil {
 		c.log.warn("results cannot be read", "error", err)
 		result.Reason = strings.TrimPrefix(result.Reason+"; results: "+strings.ReplaceAll(err.Error(), "\n", "; "), "; ")
 	}
-	stopped := r.Phase == scheduler.PhaseStopped || c.gone && c.asked && !over(c.run)
+	stopped := r.Phase == scheduler.PhaseStopped || c.gone && c.asked && !c.run.Over()
 	switch {
 	case stopped && ctx.Err() != nil:
 		return result, ctx.Err()

@@ -7,10 +7,10 @@
 //	...
 //	runner, err := tekton.NewRunner(ctx, client, tekton.Options{
 //		Scope:   "build-4711",
-//		Skipped: konflux.SkippedFails,
-//		PipelineRun: tekton.PipelineRuns(map[dag.ID]konflux.PipelineRunSpec{
-//			"scan":   {PipelineRef: &konflux.ResolverRef{Name: "clamav"}},
-//			"deploy": {PipelineRef: &konflux.ResolverRef{Name: "deploy"}},
+//		Skipped: pipelinerun.SkippedFails,
+//		PipelineRun: tekton.PipelineRuns(map[dag.ID]pipelinerun.PipelineRunSpec{
+//			"scan":   {PipelineRef: &pipelinerun.ResolverRef{Name: "clamav"}},
+//			"deploy": {PipelineRef: &pipelinerun.ResolverRef{Name: "deploy"}},
 //		}),
 //	})
 //	...
@@ -78,7 +78,7 @@
 //	testdag.dev/forced    "true" if a person forced the run
 //	testdag.dev/stopped   "true" once a plan has stopped it
 //
-// Its name is that of [konflux.RunName], for the scope as name and the UID of the owner. Tekton hands labels and
+// Its name is that of [pipelinerun.RunName], for the scope as name and the UID of the owner. Tekton hands labels and
 // annotations on to TaskRuns and pods.
 //
 // # What a run left

@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 	"github.com/testdag/testdag/scheduler/tekton"
 )
 
@@ -124,7 +124,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newAPIServer(t)
 			s.before = func(string, schema.GroupVersionResource, string) error { return test.answer }
-			err := (&world{apiServer: s}).client(tekton.Limits{}).Create(t.Context(), konflux.PipelineRun{Meta: konflux.Meta{Name: "scan-1-x"}})
+			err := (&world{apiServer: s}).client(tekton.Limits{}).Create(t.Context(), pipelinerun.PipelineRun{Meta: pipelinerun.Meta{Name: "scan-1-x"}})
 			var refused *tekton.RefusedError
 			if errors.As(err, &refused) != test.refused || tekton.Retryable(err) != test.retryable || !errors.Is(err, test.answer) {
 				t.Errorf("%v: refused is %t and retryable %t; want %t and %t", err, refused != nil, tekton.Retryable(err), test.refused, test.retryable)
@@ -195,7 +195,7 @@ func TestConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.Create(t.Context(), konflux.PipelineRun{Meta: konflux.Meta{Name: "scan-1-x"}})
+		return c.Create(t.Context(), pipelinerun.PipelineRun{Meta: pipelinerun.Meta{Name: "scan-1-x"}})
 	}
 	for name, handler := range map[string]http.HandlerFunc{
 		"a proxy forbids": func(w http.ResponseWriter, _ *http.Request) {

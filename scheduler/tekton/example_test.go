@@ -11,6 +11,7 @@ import (
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 	"github.com/testdag/testdag/scheduler/tekton"
 )
 
@@ -36,10 +37,10 @@ func ExampleRunner() {
 		}
 		runner, err := tekton.NewRunner(ctx, client, tekton.Options{
 			Scope:   "build-4711",
-			Skipped: konflux.SkippedFails,
-			PipelineRun: tekton.PipelineRuns(map[dag.ID]konflux.PipelineRunSpec{
-				"scan":   {PipelineRef: &konflux.ResolverRef{Name: "clamav"}},
-				"deploy": {PipelineRef: &konflux.ResolverRef{Name: "deploy"}},
+			Skipped: pipelinerun.SkippedFails,
+			PipelineRun: tekton.PipelineRuns(map[dag.ID]pipelinerun.PipelineRunSpec{
+				"scan":   {PipelineRef: &pipelinerun.ResolverRef{Name: "clamav"}},
+				"deploy": {PipelineRef: &pipelinerun.ResolverRef{Name: "deploy"}},
 			}),
 		})
 		if err != nil {
@@ -65,7 +66,7 @@ func ExampleClient_CarryOut() {
 		}
 		return client.CarryOut(ctx, tekton.Object{
 			Resource: snapshots, Name: in.Snapshot.Name, ResourceVersion: in.Snapshot.ResourceVersion,
-		}, plan)
+		}, plan.Changes)
 	}
 	_ = reconcile
 }

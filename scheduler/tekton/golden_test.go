@@ -16,7 +16,7 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 	"github.com/testdag/testdag/scheduler/tekton"
 )
 
@@ -60,9 +60,9 @@ func TestGolden(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		yes := true
 		o := tekton.Options{
-			Scope: "Build 4711 / ü", Skipped: konflux.SkippedPasses, Prefix: "ci.example.com",
-			Owner: &konflux.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "graph", UID: "0c5b", Controller: &yes},
-			PipelineRun: func(t scheduler.Task) (run konflux.PipelineRun, err error) {
+			Scope: "Build 4711 / ü", Skipped: pipelinerun.SkippedPasses, Prefix: "ci.example.com",
+			Owner: &pipelinerun.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "graph", UID: "0c5b", Controller: &yes},
+			PipelineRun: func(t scheduler.Task) (run pipelinerun.PipelineRun, err error) {
 				run.Name, run.Namespace, run.Finalizers = "not", "taken", []string{"not/taken"}
 				run.Labels = map[string]string{"kueue.x-k8s.io/queue-name": "tests", "ci.example.com/run": "not taken"}
 				run.Annotations = map[string]string{"team": "a", "ci.example.com/scenario": "not taken"}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/testdag/testdag/scheduler"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // defaultPrefix is of the labels and annotations of a [Runner].
@@ -31,7 +31,7 @@ func (p prefix) selector(scope string) string { return p.scope() + "=" + labelVa
 
 // mark writes on a PipelineRun which run it is. Labels are there to select by, and may hold a scenario shortened; the
 // annotations hold it whole.
-func (p prefix) mark(m *konflux.Meta, scope string, t scheduler.Task) {
+func (p prefix) mark(m *pipelinerun.Meta, scope string, t scheduler.Task) {
 	m.Labels = with(m.Labels, map[string]string{
 		p.scope():    labelValue(scope),
 		p.scenario(): labelValue(string(t.Ref.ID)),

@@ -12,7 +12,7 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // Options tell a [Runner] what its runs are. Scope, PipelineRun and Skipped are required.
@@ -24,13 +24,13 @@ type Options struct {
 	// PipelineRun returns what a run does: the Spec, and the Labels and Annotations that are wanted beside those of the
 	// runner. All else is the runner's. An error fails the run, with the error as its reason. It is not asked about a
 	// run that is there already.
-	PipelineRun func(scheduler.Task) (konflux.PipelineRun, error)
+	PipelineRun func(scheduler.Task) (pipelinerun.PipelineRun, error)
 
 	// Skipped says what a test that says SKIPPED comes to.
-	Skipped konflux.Skipped
+	Skipped pipelinerun.Skipped
 
 	// Owner is what the PipelineRuns go with when it is deleted. The default, nil, is nothing.
-	Owner *konflux.OwnerReference
+	Owner *pipelinerun.OwnerReference
 
 	// Prefix is what the keys of labels and annotations begin with, before the slash. The default is testdag.dev.
 	Prefix string
@@ -60,8 +60,8 @@ type Options struct {
 }
 
 // PipelineRuns returns a function for [Options] that looks up what a scenario does. A scenario that is not there fails.
-func PipelineRuns(specs map[dag.ID]konflux.PipelineRunSpec) func(scheduler.Task) (konflux.PipelineRun, error) {
-	return func(t scheduler.Task) (run konflux.PipelineRun, err error) {
+func PipelineRuns(specs map[dag.ID]pipelinerun.PipelineRunSpec) func(scheduler.Task) (pipelinerun.PipelineRun, error) {
+	return func(t scheduler.Task) (run pipelinerun.PipelineRun, err error) {
 		spec, ok := specs[t.Ref.ID]
 		if !ok {
 			return run, fmt.Errorf("there is no pipeline for scenario %q", t.Ref.ID)
@@ -71,7 +71,7 @@ func PipelineRuns(specs map[dag.ID]konflux.PipelineRunSpec) func(scheduler.Task)
 	}
 }
 
-var cancelStatuses = []string{"", cancelStatus, "Cancelled", "StoppedRunFinally"}
+var cancelStatuses = []string{"", pipelinerun.CancelStatus, "Cancelled", "StoppedRunFinally"}
 
 // complete returns the options with their defaults, or every mistake.
 func (o Options) complete() (Options, error) {
@@ -84,8 +84,8 @@ func (o Options) complete() (Options, error) {
 	o.Prefix = cmp.Or(o.Prefix, defaultPrefix)
 	refuse(o.Scope == "", "Scope", "is empty; give what tells these runs from those of others")
 	refuse(o.PipelineRun == nil, "PipelineRun", "is nil; set it to what returns what a run does")
-	refuse(o.Skipped != konflux.SkippedPasses && o.Skipped != konflux.SkippedFails, "Skipped",
-		"is not given; want konflux.SkippedPasses, as the integration-service has it, or konflux.SkippedFails, as Conforma has it")
+	refuse(o.Skipped != pipelinerun.SkippedPasses && o.Skipped != pipelinerun.SkippedFails, "Skipped",
+		"is not given; want pipelinerun.SkippedPasses, as the integration-service has it, or pipelinerun.SkippedFails, as Conforma has it")
 	refuse(o.Owner != nil && (o.Owner.APIVersion == "" || o.Owner.Kind == "" || o.Owner.Name == "" || o.Owner.UID == ""), "Owner",
 		"lacks one of apiVersion, kind, name and uid")
 	if problems := validation.IsDNS1123Subdomain(o.Prefix); len(problems) > 0 {
@@ -96,8 +96,8 @@ func (o Options) complete() (Options, error) {
 		strings.Join(cancelStatuses[1:], ", "))
 	refuse(o.Retry < 0, "Retry", "is %s; want 0 or more", o.Retry)
 	refuse(o.Resync < 0, "Resync", "is %s; want 0 or more", o.Resync)
-	o.Patience = cmp.Or(o.Patience, 5*time.Minute)
-	o.CancelStatus = cmp.Or(o.CancelStatus, cancelStatus)
+	o.Patience = cmp.Or(o.Patience, pipelinerun.DefaultPatience)
+	o.CancelStatus = cmp.Or(o.CancelStatus, pipelinerun.CancelStatus)
 	o.Retry = cmp.Or(o.Retry, time.Minute)
 	o.Resync = cmp.Or(o.Resync, 5*time.Minute)
 	return o, errors.Join(mistakes...)

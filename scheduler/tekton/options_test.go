@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 	"github.com/testdag/testdag/scheduler/tekton"
 )
 
@@ -40,13 +40,13 @@ func TestMistakes(t *testing.T) {
 		t.Errorf("NewClient (-want +got):\n%s", diff)
 	}
 	_, err = tekton.NewRunner(t.Context(), nil, tekton.Options{
-		Owner: &konflux.OwnerReference{Kind: "ConfigMap"}, Prefix: "No Prefix", Patience: -1, CancelStatus: "Stop", Retry: -1, Resync: -1,
+		Owner: &pipelinerun.OwnerReference{Kind: "ConfigMap"}, Prefix: "No Prefix", Patience: -1, CancelStatus: "Stop", Retry: -1, Resync: -1,
 	})
 	want = []string{
 		"tekton: the client is nil; make one with NewClient",
 		"tekton: Options.Scope is empty; give what tells these runs from those of others",
 		"tekton: Options.PipelineRun is nil; set it to what returns what a run does",
-		"tekton: Options.Skipped is not given; want konflux.SkippedPasses, as the integration-service has it, or konflux.SkippedFails, as Conforma has it",
+		"tekton: Options.Skipped is not given; want pipelinerun.SkippedPasses, as the integration-service has it, or pipelinerun.SkippedFails, as Conforma has it",
 		"tekton: Options.Owner lacks one of apiVersion, kind, name and uid",
 		`tekton: Options.Prefix "No Prefix" is no prefix of labels: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`,
 		"tekton: Options.Patience is -1ns; want 0 or more",

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/testdag/testdag/scheduler"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // A Runner is a [scheduler.Runner] whose scenarios are PipelineRuns in one namespace of a cluster.
@@ -15,8 +15,8 @@ type Runner struct {
 	client  *Client
 	o       Options
 	prefix  prefix
-	scope   konflux.Meta // goes into names
-	rules   konflux.Options
+	scope   pipelinerun.Meta // goes into names
+	rules   pipelinerun.Rules
 	lookout *lookout
 }
 
@@ -33,7 +33,8 @@ func NewRunner(ctx context.Context, c *Client, o Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{client: c, o: o, prefix: prefix(o.Prefix), scope: konflux.Meta{Name: o.Scope}, rules: rules(o)}
+	r := &Runner{client: c, o: o, prefix: prefix(o.Prefix), scope: pipelinerun.Meta{Name: o.Scope}}
+	r.rules = pipelinerun.Rules{Skipped: o.Skipped, Signed: o.Signed, Patience: o.Patience, Stopped: []string{r.prefix.stopped()}}
 	if o.Owner != nil {
 		r.scope.UID = o.Owner.UID
 	}
@@ -47,17 +48,8 @@ func NewRunner(ctx context.Context, c *Client, o Options) (*Runner, error) {
 	return r, nil
 }
 
-// rules are those by which konflux.Judge judges a run. Of the keys it looks at the mark of what was stopped.
-func rules(o Options) konflux.Options {
-	const unused = "unused.invalid"
-	return konflux.Options{
-		Keys:    konflux.Keys{Test: unused, Pipelines: unused, Resource: unused, PAC: unused, Own: o.Prefix},
-		Skipped: o.Skipped, Signed: o.Signed, Patience: o.Patience,
-	}
-}
-
 // Name returns the name of the PipelineRun of a run.
-func (r *Runner) Name(run scheduler.Ref) string { return konflux.RunName(r.scope, run) }
+func (r *Runner) Name(run scheduler.Ref) string { return pipelinerun.RunName(r.scope, run) }
 
 // Run carries out one run as the package documentation tells.
 func (r *Runner) Run(ctx context.Context, t scheduler.Task) (scheduler.Result, error) {
@@ -86,9 +78,5 @@ const maxReason = 1000 // bytes: what an admission webhook says may be long
 
 // reason returns an error as the reason of a run.
 func reason(err error) string {
-	text := strings.TrimPrefix(err.Error(), "tekton: ")
-	if len(text) > maxReason {
-		text = strings.ToValidUTF8(text[:maxReason-3], "") + "..."
-	}
-	return text
+	return pipelinerun.Shorten(strings.TrimPrefix(err.Error(), "tekton: "), maxReason)
 }

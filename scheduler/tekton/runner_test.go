@@ -18,7 +18,7 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 	"github.com/testdag/testdag/scheduler/tekton"
 )
 
@@ -449,7 +449,7 @@ func TestNameIsTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			story(t, func(t *testing.T, w *world) {
 				o := options()
-				o.Owner = &konflux.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "build-1", UID: "4711"}
+				o.Owner = &pipelinerun.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "build-1", UID: "4711"}
 				early, late := w.runner(o), w.runner(o)
 				there := early.Name(block.Ref)
 				stranger := fmt.Sprintf(`{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"%s","labels":%s,"annotations":%s,"ownerReferences":%s}}`,
@@ -487,7 +487,7 @@ func TestOwnLabelsChange(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		runner := func(queue string) *tekton.Runner {
 			o := options()
-			o.PipelineRun = func(scheduler.Task) (run konflux.PipelineRun, err error) {
+			o.PipelineRun = func(scheduler.Task) (run pipelinerun.PipelineRun, err error) {
 				run.Labels = map[string]string{"kueue.x-k8s.io/queue-name": queue}
 				return run, nil
 			}

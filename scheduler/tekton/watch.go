@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // A lookout watches the PipelineRuns of a scope. What it knows lags behind the cluster, and it says so where it matters.
@@ -29,8 +29,8 @@ type lookout struct {
 
 	mu        sync.Mutex
 	err       error // the last one of the list or watch
-	seen      map[string]*konflux.PipelineRun
-	gone      map[string]*konflux.PipelineRun // what was followed when it was deleted, as it was last
+	seen      map[string]*pipelinerun.PipelineRun
+	gone      map[string]*pipelinerun.PipelineRun // what was followed when it was deleted, as it was last
 	followers map[string][]chan struct{}
 	following int
 	closing   bool // nobody may follow any more
@@ -43,8 +43,8 @@ func watchFor(ctx context.Context, c *Client, selector string, log logger) *look
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l := &lookout{
 		client: c, selector: selector, log: log, stop: stop,
-		synced: make(chan struct{}), seen: map[string]*konflux.PipelineRun{},
-		gone: map[string]*konflux.PipelineRun{}, followers: map[string][]chan struct{}{},
+		synced: make(chan struct{}), seen: map[string]*pipelinerun.PipelineRun{},
+		gone: map[string]*pipelinerun.PipelineRun{}, followers: map[string][]chan struct{}{},
 	}
 	expected := &unstructured.Unstructured{}
 	expected.SetGroupVersionKind(pipelineRuns.GroupVersion().WithKind("PipelineRun"))
@@ -142,7 +142,7 @@ func (l *lookout) forget(name string, channel chan struct{}) {
 
 // get returns a PipelineRun as it was seen last, and whether it was deleted since. What was never seen may be there all the
 // same.
-func (l *lookout) get(name string) (run *konflux.PipelineRun, deleted bool) {
+func (l *lookout) get(name string) (run *pipelinerun.PipelineRun, deleted bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if run := l.seen[name]; run != nil {
@@ -175,7 +175,7 @@ func (l *lookout) put(object any) (name string, err error) {
 }
 
 // drop keeps what is gone only for those who follow. The lock is held.
-func (l *lookout) drop(name string, last *konflux.PipelineRun) {
+func (l *lookout) drop(name string, last *pipelinerun.PipelineRun) {
 	delete(l.seen, name)
 	if len(l.followers[name]) > 0 && last != nil {
 		l.gone[name] = last
@@ -211,7 +211,7 @@ func (l *lookout) Replace(objects []any, _ string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := l.seen
-	l.seen = make(map[string]*konflux.PipelineRun, len(objects))
+	l.seen = make(map[string]*pipelinerun.PipelineRun, len(objects))
 	for _, object := range objects {
 		name, err := l.put(object)
 		if last := before[name]; err != nil && last != nil {

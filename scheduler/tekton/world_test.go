@@ -15,7 +15,7 @@ import (
 
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 	"github.com/testdag/testdag/scheduler/tekton"
 )
 
@@ -130,11 +130,11 @@ func (w *world) client(limits tekton.Limits) *tekton.Client {
 
 // options are those of a Runner that knows scenarios named as their pipelines.
 func options() tekton.Options {
-	specs := map[dag.ID]konflux.PipelineRunSpec{}
+	specs := map[dag.ID]pipelinerun.PipelineRunSpec{}
 	for _, id := range []dag.ID{"pass", "fail", "block", "other"} {
-		specs[id] = konflux.PipelineRunSpec{PipelineRef: &konflux.ResolverRef{Name: string(id)}}
+		specs[id] = pipelinerun.PipelineRunSpec{PipelineRef: &pipelinerun.ResolverRef{Name: string(id)}}
 	}
-	return tekton.Options{Scope: "build-1", PipelineRun: tekton.PipelineRuns(specs), Skipped: konflux.SkippedFails}
+	return tekton.Options{Scope: "build-1", PipelineRun: tekton.PipelineRuns(specs), Skipped: pipelinerun.SkippedFails}
 }
 
 func (w *world) runner(o tekton.Options) *tekton.Runner {

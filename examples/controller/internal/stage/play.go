@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // A Seen is what is seen of a graph: the annotations of its ConfigMap, and its PipelineRuns.
@@ -16,7 +17,7 @@ type Seen struct {
 	Outcome  string // passed, failed, canceled; empty as long as not all is over
 	Statuses []konflux.ScenarioStatus
 	State    konflux.State
-	Runs     []konflux.PipelineRun
+	Runs     []pipelinerun.PipelineRun
 }
 
 // Status returns what is said of a scenario.
@@ -65,7 +66,7 @@ func (g *Graph) See(ctx context.Context) (*Seen, error) {
 		if err != nil {
 			return nil, err
 		}
-		var run konflux.PipelineRun
+		var run pipelinerun.PipelineRun
 		if err := json.Unmarshal(text, &run); err != nil {
 			return nil, err
 		}

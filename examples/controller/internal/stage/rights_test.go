@@ -19,7 +19,7 @@ import (
 	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/examples/controller/config"
 	"github.com/testdag/testdag/scheduler"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 const account = "system:serviceaccount:testdag:testdag-controller"
@@ -185,8 +185,8 @@ func (g *Graph) take(t *testing.T, scenario string) (give func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	meta := konflux.Meta{Name: o.GetName(), UID: string(o.GetUID())}
-	name := konflux.RunName(meta, scheduler.Ref{ID: dag.ID(scenario), Run: 1})
+	meta := pipelinerun.Meta{Name: o.GetName(), UID: string(o.GetUID())}
+	name := pipelinerun.RunName(meta, scheduler.Ref{ID: dag.ID(scenario), Run: 1})
 	runs := g.stage.Client.Resource(PipelineRuns).Namespace(g.Namespace)
 	other := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": map[string]any{"name": name},

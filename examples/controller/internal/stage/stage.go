@@ -27,6 +27,7 @@ import (
 	"github.com/testdag/testdag/examples/controller/config"
 	"github.com/testdag/testdag/internal/cluster"
 	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // A Stage is a cluster on which the controller runs.
@@ -164,9 +165,13 @@ func (g *Graph) Let(ctx context.Context, scenario string, pass bool, after time.
 
 // annotate tells the stand-in kubelet how the one task of a pipeline ends.
 func annotate(pipeline *unstructured.Unstructured, pass bool, after time.Duration) error {
-	output := `{"result":"SUCCESS","timestamp":"1767225600","successes":1,"failures":0,"warnings":0}`
+	said := pipelinerun.TestOutput{Result: pipelinerun.ResultSuccess, Time: time.Unix(1767225600, 0), Successes: 1}
 	if !pass {
-		output = `{"result":"FAILURE","timestamp":"1767225600","successes":0,"failures":1,"warnings":0}`
+		said = pipelinerun.TestOutput{Result: pipelinerun.ResultFailure, Time: said.Time, Failures: 1}
+	}
+	output, err := said.Format()
+	if err != nil {
+		return err
 	}
 	results, err := json.Marshal(map[string]string{"TEST_OUTPUT": output})
 	if err != nil {

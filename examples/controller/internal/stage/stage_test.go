@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/testdag/testdag/internal/cluster"
-	"github.com/testdag/testdag/scheduler/konflux"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // TestMain builds the controller and brings a control plane up, for all tests together. Where there can be none, it says
@@ -205,7 +205,7 @@ func endOf(t *testing.T, seen *Seen) end {
 func plain(name string) string { return name[:max(0, strings.LastIndexByte(name, '-'))] }
 
 // how tells how a PipelineRun ended, and whether a plan stopped it.
-func how(run konflux.PipelineRun) string {
+func how(run pipelinerun.PipelineRun) string {
 	for _, c := range run.Status.Conditions {
 		if c.Type == "Succeeded" {
 			if run.Annotations["own.testdag.dev/stopped"] != "" {

@@ -1,4 +1,4 @@
-package konflux
+package pipelinerun
 
 import (
 	"crypto/sha256"
@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 )
 
@@ -17,22 +18,23 @@ const (
 var lower32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // RunName names the PipelineRun of a run, as a DNS-1035 label of at most 63 characters: the scenario, shortened if it must
-// be, the number of the run, and a hash of the Snapshot's UID and name and of the whole of the run.
+// be, the number of the run, and a hash of the owner's UID and name and of the whole of the run. The owner is what the runs
+// belong to, such as a Snapshot.
 //
 //	clamav-scan-2-x7k4mzq2v5hn3c6a
 //
 // The same run has the same name whoever asks, so that creating it twice finds the first. Two runs share a name only if 80
 // bits of SHA-256 agree: among 100 million runs of one namespace with a chance below one in 200 million.
-func RunName(snapshot Meta, run scheduler.Ref) string {
-	tail := "-" + strconv.Itoa(run.Run) + "-" + runHash(snapshot, run)
+func RunName(owner Meta, run scheduler.Ref) string {
+	tail := "-" + strconv.Itoa(run.Run) + "-" + runHash(owner, run)
 	head := label(string(run.ID))
 	head = head[:min(len(head), maxName-len(tail))]
 	return strings.TrimRight(head, "-") + tail
 }
 
-func runHash(snapshot Meta, run scheduler.Ref) string {
+func runHash(owner Meta, run scheduler.Ref) string {
 	h := sha256.New()
-	for _, part := range []string{snapshot.UID, snapshot.Name, string(run.ID), strconv.Itoa(run.Run)} {
+	for _, part := range []string{owner.UID, owner.Name, string(run.ID), strconv.Itoa(run.Run)} {
 		h.Write([]byte(strconv.Itoa(len(part)) + ":" + part)) // the length keeps ("a", "bc") and ("ab", "c") apart
 	}
 	return lower32.EncodeToString(h.Sum(nil)[:hashSize])
@@ -52,8 +54,8 @@ func label(text string) string {
 	return string(b)
 }
 
-// numberOf returns the number of the run that a name stands for, if it is the name of a run of the scenario.
-func numberOf(snapshot Meta, scenario, name string) (run int, ok bool) {
+// RunNumber returns the number of the run that a name stands for, if it is the name of a run of the scenario.
+func RunNumber(owner Meta, scenario dag.ID, name string) (run int, ok bool) {
 	rest, _, ok := cutLast(name, "-")
 	if !ok {
 		return 0, false
@@ -63,7 +65,7 @@ func numberOf(snapshot Meta, scenario, name string) (run int, ok bool) {
 	if err != nil || run < 1 {
 		return 0, false
 	}
-	if RunName(snapshot, refOf(scenario, run)) != name {
+	if RunName(owner, scheduler.Ref{ID: scenario, Run: run}) != name {
 		return 0, false
 	}
 	return run, true

@@ -1,4 +1,4 @@
-package konflux
+package pipelinerun
 
 import (
 	"flag"
@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/testdag/testdag/dag"
 	"github.com/testdag/testdag/scheduler"
 )
 
@@ -25,6 +26,10 @@ var oddNames = []string{
 // drawnName draws any text as a name, one of the odd ones as often.
 func drawnName() *rapid.Generator[string] {
 	return rapid.OneOf(rapid.SampledFrom(oddNames), rapid.String(), rapid.StringMatching(`[a-z][-a-z0-9]{0,62}`))
+}
+
+func refOf(scenario string, run int) scheduler.Ref {
+	return scheduler.Ref{ID: dag.ID(scenario), Run: run}
 }
 
 func TestRunNameGolden(t *testing.T) {
@@ -63,21 +68,21 @@ func TestRunName(t *testing.T) {
 		if again := RunName(snapshot, refOf(scenario, run)); again != name {
 			t.Errorf("%q at first and then %q", name, again)
 		}
-		if n, ok := numberOf(snapshot, scenario, name); !ok || n != run {
-			t.Errorf("numberOf(%q) is %d, %v; want %d", name, n, ok, run)
+		if n, ok := RunNumber(snapshot, dag.ID(scenario), name); !ok || n != run {
+			t.Errorf("RunNumber(%q) is %d, %v; want %d", name, n, ok, run)
 		}
 		other := drawnName().Draw(t, "other")
 		for what, got := range map[string]func() (int, bool){
-			"another scenario": func() (int, bool) { return numberOf(snapshot, other, name) },
-			"another UID":      func() (int, bool) { return numberOf(Meta{Name: snapshot.Name, UID: other}, scenario, name) },
-			"another Snapshot": func() (int, bool) { return numberOf(Meta{Name: other, UID: snapshot.UID}, scenario, name) },
+			"another scenario": func() (int, bool) { return RunNumber(snapshot, dag.ID(other), name) },
+			"another UID":      func() (int, bool) { return RunNumber(Meta{Name: snapshot.Name, UID: other}, dag.ID(scenario), name) },
+			"another Snapshot": func() (int, bool) { return RunNumber(Meta{Name: other, UID: snapshot.UID}, dag.ID(scenario), name) },
 		} {
 			if _, ok := got(); ok && other != scenario && other != snapshot.UID && other != snapshot.Name {
 				t.Errorf("%q is taken for a run of %s %q", name, what, other)
 			}
 		}
 		for _, copied := range []string{name + "x", name + "-x", name + "-1", "x" + name, name[1:], name[:len(name)-1], strings.Replace(name, "-", "-0", 1)} {
-			if n, ok := numberOf(snapshot, scenario, copied); ok {
+			if n, ok := RunNumber(snapshot, dag.ID(scenario), copied); ok {
 				t.Errorf("%q, a copy of %q, is taken for run %d", copied, name, n)
 			}
 		}
@@ -85,16 +90,16 @@ func TestRunName(t *testing.T) {
 }
 
 // What is no name of a run is none, whatever it looks like.
-func TestNumberOfRefuses(t *testing.T) {
+func TestRunNumberRefuses(t *testing.T) {
 	snapshot := Meta{Name: "app-x1", UID: "7e1f"}
 	for _, run := range []int{0, -1} {
-		if n, ok := numberOf(snapshot, "scan", RunName(snapshot, refOf("scan", run))); ok {
+		if n, ok := RunNumber(snapshot, "scan", RunName(snapshot, refOf("scan", run))); ok {
 			t.Errorf("run %d is taken for run %d", run, n)
 		}
 	}
 	hash := runHash(snapshot, refOf("scan", 1))
 	for _, name := range []string{"", "-", "--", "scan", "scan-1", "1-" + hash, "scan-" + hash, "scan-+1-" + hash, "scan-01-" + hash, "scan-99999999999999999999-" + hash, "other-1-" + hash, "scan-2-" + hash} {
-		if n, ok := numberOf(snapshot, "scan", name); ok {
+		if n, ok := RunNumber(snapshot, "scan", name); ok {
 			t.Errorf("%q is taken for run %d", name, n)
 		}
 	}

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/testdag/testdag/dag"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // pipelineRun returns the PipelineRun of a scenario, without what it does, and what tells one run of it from another.
-func (d *decision) pipelineRun(name string, id dag.ID) PipelineRun {
+func (d *decision) pipelineRun(name string, id dag.ID) pipelinerun.PipelineRun {
 	k := d.o.Keys
-	run := PipelineRun{Meta: Meta{
+	run := pipelinerun.PipelineRun{Meta: pipelinerun.Meta{
 		Name:       name,
 		Namespace:  d.Snapshot.Namespace,
 		Finalizers: []string{k.finalizer()},
@@ -35,8 +36,8 @@ func (d *decision) pipelineRun(name string, id dag.ID) PipelineRun {
 }
 
 // spec returns what a run of a scenario does.
-func (d *decision) spec(t *IntegrationTestScenario) PipelineRunSpec {
-	spec := PipelineRunSpec{Params: d.params(t)}
+func (d *decision) spec(t *IntegrationTestScenario) pipelinerun.PipelineRunSpec {
+	spec := pipelinerun.PipelineRunSpec{Params: d.params(t)}
 	if !strings.EqualFold(t.Spec.ResolverRef.ResourceKind, "pipelinerun") {
 		ref := t.Spec.ResolverRef
 		ref.ResourceKind = "" // Tekton knows no such field
@@ -47,8 +48,8 @@ func (d *decision) spec(t *IntegrationTestScenario) PipelineRunSpec {
 
 // canceledSpec is what a run does that is canceled from the start: nothing. It asks no resolver, and needs no scenario,
 // which may be gone; Tekton wants a pipeline with a task all the same.
-func canceledSpec() PipelineRunSpec {
-	return PipelineRunSpec{
+func canceledSpec() pipelinerun.PipelineRunSpec {
+	return pipelinerun.PipelineRunSpec{
 		Status:       "Cancelled",
 		PipelineSpec: json.RawMessage(`{"tasks":[{"name":"none","taskSpec":{"steps":[{"name":"none","image":"scratch"}]}}]}`),
 	}
@@ -75,17 +76,17 @@ func contains(m map[string]string, key string) bool {
 }
 
 // params are the Snapshot, as text, and what the scenario hands to its runs.
-func (d *decision) params(t *IntegrationTestScenario) []Param {
+func (d *decision) params(t *IntegrationTestScenario) []pipelinerun.Param {
 	spec := d.Snapshot.Spec
 	if len(spec) == 0 {
 		spec = json.RawMessage("{}")
 	}
-	params := []Param{{"SNAPSHOT", quoted(string(spec))}}
+	params := []pipelinerun.Param{{Name: "SNAPSHOT", Value: quoted(string(spec))}}
 	for _, p := range t.Spec.Params {
 		if len(p.Values) > 0 && p.Value == "" {
-			params = append(params, Param{p.Name, quoted(p.Values)})
+			params = append(params, pipelinerun.Param{Name: p.Name, Value: quoted(p.Values)})
 		} else {
-			params = append(params, Param{p.Name, quoted(p.Value)})
+			params = append(params, pipelinerun.Param{Name: p.Name, Value: quoted(p.Value)})
 		}
 	}
 	return params
