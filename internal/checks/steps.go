@@ -30,7 +30,7 @@ type part struct {
 }
 
 // vetted are the packages that have code for other systems. scheduler/tekton has none, and a large tree.
-const vetted = "./dag/... ./scheduler ./scheduler/process/... ./scheduler/schedulertest/... ./scheduler/konflux/..."
+const vetted = "./dag/... ./scheduler ./scheduler/process/... ./scheduler/schedulertest/... ./scheduler/pipelinerun/... ./scheduler/konflux/..."
 
 // steps returns the table. A bare machine needs the time for builds too.
 func steps(t *tree) []*step {
@@ -71,6 +71,7 @@ func steps(t *tree) []*step {
 		t.onCluster("examples/controller", 300*time.Second),
 		t.mutations("scheduler", 72, 180*time.Second),
 		t.mutations("scheduler/konflux", 20, 90*time.Second),
+		t.mutations("scheduler/pipelinerun", 12, 60*time.Second),
 		t.mutations("attest", 40, 90*time.Second),
 		t.mutations("attest/policy", 32, 40*time.Second),
 		t.mutations("attest/policy/report", 8, 20*time.Second),

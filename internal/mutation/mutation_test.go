@@ -38,9 +38,10 @@ var subjects = []subject{
 	{
 		// What has many histories or many scenarios takes longest, and is asked last.
 		"../../scheduler/konflux", "testdata/konflux.txt", 100, [][]string{
-			{"-test.skip=TestHistories|TestSize$|TestSizeOfHistory|TestManyRunNames", "-test.timeout=1m", "-rapid.checks=30"}, {"-test.timeout=5m"},
+			{"-test.skip=TestHistories|TestSize$|TestSizeOfHistory", "-test.timeout=1m", "-rapid.checks=30"}, {"-test.timeout=5m"},
 		},
 	},
+	{"../../scheduler/pipelinerun", "testdata/pipelinerun.txt", 50, [][]string{{"-test.timeout=1m"}}},
 	{
 		// What writes much, waits, or draws what happens takes longest, and is asked last.
 		"../../attest", "testdata/attest.txt", 80, [][]string{

@@ -23,7 +23,7 @@ const root = "../.."
 // controllers and into tests of other schedulers.
 func TestDependencies(t *testing.T) {
 	forbidden := regexp.MustCompile(`^(net/http|.*k8s\.io/.*|github\.com/(sigstore|tektoncd|google/go-containerregistry)/.*)$`)
-	for _, pkg := range []string{"./dag", "./dag/dagfile", "./scheduler", "./scheduler/process", "./scheduler/konflux"} {
+	for _, pkg := range []string{"./dag", "./dag/dagfile", "./scheduler", "./scheduler/process", "./scheduler/pipelinerun", "./scheduler/konflux"} {
 		deps := goList(t, "-deps", pkg)
 		if len(deps) < 10 {
 			t.Fatalf("go list -deps %s lists %d packages", pkg, len(deps))
@@ -62,6 +62,23 @@ func TestHomeOfKubernetes(t *testing.T) {
 	}
 	if len(found) != 1 || !found[home] {
 		t.Errorf("%v depend on Kubernetes; %s is its only home", slices.Sorted(maps.Keys(found)), home)
+	}
+}
+
+// What konflux and tekton have in common is in pipelinerun, which knows neither. A Runner must not bring the rules for Konflux
+// along.
+func TestHomeOfPipelineRuns(t *testing.T) {
+	const scheduler = "github.com/testdag/testdag/scheduler"
+	for pkg, allowed := range map[string][]string{
+		"pipelinerun": {"", "/pipelinerun"},
+		"konflux":     {"", "/pipelinerun", "/konflux"},
+		"tekton":      {"", "/pipelinerun", "/tekton"},
+	} {
+		for _, dep := range goList(t, "-deps", "./scheduler/"+pkg) {
+			if below, ok := strings.CutPrefix(dep, scheduler); ok && !slices.Contains(allowed, below) {
+				t.Errorf("scheduler/%s depends on %s", pkg, dep)
+			}
+		}
 	}
 }
 

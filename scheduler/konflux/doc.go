@@ -16,15 +16,15 @@
 //			Own:       "testdag.example.com",
 //		},
 //		Profile: dag.ComponentGroup,
-//		Skipped: konflux.SkippedPasses,
+//		Skipped: pipelinerun.SkippedPasses,
 //	}, time.Now())
 //
 // # How it works
 //
 // What is to be started is written before it is done. A run is in the state, the annotation that this package keeps on the
 // Snapshot, before its PipelineRun is created; the write carries the resourceVersion that was read, so that of two
-// controllers one does it and the other begins anew. The name of the PipelineRun follows from the run ([RunName]), so that
-// creating it again finds the first; it is created again until it is seen. Its finalizer holds it until its end is in the
+// controllers one does it and the other begins anew. The name of the PipelineRun follows from the run
+// ([pipelinerun.RunName]), so that creating it again finds the first; it is created again until it is seen. Its finalizer holds it until its end is in the
 // state. So a controller may die between any two requests, work on a cache that lags, and miss events or see them twice.
 //
 // Two things are asked of the surroundings. Whoever copies a Snapshot leaves its annotations out: with them the copy counts
@@ -85,7 +85,7 @@
 //	gitops: IsScenarioApplicableToSnapshotsContext,          Next, Graph
 //	    FilterIntegrationTestScenariosWithContext
 //	integrationpipeline: EnsureStatusReportedInSnapshot      enqueue the Snapshot; nothing is written from here
-//	    GetIntegrationPipelineRunStatus                      Judge, within Next
+//	    GetIntegrationPipelineRunStatus                      pipelinerun.Judge, within Next
 //	    RemoveFinalizerFromPipelineRun                       Plan.Release; stays where the Snapshot is gone or being deleted:
 //	                                                         nobody plans for it, and its PipelineRuns would stay
 //	statusreport:                                            Plan.Done and Plan.Outcome: passed, failed, canceled

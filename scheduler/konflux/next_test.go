@@ -1121,3 +1121,62 @@ func TestFinishedMark(t *testing.T) {
 		equal(t, "runs", len(in.PipelineRuns), 2)
 	}
 }
+
+// What a run comes to, as the status annotation has it.
+func TestStatusOfEnds(t *testing.T) {
+	name := runName("scan", 1)
+	says := func(result string) func(konflux.Objects) konflux.Objects {
+		return func(in konflux.Objects) konflux.Objects {
+			in = changed(in, name, func(r *pipelinerun.PipelineRun) {
+				ended("True", "Succeeded", noon)(r)
+				r.Status.ChildReferences = []pipelinerun.ChildReference{{Name: "task"}}
+			})
+			task := pipelinerun.TaskRun{Meta: pipelinerun.Meta{Name: "task"}}
+			task.Status.Results = []pipelinerun.TaskRunResult{{Name: "TEST_OUTPUT", Value: output(`{"result":"` + result + `","timestamp":"1772366400","successes":1,"failures":0,"warnings":0}`)}}
+			in.TaskRuns = []pipelinerun.TaskRun{task}
+			return in
+		}
+	}
+	marked := func(mark string, change func(*pipelinerun.PipelineRun)) func(konflux.Objects) konflux.Objects {
+		return func(in konflux.Objects) konflux.Objects {
+			return changed(in, name, func(r *pipelinerun.PipelineRun) {
+				change(r)
+				r.Annotations = maps.Clone(r.Annotations)
+				if r.Annotations == nil {
+					r.Annotations = map[string]string{}
+				}
+				r.Annotations[mark] = "true"
+			})
+		}
+	}
+	for what, tt := range map[string]struct {
+		plain  bool
+		change func(konflux.Objects) konflux.Objects
+		want   konflux.Status
+		phase  scheduler.Phase
+	}{
+		"nothing":        {false, same, konflux.InProgress, running},
+		"success":        {false, says("SUCCESS"), konflux.TestPassed, passed},
+		"warning":        {false, says("WARNING"), konflux.TestWarning, passed},
+		"warning, plain": {true, says("WARNING"), konflux.TestPassed, passed},
+		"failure":        {false, says("FAILURE"), konflux.TestFail, failed},
+		"canceled":       {false, ends("scan", 1, "False", "Cancelled"), konflux.TestFail, canceled},
+		"deleted": {false, func(in konflux.Objects) konflux.Objects {
+			return changed(in, name, func(r *pipelinerun.PipelineRun) { r.DeletionTimestamp = &noon })
+		}, konflux.Deleted, canceled},
+		"without its task": {false, func(in konflux.Objects) konflux.Objects { in = says("SUCCESS")(in); in.TaskRuns = nil; return in }, konflux.TestInvalid, failed},
+		"stopped":          {false, marked("testdag.example.com/stopped", ended("False", "Cancelled", noon)), konflux.InProgress, running},
+		"stopped, of old":  {false, marked("older.example.com/stopped", ended("False", "Cancelled", noon)), konflux.InProgress, running},
+		"another mark":     {false, marked("other.example.com/stopped", ended("False", "Cancelled", noon)), konflux.TestFail, canceled},
+	} {
+		o := options()
+		o.PlainPass = tt.plain
+		o.Older = []konflux.Keys{oldKeys}
+		o.Older[0].Own = "older.example.com"
+		in := world("scan")
+		in = obey(in, next(t, in, o, noon))
+		p := next(t, tt.change(in), o, noon.Add(time.Hour))
+		equal(t, what, p.Scenarios[0].Status.Status, tt.want)
+		equal(t, what, p.State.Runs["scan"].Phase, tt.phase)
+	}
+}

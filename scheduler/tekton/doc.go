@@ -25,11 +25,11 @@
 //	...
 //	in.Refused, err = client.CarryOut(ctx, tekton.Object{
 //		Resource: snapshots, Name: in.Snapshot.Name, ResourceVersion: in.Snapshot.ResourceVersion,
-//	}, plan)
+//	}, plan.Changes)
 //
 // # How a run of a Runner ends
 //
-// A PipelineRun is judged by [konflux.Judge]: it passed if Tekton says so and each TEST_OUTPUT of its tasks does. What
+// A PipelineRun is judged by [pipelinerun.Judge]: it passed if Tekton says so and each TEST_OUTPUT of its tasks does. What
 // happens on the way comes to this:
 //
 //	what happens                                       what comes of it
@@ -84,7 +84,7 @@
 // # What a run left
 //
 // Results of tasks that are named as Tekton Chains wants it, ARTIFACT_URI with ARTIFACT_DIGEST, and objects ARTIFACT_OUTPUTS
-// and whatever ends so, become the Artifacts of the result: see [Artifacts]. What cannot be read changes no verdict; the
+// and whatever ends so, become the Artifacts of the result: see [pipelinerun.Artifacts]. What cannot be read changes no verdict; the
 // reason names it.
 //
 // # Requests
