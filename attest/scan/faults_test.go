@@ -149,6 +149,7 @@ func TestSeverityIsRead(t *testing.T) {
 		v30      = `CVSS:3.0/AV:N/AC:H/PR:N/UI:R/S:U/C:L/I:L/A:N`
 		v31      = `CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H`
 		v40      = `CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N`
+		modified = `CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:N/VA:N/SC:N/SI:N/SA:N/MVC:H/MVI:H/MVA:H`
 		harmless = `CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:N`
 	)
 	osv := func(vulnerability, group string) string {
@@ -198,6 +199,7 @@ func TestSeverityIsRead(t *testing.T) {
 		{"OSV, version 3.0", scan.OSVScanner, osv(vectors("CVSS_V3", v30), ``), severity("cvss_v3:osv-scanner", "4.2")},
 		{"OSV, version 3.1", scan.OSVScanner, osv(vectors("CVSS_V3", v31), `,"max_severity":""`), severity("cvss_v3:osv-scanner", "9.8")},
 		{"OSV, version 4", scan.OSVScanner, osv(vectors("CVSS_V4", v40), ``), severity("cvss_v4:osv-scanner", "9.3")},
+		{"OSV, version 4, modified", scan.OSVScanner, osv(vectors("CVSS_V4", modified), ``), severity("cvss_v4:osv-scanner", "9.3")},
 		{"OSV, a score", scan.OSVScanner, osv(vectors("CVSS_V3", "8.1"), ``), severity("cvss_v3:osv-scanner", "8.1")},
 		{"OSV, a word", scan.OSVScanner, osv(vectors("Ubuntu", "high", "CVSS_V3", v30), ``), severity("osv", "high", "cvss_v3:osv-scanner", "4.2")},
 		{"OSV, several", scan.OSVScanner, osv(vectors("CVSS_V3", v30, "CVSS_V3", v31, "CVSS_V4", v40), ``), severity("cvss_v4:osv-scanner", "9.3", "cvss_v3:osv-scanner", "9.8")},
