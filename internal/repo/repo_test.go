@@ -82,7 +82,14 @@ func TestHomeOfPipelineRuns(t *testing.T) {
 	}
 }
 
+// goList returns the words that go list prints.
 func goList(t *testing.T, args ...string) []string {
+	t.Helper()
+	return strings.Fields(goListText(t, args...))
+}
+
+// goListText returns the text that go list prints.
+func goListText(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"list"}, args...)...)
 	cmd.Dir = root
@@ -92,7 +99,7 @@ func goList(t *testing.T, args ...string) []string {
 	if err != nil {
 		t.Fatalf("go list %v: %v\n%s", args, err, &stderr)
 	}
-	return strings.Fields(string(out))
+	return string(out)
 }
 
 // The top level is fixed; a newcomer reads it as a table of contents.
