@@ -6,6 +6,7 @@ require (
 	github.com/google/go-cmp v0.7.0
 	github.com/konflux-ci/integration-service v0.0.0-20260116151929-fade912467b4
 	github.com/testdag/testdag v0.0.0
+	golang.org/x/mod v0.39.0
 	pgregory.net/rapid v1.1.0
 )
 
@@ -16,7 +17,6 @@ require (
 	go.uber.org/zap v1.27.1 // indirect
 	go.yaml.in/yaml/v3 v3.0.4 // indirect
 	golang.org/x/net v0.57.0 // indirect
-	golang.org/x/tools v0.48.0 // indirect
 	gonum.org/v1/gonum v0.16.0 // indirect
 )
 
