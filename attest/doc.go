@@ -1,24 +1,35 @@
 // Package attest writes what tests found about container images beside the images, signed, and finds the newest of it.
 //
-// A few names do most of it: [NewWriter] and [Writer.Write] store a [intoto.TestResult] or [intoto.Vulns]; [NewResolver] and
-// [Resolver.Newest] return the newest [Evidence].
+// A few names do most of it: [NewWriter] and [Writer.Write] store an [intoto.TestResult] or [intoto.Vulns]; [NewResolver]
+// and [Resolver.Newest] return the newest [Evidence].
 //
-//	record, err := attest.NewWriter(signer, attest.Options{}).Write(ctx, image, "clamav-scan", attest.TestResult{
-//		Result:    attest.Passed,
+//	record, err := attest.NewWriter(signer, attest.Options{}).Write(ctx, image, "clamav-scan", intoto.TestResult{
+//		Result:    intoto.Passed,
 //		Timestamp: finished,
 //	})
 //
 //	evidence, err := attest.NewResolver(verifier, attest.Options{}).Newest(ctx, image,
-//		attest.Test{Name: "clamav-scan", PredicateType: attest.TestResultType})
+//		intoto.Test{Name: "clamav-scan", PredicateType: intoto.TestResultType})
 //	if err = errors.Join(err, evidence.Err()); err != nil {
 //		return err // nothing there, or it must not be believed
 //	}
-//	if evidence.Result != attest.Passed {
+//	if evidence.Result != intoto.Passed {
 //		// not passed
 //	}
 //
 // Signers and verifiers that use cosign's keys and identities are in attest/cosign, with an example that runs. This
 // package does not import cosign.
+//
+// # Rooms
+//
+// This package writes, finds and weighs evidence. What it stands on is in packages of its own, each of which knows nothing
+// of those above it:
+//
+//   - attest/intoto: the formats, statements, predicates and envelopes. No I/O.
+//   - attest/provenance: the SLSA provenance that Tekton Chains signs, and whom to trust. No I/O.
+//   - attest/checkpoint: the memory of what was seen, in a directory or a repository.
+//   - attest/internal/referrers: the records of one image and the lists that lead to them.
+//   - attest/internal/registry: bounded requests to a registry.
 //
 // # Writing
 //

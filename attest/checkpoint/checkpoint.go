@@ -13,7 +13,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// A Store remembers the newest evidence that was ever seen of each test at an image. A [attest.Resolver] that has one
+// A Store remembers the newest evidence that was ever seen of each test at an image. A reader that has one
 // notices when that is gone: the newest of what is left is then older. It must be kept where those who may delete
 // evidence cannot write.
 //

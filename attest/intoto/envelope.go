@@ -17,7 +17,7 @@ const EnvelopeType = "application/vnd.dsse.envelope.v1+json"
 
 // A Signer signs statements.
 //
-// A Signer that is a [attest.Verifier] too, and believes itself, lets a [attest.Writer] find a statement that it has written before,
+// A Signer that is a verifier too, and believes itself, lets a writer find a statement that it has written before,
 // so that writing again leaves one.
 type Signer interface {
 	// Sign returns a DSSE envelope, as JSON, around payload.

@@ -43,7 +43,7 @@
 //	    until: 2026-12-31
 //	    who: ada@example.com
 //	    why: lookups are off
-//	trust:                                  # see attest.Trust
+//	trust:                                  # see provenance.Trust
 //	  builders: ["https://tekton.dev/chains/v2"]
 //	  tasks:
 //	    - {pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}
@@ -93,16 +93,16 @@
 // The level of a finding is the worst word that its severities hold, and only if there is none, that of the worst CVSS
 // score. Words of others are read as ours: important and error as high, moderate and warning as medium, negligible, note,
 // minor and none as low, and what nobody knows as unknown. Whether there is a fix is told by the annotation
-// attest.FindingFix; without it a fix is assumed. A finding that would be denied only warns for as many days after
-// attest.FindingPublished as its level has leeway; one without that date has none.
+// intoto.FindingFix; without it a fix is assumed. A finding that would be denied only warns for as many days after
+// intoto.FindingPublished as its level has leeway; one without that date has none.
 //
 // The vulnerability database may be as old as max_db_age when the scan ends, by the time that decides which evidence is the
 // newest. It is not the age of today: an old scan with a database that was fresh then is a matter of attest.Options.MaxAge. A
 // database without a time, or of a time after the scan, is of unknown age, which denies. Scans in a build
 // do not tell it, which warns.
 //
-// A scan tells what it did not look at (attest.Vulns.Unscanned), which denies, and why it may have missed something in
-// the rest (attest.Vulns.Incomplete), which warns. With incomplete both deny, or both warn.
+// A scan tells what it did not look at (intoto.Vulns.Unscanned), which denies, and why it may have missed something in
+// the rest (intoto.Vulns.Incomplete), which warns. With incomplete both deny, or both warn.
 //
 // # Skipped and informative tests
 //

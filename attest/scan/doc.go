@@ -3,7 +3,7 @@
 //
 // A step of a pipeline calls [Evidence], which has a predicate to write whatever has become of the report:
 //
-//	p, why := scan.Evidence(report, nil, scan.Options{Scanner: attest.Scanner{DB: attest.ScannerDB{LastUpdate: updated}}, Started: began})
+//	p, why := scan.Evidence(report, nil, scan.Options{Scanner: intoto.Scanner{DB: intoto.ScannerDB{LastUpdate: updated}}, Started: began})
 //	if p == nil {
 //		return why // the report lacks what only the caller knows, or is of another image
 //	}
@@ -24,10 +24,10 @@
 // Each finding of the report is one finding of the predicate; the same vulnerability in two packages is two. Its
 // severities say whose they are: the first is the scanner's own word, in lower case, then come CVSS base scores, with the
 // method "cvss_v3:nvd" for version 3 by NVD. One annotation holds package, versions, dates and source, under the keys that
-// attest.FindingPackage and its neighbours name; package policy reads them there. What the scanner was told to ignore is
+// intoto.FindingPackage and its neighbours name; package policy reads them there. What the scanner was told to ignore is
 // no finding.
 //
-// What a report says that the scanner did not look at, or may have missed, is in attest.Vulns.Unscanned and Incomplete: an OS
+// What a report says that the scanner did not look at, or may have missed, is in intoto.Vulns.Unscanned and Incomplete: an OS
 // that it does not know, one out of support, a file that it skipped. Where a report has a CVSS vector and no score, the score
 // is computed. A score of 0 without a vector is none. An entry about malware is critical.
 //

@@ -22,7 +22,7 @@ import (
 //	of a scan that did not run
 //	lacks something (LackError), is of another image or names none   none                  the mistake
 //	(ImageError), or contradicts the times in opts (TimeError);
-//	opts are wrong (attest.FieldError) or name no format
+//	opts are wrong (intoto.FieldError) or name no format
 //
 // An error without a predicate is a mistake of the caller, who can mend it and try again. Failed is why there is no report,
 // such as the error of opening it or the word of a scanner that crashed; then r is not looked at. An ERROR is of

@@ -97,7 +97,7 @@ const byteOrderMark = "\ufeff"
 // noDigest is the note of what may be of another image.
 const noDigest = "the report names no image by its digest: it is taken to be of this one"
 
-// Convert reads a report and returns what it says: an [intoto.Vulns] or an [intoto.TestResult], which [attest.Writer]
+// Convert reads a report and returns what it says: an [intoto.Vulns] or an [intoto.TestResult], which attest.Writer
 // can write under the name of the test.
 //
 // Errors: [*UnknownFormatError] if opts.Format is empty and the content is no report that is known, or if there is no such

@@ -30,7 +30,7 @@ func (e *FieldError) Without(said []string) string {
 	return e.Error()
 }
 
-// A LimitError reports that something is larger than the [registry.Limits] allow, or than a [attest.Verifier] takes.
+// A LimitError reports that something is larger than it may be.
 type LimitError struct {
 	// What was counted: "manifest bytes", "page bytes", "link bytes", "envelope bytes", "statement bytes", "foreign bytes", "total
 	// bytes", "total foreign bytes", "result bytes", "statements", "pages", "signatures", "log entries", "timestamps",

@@ -8,14 +8,14 @@ import (
 	"github.com/testdag/testdag/attest/internal/fault"
 )
 
-// ErrNoImage is wrapped by [attest.Writer.Write] when the registry has no image of that digest, and by a [attest.Resolver] when it
+// ErrNoImage is wrapped by a writer when the registry has no image of that digest, and by a reader when it
 // finds not even the repository.
 var ErrNoImage = errors.New("no such image: push it before its evidence, or correct its repository and digest")
 
 // A CandidateError reports something found at an image that may be a statement and could not be read, or is of a
 // version that is not understood. It might have been the newest statement of any test, unless the referrers API says of
 // which, so nothing about the image is certain until it has been repaired or deleted, or is named in
-// [attest.Options.UnsafeIgnoreStatements].
+// Options.UnsafeIgnoreStatements.
 type CandidateError struct {
 	Manifest v1.Hash // manifest that lists it; zero if a tag could not be read
 	Envelope v1.Hash // blob that could not be read; zero if it was the manifest
@@ -44,12 +44,12 @@ func named(digest v1.Hash) string {
 }
 
 // A ViewError reports that statements are safely recorded, but that a tag other tools read does not show all of them.
-// The next [attest.Writer.Write] or [attest.Writer.Repair] tries again.
+// The next write or repair tries again.
 type ViewError struct {
 	Tag string // the view
 
 	// Immutable says that the tag exists and the registry refuses to rewrite it, as repositories with immutable tags do.
-	// The record is safe, and a [attest.Resolver] finds it by the tag of its own; other tools do not see it. To write again changes
+	// The record is safe, and a reader finds it by the tag of its own; other tools do not see it. To write again changes
 	// nothing: allow tags that begin with "sha256-" to be rewritten, or set Options.WithoutViews.
 	Immutable bool
 

@@ -13,7 +13,7 @@ import (
 // their lists, and some cut long values off. Nothing may be passed over because of half a value, so hints that may be
 // cut are not complete. A list that shortens costs requests and hides nothing.
 //
-// The digests that a [attest.Writer] annotates show whether a list cuts: they are its longest values of known length. If one
+// The digests that a writer annotates show whether a list cuts: they are its longest values of known length. If one
 // is there and is no digest, nothing that the list says is whole. If one is missing, or the test's name is as long as
 // they are, the name may be cut.
 func ListedHints(annotations map[string]string) Hints {

@@ -15,7 +15,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// Annotations that a record carries. No signature covers them: see [attest.Resolver.Newest] for what they may decide.
+// Annotations that a record carries. No signature covers them: see attest.Resolver.Newest for what they may decide.
 const (
 	AnnotationPredicateType = "predicateType"                    // as cosign names it
 	AnnotationTest          = "io.github.testdag.test"           // Test.Name
@@ -27,7 +27,7 @@ const (
 // AnnotationNotShown is an annotation of cosign's .att manifest. It names the records that cosign's tag cannot show:
 // bundles, unsigned statements, and what is too large or one too many. Its value are the digests of their manifests, in
 // ascending order, with a comma between two. One layer of each predicate type carries it too, since cosign attest
-// --replace drops the annotations of the manifest and keeps those of the layers that it does not replace. A [attest.Resolver]
+// --replace drops the annotations of the manifest and keeps those of the layers that it does not replace. A reader
 // reads each record that any of the annotations names, so a copy of the tag without the records blocks.
 const AnnotationNotShown = "io.github.testdag.notshown"
 

@@ -11,7 +11,7 @@ const (
 	SourceAbsent Source = "absent"
 )
 
-// Sources are the lists that lead to evidence about an image. A [attest.Writer] enters each record into two of them, so that a
+// Sources are the lists that lead to evidence about an image. A writer enters each record into two of them, so that a
 // record is still found if one of the two is switched off, cached, or not copied. A list that cannot be read is an error
 // of the call; a list that is absent is part of the answer, since a copy or another front end may lack it.
 type Sources struct {
