@@ -21,7 +21,7 @@ import (
 
 // ByProvenance returns a Verifier that believes a statement, signed or not, because of who made it: a SLSA provenance
 // that signer vouches for, attached to the manifest of the statement's record, whose subject is that manifest, and
-// whose builder and tasks are all trusted. Tekton Chains attaches one to what [WriteResults] points it to.
+// whose builder and tasks are all trusted. Tekton Chains attaches one to what the results of a task point it to.
 //
 // Give it to [NewResolver] itself or within [AnyOf]: a Resolver then reads what is attached to each record, and takes
 // time and test from a trusted provenance where there is one. It looks at every record for that, since annotations are
@@ -66,7 +66,7 @@ func (v *byProvenance) Verify(_ context.Context, c Candidate) ([]byte, Voucher, 
 // noProvenance says what to do about it. Chains calls a run signed also when it has attached nothing.
 func noProvenance(manifest v1.Hash) error {
 	return fmt.Errorf("no provenance is attached to %s: wait until Tekton Chains has signed the run; if it has, let the task declare every result "+
-		"of WriteResults (format slsa/v2alpha4 ignores ARTIFACT_URI and needs the object ARTIFACT_OUTPUTS), and run it again", manifest)
+		"of pipelinerun.WriteArtifact (format slsa/v2alpha4 ignores ARTIFACT_URI and needs the object ARTIFACT_OUTPUTS), and run it again", manifest)
 }
 
 // AnyOf returns a Verifier that believes what any of several believes, and names the first that does.

@@ -494,7 +494,7 @@ func TestNoProvenanceSaysWhatToDo(t *testing.T) {
 	r := w.unsigned("clamav-scan", outcome(intoto.Passed, 0))
 	e := w.mustNewest(byChains(t, newKey(t, "k")), testResultOf("clamav-scan"))
 	want := "no provenance is attached to " + r.Digest.String() + ": wait until Tekton Chains has signed the run; if it has, " +
-		"let the task declare every result of WriteResults (format slsa/v2alpha4 ignores ARTIFACT_URI and needs the object ARTIFACT_OUTPUTS), and run it again"
+		"let the task declare every result of pipelinerun.WriteArtifact (format slsa/v2alpha4 ignores ARTIFACT_URI and needs the object ARTIFACT_OUTPUTS), and run it again"
 	if diff := cmp.Diff(want, wantProblem(t, Unverified, e.Problem).Err.Error()); diff != "" {
 		t.Error(diff)
 	}

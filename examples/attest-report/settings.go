@@ -15,10 +15,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/cosign"
 	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
+	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // valueBytes bounds one text of a report. JUnit XML has all that a test printed in one.
@@ -311,7 +312,7 @@ func (a *arguments) rehearse(s *settings) {
 	defer os.RemoveAll(dir)
 	digest, err := v1.NewHash(s.image.DigestStr())
 	if err == nil {
-		err = attest.WriteResults(dir, s.prefix, attest.Record{Repository: s.image.Context(), Digest: digest})
+		err = pipelinerun.WriteArtifact(dir, s.prefix, scheduler.Artifact{URI: s.image.Context().Name(), Digest: digest.String()})
 	}
 	var field *intoto.FieldError
 	switch {

@@ -14,6 +14,8 @@ import (
 	"github.com/testdag/testdag/attest"
 	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
+	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // convert reads the report, see [scan.Evidence]. Standard input may never end, so a signal does not wait for it.
@@ -138,7 +140,7 @@ func (p program) write(ctx context.Context, s *settings, signer intoto.Signer, p
 	}
 	at := record.Repository.Digest(record.Digest.String())
 	if s.results != "" {
-		if err := attest.WriteResults(s.results, s.prefix, record); err != nil {
+		if err := pipelinerun.WriteArtifact(s.results, s.prefix, scheduler.Artifact{URI: record.Repository.Name(), Digest: record.Digest.String()}); err != nil {
 			return fmt.Errorf("the evidence is on the image, as %s, and its results are not written: %w", at, err)
 		}
 	}

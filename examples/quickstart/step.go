@@ -22,6 +22,7 @@ import (
 	"github.com/testdag/testdag/attest/scan"
 	"github.com/testdag/testdag/examples/internal/expected"
 	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // The tests of the scanners.
@@ -235,7 +236,7 @@ func (s *stepper) leave(ctx context.Context, test string, p intoto.Predicate, fa
 		return err
 	}
 	if results := os.Getenv("TESTDAG_RESULTS"); results != "" {
-		if err := attest.WriteResults(results, "", record); err != nil {
+		if err := pipelinerun.WriteArtifact(results, "", scheduler.Artifact{URI: record.Repository.Name(), Digest: record.Digest.String()}); err != nil {
 			return err
 		}
 	}

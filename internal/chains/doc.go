@@ -1,5 +1,5 @@
 // Package chains proves that attest and Tekton Chains understand each other: that Chains signs a provenance for what
-// attest.WriteResults writes, that attest reads the provenance, and that in-toto's own Go types read the statements. It is
+// pipelinerun.WriteArtifact writes, that attest reads the provenance, and that in-toto's own Go types read the statements. It is
 // a module of its own, so that Chains' dependencies, Kubernetes among them, never reach users of the library.
 //
 // The runs are made up, since a test needs no cluster; formats, signer and storage are Chains' own code. What Chains says

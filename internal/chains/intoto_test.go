@@ -15,11 +15,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	testresult "github.com/in-toto/attestation/go/predicates/test_result/v0"
 	vulns "github.com/in-toto/attestation/go/predicates/vulns/v02"
-	intoto "github.com/in-toto/attestation/go/v1"
+	upstream "github.com/in-toto/attestation/go/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/scan"
 )
 
@@ -56,14 +57,14 @@ func (b *bench) written(p intoto.Predicate) []byte {
 // predicate has in-toto's own types read the statement, and its predicate into p.
 func (b *bench) predicate(payload []byte, predicateType string, p proto.Message) {
 	b.t.Helper()
-	var s intoto.Statement
+	var s upstream.Statement
 	if err := protojson.Unmarshal(payload, &s); err != nil { // strictly: the statement has no fields of ours
 		b.t.Fatal(err)
 	}
 	if err := s.Validate(); err != nil {
 		b.t.Error(err)
 	}
-	if s.Type != intoto.StatementTypeUri || s.PredicateType != predicateType {
+	if s.Type != upstream.StatementTypeUri || s.PredicateType != predicateType {
 		b.t.Errorf("got type %s, predicate type %s", s.Type, s.PredicateType)
 	}
 	if len(s.Subject) != 1 || s.Subject[0].Name != b.image.Context().Name() || "sha256:"+s.Subject[0].Digest["sha256"] != b.image.DigestStr() {
@@ -154,7 +155,7 @@ func TestInTotoReadsTestResults(t *testing.T) {
 	}
 }
 
-func descriptor(d *intoto.ResourceDescriptor) intoto.ResourceDescriptor {
+func descriptor(d *upstream.ResourceDescriptor) intoto.ResourceDescriptor {
 	out := intoto.ResourceDescriptor{
 		Name: d.GetName(), URI: d.GetUri(), Digest: d.GetDigest(), Content: d.GetContent(),
 		DownloadLocation: d.GetDownloadLocation(), MediaType: d.GetMediaType(),

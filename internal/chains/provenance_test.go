@@ -96,7 +96,7 @@ func TestResultsBecomeOneSubject(t *testing.T) {
 	}
 }
 
-// The strings alone are not enough in every format, the object is. That is why WriteResults writes both.
+// The strings alone are not enough in every format, the object is. That is why pipelinerun.WriteArtifact writes both.
 func TestStringsAloneAreNoSubjectInV2alpha4(t *testing.T) {
 	var texts []pipeline.TaskRunResult
 	for _, r := range results(t, someRecord) {

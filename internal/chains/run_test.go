@@ -26,6 +26,8 @@ import (
 	duck "knative.dev/pkg/apis/duck/v1"
 
 	"github.com/testdag/testdag/attest"
+	"github.com/testdag/testdag/scheduler"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 const (
@@ -102,11 +104,11 @@ var (
 	finished = metav1.NewTime(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 )
 
-// results are what attest.WriteResults leaves for Tekton, as Tekton reads it, and one result more.
+// results are what pipelinerun.WriteArtifact leaves for Tekton, as Tekton reads it, and one result more.
 func results(t *testing.T, record attest.Record) []pipeline.TaskRunResult {
 	t.Helper()
 	dir := t.TempDir()
-	if err := attest.WriteResults(dir, "CLAMAV", record); err != nil {
+	if err := pipelinerun.WriteArtifact(dir, "CLAMAV", scheduler.Artifact{URI: record.Repository.Name(), Digest: record.Digest.String()}); err != nil {
 		t.Fatal(err)
 	}
 	all := []pipeline.TaskRunResult{textResult("TEST_OUTPUT", `{"result":"SUCCESS"}`)}

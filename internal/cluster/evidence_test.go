@@ -47,11 +47,11 @@ const (
 
 const (
 	scanTask    = "clamav-scan"                  // what the task is called, and so the test
-	outputsName = "CLAMAV_ARTIFACT_OUTPUTS"      // the object that attest.WriteResults writes for it
+	outputsName = "CLAMAV_ARTIFACT_OUTPUTS"      // the object that pipelinerun.WriteArtifact writes for it
 	builderID   = "https://tekton.dev/chains/v2" // of Chains, unless it is configured otherwise
 )
 
-// A resultForm is what a task declares of the results that attest.WriteResults writes. The others are lost, as Tekton has it.
+// A resultForm is what a task declares of the results that pipelinerun.WriteArtifact writes. The others are lost, as Tekton has it.
 type resultForm map[string]map[string]any
 
 func textForm() resultForm {
@@ -239,7 +239,8 @@ func (y *story) leave(ctx context.Context) (results map[string]string, err error
 		return nil, err
 	}
 	dir := y.t.TempDir()
-	if err := attest.WriteResults(dir, strings.TrimSuffix(outputsName, "_ARTIFACT_OUTPUTS"), y.record); err != nil {
+	if err := pipelinerun.WriteArtifact(dir, strings.TrimSuffix(outputsName, "_ARTIFACT_OUTPUTS"),
+		scheduler.Artifact{URI: y.record.Repository.Name(), Digest: y.record.Digest.String()}); err != nil {
 		return nil, err
 	}
 	results = map[string]string{}

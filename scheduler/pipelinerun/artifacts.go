@@ -25,7 +25,7 @@ const maxArtifacts = 64 // as many as scheduler keeps of one run
 
 var artifactLimits = strictjson.Limits{Depth: 8, Values: 64}
 
-// What package attest writes, and Chains reads: a repository with its registry, and SHA-256.
+// What [WriteArtifact] writes, and Chains reads: a repository with its registry, and SHA-256.
 var (
 	repositoryForm = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?(/[a-z0-9._-]+)+$`)
 	digestForm     = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -134,10 +134,14 @@ func readOutputs(name string, read func(name string) (string, error)) (a schedul
 	return a, nil
 }
 
+func isRepository(uri string) bool {
+	return len(uri) <= maxRepositoryBytes && repositoryForm.MatchString(uri)
+}
+
 // checkArtifact says why nobody could find the artifact.
 func checkArtifact(a scheduler.Artifact) error {
 	switch {
-	case len(a.URI) > maxRepositoryBytes || !repositoryForm.MatchString(a.URI):
+	case !isRepository(a.URI):
 		return errors.New("the URI is not a repository like quay.io/team/app, with a registry and without scheme, tag and digest")
 	case !digestForm.MatchString(a.Digest):
 		return errors.New("the digest is not sha256: and 64 hexadecimal digits in lower case")

@@ -37,7 +37,7 @@
 //
 // A command that puts evidence on an image says so in TESTDAG_RESULTS, in files named as a Tekton task names its results
 // for Chains: ARTIFACT_URI and ARTIFACT_DIGEST with a repository and a digest, or ARTIFACT_OUTPUTS, and whatever ends
-// so, with both as JSON. attest.WriteResults writes them; so does a shell:
+// so, with both as JSON. pipelinerun.WriteArtifact writes them; so does a shell:
 //
 //	echo quay.io/team/app >$TESTDAG_RESULTS/ARTIFACT_URI
 //	echo sha256:...       >$TESTDAG_RESULTS/ARTIFACT_DIGEST

@@ -48,7 +48,7 @@ func TestResults(t *testing.T) {
 		{"strings as shells write them", two(app1.URI+"\n", " "+app1.Digest+"\n"), scheduler.Result{Phase: scheduler.PhasePassed, Artifacts: app}},
 		{"an object", write("ARTIFACT_OUTPUTS", object(app1)), scheduler.Result{Phase: scheduler.PhasePassed, Artifacts: app}},
 		{
-			"what attest.WriteResults writes, twice",
+			"what pipelinerun.WriteArtifact writes, twice",
 			two(app1.URI, app1.Digest) + write("CLAMAV_ARTIFACT_OUTPUTS", object(app1)) + two(lib2.URI, lib2.Digest) + write("x-ARTIFACT_OUTPUTS", object(lib2)),
 			scheduler.Result{Phase: scheduler.PhasePassed, Artifacts: []scheduler.Artifact{lib2, app1}},
 		},
