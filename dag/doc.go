@@ -14,7 +14,7 @@
 // A scenario is a node. A child waits for its parents. The [Condition] of an edge says what the child asks of that
 // parent: that it passes ([OnPass], the zero value), that it runs to an end ([OnFinish]), or only that it is settled
 // ([Always]). This package knows the conditions and which of two is stricter; what they do to a schedule is told in
-// package scheduler. A [Profile] says which condition an edge has that names none.
+// package scheduler. An edge of a testGraph may name none; a [Profile] says which it then has.
 //
 // # Order
 //
@@ -29,8 +29,8 @@
 //
 // # Other graph libraries
 //
-// [Graph.Gonum] hands out a view that is gonum's graph.Directed, so that gonum's algorithms run on a graph without a copy:
-// dominators, centrality, reachability. The examples show some.
+// [Graph.Gonum] hands out a view that is gonum's graph.Directed, so that gonum's algorithms run on a graph without a
+// copy. The examples run three: dominators, betweenness and the transitive closure.
 //
 // # What it leaves out
 //

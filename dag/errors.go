@@ -8,7 +8,7 @@ import (
 // An Error reports one mistake. Fields that its kind does not need are empty.
 type Error struct {
 	Kind   Kind
-	ID     ID       // the scenario with the mistake; of an edge, the child
+	ID     ID       // the scenario with the mistake; of an edge, the child; empty for text alone
 	Parent ID       // of an edge, the parent
 	Count  int      // EmptyID, DuplicateID: the number of such scenarios
 	Given  []string // the texts in question: conditions, each once, strictest first; or onFail; or failFast and onFail
@@ -23,8 +23,8 @@ const (
 	EmptyID               Kind = "empty ID"               // scenarios have no ID
 	DuplicateID           Kind = "duplicate ID"           // several scenarios have one ID
 	SelfEdge              Kind = "self edge"              // a scenario waits for itself
-	UnknownParent         Kind = "unknown parent"         // a scenario waits for something that is not a scenario of the graph
-	UnknownCondition      Kind = "unknown condition"      // a condition is none of OnPass, OnFinish and Always; it may stand alone, without an edge
+	UnknownParent         Kind = "unknown parent"         // a parent is not a scenario of the graph
+	UnknownCondition      Kind = "unknown condition"      // a condition is none of OnPass, OnFinish and Always
 	ConflictingConditions Kind = "conflicting conditions" // one edge is given with different conditions
 )
 

@@ -133,9 +133,8 @@ func ExampleGraph_TransitiveReduction() {
 
 func ExampleDiff() {
 	before := pipeline()
-	scenarios := slices.Collect(before.Scenarios())
-	scenarios = append(scenarios, dag.Scenario{ID: "report", After: []dag.Parent{{ID: "deploy", Condition: dag.OnFinish}}})
-	after, err := dag.New(scenarios...)
+	report := dag.Scenario{ID: "report", After: []dag.Parent{{ID: "deploy", Condition: dag.OnFinish}}}
+	after, err := dag.New(append(slices.Collect(before.Scenarios()), report)...)
 	if err != nil {
 		fmt.Println(err)
 		return

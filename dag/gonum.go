@@ -7,9 +7,8 @@ import (
 	"gonum.org/v1/gonum/graph"
 )
 
-// Gonum returns g as a directed graph of gonum, on which gonum's algorithms run. It is a view: nothing is copied. The ID
-// of a node is the index of its scenario, so that [Graph.Index] and [Graph.ID] lead there and back. Edges lead from
-// parent to child.
+// Gonum returns a view of g on which gonum's algorithms run. Nothing is copied, and the view changes nothing. The ID of a
+// node is the index of its scenario: [Graph.Index] and [Graph.ID] lead there and back. Edges lead from parent to child.
 func (g *Graph) Gonum() graph.Directed { return view{g} }
 
 type view struct{ *Graph }

@@ -19,10 +19,10 @@ import (
 
 const root = "../.."
 
-// An importer of the graph or of the rules must not pay for a cluster, a registry or a web server: these packages go into
-// controllers and into tests of other schedulers.
+// An importer of the graph or of the rules must not pay for a cluster, a registry, a web server or gonum's parser of DOT:
+// these packages go into controllers and into tests of other schedulers.
 func TestDependencies(t *testing.T) {
-	forbidden := regexp.MustCompile(`^(net/http|.*k8s\.io/.*|github\.com/(sigstore|tektoncd|google/go-containerregistry)/.*)$`)
+	forbidden := regexp.MustCompile(`^(net/http|gonum\.org/v1/gonum/graph/.*|.*k8s\.io/.*|github\.com/(sigstore|tektoncd|google/go-containerregistry)/.*)$`)
 	for _, pkg := range []string{"./dag", "./dag/dagfile", "./scheduler", "./scheduler/process", "./scheduler/pipelinerun", "./scheduler/konflux"} {
 		deps := goList(t, "-deps", pkg)
 		if len(deps) < 10 {
