@@ -96,7 +96,7 @@ func TestOneByteRunsTheRightStepsAgain(t *testing.T) {
 		{"scheduler/konflux/next_test.go", "race scheduler/konflux, race internal/mutation, systems darwin, systems windows, histories of konflux, " +
 			"mutations of scheduler/konflux, fuzz scheduler/konflux/FuzzState, fuzz scheduler/konflux/FuzzStatuses, " + whole},
 		{"scheduler/konflux/next.go", "race scheduler/konflux, race scheduler/tekton, race examples/konflux, race internal/mutation, systems darwin, systems windows, " +
-			"histories of konflux, internal/konflux, internal/cluster, examples/controller, mutations of scheduler/konflux, " +
+			"histories of konflux, internal/konflux, examples/controller, mutations of scheduler/konflux, " +
 			"fuzz scheduler/konflux/FuzzState, fuzz scheduler/konflux/FuzzStatuses, " + whole},
 		{"attest/provenance/testdata/taskrun-v1.json", "race attest, race attest/intoto, race attest/provenance, race examples/gate, race internal/mutation, " +
 			"internal/chains, mutations of attest, fuzz attest/intoto/FuzzEnvelope, fuzz attest/intoto/FuzzOuterType, " +

@@ -168,6 +168,7 @@ func TestJudgeOutputs(t *testing.T) {
 		"no time":         {nil, []json.RawMessage{output(`{"result":"SUCCESS"` + rest)}, failed, pipelinerun.EndFailed, "timestamp: missing, or neither"},
 		"odd time":        {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"2026-03-01"` + rest)}, failed, pipelinerun.EndFailed, "timestamp: missing, or neither"},
 		"time in a text":  {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"x 1772366400 y"` + rest)}, failed, pipelinerun.EndFailed, "timestamp: missing, or neither"},
+		"time in the end": {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"x 1772366400"` + rest)}, failed, pipelinerun.EndFailed, "timestamp: missing, or neither"},
 		"number as time":  {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":1772366400` + rest)}, failed, pipelinerun.EndFailed, "cannot unmarshal number"},
 		"no successes":    {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"1772366400","failures":0,"warnings":0}`)}, failed, pipelinerun.EndFailed, "successes: required"},
 		"negative":        {nil, []json.RawMessage{output(`{"result":"SUCCESS","timestamp":"1772366400","successes":0,"failures":-1,"warnings":0}`)}, failed, pipelinerun.EndFailed, "failures: negative"},
