@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/testdag/testdag/attest/policy"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 func writeJSON(w io.Writer, r policy.Release) error {
@@ -42,32 +42,23 @@ func encode(w io.Writer, v any) error {
 	return err
 }
 
-// A testOutput is the result TEST_OUTPUT, with the time as the tasks of Konflux write it.
-type testOutput struct {
-	Result    string    `json:"result"`
-	Timestamp time.Time `json:"timestamp"`
-	Successes int       `json:"successes"`
-	Failures  int       `json:"failures"`
-	Warnings  int       `json:"warnings"`
-}
-
 func writeTestOutput(w io.Writer, r policy.Release) error {
-	t := testOutput{Result: "SUCCESS", Timestamp: r.Time.UTC().Truncate(time.Second)}
+	t := pipelinerun.TestOutput{Result: pipelinerun.ResultSuccess, Time: r.Time}
 	switch all := count(r); {
 	case all.failed > 0, all == tally{}:
-		t.Result = "ERROR"
+		t.Result = pipelinerun.ResultError
 	case all.denied > 0:
-		t.Result = "FAILURE"
+		t.Result = pipelinerun.ResultFailure
 	}
 	for _, image := range r.Images {
 		t.Successes += len(image.Successes)
 		t.Failures += len(image.Violations)
 		t.Warnings += len(image.Warnings)
 	}
-	text, err := json.Marshal(t)
+	text, err := t.Format()
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(text)
+	_, err = io.WriteString(w, text)
 	return err
 }
