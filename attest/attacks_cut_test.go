@@ -5,7 +5,6 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/internal/registrytest"
 	"github.com/testdag/testdag/attest/intoto"
 )
@@ -40,7 +39,7 @@ func (w *world) spelled(k *key, annotation, predicateType string) {
 var cutAttacks = func() []attack {
 	var all []attack
 	for _, predicateType := range otherSpellings {
-		for _, annotation := range []string{AnnotationPredicateType, referrers.AnnotationBundleType} {
+		for _, annotation := range []string{AnnotationPredicateType, annotationBundleType} {
 			all = append(all, attack{
 				name: "a failure as " + predicateType + " in a list that cuts " + annotation,
 				do: func(w *world, ours, _ *key) {

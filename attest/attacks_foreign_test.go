@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
 )
 
@@ -40,13 +39,13 @@ var foreignAttacks = []attack{
 		return fmt.Sprintf(`{"dsseEnvelope":%s,"dsseEnvelope":%s}`, envelopeOf(w.statementOf(spdxType, "{}")), envelopeOf([]byte(failed)))
 	}, `key "dsseEnvelope" in $: given twice`),
 	twoFaced("more bytes than evidence may have", intoto.PayloadType, func(_ *world, failed, _ string) string {
-		return strings.TrimSuffix(failed, "}") + strings.Repeat(" ", 17*registry.Mib) + "}"
+		return strings.TrimSuffix(failed, "}") + strings.Repeat(" ", 17*mib) + "}"
 	}, "envelope bytes: 17826"),
 	{
 		name: "an SBOM with more bytes and values than evidence may have",
 		do: func(w *world, ours, _ *key) {
 			w.write(ours, "scan", outcome(intoto.Failed, 0))
-			w.attachAs(intoto.PayloadType, w.statementOf(spdxType, "["+strings.Repeat("0,\n", 6*registry.Mib)+"0]"))
+			w.attachAs(intoto.PayloadType, w.statementOf(spdxType, "["+strings.Repeat("0,\n", 6*mib)+"0]"))
 		},
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
 	},

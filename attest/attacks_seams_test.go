@@ -2,6 +2,7 @@ package attest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -135,7 +136,7 @@ func copiedBare(w *world, ours, _ *key) {
 	for _, envelope := range [][]byte{passed, failed} {
 		w.stock(envelope)
 		l := registry.Describe(envelope, intoto.EnvelopeType)
-		l.Annotations = map[string]string{referrers.AnnotationSignature: "", certificate: ours.name}
+		l.Annotations = map[string]string{annotationSignature: "", certificate: ours.name}
 		layers = append(layers, l)
 	}
 	w.showOnly(append([]v1.Descriptor{registry.Describe(failed, intoto.EnvelopeType)}, layers...)...)
@@ -465,8 +466,11 @@ func TestUnreadableOfAnotherTest(t *testing.T) {
 	}
 }
 
+// statementIn returns the layer of a record.
 func statementIn(r Record) v1.Descriptor {
-	return referrers.ParseEntry(registry.Document{Bytes: r.Bytes}, registry.DefaultLimits).Statements[0]
+	var m v1.Manifest
+	_ = json.Unmarshal(r.Bytes, &m) // a Writer made it
+	return m.Layers[0]
 }
 
 // Which provenance tells of the evidence is no matter of the order in which they were found.

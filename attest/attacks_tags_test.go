@@ -12,7 +12,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/testdag/testdag/attest/internal/referrers"
-	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
 )
 
@@ -30,11 +29,11 @@ func agreeing(w *world) {
 	w.T.Helper()
 	staler(w)
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
-	listed, err := w.repo().Referrers(context.Background(), w.Image)
-	if referrers.Unless(err, registry.ErrNoList) != nil {
+	listed, err := w.repo().Read(context.Background(), w.Image, referrers.Listing{}, referrers.Lists{Referrers: true})
+	if err != nil {
 		w.T.Fatal(err)
 	}
-	for _, p := range listed {
+	for _, p := range listed.Pointers {
 		digest, err := v1.NewHash(p.Ref)
 		if err != nil {
 			w.T.Fatal(err)

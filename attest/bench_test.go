@@ -19,7 +19,7 @@ import (
 func fill(w *world, k *key, n int) {
 	w.T.Helper()
 	repo, ctx := w.repo(), context.Background()
-	var view []referrers.Entry
+	var view []v1.Descriptor
 	for i := range n {
 		test := testResultOf(fmt.Sprint("test-", i%10))
 		p := outcome(intoto.Passed, -time.Duration(i)*time.Minute)
@@ -34,19 +34,18 @@ func fill(w *world, k *key, n int) {
 		if err != nil {
 			w.T.Fatal(err)
 		}
-		e := referrers.ParseEntry(registry.Document{Bytes: b, Media: types.OCIManifestSchema1, Digest: registry.Describe(b, "").Digest}, registry.DefaultLimits)
-		if err := repo.Push(ctx, referrers.RecordTag(w.Image, e.Descriptor.Digest), types.OCIManifestSchema1, b, envelope); err != nil {
+		r := referrers.NewRecord(w.Image.Context(), b)
+		if err := repo.Push(ctx, referrers.RecordTag(w.Image, r.Digest), types.OCIManifestSchema1, b, envelope); err != nil {
 			w.T.Fatal(err)
 		}
-		view = append(view, e)
+		l := statementIn(r)
+		l.Data = nil
+		view = append(view, l)
 	}
-	config, err := referrers.AttConfig(repo.Envelopes(view))
-	if err != nil {
-		w.T.Fatal(err)
-	}
+	config := []byte(registry.EmptyConfig)
 	b, err := json.Marshal(v1.Manifest{
 		SchemaVersion: 2, MediaType: types.OCIManifestSchema1,
-		Config: registry.Describe(config, types.OCIConfigJSON), Layers: repo.Envelopes(view),
+		Config: registry.Describe(config, types.OCIConfigJSON), Layers: view,
 	})
 	if err != nil {
 		w.T.Fatal(err)

@@ -184,9 +184,9 @@ func TestInline(t *testing.T) {
 				t.Error(e.Problem)
 			}
 		}
-		m, _, err := w.repo().Att(t.Context(), w.Image)
-		if err != nil || len(m.Layers) != 2 || m.Layers[0].Data != nil || m.Layers[1].Data != nil {
-			t.Errorf("cosign's tag: %v, %d layers, with data", err, len(m.Layers))
+		m := w.att()
+		if len(m.Layers) != 2 || m.Layers[0].Data != nil || m.Layers[1].Data != nil {
+			t.Errorf("cosign's tag: %d layers, with data", len(m.Layers))
 		}
 	})
 }
@@ -204,9 +204,9 @@ func TestRepair(t *testing.T) {
 		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.Image); err != nil {
 			t.Fatal(err)
 		}
-		index, err := w.repo().Fallback(t.Context(), w.Image)
-		if err != nil || len(w.attLayers()) != 2 || !w.Referrers && len(index) != 2 {
-			t.Errorf("%d in cosign's tag, %d in the index, %v", len(w.attLayers()), len(index), err)
+		index := w.fallback()
+		if len(w.attLayers()) != 2 || !w.Referrers && len(index) != 2 {
+			t.Errorf("%d in cosign's tag, %d in the index", len(w.attLayers()), len(index))
 		}
 		w.Requests = nil
 		if err := NewWriter(nil, w.opts).Repair(t.Context(), w.Image); err != nil || w.Count("PUT", "") > 0 {
@@ -307,7 +307,7 @@ func TestLimitsAreTheMostThatIsAllowed(t *testing.T) {
 	k := newKey(t, "k")
 	views := w.opts
 	w.opts.WithoutViews = true
-	envelope := referrers.ParseEntry(registry.Document{Bytes: w.write(k, "scan", outcome(intoto.Passed, 0)).Bytes}, registry.DefaultLimits).Statements[0]
+	envelope := statementIn(w.write(k, "scan", outcome(intoto.Passed, 0)))
 	payload, err := encode(w.Image, "scan", outcome(intoto.Passed, 0))
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,14 @@ import (
 	"github.com/testdag/testdag/attest/provenance"
 )
 
+// What cosign reads, spelled out as it is in its own sources.
+const (
+	annotationSignature  = "dev.cosignproject.cosign/signature"
+	annotationBundleType = "dev.sigstore.bundle.predicateType"
+)
+
+const mib = 1 << 20
+
 // A world is a registry with one image in it, and how it is asked.
 type world struct {
 	*registrytest.Host
@@ -133,22 +141,58 @@ func (w *world) records() []referrers.Entry {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	entries, err := w.repo().Entries(context.Background(), referrers.Refs(l.Pointers), referrers.Memory{})
+	entries, err := w.repo().Entries(context.Background(), refsOf(l.Pointers), referrers.Memory{})
 	if err != nil {
 		w.T.Fatal(err)
 	}
 	return entries
 }
 
-// attLayers returns the digests of the statements in cosign's tag.
-func (w *world) attLayers() []string {
+// refsOf returns the digests and tags of pointers.
+func refsOf(pointers []referrers.Pointer) []string {
+	refs := make([]string, len(pointers))
+	for i, p := range pointers {
+		refs[i] = p.Ref
+	}
+	return refs
+}
+
+// att returns what is under cosign's tag, an empty manifest if nothing is.
+func (w *world) att() v1.Manifest {
 	w.T.Helper()
-	m, _, err := w.repo().Att(context.Background(), w.Image)
+	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}
+	w.decode(referrers.ViewTag(w.Image), &m)
+	return m
+}
+
+// fallback returns what the fallback index names.
+func (w *world) fallback() []v1.Descriptor {
+	w.T.Helper()
+	var index v1.IndexManifest
+	w.decode(referrers.TagBase(w.Image), &index)
+	return index.Manifests
+}
+
+// decode decodes what is under a tag, and leaves into as it is if nothing is.
+func (w *world) decode(tag string, into any) {
+	w.T.Helper()
+	doc, err := w.repo().Manifest(context.Background(), tag)
+	if registry.IsNotFound(err) {
+		return
+	}
+	if err == nil {
+		err = json.Unmarshal(doc.Bytes, into)
+	}
 	if err != nil {
 		w.T.Fatal(err)
 	}
+}
+
+// attLayers returns the digests of the statements in cosign's tag.
+func (w *world) attLayers() []string {
+	w.T.Helper()
 	var out []string
-	for _, l := range m.Layers {
+	for _, l := range w.att().Layers {
 		out = append(out, l.Digest.String())
 	}
 	slices.Sort(out)
@@ -332,7 +376,7 @@ func (w *world) provenances(k *key, at v1.Hash, payloads ...[]byte) {
 	for _, payload := range payloads {
 		envelope := w.sign(k, payload)
 		l := registry.Describe(envelope, intoto.EnvelopeType)
-		l.Annotations = map[string]string{referrers.AnnotationSignature: ""}
+		l.Annotations = map[string]string{annotationSignature: ""}
 		m.Layers, blobs = append(m.Layers, l), append(blobs, envelope)
 	}
 	b, err := json.Marshal(m)
@@ -369,12 +413,9 @@ func (w *world) remove(r Record) {
 // stock puts an envelope where stock cosign does: into its tag alone.
 func (w *world) stock(envelope []byte) {
 	w.T.Helper()
-	m, _, err := w.repo().Att(context.Background(), w.Image)
-	if err != nil {
-		w.T.Fatal(err)
-	}
+	m := w.att()
 	l := registry.Describe(envelope, intoto.EnvelopeType)
-	l.Annotations = map[string]string{referrers.AnnotationSignature: "", AnnotationPredicateType: intoto.TestResultType}
+	l.Annotations = map[string]string{annotationSignature: "", AnnotationPredicateType: intoto.TestResultType}
 	m.Layers = append(m.Layers, l)
 	m.Config = registry.Describe([]byte(registry.EmptyConfig), registry.EmptyConfigType)
 	b, err := json.Marshal(m)

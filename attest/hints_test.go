@@ -2,7 +2,6 @@ package attest
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,57 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/testdag/testdag/attest/checkpoint"
 	"github.com/testdag/testdag/attest/internal/attesttest"
-	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/intoto"
 )
-
-// What a list says of a manifest is believed as far as it cannot be cut.
-func TestListedHints(t *testing.T) {
-	whole := map[string]string{
-		AnnotationPredicateType: intoto.TestResultType, AnnotationTest: "scan", AnnotationCreated: "2026-03-01T12:00:00.5Z",
-		AnnotationEnvelope: attesttest.Coffee.String(), AnnotationPayload: attesttest.Coffee.String(),
-	}
-	const all, some, none = "complete", "incomplete", "nothing"
-	for _, tt := range []struct {
-		name   string
-		change map[string]string // empty: dropped
-		want   string
-	}{
-		{"as written", nil, all},
-		{"another predicate", map[string]string{AnnotationPredicateType: "https://spdx.dev/Document"}, some},
-		{"a name one byte shorter than a digest", map[string]string{AnnotationTest: strings.Repeat("a", 70)}, all},
-		{"a name as long as a digest", map[string]string{AnnotationTest: strings.Repeat("a", 71)}, some},
-		{"no predicate", map[string]string{AnnotationPredicateType: ""}, some},
-		{"half a predicate", map[string]string{AnnotationPredicateType: intoto.TestResultType[:30]}, some},
-		{"half a predicate in another spelling", map[string]string{AnnotationPredicateType: "HTTP://in-toto.io/attestation/test_resu"}, some},
-		{"no test", map[string]string{AnnotationTest: ""}, some},
-		{"no time", map[string]string{AnnotationCreated: ""}, some},
-		{"half a time", map[string]string{AnnotationCreated: "2026-03-01T12:00:00"}, some},
-		{"no envelope", map[string]string{AnnotationEnvelope: ""}, some},
-		{"no payload", map[string]string{AnnotationPayload: ""}, some},
-		{"half an envelope", map[string]string{AnnotationEnvelope: attesttest.Coffee.String()[:70]}, none},
-		{"half a payload", map[string]string{AnnotationPayload: attesttest.Coffee.String()[:70]}, none},
-		{"three dots", map[string]string{AnnotationPayload: "sha256:c0ffee..."}, none},
-	} {
-		annotations := maps.Clone(whole)
-		for key, value := range tt.change {
-			annotations[key] = value
-			if value == "" {
-				delete(annotations, key)
-			}
-		}
-		got := some
-		switch h := referrers.ListedHints(annotations); {
-		case h == referrers.Hints{}:
-			got = none
-		case h.Complete():
-			got = all
-		}
-		if got != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
-		}
-	}
-}
 
 // An annotation that a list leaves out is no contradiction of the manifest. One that differs is, unless it is the
 // beginning of the manifest's and the hints are not complete.
@@ -144,30 +94,6 @@ func TestListsThatCut(t *testing.T) {
 		}
 		w.Breaks(nil)
 		w.opts.WithoutViews = false
-	}
-}
-
-// A list that gives a manifest annotations that it does not have is contradicted by it.
-func TestListThatAddsAnnotations(t *testing.T) {
-	own := referrers.Hints{PredicateType: intoto.TestResultType}
-	listed := referrers.Hints{PredicateType: intoto.TestResultType, Test: "scan", Created: attesttest.Noon, Envelope: attesttest.Coffee.String(), Payload: attesttest.Coffee.String()}
-	var fields []string
-	for _, err := range listed.Differ(own) {
-		fields = append(fields, attesttest.As[*intoto.FieldError](t, err).Field)
-	}
-	want := []string{
-		"annotations." + AnnotationTest, "annotations." + AnnotationCreated, "annotations." + AnnotationEnvelope, "annotations." + AnnotationPayload,
-	}
-	if diff := cmp.Diff(want, fields); diff != "" {
-		t.Error(diff)
-	}
-	if errs := (referrers.Hints{}).Differ(listed); len(errs) > 0 {
-		t.Error(errs)
-	}
-	half := listed // and yet complete: others were passed over because of it
-	half.Test = "sca"
-	if errs := half.Differ(listed); len(errs) != 1 {
-		t.Error(errs)
 	}
 }
 

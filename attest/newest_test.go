@@ -214,42 +214,6 @@ func TestAnnotationsThatLieBlock(t *testing.T) {
 	}
 }
 
-// A list that says two things about one manifest says nothing. Lists that anybody may rewrite say nothing anyway.
-func TestHintsThatContradictEachOther(t *testing.T) {
-	a, b := referrers.Hints{Test: "a"}, referrers.Hints{Test: "b"}
-	got := referrers.UnionOfPointers([]referrers.Pointer{{Ref: "1", Hints: a}, {Ref: "2", Hints: a}, {Ref: "2", Hints: b}, {Ref: "3", Hints: a}, {Ref: "3", Hints: a}, {Ref: "4", Hints: referrers.Hints{}}, {Ref: "4", Hints: a}}, []referrers.Pointer{{Ref: "1"}, {Ref: "5"}})
-	want := []referrers.Pointer{{Ref: "1", Hints: a}, {Ref: "2", Hints: referrers.Hints{}}, {Ref: "3", Hints: a}, {Ref: "4", Hints: referrers.Hints{}}, {Ref: "5", Hints: referrers.Hints{}}}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(referrers.Pointer{}, referrers.Hints{})); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// The same annotations are the same hints, however they spell a time.
-func TestHintsAreComparable(t *testing.T) {
-	annotations := map[string]string{AnnotationTest: "scan", AnnotationPredicateType: intoto.VulnsType, AnnotationCreated: "2026-03-01T14:17:00+02:17"}
-	h := referrers.ReadHints(annotations)
-	if h != referrers.ReadHints(annotations) || !h.Complete() || !h.Created.Equal(attesttest.Noon) {
-		t.Errorf("got %+v", h)
-	}
-}
-
-func TestRunCoversATime(t *testing.T) {
-	run := provenance.Task{Started: attesttest.Noon, Finished: attesttest.Noon.Add(time.Minute)}
-	for _, tt := range []struct {
-		p    provenance.Task
-		at   time.Duration
-		want bool
-	}{
-		{run, -time.Second, true}, {run, -time.Second - 1, false}, {run, 61 * time.Second, true}, {run, 61*time.Second + 1, false},
-		{provenance.Task{Started: attesttest.Noon}, time.Hour, true}, {provenance.Task{Started: attesttest.Noon}, -time.Hour, false},
-		{provenance.Task{Finished: attesttest.Noon}, -time.Hour, true}, {provenance.Task{Finished: attesttest.Noon}, time.Hour, false},
-	} {
-		if got := tt.p.Covers(attesttest.Noon.Add(tt.at), time.Second); got != tt.want {
-			t.Errorf("%s to %s covers noon and %s: %t", tt.p.Started, tt.p.Finished, tt.at, got)
-		}
-	}
-}
-
 // What other tools annotate is no hint about time: they write there when they pushed.
 func TestAnnotationsOfOthers(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
@@ -257,7 +221,7 @@ func TestAnnotationsOfOthers(t *testing.T) {
 		w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
 		payload := w.statementOf(intoto.TestResultType, `{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)
 		w.attach(w.sign(k, payload), func(m *v1.Manifest) {
-			m.Annotations = map[string]string{referrers.AnnotationBundleType: intoto.TestResultType, AnnotationCreated: "2020-01-01T00:00:00Z"}
+			m.Annotations = map[string]string{annotationBundleType: intoto.TestResultType, AnnotationCreated: "2020-01-01T00:00:00Z"}
 		})
 		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 			t.Errorf("got %s, %v", e.Result, e.Problem)
@@ -446,13 +410,15 @@ func TestProvenanceInABundle(t *testing.T) {
 // index puts what has a tag of its own into the fallback index.
 func (w *world) index() {
 	w.T.Helper()
-	l, err := w.repo().List(context.Background(), w.Image)
+	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
+	for _, e := range w.records() {
+		index.Manifests = append(index.Manifests, e.Descriptor)
+	}
+	b, err := json.Marshal(index)
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	if _, err := w.repo().Publication(w.Image, referrers.Memory{}, true).RebuildIndex(context.Background(), &l); err != nil {
-		w.T.Fatal(err)
-	}
+	w.Retag(referrers.TagBase(w.Image), types.OCIImageIndex, b)
 }
 
 // A trusted task without a name leaves the statement its own.

@@ -18,6 +18,9 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
+// howToReplace is what each error about rubbish says to do.
+const howToReplace = "Writer.Repair with Options.ReplaceViews replaces it"
+
 // rubbish is what may be found under cosign's tag.
 var rubbish = []struct {
 	name    string
@@ -59,7 +62,7 @@ func TestRubbishUnderTheTagOfCosign(t *testing.T) {
 
 				_, err := w.newest(k, testResultOf("scan"))
 				c := attesttest.As[*CandidateError](t, err)
-				for _, part := range []string{"tag " + referrers.ViewTag(w.Image), tt.problem, referrers.HowToReplace} {
+				for _, part := range []string{"tag " + referrers.ViewTag(w.Image), tt.problem, howToReplace} {
 					if !strings.Contains(c.Error(), part) {
 						t.Errorf("%q is not in %v", part, c)
 					}
@@ -120,7 +123,7 @@ func TestRubbishUnderTheTagOfTheIndex(t *testing.T) {
 				}
 				_, err = w.newest(k, testResultOf("scan"))
 				c := attesttest.As[*CandidateError](t, err)
-				for _, part := range []string{"tag " + tag, tt.problem, referrers.HowToReplace} {
+				for _, part := range []string{"tag " + tag, tt.problem, howToReplace} {
 					if !strings.Contains(c.Error(), part) {
 						t.Errorf("%q is not in %v", part, c)
 					}
@@ -231,7 +234,7 @@ func (w *world) refused(tag string, err error, problem string) {
 	w.T.Helper()
 	t := w.T.(*testing.T)
 	v := attesttest.As[*ViewError](t, err)
-	if v.Tag != tag || !strings.Contains(v.Error(), problem) || !strings.Contains(v.Error(), referrers.HowToReplace) {
+	if v.Tag != tag || !strings.Contains(v.Error(), problem) || !strings.Contains(v.Error(), howToReplace) {
 		t.Errorf("got %v", v)
 	}
 }
@@ -244,10 +247,7 @@ func TestRubbishAmongStatements(t *testing.T) {
 		w.stock(w.sign(k, w.statementOf(intoto.TestResultType,
 			`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
 		want := w.attLayers()
-		m, _, err := w.repo().Att(t.Context(), w.Image)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := w.att()
 		m.Layers = append(m.Layers, registry.Describe([]byte(registry.EmptyConfig), types.OCILayer))
 		b, err := json.Marshal(m)
 		if err != nil {
@@ -277,17 +277,14 @@ func TestRubbishInTheAnnotation(t *testing.T) {
 		passedBefore(w, k)
 		w.stock(w.sign(k, w.statementOf(intoto.TestResultType, failedAs)))
 		want := w.attLayers()
-		m, _, err := w.repo().Att(t.Context(), w.Image)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := w.att()
 		m.Annotations = map[string]string{AnnotationNotShown: "rubbish"}
 		b, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.Retag(referrers.ViewTag(w.Image), m.MediaType, b)
-		if _, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), referrers.HowToReplace) {
+		if _, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), howToReplace) {
 			t.Errorf("got %v", err)
 		}
 		w.refused(referrers.ViewTag(w.Image), NewWriter(k, w.opts).Repair(t.Context(), w.Image), "annotations."+AnnotationNotShown)
@@ -337,7 +334,7 @@ func TestUnreadableTagIsNotReplaced(t *testing.T) {
 	})
 	before := w.Count("PUT", ".att")
 	err := NewWriter(k, w.opts).Repair(t.Context(), w.Image)
-	if e := attesttest.As[*RegistryError](t, err); strings.Contains(e.Error(), referrers.HowToReplace) || w.Count("PUT", ".att") != before {
+	if e := attesttest.As[*RegistryError](t, err); strings.Contains(e.Error(), howToReplace) || w.Count("PUT", ".att") != before {
 		t.Errorf("got %v", err)
 	}
 }
@@ -366,10 +363,7 @@ func TestWriteKeepsLayersOfOthers(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		w.write(k, "scan", outcome(intoto.Passed, 0))
-		m, _, err := w.repo().Att(t.Context(), w.Image)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := w.att()
 		note := registry.Describe([]byte("note"), "text/plain")
 		m.Layers = append(m.Layers, note)
 		b, err := json.Marshal(m)

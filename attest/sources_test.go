@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -105,10 +103,7 @@ func TestViewNamesWhatItCannotShow(t *testing.T) {
 		}
 		named := func() []string {
 			t.Helper()
-			m, _, err := w.repo().Att(t.Context(), w.Image)
-			if err != nil {
-				t.Fatal(err)
-			}
+			m := w.att()
 			return strings.Split(m.Annotations[AnnotationNotShown], ",")
 		}
 		for i, form := range []intoto.Form{intoto.FormStatement, intoto.FormBundle, intoto.FormEnvelope, intoto.FormBundle} {
@@ -189,12 +184,9 @@ func TestNamesSurviveReplace(t *testing.T) {
 // replace does what cosign attest --replace does with cosign's tag.
 func (w *world) replace(predicateType string, envelope []byte) {
 	w.T.Helper()
-	m, _, err := w.repo().Att(context.Background(), w.Image)
-	if err != nil {
-		w.T.Fatal(err)
-	}
+	m := w.att()
 	l := registry.Describe(envelope, intoto.EnvelopeType)
-	l.Annotations = map[string]string{referrers.AnnotationSignature: "", AnnotationPredicateType: predicateType}
+	l.Annotations = map[string]string{annotationSignature: "", AnnotationPredicateType: predicateType}
 	m.Annotations = nil
 	m.Layers = append([]v1.Descriptor{l}, slices.DeleteFunc(m.Layers, func(l v1.Descriptor) bool {
 		return l.Annotations[AnnotationPredicateType] == predicateType
@@ -215,7 +207,7 @@ func (w *world) named() []string {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	return referrers.Refs(view.Named)
+	return refsOf(view.Named)
 }
 
 // Any annotation that names no records blocks, and Repair drops it alone.
@@ -226,10 +218,7 @@ func TestRubbishInTheAnnotationOfALayer(t *testing.T) {
 	w.write(k, "scan", vulns(-time.Hour))
 	w.opts.Form = intoto.FormBundle
 	failed := w.write(k, "scan", outcome(intoto.Failed, 0)).Digest.String()
-	m, _, err := w.repo().Att(t.Context(), w.Image)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := w.att()
 	delete(m.Annotations, AnnotationNotShown)
 	m.Layers[0].Annotations[AnnotationNotShown] = "rubbish"
 	b, err := json.Marshal(m)
@@ -511,51 +500,4 @@ func TestReferrersThatWereNeverThere(t *testing.T) {
 			t.Errorf("%+v, %v", m, err)
 		}
 	})
-}
-
-// Marks of both kinds are read, and what one of them has seen stays seen.
-func TestMarkRemembersReferrers(t *testing.T) {
-	eachCheckpoint(t, func(t *testing.T, open func() checkpoint.Store) {
-		scan := testResultOf("scan")
-		old, with := markAt(0, "a"), markAt(time.Second, "b")
-		with.Referrers = true
-		for _, m := range []checkpoint.Mark{old, with, markAt(2*time.Second, "c")} {
-			if err := open().Advance(t.Context(), someImage, scan, m); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want := markAt(2*time.Second, "c")
-		want.Referrers = true
-		got, err := open().Seen(t.Context(), someImage, scan)
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("%v %s", err, diff)
-		}
-	})
-}
-
-// The bit outlives a release, and a release that does not know it passes over it: hidden files, and unknown fields.
-func TestMarkWithReferrersAsWritten(t *testing.T) {
-	m := markAt(0, "a")
-	m.Referrers = true
-	_, blob, err := checkpoint.BuildMark(v1.Descriptor{}, someImage, testResultOf("scan"), m)
-	want := fmt.Sprintf(`{"image":%q,"test":"scan","predicateType":%q,"time":"2026-03-01T12:00:00Z","statements":[%q],"referrers":true}`,
-		someImage.DigestStr(), intoto.TestResultType, registry.Describe([]byte("a"), "").Digest)
-	if diff := cmp.Diff(want, string(blob)); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
-	}
-	dir := t.TempDir()
-	if err := checkpoint.Dir(dir).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "*", ".referrers"))
-	if err != nil || len(files) != 1 {
-		t.Fatal(files, err)
-	}
-	if err := os.Remove(files[0]); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := checkpoint.Dir(dir).Seen(t.Context(), someImage, testResultOf("scan")); err != nil || got.Referrers ||
-		got.IsZero() {
-		t.Errorf("%+v, %v", got, err)
-	}
 }

@@ -237,8 +237,9 @@ func TestWithoutViewsTagsOfOtherImagesCostNothing(t *testing.T) {
 
 // A registry may list for ever, and link to each page by an address that is long. Neither address nor page is free.
 func TestAddressesOfPagesAreBounded(t *testing.T) {
+	const longest = 8 << 10 // bytes of a Link header
 	for _, part := range []string{"/referrers/", "/tags/list"} {
-		for length, what := range map[int]string{registry.LinkBytes / 2: registry.WhatTotal, registry.LinkBytes: "link bytes"} {
+		for length, what := range map[int]string{longest / 2: registry.WhatTotal, longest: "link bytes"} {
 			w := newWorld(t, true)
 			page := 0
 			w.also(func(rw http.ResponseWriter, r *http.Request) bool {
@@ -250,7 +251,7 @@ func TestAddressesOfPagesAreBounded(t *testing.T) {
 				_, _ = rw.Write([]byte(`{"tags":[],"manifests":[]}`))
 				return true
 			})
-			w.opts.Limits.TotalBytes = 50 * registry.LinkBytes
+			w.opts.Limits.TotalBytes = 50 * longest
 			_, err := w.newest(newKey(t, "k"), testResultOf("scan"))
 			if l := attesttest.As[*intoto.LimitError](t, err); l.What != what || page > 110 {
 				t.Errorf("%s, %d bytes: after %d pages %v", part, length, page, err)

@@ -83,22 +83,11 @@ func TestRecordAsWritten(t *testing.T) {
 
 func TestWhereTheRecordIsFound(t *testing.T) {
 	tags := func(w *world) []string {
-		refs, _, err := w.repo().AllTags(context.Background(), w.Image)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return refs
-	}
-	fallback := func(w *world) []string {
-		pointers, err := w.repo().Fallback(context.Background(), w.Image)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return referrers.Refs(pointers)
+		return w.tags(func(tag string) bool { return strings.HasPrefix(tag, referrers.ViewTag(w.Image)+".") })
 	}
 	with := newWorld(t, true)
 	with.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0))
-	if len(tags(with)) != 0 || len(fallback(with)) != 1 {
+	if len(tags(with)) != 0 || len(with.fallback()) != 1 {
 		t.Error("with the referrers API the fallback index is the second list, and a tag of its own not needed")
 	}
 	without := newWorld(t, false)
@@ -106,8 +95,8 @@ func TestWhereTheRecordIsFound(t *testing.T) {
 	if diff := cmp.Diff([]string{referrers.RecordTag(without.Image, r.Digest)}, tags(without)); diff != "" {
 		t.Errorf("tags of its own: %s", diff)
 	}
-	if diff := cmp.Diff([]string{r.Digest.String()}, fallback(without)); diff != "" {
-		t.Errorf("fallback index: %s", diff)
+	if got := without.fallback(); len(got) != 1 || got[0].Digest != r.Digest {
+		t.Errorf("fallback index: %v", got)
 	}
 }
 
@@ -148,7 +137,7 @@ func TestViewKeepsWhatOthersWrote(t *testing.T) {
 		ctx := context.Background()
 		foreign := w.sign(k, w.statementOf("https://example.com/other", `{}`))
 		d := registry.Describe(foreign, intoto.EnvelopeType)
-		d.Annotations = map[string]string{"dev.sigstore.cosign/certificate": "PEM", referrers.AnnotationSignature: ""}
+		d.Annotations = map[string]string{"dev.sigstore.cosign/certificate": "PEM", annotationSignature: ""}
 		m := v1.Manifest{SchemaVersion: 2, MediaType: "application/vnd.oci.image.manifest.v1+json",
 			Config: registry.Describe([]byte("{}"), "application/vnd.oci.image.config.v1+json"), Layers: []v1.Descriptor{d}}
 		b, err := json.Marshal(m)
@@ -159,9 +148,9 @@ func TestViewKeepsWhatOthersWrote(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.write(k, "scan", outcome(intoto.Passed, 0))
-		got, _, err := w.repo().Att(ctx, w.Image)
-		if err != nil || len(got.Layers) != 2 {
-			t.Fatalf("%d layers, %v, want 2", len(got.Layers), err)
+		got := w.att()
+		if len(got.Layers) != 2 {
+			t.Fatalf("%d layers, want 2", len(got.Layers))
 		}
 		if diff := cmp.Diff(d, got.Layers[0]); diff != "" {
 			t.Errorf("the layer that was there changed: %s", diff)
@@ -181,15 +170,12 @@ func TestViewLayersCarryWhatCosignDemands(t *testing.T) {
 			}
 		})
 		w.write(k, "scan", outcome(intoto.Passed, 0))
-		view, _, err := w.repo().Att(context.Background(), w.Image)
-		if err != nil {
-			t.Fatal(err)
-		}
+		view := w.att()
 		i := slices.IndexFunc(view.Layers, func(d v1.Descriptor) bool { return d.Digest == registry.Describe(bare, "").Digest })
 		if i < 0 {
 			t.Fatal("it is not in the view")
 		}
-		if diff := cmp.Diff(map[string]string{"dev.sigstore.cosign/bundle": "kept", referrers.AnnotationSignature: ""},
+		if diff := cmp.Diff(map[string]string{"dev.sigstore.cosign/bundle": "kept", annotationSignature: ""},
 			view.Layers[i].Annotations); diff != "" {
 			t.Error(diff)
 		}
@@ -259,7 +245,7 @@ func TestSixteenWritersLoseNoName(t *testing.T) {
 		wg.Wait()
 		slices.Sort(want)
 		view, err := w.repo().View(t.Context(), w.Image)
-		if diff := cmp.Diff(want, referrers.Refs(view.Named)); err != nil || diff != "" {
+		if diff := cmp.Diff(want, refsOf(view.Named)); err != nil || diff != "" {
 			t.Errorf("%v %s", err, diff)
 		}
 	})
@@ -294,9 +280,8 @@ func sixteenWriters(t *testing.T, w *world) {
 	if diff := cmp.Diff(envelopes, w.attLayers()); diff != "" {
 		t.Errorf("cosign's view differs from the record: %s", diff)
 	}
-	index, err := w.repo().Fallback(context.Background(), w.Image)
-	if err != nil || len(index) != n {
-		t.Errorf("%d of %d in the fallback index, %v", len(index), n, err)
+	if got := len(w.fallback()); got != n {
+		t.Errorf("%d of %d in the fallback index", got, n)
 	}
 }
 
@@ -317,8 +302,8 @@ func TestViewThatCannotBeWritten(t *testing.T) {
 		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != r.Digest || e.Result != intoto.Failed {
 			t.Errorf("found %s %s, want the record %s", e.Manifest, e.Result, r.Digest)
 		}
-		if index, err := w.repo().Fallback(context.Background(), w.Image); err != nil || len(index) != 1 {
-			t.Errorf("the other view holds %v, %v", index, err)
+		if index := w.fallback(); len(index) != 1 {
+			t.Errorf("the other view holds %v", index)
 		}
 	})
 }
@@ -359,26 +344,6 @@ func TestFallbackTagThatIsAnImageOfPlatforms(t *testing.T) {
 	}
 	if e := w.mustNewest(k, testResultOf("scan")); e.Problem != nil || e.Result != intoto.Passed {
 		t.Errorf("got %s, %v", e.Result, e.Problem)
-	}
-}
-
-// The tag of the fallback index can be moved between a list and its repair. What is no index then stays as it is:
-// written over, its layers would be gone.
-func TestFallbackTagThatIsMovedBeforeItsRepair(t *testing.T) {
-	w := newWorld(t, false)
-	w.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0))
-	l, err := w.repo().List(t.Context(), w.Image)
-	if err != nil || !l.Index {
-		t.Fatal(l, err)
-	}
-	image := w.get(w.Image.DigestStr())
-	w.Retag(referrers.TagBase(w.Image), image.Media, image.Bytes)
-	l.Indexed = nil // so that it lacks the record
-	if _, err := w.repo().Publication(w.Image, referrers.Memory{}, true).TryIndex(t.Context(), &l); err != nil || l.Index {
-		t.Errorf("its tag is free: %t, %v", l.Index, err)
-	}
-	if got := w.get(referrers.TagBase(w.Image)); got.Digest != image.Digest {
-		t.Errorf("the tag now is %s", got.Digest)
 	}
 }
 

@@ -50,7 +50,7 @@ func (m Mark) Merge(other Mark) Mark {
 		m = other
 	case c == 0:
 		m.Statements = slices.Concat(m.Statements, other.Statements)
-		slices.SortFunc(m.Statements, CompareHash)
+		slices.SortFunc(m.Statements, compareHash)
 		m.Statements = slices.Compact(m.Statements)
 	}
 	m.Referrers = referrers
@@ -61,7 +61,7 @@ func (m Mark) Equal(other Mark) bool {
 	return m.Time.Equal(other.Time) && slices.Equal(m.Statements, other.Statements) && m.Referrers == other.Referrers
 }
 
-func CompareHash(a, b v1.Hash) int { return cmp.Compare(a.String(), b.String()) }
+func compareHash(a, b v1.Hash) int { return cmp.Compare(a.String(), b.String()) }
 
 // Without returns the mark without those statements. Which lists there were is no matter of them.
 func (m Mark) Without(ignored []v1.Hash) Mark {
@@ -76,9 +76,9 @@ func (m Mark) Without(ignored []v1.Hash) Mark {
 	return Mark{Time: m.Time, Statements: left, Referrers: m.Referrers}
 }
 
-// MarkKey names a test at an image, in words that are the same for ever, and the SHA-256 of them in hex. The name of
+// markKey names a test at an image, in words that are the same for ever, and the SHA-256 of them in hex. The name of
 // the repository is not among them, so that a mirror of the image keeps its memory.
-func MarkKey(image name.Digest, test intoto.Test) (text, hex string) {
+func markKey(image name.Digest, test intoto.Test) (text, hex string) {
 	return markKeyOf(image.DigestStr(), test)
 }
 

@@ -116,7 +116,7 @@ func TestMarkAsWritten(t *testing.T) {
 	if err := Dir(dir).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
 		t.Fatal(err)
 	}
-	_, key := MarkKey(someImage, testResultOf("scan"))
+	_, key := markKey(someImage, testResultOf("scan"))
 	path := filepath.Join(dir, key, "20260301T120000.000000001Z-"+m.Statements[0].Hex)
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
@@ -131,7 +131,7 @@ func TestMarkKeyAsWritten(t *testing.T) {
 		key               func(name.Digest, intoto.Test) (text, hex string)
 		wantText, wantHex string
 	}{
-		{"key", MarkKey,
+		{"key", markKey,
 			"sha256:c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00\nhttps://in-toto.io/attestation/test-result/v0.1\nscan\n",
 			"5433a3237b313fa439704e470b71616c17be5a4b1853d6d327fd7d6fb2cbc3b7"},
 		{"old key", oldMarkKey,
@@ -393,7 +393,7 @@ func TestDamagedMarkIsAnError(t *testing.T) {
 // A place that cannot be read is not an empty one. Read as such, it would make a checkpoint forget all that it has seen.
 func TestCheckpointThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
-	_, key := MarkKey(someImage, testResultOf("scan"))
+	_, key := markKey(someImage, testResultOf("scan"))
 	if err := os.WriteFile(filepath.Join(dir, key), nil, 0o644); err != nil { // no folder
 		t.Fatal(err)
 	}
@@ -421,7 +421,7 @@ func TestMarkWithoutHintsIsRead(t *testing.T) {
 	w := registrytest.New(t, true)
 	var pointers []referrers.Pointer
 	for i, h := range []referrers.Hints{{PredicateType: intoto.TestResultType, Test: "scan", Created: attesttest.Noon}, {}} {
-		b, _, err := BuildMark(registry.Describe([]byte(registry.EmptyConfig), types.OCIManifestSchema1), someImage, testResultOf("scan"), markAt(time.Duration(i)*time.Hour, "a"))
+		b, _, err := buildMark(registry.Describe([]byte(registry.EmptyConfig), types.OCIManifestSchema1), someImage, testResultOf("scan"), markAt(time.Duration(i)*time.Hour, "a"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -438,7 +438,7 @@ func TestMarkWithoutHintsIsRead(t *testing.T) {
 // A manifest counts as a mark only if it is one to the letter.
 func TestManifestsThatAreNoMarks(t *testing.T) {
 	w := registrytest.New(t, true)
-	good, _, err := BuildMark(registry.Describe([]byte(registry.EmptyConfig), types.OCIManifestSchema1), someImage, testResultOf("scan"), markAt(0, "a"))
+	good, _, err := buildMark(registry.Describe([]byte(registry.EmptyConfig), types.OCIManifestSchema1), someImage, testResultOf("scan"), markAt(0, "a"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -610,7 +610,7 @@ func FuzzMark(f *testing.F) {
 // FuzzStoredMark reads bytes as a mark in a repository.
 func FuzzStoredMark(f *testing.F) {
 	f.Add([]byte(`{"time":"2026-03-01T12:00:00Z","statements":["sha256:` + attesttest.SomeHex + `"]}`))
-	b, _, err := BuildMark(v1.Descriptor{}, someImage, testResultOf("scan"), markAt(0, "a"))
+	b, _, err := buildMark(v1.Descriptor{}, someImage, testResultOf("scan"), markAt(0, "a"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -621,6 +621,79 @@ func FuzzStoredMark(f *testing.F) {
 			t.Errorf("mark without a time: %q", b)
 		}
 	})
+}
+
+// Marks of both kinds are read, and what one of them has seen stays seen.
+func TestMarkRemembersReferrers(t *testing.T) {
+	eachCheckpoint(t, func(t *testing.T, open func() Store) {
+		scan := testResultOf("scan")
+		old, with := markAt(0, "a"), markAt(time.Second, "b")
+		with.Referrers = true
+		for _, m := range []Mark{old, with, markAt(2*time.Second, "c")} {
+			if err := open().Advance(t.Context(), someImage, scan, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := markAt(2*time.Second, "c")
+		want.Referrers = true
+		got, err := open().Seen(t.Context(), someImage, scan)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	})
+}
+
+// The bit outlives a release, and a release that does not know it passes over it: hidden files, and unknown fields.
+func TestMarkWithReferrersAsWritten(t *testing.T) {
+	m := markAt(0, "a")
+	m.Referrers = true
+	_, blob, err := buildMark(v1.Descriptor{}, someImage, testResultOf("scan"), m)
+	want := fmt.Sprintf(`{"image":%q,"test":"scan","predicateType":%q,"time":"2026-03-01T12:00:00Z","statements":[%q],"referrers":true}`,
+		someImage.DigestStr(), intoto.TestResultType, registry.Describe([]byte("a"), "").Digest)
+	if diff := cmp.Diff(want, string(blob)); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	dir := t.TempDir()
+	if err := Dir(dir).Advance(t.Context(), someImage, testResultOf("scan"), m); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*", ".referrers"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Dir(dir).Seen(t.Context(), someImage, testResultOf("scan")); err != nil || got.Referrers ||
+		got.IsZero() {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A mark that is no mark must not hide others by its annotations.
+func TestCheckpointRepositoryLured(t *testing.T) {
+	w := registrytest.New(t, true)
+	c := Repository(w.Image.Context(), access)
+	if err := c.Advance(t.Context(), w.Image, testResultOf("scan"), markAt(0, "a")); err != nil {
+		t.Fatal(err)
+	}
+	_, key := markKey(w.Image, testResultOf("scan"))
+	b, err := json.Marshal(v1.Manifest{
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: intoto.PayloadType, Layers: []v1.Descriptor{},
+		Config:  registry.Describe([]byte(registry.EmptyConfig), registry.EmptyConfigType),
+		Subject: &v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: v1.Hash{Algorithm: "sha256", Hex: key}, Size: 1},
+		Annotations: map[string]string{
+			referrers.AnnotationPredicateType: intoto.TestResultType, referrers.AnnotationTest: "scan",
+			referrers.AnnotationCreated: "2026-03-01T12:01:00Z",
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Retag("lure", types.OCIManifestSchema1, b)
+	if m, err := c.Seen(t.Context(), w.Image, testResultOf("scan")); err == nil && m.IsZero() {
+		t.Error("nothing is remembered")
+	}
 }
 
 // access is how the registries of these tests are reached.

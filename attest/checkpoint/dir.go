@@ -37,7 +37,7 @@ func (c checkpointDir) Seen(_ context.Context, image name.Digest, test intoto.Te
 	if c == "" {
 		return Mark{}, &fault.FieldError{Field: "CheckpointDir", Problem: "the name of the directory is empty"}
 	}
-	_, key := MarkKey(image, test)
+	_, key := markKey(image, test)
 	_, old := oldMarkKey(image, test)
 	m, err := c.highest(key)
 	before, oldErr := c.highest(old)
@@ -73,7 +73,7 @@ func (c checkpointDir) Advance(_ context.Context, image name.Digest, test intoto
 	if c == "" {
 		return &fault.FieldError{Field: "CheckpointDir", Problem: "the name of the directory is empty"}
 	}
-	text, key := MarkKey(image, test)
+	text, key := markKey(image, test)
 	dir := filepath.Join(string(c), key)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

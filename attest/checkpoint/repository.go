@@ -246,7 +246,7 @@ func (c *checkpointRepository) Advance(ctx context.Context, image name.Digest, t
 	if err := repo.pushSubject(ctx, subject, empty); err != nil {
 		return err
 	}
-	b, blob, err := BuildMark(registry.Describe(empty, types.OCIManifestSchema1), image, test, m)
+	b, blob, err := buildMark(registry.Describe(empty, types.OCIManifestSchema1), image, test, m)
 	if err != nil {
 		return err
 	}
@@ -299,7 +299,7 @@ func (r marks) prune(ctx context.Context, subject name.Digest, pointers []referr
 	return more.Load()
 }
 
-func BuildMark(subject v1.Descriptor, image name.Digest, test intoto.Test, m Mark) (manifest, blob []byte, err error) {
+func buildMark(subject v1.Descriptor, image name.Digest, test intoto.Test, m Mark) (manifest, blob []byte, err error) {
 	stored := storedMark{
 		Image: image.DigestStr(), Test: test.Name, PredicateType: test.PredicateType, Time: m.Time.UTC(), Referrers: m.Referrers,
 	}

@@ -23,7 +23,7 @@ type outer struct {
 // maxOuter bounds a text that is held, and the names of an object.
 const maxOuter = 64 << 10
 
-func NewOuter(in io.Reader) *outer { return &outer{in: bufio.NewReaderSize(in, maxOuter)} }
+func newOuter(in io.Reader) *outer { return &outer{in: bufio.NewReaderSize(in, maxOuter)} }
 
 // next passes over white space and returns what is behind it.
 func (o *outer) next() (byte, error) {
@@ -98,7 +98,7 @@ func (o *outer) object(known []string, member func(name string) error) error {
 func (o *outer) text() (text string, err error) {
 	var held []byte
 	var wrong error
-	err = o.Stream(func(in io.Reader) {
+	err = o.stream(func(in io.Reader) {
 		held, wrong = io.ReadAll(io.LimitReader(in, maxOuter+1))
 		if len(held) > maxOuter {
 			wrong = &LimitError{What: "text bytes", Limit: maxOuter, Got: int64(len(held))}
@@ -110,8 +110,8 @@ func (o *outer) text() (text string, err error) {
 	return string(held), errors.Join(err, wrong)
 }
 
-// Stream hands a text, without its escapes, to read, and goes on to its end.
-func (o *outer) Stream(read func(io.Reader)) error {
+// stream hands a text, without its escapes, to read, and goes on to its end.
+func (o *outer) stream(read func(io.Reader)) error {
 	if _, err := o.take(`"`); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // OuterType reads the predicate type of a statement in any form. It calls known once it knows the type, and then goes
 // on to the end of the statement, since a key that is given twice makes it another statement to another reader.
 func OuterType(in io.Reader, form string, known func(string)) (predicateType string, err error) {
-	o := NewOuter(in)
+	o := newOuter(in)
 	switch {
 	case form == PayloadType:
 		predicateType, err = typeInStatement(o, known)
@@ -57,7 +57,7 @@ func typeInEnvelope(o *outer, known func(string)) (predicateType string, err err
 		case "payloadType":
 			payloadType, err = o.text()
 		case "payload":
-			err = o.Stream(func(in io.Reader) {
+			err = o.stream(func(in io.Reader) {
 				in = base64.NewDecoder(base64.StdEncoding.Strict(), unbroken{in})
 				predicateType, payload = OuterType(in, PayloadType, known) // it may be no statement
 			})

@@ -92,8 +92,8 @@ type reader func(raw json.RawMessage, limits strictjson.Limits) Reading
 
 // readers lists the types of predicate that are evidence of a test.
 var readers = map[string]reader{
-	VulnsType:      ReadVulns,
-	TestResultType: ReadTestResult,
+	VulnsType:      readVulns,
+	TestResultType: readTestResult,
 }
 
 // Understands reports whether statements of that predicate type are read as evidence of a test.

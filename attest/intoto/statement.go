@@ -17,8 +17,8 @@ const (
 	// StatementType is the _type of in-toto statements that are written.
 	StatementType = "https://in-toto.io/Statement/v1"
 
-	// StatementTypeV01 is what cosign and older Chains formats write; it differs in the _type only.
-	StatementTypeV01 = "https://in-toto.io/Statement/v0.1"
+	// statementTypeV01 is what cosign and older Chains formats write; it differs in the _type only.
+	statementTypeV01 = "https://in-toto.io/Statement/v0.1"
 
 	// PayloadType is the media type of an in-toto statement, and the type that DSSE signs it as.
 	PayloadType = "application/vnd.in-toto+json"
@@ -76,7 +76,7 @@ func (s *Statement) validate() error {
 // wrongTypes checks the types of statement and predicate.
 func (s *Statement) wrongTypes() fault.Checklist {
 	var c fault.Checklist
-	if s.Type != StatementType && s.Type != StatementTypeV01 {
+	if s.Type != StatementType && s.Type != statementTypeV01 {
 		c.Add("_type", fmt.Sprintf("%q is not an in-toto statement", s.Type))
 	}
 	c.Require("predicateType", s.PredicateType != "")

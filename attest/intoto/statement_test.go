@@ -189,7 +189,7 @@ func TestVulnsRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ReadVulns(b, strictjson.Default)
+		got := readVulns(b, strictjson.Default)
 		if got.Problem != nil || got.Test != v.Test || !got.Time.Equal(v.Metadata.FinishedOn) {
 			t.Fatalf("read %+v from %s", got, b)
 		}
@@ -240,7 +240,7 @@ func TestReadVulns(t *testing.T) {
 			if tt.old != "" && in == good {
 				t.Fatal("nothing changed")
 			}
-			check(t, ReadVulns(json.RawMessage(in), strictjson.Default), tt.test, tt.time, tt.problem)
+			check(t, readVulns(json.RawMessage(in), strictjson.Default), tt.test, tt.time, tt.problem)
 		})
 	}
 }
@@ -270,7 +270,7 @@ func TestReadTestResult(t *testing.T) {
 			if tt.old != "" && in == good {
 				t.Fatal("nothing changed")
 			}
-			check(t, ReadTestResult(json.RawMessage(in), strictjson.Default), tt.test, tt.time, tt.problem)
+			check(t, readTestResult(json.RawMessage(in), strictjson.Default), tt.test, tt.time, tt.problem)
 		})
 	}
 }
@@ -290,7 +290,7 @@ func TestResultSpellings(t *testing.T) {
 		"PASSED": Passed, "SUCCESS": Passed, "WARNED": Warned, "WARNING": Warned,
 		"FAILED": Failed, "FAILURE": Failed, "ERROR": Errored, "SKIPPED": Skipped,
 	} {
-		got := ReadTestResult(json.RawMessage(`{"result":"`+in+`","configuration":[{"name":"t"}],"timestamp":"2026-03-01T12:00:00Z"}`), strictjson.Default)
+		got := readTestResult(json.RawMessage(`{"result":"`+in+`","configuration":[{"name":"t"}],"timestamp":"2026-03-01T12:00:00Z"}`), strictjson.Default)
 		if got.Problem != nil || got.Predicate.(TestResult).Result != want {
 			t.Errorf("%s was read as %+v, want %s", in, got, want)
 		}

@@ -107,7 +107,7 @@ func (r TestResult) Named(test string) (Predicate, error) {
 func (r TestResult) When() time.Time        { return r.Timestamp }
 func (r TestResult) Outcome() (Result, int) { return r.Result, r.Failures }
 
-func ReadTestResult(raw json.RawMessage, limits strictjson.Limits) Reading {
+func readTestResult(raw json.RawMessage, limits strictjson.Limits) Reading {
 	var s struct {
 		Configuration []struct {
 			Name string `json:"name"`

@@ -161,7 +161,7 @@ func (v Vulns) Named(test string) (Predicate, error) {
 func (v Vulns) When() time.Time        { return v.Metadata.FinishedOn }
 func (v Vulns) Outcome() (Result, int) { return Unknown, len(v.Scanner.Result) }
 
-func ReadVulns(raw json.RawMessage, limits strictjson.Limits) Reading {
+func readVulns(raw json.RawMessage, limits strictjson.Limits) Reading {
 	var s struct {
 		Test    json.RawMessage `json:"https://github.com/testdag/testdag/test"`
 		Scanner struct {

@@ -616,3 +616,21 @@ func FuzzParseProvenance(f *testing.F) {
 		}
 	})
 }
+
+// A run covers a time with a skew at both ends.
+func TestRunCoversATime(t *testing.T) {
+	run := Task{Started: attesttest.Noon, Finished: attesttest.Noon.Add(time.Minute)}
+	for _, tt := range []struct {
+		p    Task
+		at   time.Duration
+		want bool
+	}{
+		{run, -time.Second, true}, {run, -time.Second - 1, false}, {run, 61 * time.Second, true}, {run, 61*time.Second + 1, false},
+		{Task{Started: attesttest.Noon}, time.Hour, true}, {Task{Started: attesttest.Noon}, -time.Hour, false},
+		{Task{Finished: attesttest.Noon}, -time.Hour, true}, {Task{Finished: attesttest.Noon}, time.Hour, false},
+	} {
+		if got := tt.p.Covers(attesttest.Noon.Add(tt.at), time.Second); got != tt.want {
+			t.Errorf("%s to %s covers noon and %s: %t", tt.p.Started, tt.p.Finished, tt.at, got)
+		}
+	}
+}

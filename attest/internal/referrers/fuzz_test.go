@@ -28,10 +28,10 @@ func FuzzManifest(f *testing.F) {
 			}
 			_ = d.Platform.String()
 		}
-		if e := ParseEntry(registry.Document{Bytes: b}, registry.DefaultLimits); e.Err == nil && err != nil {
+		if e := parseEntry(registry.Document{Bytes: b}, registry.DefaultLimits); e.Err == nil && err != nil {
 			t.Errorf("entry of %q although %v", b, err)
 		}
-		if tags, err := ParseTags(b, registry.DefaultLimits); err == nil {
+		if tags, err := parseTags(b, registry.DefaultLimits); err == nil {
 			_ = unlisted(tags, []Pointer{{Ref: "sha256:" + attesttest.SomeHex}})
 		}
 	})

@@ -9,14 +9,14 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// ListedHints is readHints for the annotations that a list gives of a manifest. Some registries drop annotations from
+// listedHints is readHints for the annotations that a list gives of a manifest. Some registries drop annotations from
 // their lists, and some cut long values off. Nothing may be passed over because of half a value, so hints that may be
 // cut are not complete. A list that shortens costs requests and hides nothing.
 //
 // The digests that a writer annotates show whether a list cuts: they are its longest values of known length. If one
 // is there and is no digest, nothing that the list says is whole. If one is missing, or the test's name is as long as
 // they are, the name may be cut.
-func ListedHints(annotations map[string]string) Hints {
+func listedHints(annotations map[string]string) Hints {
 	h := ReadHints(annotations)
 	if isCut(h.Envelope) || isCut(h.Payload) {
 		return Hints{}

@@ -23,7 +23,7 @@ import (
 type Listing struct {
 	Referrers bool            // the registry has the referrers API
 	listed    []Pointer       // by that
-	Index     bool            // the tag of the fallback index is free, or is one
+	index     bool            // the tag of the fallback index is free, or is one
 	Indexed   []Pointer       // in the fallback index, nil if there is none; with hints that only a Writer may use
 	Rubbish   *CandidateError // why what is under the tag of the index could not be read
 	View      View            // cosign's tag
@@ -38,8 +38,8 @@ type Pointer struct {
 	Hints Hints  // only if the referrers API gave them: anybody who may push can rewrite a fallback index
 }
 
-// Refs returns the digests and tags of pointers.
-func Refs(pointers []Pointer) []string {
+// refs returns the digests and tags of pointers.
+func refs(pointers []Pointer) []string {
 	out := make([]string, len(pointers))
 	for i, p := range pointers {
 		out[i] = p.Ref
@@ -115,7 +115,7 @@ func ReadHints(annotations map[string]string) Hints {
 		Payload:       annotations[AnnotationPayload],
 	}
 	if h.PredicateType == "" {
-		h.PredicateType = annotations[AnnotationBundleType]
+		h.PredicateType = annotations[annotationBundleType]
 	}
 	return h
 }
@@ -138,11 +138,11 @@ func (r *Records) Read(ctx context.Context, image name.Digest, l Listing, which 
 		read   func(context.Context) error
 	}{
 		{which.Referrers, func(ctx context.Context) (err error) {
-			l.listed, err = r.Referrers(ctx, image)
+			l.listed, err = r.referrers(ctx, image)
 			l.Referrers = err == nil
-			return Unless(err, registry.ErrNoList)
+			return unless(err, registry.ErrNoList)
 		}},
-		{which.Index, func(ctx context.Context) error { return l.setIndex(r.Fallback(ctx, image)) }},
+		{which.Index, func(ctx context.Context) error { return l.setIndex(r.fallback(ctx, image)) }},
 		{which.View, func(ctx context.Context) (err error) {
 			l.View, err = r.View(ctx, image)
 			return err
@@ -171,16 +171,16 @@ func (r *Records) Read(ctx context.Context, image name.Digest, l Listing, which 
 
 // setIndex notes what is under the tag of the fallback index. That it is no index is no error, and neither is rubbish.
 func (l *Listing) setIndex(indexed []Pointer, err error) error {
-	l.Indexed, l.Index, l.Rubbish = indexed, err == nil, nil
+	l.Indexed, l.index, l.Rubbish = indexed, err == nil, nil
 	if errors.As(err, &l.Rubbish) {
 		return nil
 	}
-	return Unless(err, errNotIndex)
+	return unless(err, errNotIndex)
 }
 
 // union returns what is in any of the lists, and named, each once.
 func (l Listing) union(named []Pointer) []Pointer {
-	all := UnionOfPointers(l.listed, slices.Concat(unhinted(l.Indexed), named))
+	all := unionOfPointers(l.listed, slices.Concat(unhinted(l.Indexed), named))
 	for _, tag := range unlisted(slices.Clone(l.tags), all) {
 		all = append(all, Pointer{Ref: tag})
 	}
@@ -196,8 +196,8 @@ func (r *Records) PointersTo(ctx context.Context, subject name.Digest, referrers
 	return l.Pointers, err
 }
 
-// Unless returns err if it is not about to be expected.
-func Unless(err, expected error) error {
+// unless returns err if it is not about to be expected.
+func unless(err, expected error) error {
 	if errors.Is(err, expected) {
 		return nil
 	}
@@ -211,9 +211,9 @@ func (r *Records) TooMany(statements int) error {
 	return nil
 }
 
-// UnionOfPointers returns both, sorted. Only the first may hold hints; where it says two things about one manifest it
+// unionOfPointers returns both, sorted. Only the first may hold hints; where it says two things about one manifest it
 // says nothing.
-func UnionOfPointers(listed, more []Pointer) []Pointer {
+func unionOfPointers(listed, more []Pointer) []Pointer {
 	all := slices.Concat(listed, more)
 	slices.SortStableFunc(all, func(a, b Pointer) int { return strings.Compare(a.Ref, b.Ref) })
 	var out []Pointer
@@ -229,10 +229,10 @@ func UnionOfPointers(listed, more []Pointer) []Pointer {
 }
 
 // Referrers lists the manifests that refer to image, over all pages.
-func (r *Records) Referrers(ctx context.Context, image name.Digest) ([]Pointer, error) {
+func (r *Records) referrers(ctx context.Context, image name.Digest) ([]Pointer, error) {
 	var listed []Pointer
 	err := r.Pages(ctx, registry.Request{
-		Op: "list referrers", Ref: image.DigestStr(), URL: r.Url("referrers/" + image.DigestStr()),
+		Op: "list referrers", Ref: image.DigestStr(), URL: r.URL("referrers/" + image.DigestStr()),
 		Header: http.Header{"Accept": {string(types.OCIImageIndex)}},
 	}, r.Options.Limits.Pages, lacksReferrers, func(body []byte) error {
 		m, err := ParseManifest(body, r.Options.Limits)
@@ -240,7 +240,7 @@ func (r *Records) Referrers(ctx context.Context, image name.Digest) ([]Pointer, 
 			err = errNotIndex
 		}
 		for _, d := range m.Manifests {
-			listed = append(listed, Pointer{d.Digest, ListedHints(d.Annotations)})
+			listed = append(listed, Pointer{d.Digest, listedHints(d.Annotations)})
 		}
 		return errors.Join(err, r.TooMany(len(listed)))
 	})
@@ -264,8 +264,8 @@ func lacksReferrers(err error) bool {
 	return false
 }
 
-// Fallback reads the index that clients keep where there is no referrers API, nil if there is none.
-func (r *Records) Fallback(ctx context.Context, image name.Digest) ([]Pointer, error) {
+// fallback reads the index that clients keep where there is no referrers API, nil if there is none.
+func (r *Records) fallback(ctx context.Context, image name.Digest) ([]Pointer, error) {
 	indexed, _, err := r.readIndex(ctx, image)
 	return indexed, err
 }
@@ -291,14 +291,14 @@ func (r *Records) readIndex(ctx context.Context, image name.Digest) ([]Pointer, 
 		listed, err = parseIndex(doc.Bytes, r.Options.Limits)
 	}
 	if err != nil && !errors.Is(err, errNotIndex) {
-		err = fmt.Errorf("tag %s: %w: %s", TagBase(image), err, HowToReplace)
+		err = fmt.Errorf("tag %s: %w: %s", TagBase(image), err, howToReplace)
 		return nil, doc, &CandidateError{Manifest: doc.Digest, Err: err}
 	}
 	return listed, doc, err
 }
 
-// HowToReplace is what to do about rubbish under a tag that writers share.
-const HowToReplace = "Writer.Repair with Options.ReplaceViews replaces it"
+// howToReplace is what to do about rubbish under a tag that writers share.
+const howToReplace = "Writer.Repair with Options.ReplaceViews replaces it"
 
 func parseIndex(b []byte, limits registry.Limits) ([]Pointer, error) {
 	m, err := ParseManifest(b, limits)

@@ -69,7 +69,7 @@ func (r *Records) Entry(ctx context.Context, ref string) (Entry, error) {
 	if err := r.Budget.Decode(doc.Bytes, r.Options.Limits.TotalValues); err != nil {
 		return Entry{}, err
 	}
-	e := ParseEntry(doc, r.Options.Limits)
+	e := parseEntry(doc, r.Options.Limits)
 	if tagged && !strings.HasPrefix(doc.Digest.Hex, short) {
 		e.Err = &fault.FieldError{Field: "tag " + ref, Problem: fmt.Sprintf("was moved to %s", doc.Digest)}
 	}
@@ -135,7 +135,7 @@ func ParseManifest(b []byte, limits registry.Limits) (manifest, error) {
 	return m, nil
 }
 
-func ParseEntry(doc registry.Document, limits registry.Limits) Entry {
+func parseEntry(doc registry.Document, limits registry.Limits) Entry {
 	e := Entry{
 		Descriptor: v1.Descriptor{MediaType: doc.Media, Digest: doc.Digest, Size: int64(len(doc.Bytes))},
 		bytes:      doc.Bytes,

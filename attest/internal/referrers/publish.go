@@ -63,7 +63,7 @@ func (r *Records) Publication(image name.Digest, known Memory, views bool) *Publ
 func (p *Publication) Run(ctx context.Context, l Listing) (Listing, error) {
 	held := p.holds(l)
 	if p.Record.Bytes != nil {
-		own := ParseEntry(registry.Document{Bytes: p.Record.Bytes, Media: types.OCIManifestSchema1, Digest: p.Record.Digest}, p.Options.Limits)
+		own := parseEntry(registry.Document{Bytes: p.Record.Bytes, Media: types.OCIManifestSchema1, Digest: p.Record.Digest}, p.Options.Limits)
 		p.Known[p.Record.Digest.String()], p.Known[RecordTag(p.image, p.Record.Digest)] = own, own
 	}
 	p.unite(&l)
@@ -108,7 +108,7 @@ func (p *Publication) look(ctx context.Context, l Listing) (Listing, error) {
 func (p *Publication) unite(l *Listing) {
 	l.Pointers = l.union(l.View.Named)
 	if p.Record.Bytes != nil {
-		l.Pointers = UnionOfPointers(l.Pointers, []Pointer{{Ref: p.Record.Digest.String()}})
+		l.Pointers = unionOfPointers(l.Pointers, []Pointer{{Ref: p.Record.Digest.String()}})
 	}
 }
 
@@ -166,14 +166,14 @@ func (p *Publication) rebuild(ctx context.Context, l *Listing) (changed bool, er
 		return false, p.secondList(ctx, *l)
 	}
 	if p.indexErr == nil {
-		changed, p.indexErr = p.RebuildIndex(ctx, l)
+		changed, p.indexErr = p.rebuildIndex(ctx, l)
 	}
 	if p.attErr == nil {
 		var also bool
 		also, p.attErr = p.rebuildAtt(ctx, l)
 		changed = changed || also
 	}
-	if l.Index && p.indexErr == nil {
+	if l.index && p.indexErr == nil {
 		return changed, nil
 	}
 	if err := p.tagOthers(ctx, *l); p.indexErr == nil {
@@ -251,8 +251,8 @@ func (p *Publication) tagOthers(ctx context.Context, l Listing) *ViewError {
 
 // notIndexed returns what the fallback index does not name.
 func (l Listing) notIndexed() []string {
-	indexed := Refs(l.Indexed)
-	return slices.DeleteFunc(Refs(l.Pointers), func(ref string) bool { return slices.Contains(indexed, ref) })
+	indexed := refs(l.Indexed)
+	return slices.DeleteFunc(refs(l.Pointers), func(ref string) bool { return slices.Contains(indexed, ref) })
 }
 
 // viewError says why a view was not written, and whether that is because its tag cannot be written twice.
@@ -315,7 +315,7 @@ func (r *Records) readBack(ctx context.Context, identifier string, want Record) 
 		err = fmt.Errorf("the registry returns manifest %s", doc.Digest)
 	}
 	if err == nil {
-		_, err = r.Content(ctx, ParseEntry(doc, r.Options.Limits).Statements[0])
+		_, err = r.Content(ctx, parseEntry(doc, r.Options.Limits).Statements[0])
 	}
 	if err != nil {
 		return registry.Wrap("read back", r.Ref(identifier), err)

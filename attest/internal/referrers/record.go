@@ -31,14 +31,14 @@ const (
 // reads each record that any of the annotations names, so a copy of the tag without the records blocks.
 const AnnotationNotShown = "io.github.testdag.notshown"
 
-// AnnotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is
+// annotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is
 // in the envelope.
-const AnnotationSignature = "dev.cosignproject.cosign/signature"
+const annotationSignature = "dev.cosignproject.cosign/signature"
 
 // What cosign writes at a manifest that holds a bundle.
 const (
 	annotationBundleContent = "dev.sigstore.bundle.content"
-	AnnotationBundleType    = "dev.sigstore.bundle.predicateType"
+	annotationBundleType    = "dev.sigstore.bundle.predicateType"
 )
 
 // A Record is one statement as stored: an immutable OCI manifest whose subject is the image. Tekton results point to
@@ -83,9 +83,9 @@ func BuildRecord(d Draft, l Layout, most int64, stored []byte) ([]byte, error) {
 	annotations[AnnotationPayload] = registry.Describe(d.Payload, intoto.PayloadType).Digest.String()
 	switch form {
 	case intoto.FormEnvelope:
-		layer.Annotations[AnnotationSignature] = ""
+		layer.Annotations[annotationSignature] = ""
 	case intoto.FormBundle:
-		annotations[annotationBundleContent], annotations[AnnotationBundleType] = "dsse-envelope", d.PredicateType
+		annotations[annotationBundleContent], annotations[annotationBundleType] = "dsse-envelope", d.PredicateType
 	}
 	m := v1.Manifest{
 		SchemaVersion: 2,

@@ -111,7 +111,7 @@ func ascending(last string, tags []string) bool {
 
 // tagsBehind asks for n tags behind last, for the first if that is empty. More says that the registry links to others.
 func (r *Records) tagsBehind(ctx context.Context, last string, n int) (tags []string, more bool, err error) {
-	u := r.Url("tags/list")
+	u := r.URL("tags/list")
 	q := url.Values{"n": {strconv.Itoa(n)}}
 	if last != "" {
 		q.Set("last", last)
@@ -121,7 +121,7 @@ func (r *Records) tagsBehind(ctx context.Context, last string, n int) (tags []st
 	if err != nil {
 		return nil, false, err
 	}
-	if tags, err = ParseTags(body, r.Options.Limits); err != nil {
+	if tags, err = parseTags(body, r.Options.Limits); err != nil {
 		return nil, false, err
 	}
 	next, err := registry.NextPage(u, header)
@@ -143,7 +143,7 @@ func (r *Records) readTags(ctx context.Context, image name.Digest, l *Listing, f
 		l.tags, l.tagsRead = ofRecords(found.tags, image), true
 		return nil
 	}
-	l.tags, l.tagsRead, err = r.AllTags(ctx, image)
+	l.tags, l.tagsRead, err = r.allTags(ctx, image)
 	return err
 }
 
@@ -187,12 +187,12 @@ func (r *Records) seekFindsTheSecond(ctx context.Context, image name.Digest, fou
 	return true
 }
 
-// AllTags reads all tags of the repository. It asks for no number of tags, since a registry does not always say what it
+// allTags reads all tags of the repository. It asks for no number of tags, since a registry does not always say what it
 // then leaves out. Nothing bounds the pages but the time of the call: a repository of many images has many tags.
-func (r *Records) AllTags(ctx context.Context, image name.Digest) ([]string, bool, error) {
+func (r *Records) allTags(ctx context.Context, image name.Digest) ([]string, bool, error) {
 	var found []string
-	err := r.Pages(ctx, registry.Request{Op: "list tags", URL: r.Url("tags/list")}, math.MaxInt, registry.IsNotFound, func(body []byte) error {
-		tags, err := ParseTags(body, r.Options.Limits)
+	err := r.Pages(ctx, registry.Request{Op: "list tags", URL: r.URL("tags/list")}, math.MaxInt, registry.IsNotFound, func(body []byte) error {
+		tags, err := parseTags(body, r.Options.Limits)
 		found = append(found, ofRecords(tags, image)...)
 		return errors.Join(err, r.TooMany(len(found)))
 	})
@@ -203,8 +203,8 @@ func (r *Records) AllTags(ctx context.Context, image name.Digest) ([]string, boo
 	return found, err == nil, err
 }
 
-// ParseTags reads one page of tags. Some registries write null for none; what lacks the field is another document.
-func ParseTags(body []byte, limits registry.Limits) ([]string, error) {
+// parseTags reads one page of tags. Some registries write null for none; what lacks the field is another document.
+func parseTags(body []byte, limits registry.Limits) ([]string, error) {
 	var page map[string]json.RawMessage
 	if err := fault.Decode(body, &page, limits.JSON()); err != nil {
 		return nil, err

@@ -19,9 +19,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// Att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not
+// att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not
 // grave is about what the tag holds, and the manifest beside it has the layers that can be told.
-func (r *Records) Att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
+func (r *Records) att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
 	doc, err := r.Manifest(ctx, ViewTag(image))
 	if registry.IsNotFound(err) {
 		return emptyView(), v1.Hash{}, nil
@@ -34,7 +34,7 @@ func (r *Records) Att(ctx context.Context, image name.Digest) (v1.Manifest, v1.H
 		m, err = parseView(doc.Bytes, r.Options.Limits)
 	}
 	if err != nil {
-		err = fmt.Errorf("%w: %s", err, HowToReplace)
+		err = fmt.Errorf("%w: %s", err, howToReplace)
 		return m, v1.Hash{}, &CandidateError{Manifest: doc.Digest, Err: err}
 	}
 	return m, doc.Digest, nil
@@ -144,7 +144,7 @@ func (p *Publication) viewByNow(ctx context.Context, read View) (View, error) {
 
 // putAtt writes cosign's tag. The blobs of its layers are there, the one of the record since a moment ago.
 func (p *Publication) putAtt(ctx context.Context, l *Listing, m v1.Manifest) error {
-	config, err := AttConfig(m.Layers)
+	config, err := attConfig(m.Layers)
 	if err != nil {
 		return err
 	}
@@ -171,13 +171,13 @@ func (p *Publication) putAtt(ctx context.Context, l *Listing, m v1.Manifest) err
 // does not keep the view from being written.
 func (r *Records) show(m *v1.Manifest, entries []Entry) (changed bool, err error) {
 	before := len(m.Layers)
-	m.Layers = union(slices.Clone(m.Layers), r.Envelopes(entries))
+	m.Layers = union(slices.Clone(m.Layers), r.envelopes(entries))
 	if all := len(m.Layers); all > maxViewLayers {
 		err = &fault.LimitError{What: "view layers", Limit: maxViewLayers, Got: int64(all)}
 		m.Layers = m.Layers[:max(before, maxViewLayers)]
 	}
 	named, _ := namedIn(*m)
-	changed = setNames(m, withNames(Refs(named), missingIn(m.Layers, entries)))
+	changed = setNames(m, withNames(refs(named), missingIn(m.Layers, entries)))
 	return changed || len(m.Layers) > before, err
 }
 
@@ -306,9 +306,9 @@ func (v View) lacks(pointers []Pointer) []string {
 	return out
 }
 
-// Envelopes returns the layers that cosign's tag can show: it knows signed statements only, and fails as a whole if one
+// envelopes returns the layers that cosign's tag can show: it knows signed statements only, and fails as a whole if one
 // is too large.
-func (r *Records) Envelopes(entries []Entry) []v1.Descriptor {
+func (r *Records) envelopes(entries []Entry) []v1.Descriptor {
 	var out []v1.Descriptor
 	for _, e := range entries {
 		for _, l := range e.Statements {
@@ -341,18 +341,18 @@ func shortAnnotations(annotations map[string]string) map[string]string {
 }
 
 var OurAnnotations = []string{
-	AnnotationPredicateType, AnnotationTest, AnnotationCreated, AnnotationEnvelope, AnnotationPayload, AnnotationSignature,
+	AnnotationPredicateType, AnnotationTest, AnnotationCreated, AnnotationEnvelope, AnnotationPayload, annotationSignature,
 }
 
 // attAnnotations adds the one without which cosign does not read a layer.
 func attAnnotations(annotations map[string]string) map[string]string {
 	out := shortAnnotations(annotations)
-	out[AnnotationSignature] = ""
+	out[annotationSignature] = ""
 	return out
 }
 
-// AttConfig is an image config for those layers, which are not compressed. cosign needs one to append to the view.
-func AttConfig(layers []v1.Descriptor) ([]byte, error) {
+// attConfig is an image config for those layers, which are not compressed. cosign needs one to append to the view.
+func attConfig(layers []v1.Descriptor) ([]byte, error) {
 	c := v1.ConfigFile{RootFS: v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{}}}
 	for _, l := range layers {
 		c.RootFS.DiffIDs = append(c.RootFS.DiffIDs, l.Digest)
@@ -360,13 +360,13 @@ func AttConfig(layers []v1.Descriptor) ([]byte, error) {
 	return json.Marshal(c)
 }
 
-// RebuildIndex adds to the fallback index the records that it lacks.
-func (p *Publication) RebuildIndex(ctx context.Context, l *Listing) (bool, *ViewError) {
-	changed, err := p.TryIndex(ctx, l)
+// rebuildIndex adds to the fallback index the records that it lacks.
+func (p *Publication) rebuildIndex(ctx context.Context, l *Listing) (bool, *ViewError) {
+	changed, err := p.tryIndex(ctx, l)
 	return changed, viewError(TagBase(p.image), l.Indexed != nil, err)
 }
 
-func (p *Publication) TryIndex(ctx context.Context, l *Listing) (bool, error) {
+func (p *Publication) tryIndex(ctx context.Context, l *Listing) (bool, error) {
 	index, replaced, err := p.indexToRebuild(ctx, l)
 	if err := p.ensureConfig(ctx, *l); err != nil {
 		return false, err
@@ -420,7 +420,7 @@ func (p *Publication) indexToRebuild(ctx context.Context, l *Listing) (index *v1
 	case taken == nil && err == nil:
 		return index, false, nil
 	case p.ReplaceViews && !errors.Is(taken, errIsImage):
-		l.Index = true
+		l.index = true
 		return &v1.IndexManifest{SchemaVersion: 2, Manifests: []v1.Descriptor{}}, true, nil
 	}
 	return nil, false, err
@@ -466,7 +466,7 @@ func (v View) exists() bool { return v.Digest != (v1.Hash{}) || v.Broken != nil 
 
 // View reads cosign's tag. That it cannot be read is part of the answer, unless the registry is to blame.
 func (r *Records) View(ctx context.Context, image name.Digest) (View, error) {
-	m, digest, err := r.Att(ctx, image)
+	m, digest, err := r.att(ctx, image)
 	if err := Grave(err); err != nil {
 		return View{}, err
 	}

@@ -13,7 +13,7 @@ func FuzzNextLink(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		next, err := NextLink(header)
+		next, err := nextLink(header)
 		if err == nil && next != "" && !strings.Contains(header, "<"+next+">") {
 			t.Errorf("%q is not in %q", next, header)
 		}

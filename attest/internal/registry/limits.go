@@ -37,22 +37,22 @@ type Limits struct {
 	CallTime    time.Duration // one call, its Signer or Verifier included; default 10 minutes
 }
 
-const Mib = 1 << 20
+const mib = 1 << 20
 
 // What bounds that which is decoded without a registry at hand.
 var DefaultLimits = Limits{}.withDefaults()
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
-		ManifestBytes:  cmp.Or(l.ManifestBytes, 4*Mib),
-		PageBytes:      cmp.Or(l.PageBytes, 16*Mib),
-		EnvelopeBytes:  cmp.Or(l.EnvelopeBytes, 16*Mib),
-		StatementBytes: cmp.Or(l.StatementBytes, 12*Mib),
-		AttachedBytes:  cmp.Or(l.AttachedBytes, 64*Mib),
-		TotalBytes:     cmp.Or(l.TotalBytes, 256*Mib),
-		ForeignBytes:   cmp.Or(l.ForeignBytes, 256*Mib),
+		ManifestBytes:  cmp.Or(l.ManifestBytes, 4*mib),
+		PageBytes:      cmp.Or(l.PageBytes, 16*mib),
+		EnvelopeBytes:  cmp.Or(l.EnvelopeBytes, 16*mib),
+		StatementBytes: cmp.Or(l.StatementBytes, 12*mib),
+		AttachedBytes:  cmp.Or(l.AttachedBytes, 64*mib),
+		TotalBytes:     cmp.Or(l.TotalBytes, 256*mib),
+		ForeignBytes:   cmp.Or(l.ForeignBytes, 256*mib),
 
-		TotalForeignBytes: cmp.Or(l.TotalForeignBytes, 1024*Mib),
+		TotalForeignBytes: cmp.Or(l.TotalForeignBytes, 1024*mib),
 
 		Statements:  cmp.Or(l.Statements, 2000),
 		Signatures:  cmp.Or(l.Signatures, 32),
@@ -77,13 +77,13 @@ const (
 
 	WhatStatements = "statements"
 	WhatPage       = "page bytes"
-	WhatForeign    = "foreign bytes"
+	whatForeign    = "foreign bytes"
 )
 
-// A Budget is what one call may still read. It is safe for concurrent use.
-type Budget struct {
-	Limit   int64
-	Spent   atomic.Int64
+// A budget is what one call may still read. It is safe for concurrent use.
+type budget struct {
+	limit   int64
+	spent   atomic.Int64
 	foreign atomic.Int64 // of statements that are not kept
 
 	values     atomic.Int64 // of statements, which are kept decoded
@@ -91,7 +91,7 @@ type Budget struct {
 }
 
 // Count counts statements that are about to be fetched.
-func (b *Budget) Count(n, limit int) error {
+func (b *budget) Count(n, limit int) error {
 	if got := b.statements.Add(int64(n)); got > int64(limit) {
 		return &fault.LimitError{What: WhatStatements, Limit: int64(limit), Got: got}
 	}
@@ -99,7 +99,7 @@ func (b *Budget) Count(n, limit int) error {
 }
 
 // Decode counts the values of a statement that is about to be decoded.
-func (b *Budget) Decode(payload []byte, limit int64) error {
+func (b *budget) Decode(payload []byte, limit int64) error {
 	if got := b.values.Add(int64(bytes.Count(payload, []byte(","))) + 1); got > limit {
 		return &fault.LimitError{What: WhatValues, Limit: limit, Got: got}
 	}
@@ -107,15 +107,15 @@ func (b *Budget) Decode(payload []byte, limit int64) error {
 }
 
 // spend counts bytes.
-func (b *Budget) spend(n int) error {
-	if got := b.Spent.Add(int64(n)); got > b.Limit {
-		return &fault.LimitError{What: WhatTotal, Limit: b.Limit, Got: got}
+func (b *budget) spend(n int) error {
+	if got := b.spent.Add(int64(n)); got > b.limit {
+		return &fault.LimitError{What: WhatTotal, Limit: b.limit, Got: got}
 	}
 	return nil
 }
 
 // pass counts bytes that are not kept.
-func (b *Budget) pass(n int, limit int64) error {
+func (b *budget) pass(n int, limit int64) error {
 	if got := b.foreign.Add(int64(n)); got > limit {
 		return &fault.LimitError{What: WhatPassed, Limit: limit, Got: got}
 	}
@@ -125,7 +125,7 @@ func (b *Budget) pass(n int, limit int64) error {
 // A metered reader spends while it reads, so that many at once do not pass the limit together.
 type metered struct {
 	inner io.Reader
-	*Budget
+	*budget
 }
 
 func (m metered) Read(p []byte) (int, error) {

@@ -47,10 +47,10 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 // elsewhere marks the context of a request that was redirected to another host.
 type elsewhereKey struct{}
 
-// CheckRedirect keeps a registry from redirecting requests, or sending uploads, to addresses inside this machine's own
+// checkRedirect keeps a registry from redirecting requests, or sending uploads, to addresses inside this machine's own
 // network, or from https to http. It sees names; what they resolve to is looked at where the default transport dials.
 // Token servers do not pass it.
-func CheckRedirect(req *http.Request, via []*http.Request) error {
+func checkRedirect(req *http.Request, via []*http.Request) error {
 	first, host := via[0].URL, strings.ToLower(strings.TrimSuffix(req.URL.Hostname(), "."))
 	switch {
 	case len(via) >= 5:

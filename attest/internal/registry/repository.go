@@ -38,7 +38,7 @@ type Repository struct {
 	Name    name.Repository
 	Options Options
 	client  *http.Client
-	Budget  *Budget
+	Budget  *budget
 	slots   chan struct{} // holds as many as there are requests in flight
 }
 
@@ -50,10 +50,10 @@ func (r *Registry) Connect(ctx context.Context, repo name.Repository) (*Reposito
 	if err != nil {
 		return nil, Wrap("connect", repo.Name(), Overtime(ctx, err))
 	}
-	client := &http.Client{Transport: rt, CheckRedirect: CheckRedirect}
+	client := &http.Client{Transport: rt, CheckRedirect: checkRedirect}
 	return &Repository{
 		Name: repo, Options: r.Options, client: client,
-		Budget: &Budget{Limit: r.Options.Limits.TotalBytes}, slots: make(chan struct{}, max(1, r.Options.Parallel)),
+		Budget: &budget{limit: r.Options.Limits.TotalBytes}, slots: make(chan struct{}, max(1, r.Options.Parallel)),
 	}, nil
 }
 
@@ -80,7 +80,7 @@ type Document struct {
 // Manifest reads the manifest with that tag or digest. Bytes that do not fit the digest are refused.
 func (r *Repository) Manifest(ctx context.Context, identifier string) (Document, error) {
 	body, header, err := r.Do(ctx, Request{
-		Op: "read manifest", Ref: identifier, URL: r.Url("manifests/" + identifier),
+		Op: "read manifest", Ref: identifier, URL: r.URL("manifests/" + identifier),
 		Header: http.Header{"Accept": {manifestTypes}},
 		Counts: "manifest bytes", Limit: r.Options.Limits.ManifestBytes,
 	})
@@ -101,7 +101,7 @@ const WhatEnvelope = "envelope bytes"
 func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	digest := d.Digest.String()
 	body, _, err := r.Do(ctx, Request{
-		Op: "read blob", Ref: digest, URL: r.Url("blobs/" + digest), Counts: WhatEnvelope, Limit: d.Size,
+		Op: "read blob", Ref: digest, URL: r.URL("blobs/" + digest), Counts: WhatEnvelope, Limit: d.Size,
 	})
 	var long *fault.LimitError
 	if errors.As(err, &long) && long.What == WhatEnvelope {
@@ -149,7 +149,7 @@ func (r *Repository) Put(ctx context.Context, identifier string, media types.Med
 		return &fault.LimitError{What: "manifest bytes", Limit: limit, Got: got} // nobody could read it
 	}
 	_, _, err := r.Do(ctx, Request{
-		Op: "write manifest", Ref: identifier, Method: http.MethodPut, URL: r.Url("manifests/" + identifier),
+		Op: "write manifest", Ref: identifier, method: http.MethodPut, URL: r.URL("manifests/" + identifier),
 		Header: http.Header{"Content-Type": {string(media)}}, body: manifest,
 		Counts: "manifest bytes", Limit: r.Options.Limits.ManifestBytes,
 	})
@@ -159,7 +159,7 @@ func (r *Repository) Put(ctx context.Context, identifier string, media types.Med
 // Remove deletes a manifest, or a tag.
 func (r *Repository) Remove(ctx context.Context, identifier string) error {
 	_, _, err := r.Do(ctx, Request{
-		Op: "delete manifest", Ref: identifier, Method: http.MethodDelete, URL: r.Url("manifests/" + identifier),
+		Op: "delete manifest", Ref: identifier, method: http.MethodDelete, URL: r.URL("manifests/" + identifier),
 		Counts: "manifest bytes", Limit: r.Options.Limits.ManifestBytes,
 	})
 	return err
@@ -168,7 +168,7 @@ func (r *Repository) Remove(ctx context.Context, identifier string) error {
 // A Request is a request and how much answer it may have.
 type Request struct {
 	Op, Ref string // for errors, see RegistryError and ref
-	Method  string // empty means GET
+	method  string // empty means GET
 	URL     *url.URL
 	Header  http.Header
 	body    []byte
@@ -220,7 +220,7 @@ func (r *Repository) exchange(ctx context.Context, a Request) ([]byte, http.Head
 
 // answer makes a request and returns a good answer.
 func (r *Repository) answer(ctx context.Context, a Request) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, a.Method, a.URL.String(), bytes.NewReader(a.body))
+	req, err := http.NewRequestWithContext(ctx, a.method, a.URL.String(), bytes.NewReader(a.body))
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +275,7 @@ func (r *Repository) check(a Request, resp *http.Response) error {
 	return &Error{Op: a.Op, Ref: r.Ref(a.Ref), Status: resp.StatusCode, Err: err}
 }
 
-func (r *Repository) Url(path string) *url.URL {
+func (r *Repository) URL(path string) *url.URL {
 	return &url.URL{Scheme: r.Name.Scheme(), Host: r.Name.RegistryStr(), Path: "/v2/" + r.Name.RepositoryStr() + "/" + path}
 }
 
@@ -327,17 +327,17 @@ func (r *Repository) Pages(ctx context.Context, a Request, limit int, lacks func
 	return nil
 }
 
-// LinkBytes bounds a Link header. Most servers take no longer address.
-const LinkBytes = 8 << 10
+// linkBytes bounds a Link header. Most servers take no longer address.
+const linkBytes = 8 << 10
 
 // NextPage returns what the Link header calls next, nil if nothing. Another host is refused: credentials would go
 // there.
 func NextPage(u *url.URL, header http.Header) (*url.URL, error) {
 	link := strings.Join(header.Values("Link"), ", ")
-	if len(link) > LinkBytes {
-		return nil, &fault.LimitError{What: "link bytes", Limit: LinkBytes, Got: int64(len(link))}
+	if len(link) > linkBytes {
+		return nil, &fault.LimitError{What: "link bytes", Limit: linkBytes, Got: int64(len(link))}
 	}
-	target, err := NextLink(link)
+	target, err := nextLink(link)
 	if err != nil || target == "" {
 		return nil, err
 	}
@@ -358,9 +358,9 @@ var (
 	relationForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9.:/?#%&=_~+-]*$`)
 )
 
-// NextLink returns the target of the link whose relation is next, empty if there is none. What it cannot read is an
+// nextLink returns the target of the link whose relation is next, empty if there is none. What it cannot read is an
 // error, since it may be the link to the next page.
-func NextLink(header string) (next string, err error) {
+func nextLink(header string) (next string, err error) {
 	for rest := header; strings.Trim(rest, " \t,") != ""; {
 		m := linkForm.FindStringSubmatch(rest)
 		if m == nil {

@@ -60,13 +60,13 @@ type resending struct {
 // its context.
 type intake struct {
 	most   int64
-	budget *Budget // pays for the body; nil for none
+	budget *budget // pays for the body; nil for none
 }
 
 type intakeKey struct{}
 
 // smallIntake is that of the requests that go-containerregistry makes: pings and tokens.
-var smallIntake = intake{most: Mib}
+var smallIntake = intake{most: mib}
 
 // onceKey marks the context of a request that the transport must not repeat: it is a part of something that can only be
 // tried again as a whole. A transient answer to it is an error.
@@ -158,7 +158,7 @@ func (in intake) read(resp *http.Response) error {
 	b, err := io.ReadAll(io.LimitReader(body, in.most))
 	var limit *fault.LimitError
 	if err != nil && !errors.As(err, &limit) {
-		err = &BrokenError{err}
+		err = &brokenError{err}
 	}
 	resp.Body = struct {
 		io.Reader
@@ -167,12 +167,12 @@ func (in intake) read(resp *http.Response) error {
 	return err
 }
 
-// A BrokenError reports a body that breaks off.
-type BrokenError struct{ err error }
+// A brokenError reports a body that breaks off.
+type brokenError struct{ err error }
 
-func (e *BrokenError) Error() string { return "the answer breaks off: " + e.err.Error() }
+func (e *brokenError) Error() string { return "the answer breaks off: " + e.err.Error() }
 
-func (e *BrokenError) Unwrap() error { return e.err }
+func (e *brokenError) Unwrap() error { return e.err }
 
 // An answerError reports an answer that says to ask again.
 type answerError struct {
@@ -236,7 +236,7 @@ func transientStatus(status int) bool {
 
 // broken reports whether a connection has ended before the answer did.
 func broken(err error) bool {
-	var body *BrokenError
+	var body *brokenError
 	if errors.As(err, &body) {
 		return true
 	}

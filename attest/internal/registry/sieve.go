@@ -27,11 +27,11 @@ const undecided = 256 << 10
 // that is wanted: an SBOM beside the evidence.
 func (r *Repository) Sift(ctx context.Context, d v1.Descriptor, form string, wanted func(string) bool) ([]byte, error) {
 	if limit := r.Options.Limits.ForeignBytes; d.Size > limit {
-		return nil, &fault.LimitError{What: WhatForeign, Limit: limit, Got: d.Size}
+		return nil, &fault.LimitError{What: whatForeign, Limit: limit, Got: d.Size}
 	}
-	s := &Sieve{Layer: d, Form: form, Wanted: wanted, Limits: r.Options.Limits}
+	s := &sieve{layer: d, form: form, wanted: wanted, limits: r.Options.Limits}
 	if len(d.Data) > 0 {
-		_ = s.Read(bytes.NewReader(d.Data)) // memory does not fail
+		_ = s.read(bytes.NewReader(d.Data)) // memory does not fail
 	} else if err := r.stream(ctx, s); err != nil {
 		return nil, err
 	}
@@ -40,9 +40,9 @@ func (r *Repository) Sift(ctx context.Context, d v1.Descriptor, form string, wan
 		return nil, s.mismatch()
 	case s.err == nil && !wanted(s.predicateType):
 		return nil, fmt.Errorf("%w: %q", ErrForeign, s.predicateType)
-	case s.size == int64(len(s.Kept)):
-		return s.Kept, nil
-	case s.err != nil && s.size > s.Limits.EnvelopeBytes:
+	case s.size == int64(len(s.kept)):
+		return s.kept, nil
+	case s.err != nil && s.size > s.limits.EnvelopeBytes:
 		return nil, s.err
 	}
 	return r.Content(ctx, d)
@@ -50,33 +50,33 @@ func (r *Repository) Sift(ctx context.Context, d v1.Descriptor, form string, wan
 
 // stream reads the blob of a layer through a sieve. The transport does not see where the body breaks off, since it
 // cannot hold it, so a request is made again here.
-func (r *Repository) stream(ctx context.Context, s *Sieve) error {
-	digest := s.Layer.Digest.String()
-	a := Request{Op: "read blob", Ref: digest, URL: r.Url("blobs/" + digest)}
+func (r *Repository) stream(ctx context.Context, s *sieve) error {
+	digest := s.layer.Digest.String()
+	a := Request{Op: "read blob", Ref: digest, URL: r.URL("blobs/" + digest)}
 	return r.during(ctx, a, func(ctx context.Context) error {
 		ctx = context.WithValue(ctx, intakeKey{}, intake{})
-		again := func(err error) bool { return errors.As(err, new(*BrokenError)) }
+		again := func(err error) bool { return errors.As(err, new(*brokenError)) }
 		_, err := Retry(ctx, r.Options, again, func() (struct{}, error) {
 			resp, err := r.answer(ctx, a)
 			if err != nil {
 				return struct{}{}, err
 			}
 			defer resp.Body.Close()
-			s.Budget = r.Budget
-			return struct{}{}, s.Read(resp.Body)
+			s.budget = r.Budget
+			return struct{}{}, s.read(resp.Body)
 		})
 		return err
 	})
 }
 
-// A Sieve reads a layer to its end, checks its digest, tells its predicate type, and keeps its bytes as long as they
+// A sieve reads a layer to its end, checks its digest, tells its predicate type, and keeps its bytes as long as they
 // may be wanted.
-type Sieve struct {
-	Layer  v1.Descriptor
-	Form   string // of the layer, see formOf
-	Wanted func(predicateType string) bool
-	Limits Limits
-	Budget *Budget // pays for what is read; nil if that has been paid for
+type sieve struct {
+	layer  v1.Descriptor
+	form   string // of the layer, see formOf
+	wanted func(predicateType string) bool
+	limits Limits
+	budget *budget // pays for what is read; nil if that has been paid for
 
 	predicateType string
 	err           error // why the type cannot be told
@@ -84,19 +84,19 @@ type Sieve struct {
 	sum  hash.Hash
 	size int64
 	over error  // a limit on the call
-	Kept []byte // the begin of the layer
+	kept []byte // the begin of the layer
 	most int64  // how much is kept; 0 once nothing is
 }
 
 // Read reads from the begin. What was kept of a body that broke off is given back. An error is about the reader or the
 // budget.
-func (s *Sieve) Read(in io.Reader) error {
-	if s.Budget != nil {
-		s.Budget.Spent.Add(-int64(len(s.Kept)))
+func (s *sieve) read(in io.Reader) error {
+	if s.budget != nil {
+		s.budget.spent.Add(-int64(len(s.kept)))
 	}
-	s.sum, s.size, s.Kept, s.most = sha256.New(), 0, nil, min(undecided, s.Limits.EnvelopeBytes)
-	body := &tap{in: io.LimitReader(in, s.Layer.Size+1), sieve: s}
-	s.predicateType, s.err = intoto.OuterType(body, s.Form, s.decide)
+	s.sum, s.size, s.kept, s.most = sha256.New(), 0, nil, min(undecided, s.limits.EnvelopeBytes)
+	body := &tap{in: io.LimitReader(in, s.layer.Size+1), sieve: s}
+	s.predicateType, s.err = intoto.OuterType(body, s.form, s.decide)
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return err
 	}
@@ -104,56 +104,56 @@ func (s *Sieve) Read(in io.Reader) error {
 }
 
 // decide is called with the predicate type as soon as it is known.
-func (s *Sieve) decide(predicateType string) {
+func (s *sieve) decide(predicateType string) {
 	switch {
 	case s.most == 0:
-	case s.Wanted(predicateType):
-		s.most = s.Limits.EnvelopeBytes
+	case s.wanted(predicateType):
+		s.most = s.limits.EnvelopeBytes
 	default:
 		s.drop()
 	}
 }
 
 // drop keeps nothing any more.
-func (s *Sieve) drop() {
-	if s.Budget != nil {
-		s.Budget.Spent.Add(-int64(len(s.Kept)))
-		s.over = cmp.Or(s.over, s.Budget.pass(len(s.Kept), s.Limits.TotalForeignBytes))
+func (s *sieve) drop() {
+	if s.budget != nil {
+		s.budget.spent.Add(-int64(len(s.kept)))
+		s.over = cmp.Or(s.over, s.budget.pass(len(s.kept), s.limits.TotalForeignBytes))
 	}
-	s.Kept, s.most = nil, 0
+	s.kept, s.most = nil, 0
 }
 
 // take takes the next bytes of the layer.
-func (s *Sieve) take(b []byte) error {
+func (s *sieve) take(b []byte) error {
 	s.sum.Write(b)
 	s.size += int64(len(b))
 	if s.size > s.most {
 		s.drop()
 	}
 	if s.most > 0 {
-		s.Kept = append(s.Kept, b...)
+		s.kept = append(s.kept, b...)
 	}
 	switch {
-	case s.Budget == nil:
+	case s.budget == nil:
 		return nil
 	case s.most > 0:
-		return s.Budget.spend(len(b))
+		return s.budget.spend(len(b))
 	}
-	return s.Budget.pass(len(b), s.Limits.TotalForeignBytes)
+	return s.budget.pass(len(b), s.limits.TotalForeignBytes)
 }
 
 // mismatch says where the bytes are not those of the layer's descriptor.
-func (s *Sieve) mismatch() error {
-	if s.size > s.Layer.Size {
-		return longer(s.Layer)
+func (s *sieve) mismatch() error {
+	if s.size > s.layer.Size {
+		return longer(s.layer)
 	}
-	return described(s.Layer, v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(s.sum.Sum(nil))}, s.size)
+	return described(s.layer, v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(s.sum.Sum(nil))}, s.size)
 }
 
 // A tap reads from in and hands what it reads to a sieve. Its error stays.
 type tap struct {
 	in    io.Reader
-	sieve *Sieve
+	sieve *sieve
 	err   error
 }
 
@@ -163,7 +163,7 @@ func (t *tap) Read(p []byte) (int, error) {
 	}
 	n, err := t.in.Read(p)
 	if err != nil && err != io.EOF {
-		err = &BrokenError{err}
+		err = &brokenError{err}
 	}
 	if over := t.sieve.take(p[:n]); over != nil {
 		err = over

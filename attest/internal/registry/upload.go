@@ -63,10 +63,10 @@ func LostBlob(err error) bool {
 // lostUpload reports whether an upload failed in a way that a fresh one can cure.
 func lostUpload(err error) bool { return LostBlob(err) || transient(err) }
 
-// Has reports whether the registry has a blob.
-func (r *Repository) Has(ctx context.Context, digest v1.Hash) (bool, error) {
+// has reports whether the registry has a blob.
+func (r *Repository) has(ctx context.Context, digest v1.Hash) (bool, error) {
 	_, _, err := r.Do(ctx, Request{
-		Op: "read blob", Ref: digest.String(), Method: http.MethodHead, URL: r.Url("blobs/" + digest.String()),
+		Op: "read blob", Ref: digest.String(), method: http.MethodHead, URL: r.URL("blobs/" + digest.String()),
 		Counts: WhatEnvelope, Limit: r.Options.Limits.EnvelopeBytes,
 	})
 	if IsNotFound(err) {
@@ -78,7 +78,7 @@ func (r *Repository) Has(ctx context.Context, digest v1.Hash) (bool, error) {
 // StoreConfig makes sure that the config is there that all records share. It is not uploaded without need: that is the
 // one blob that many writers would upload at once.
 func (r *Repository) StoreConfig(ctx context.Context) error {
-	there, err := r.Has(ctx, Describe([]byte(EmptyConfig), "").Digest)
+	there, err := r.has(ctx, Describe([]byte(EmptyConfig), "").Digest)
 	if err != nil || there {
 		return err
 	}
@@ -106,7 +106,7 @@ const opUpload = "write blob"
 
 // beginUpload returns the address that the registry gives for the bytes of a blob.
 func (r *Repository) beginUpload(ctx context.Context) (context.Context, *url.URL, error) {
-	begin := r.Url("blobs/uploads/")
+	begin := r.URL("blobs/uploads/")
 	_, header, err := r.exchange(ctx, r.uploading(http.MethodPost, begin))
 	if err != nil {
 		return nil, nil, err
@@ -126,7 +126,7 @@ func (r *Repository) send(ctx context.Context, to *url.URL, blob []byte) error {
 
 // uploading is a request of an upload. The answer may be as long as that to a manifest.
 func (r *Repository) uploading(method string, to *url.URL) Request {
-	return Request{Op: opUpload, Method: method, URL: to, Counts: "manifest bytes", Limit: r.Options.Limits.ManifestBytes}
+	return Request{Op: opUpload, method: method, URL: to, Counts: "manifest bytes", Limit: r.Options.Limits.ManifestBytes}
 }
 
 // uploadAddress returns where a registry wants the bytes of a blob: at an address of its own, relative or not, or at
@@ -142,7 +142,7 @@ func uploadAddress(ctx context.Context, begun *url.URL, location string) (contex
 		to.Scheme = begun.Scheme
 	}
 	req := (&http.Request{URL: to}).WithContext(ctx)
-	if err := CheckRedirect(req, []*http.Request{{URL: begun}}); err != nil {
+	if err := checkRedirect(req, []*http.Request{{URL: begun}}); err != nil {
 		return nil, nil, err
 	}
 	return req.Context(), to, nil
