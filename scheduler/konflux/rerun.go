@@ -10,10 +10,10 @@ import (
 // rerunAll is the value of the label that asks for a rerun of everything.
 const rerunAll = "all"
 
-// Requests returns what the value of the label of a rerun asks for: "all" a rerun of every scenario of the graph, a name a
+// requests returns what the value of the label of a rerun asks for: "all" a rerun of every scenario of the graph, a name a
 // forced run of that scenario: one that starts although a parent failed, as Konflux' documentation promises, and waits for
 // parents that are not yet done. The error is an *[UnknownScenarioError].
-func Requests(value string, g *dag.Graph, s scheduler.Snapshot) ([]scheduler.Event, error) {
+func requests(value string, g *dag.Graph, s scheduler.Snapshot) ([]scheduler.Event, error) {
 	if value == rerunAll {
 		events := make([]scheduler.Event, 0, g.Len())
 		for id := range g.All() {
@@ -50,7 +50,7 @@ func (d *decision) request(value string) {
 	if value == rerunAll {
 		g = d.base
 	}
-	events, err := Requests(value, g, d.machine.Snapshot())
+	events, err := requests(value, g, d.machine.Snapshot())
 	if err != nil {
 		d.plan.Problems = append(d.plan.Problems, err)
 	}

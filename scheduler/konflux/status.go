@@ -174,7 +174,8 @@ func readStatus(fields map[string]json.RawMessage) (s ScenarioStatus, mistakes [
 }
 
 // FormatStatuses writes a status annotation: one object for each entry, in the given order, fields always in the same
-// order. It reports a *[StatusError] for each entry that [ParseStatuses] would refuse.
+// order. It reports a *[StatusError] for each entry that [ParseStatuses] would refuse. The tests of a
+// controller need it: they write annotations as [Next] would have left them.
 func FormatStatuses(list []ScenarioStatus) (string, error) {
 	text, err := writeStatuses(list)
 	if err != nil {
