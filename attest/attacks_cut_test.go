@@ -9,7 +9,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// otherSpellings are types that familyOf takes for a version of that of a test-result.
+// otherSpellings are types that intoto.Family takes for a version of that of a test-result.
 var otherSpellings = []string{
 	"https://in-toto.io/attestation/test-result/v0.2",
 	"http://in-toto.io/attestation/test-result/v0.1",

@@ -30,7 +30,7 @@ type Store interface {
 	Advance(ctx context.Context, image name.Digest, test intoto.Test, m Mark) error
 }
 
-// A Mark is the newest that was seen of one test. A Checkpoint keeps all of its fields; one that drops Referrers only
+// A Mark is the newest that was seen of one test. A [Store] keeps all of its fields; one that drops Referrers only
 // does not notice that the referrers API is gone.
 type Mark struct {
 	Time       time.Time // of the statements
@@ -57,10 +57,12 @@ func (m Mark) Merge(other Mark) Mark {
 	return m
 }
 
+// Equal reports whether both marks are of the same instant and hold the same.
 func (m Mark) Equal(other Mark) bool {
 	return m.Time.Equal(other.Time) && slices.Equal(m.Statements, other.Statements) && m.Referrers == other.Referrers
 }
 
+// compareHash orders hashes as text.
 func compareHash(a, b v1.Hash) int { return cmp.Compare(a.String(), b.String()) }
 
 // Without returns the mark without those statements. Which lists there were is no matter of them.

@@ -16,7 +16,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// Dir returns a Checkpoint in a directory, which is made when it is needed. Each test at an image has a folder
+// Dir returns a [Store] in a directory, which is made when it is needed. Each test at an image has a folder
 // there, and each statement that was newest a file named by its time and digest. Files are only ever added, and lower
 // ones removed, so several processes can share the directory, and a crash loses nothing that Advance has returned for.
 //

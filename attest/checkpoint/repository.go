@@ -22,11 +22,11 @@ import (
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
-// Repository returns a Checkpoint in a repository of a registry, best another one than the images are in,
-// with other credentials. Each mark is an immutable manifest, kept as records are (see [referrers.Record]): its subject is an
-// empty manifest for the image's digest and the test, which is pushed first. So writers do not undo each other here
-// either. Lower marks are deleted where the registry allows that; where it does not, Limits.Statements is how many
-// marks one test at one image can have.
+// Repository returns a [Store] in a repository of a registry, best another one than the images are in,
+// with other credentials. Each mark is an immutable manifest, kept as records are (see [referrers.Record]): its subject
+// is an empty manifest for the image's digest and the test, which is pushed first. So writers do not undo each other
+// here either. Lower marks are deleted where the registry allows that; where it does not, access.Limits.Statements is
+// how many marks one test at one image can have.
 //
 // Marks of releases whose subject was no manifest, and was made of the repository's name too, are still read for an
 // image in that repository, and are left as they are. A mirror of the image knows them as soon as newer evidence was
@@ -299,6 +299,7 @@ func (r marks) prune(ctx context.Context, subject name.Digest, pointers []referr
 	return more.Load()
 }
 
+// buildMark makes the manifest of a mark that refers to subject, and the blob that is its one layer.
 func buildMark(subject v1.Descriptor, image name.Digest, test intoto.Test, m Mark) (manifest, blob []byte, err error) {
 	stored := storedMark{
 		Image: image.DigestStr(), Test: test.Name, PredicateType: test.PredicateType, Time: m.Time.UTC(), Referrers: m.Referrers,

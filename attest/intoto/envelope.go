@@ -96,6 +96,9 @@ func openBundle(b []byte, limits strictjson.Limits) ([]byte, error) {
 	return nil, &FieldError{Field: "dsseEnvelope", Problem: "required"}
 }
 
+// Open returns the statement in a DSSE envelope, unverified. It wraps [ErrNoStatement] if what is signed is no
+// statement; it returns a [*FieldError] if the payload type or the base64 is not to the letter, and a [*LimitError] for
+// more than that many signatures.
 func Open(b []byte, limits strictjson.Limits, signatures int) ([]byte, error) {
 	var e struct {
 		PayloadType string `json:"payloadType"`
@@ -125,7 +128,7 @@ func Open(b []byte, limits strictjson.Limits, signatures int) ([]byte, error) {
 }
 
 // checkPayloadType refuses what cannot be read as a statement. What may be one all the same, to another reader, is not
-// errNoStatement.
+// ErrNoStatement.
 func checkPayloadType(payloadType string) error {
 	switch {
 	case payloadType == PayloadType:

@@ -23,9 +23,10 @@ const (
 // BundleType is the media type of a sigstore bundle, of the version that is written.
 const BundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
+// Valid reports whether f is one of the three forms.
 func (f Form) Valid() bool { return f == FormEnvelope || f == FormStatement || f == FormBundle }
 
-// MediaType is that of the layer.
+// MediaType returns that of the layer.
 func (f Form) MediaType() types.MediaType {
 	switch f {
 	case FormStatement:
@@ -36,7 +37,7 @@ func (f Form) MediaType() types.MediaType {
 	return EnvelopeType
 }
 
-// ArtifactType is that of the record, by which readers filter.
+// ArtifactType returns that of the record, by which readers filter.
 func (f Form) ArtifactType() string {
 	if f == FormBundle {
 		return BundleType

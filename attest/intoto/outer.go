@@ -23,6 +23,7 @@ type outer struct {
 // maxOuter bounds a text that is held, and the names of an object.
 const maxOuter = 64 << 10
 
+// newOuter returns an outer that reads from in.
 func newOuter(in io.Reader) *outer { return &outer{in: bufio.NewReaderSize(in, maxOuter)} }
 
 // next passes over white space and returns what is behind it.

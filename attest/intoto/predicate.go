@@ -12,8 +12,8 @@ import (
 
 // A Test is what evidence is grouped by.
 type Test struct {
-	// Name of a test-result is configuration[0].name, unless a trusted provenance gives another. A vulns predicate has no name of its own: ours is the extension
-	// field named by TestField, and without that field the scanner.uri.
+	// Name of a test-result is configuration[0].name, unless a trusted provenance gives another. A vulns predicate has no
+	// name of its own: ours is the extension field named by TestField, and without that field the scanner.uri.
 	//
 	// A name is printable text of at most 512 bytes in Unicode's normal form NFC, without blanks around it and without
 	// invisible characters. Names that differ only by case are different tests.

@@ -51,6 +51,7 @@ func ParseStatement(payload []byte) (*Statement, error) {
 	return ParseStatementWithin(payload, strictjson.Default)
 }
 
+// ParseStatementWithin is [ParseStatement] with other limits on the JSON. What is over one of them is a [*LimitError].
 func ParseStatementWithin(payload []byte, limits strictjson.Limits) (*Statement, error) {
 	var s Statement
 	if err := fault.Decode(payload, &s, limits); err != nil {
@@ -97,7 +98,8 @@ func checkDigests(c *fault.Checklist, field string, digests map[string]string) {
 // sha256Form matches the spellings of the algorithm by which images are known.
 var sha256Form = regexp.MustCompile(`^sha(?:-?2)?[-_]?256$`)
 
-// algorithms refuses another spelling of sha256. A statement about the image must not be one about nothing to this reader.
+// checkAlgorithms refuses another spelling of sha256. A statement about the image must not be one about nothing to this
+// reader.
 func checkAlgorithms(c *fault.Checklist, field string, digests map[string]string) {
 	for _, algorithm := range slices.Sorted(maps.Keys(digests)) {
 		if algorithm != "sha256" && sha256Form.MatchString(testname.Fold(algorithm)) {

@@ -94,6 +94,7 @@ func (r TestResult) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(r))
 }
 
+// Named returns r with the test in configuration[0].name. A name that is there and is another is a [*FieldError].
 func (r TestResult) Named(test string) (Predicate, error) {
 	if len(r.Configuration) == 0 {
 		r.Configuration = []ResourceDescriptor{{Name: test}}
@@ -104,9 +105,13 @@ func (r TestResult) Named(test string) (Predicate, error) {
 	return r, nil
 }
 
-func (r TestResult) When() time.Time        { return r.Timestamp }
+// When returns the timestamp.
+func (r TestResult) When() time.Time { return r.Timestamp }
+
+// Outcome returns the result, and how many tests failed.
 func (r TestResult) Outcome() (Result, int) { return r.Result, r.Failures }
 
+// readTestResult reads a test-result as far as that goes.
 func readTestResult(raw json.RawMessage, limits strictjson.Limits) Reading {
 	var s struct {
 		Configuration []struct {

@@ -26,9 +26,9 @@ const (
 )
 
 // Vulns is what a scanner found in the image. Format: in-toto attestation framework, predicate Vulnerabilities v0.2. It
-// has no verdict, so Evidence.Result is always [Unknown] for it; a policy judges it.
+// has no verdict, so attest.Evidence.Result is always [Unknown] for it; a policy judges it.
 type Vulns struct {
-	Test     string       `json:"https://github.com/testdag/testdag/test,omitempty"` // see TestField; Writer.Write sets it
+	Test     string       `json:"https://github.com/testdag/testdag/test,omitempty"` // see TestField; attest.Writer.Write sets it
 	Note     string       `json:"https://github.com/testdag/testdag/note,omitempty"` // for people; an extension field too
 	Scanner  Scanner      `json:"scanner"`
 	Metadata ScanMetadata `json:"metadata"`
@@ -150,6 +150,7 @@ func (v Vulns) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(v))
 }
 
+// Named returns v with the test in its field Test. A name that is there and is another is a [*FieldError].
 func (v Vulns) Named(test string) (Predicate, error) {
 	if v.Test != "" && v.Test != test {
 		return nil, &FieldError{Field: TestField, Problem: fmt.Sprintf("%q is not the test %q", v.Test, test)}
@@ -158,9 +159,13 @@ func (v Vulns) Named(test string) (Predicate, error) {
 	return v, nil
 }
 
-func (v Vulns) When() time.Time        { return v.Metadata.FinishedOn }
+// When returns the time at which the scan ended.
+func (v Vulns) When() time.Time { return v.Metadata.FinishedOn }
+
+// Outcome returns [Unknown], since there is no verdict, and the number of findings.
 func (v Vulns) Outcome() (Result, int) { return Unknown, len(v.Scanner.Result) }
 
+// readVulns reads a vulns predicate as far as that goes.
 func readVulns(raw json.RawMessage, limits strictjson.Limits) Reading {
 	var s struct {
 		Test    json.RawMessage `json:"https://github.com/testdag/testdag/test"`

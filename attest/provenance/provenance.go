@@ -68,12 +68,13 @@ type Task struct {
 // TaskRuns and PipelineRuns. Of what other builders wrote it reads builder, build type and times, and no tasks. Whoever
 // calls it must have verified s.
 //
-// Errors: [*fault.FieldError] for a predicate type that is not provenance, and for each task that cannot be read;
-// [*fault.LimitError]; and what makes JSON ambiguous, as with [intoto.ParseStatement]. Unknown fields are ignored.
+// Errors: [*intoto.FieldError] for a predicate type that is not provenance, and for each task that cannot be read;
+// [*intoto.LimitError]; and what makes JSON ambiguous, as with [intoto.ParseStatement]. Unknown fields are ignored.
 func Parse(s *intoto.Statement) (*Provenance, error) {
 	return ParseWithin(s, strictjson.Default)
 }
 
+// ParseWithin is [Parse] with other limits on the JSON.
 func ParseWithin(s *intoto.Statement, limits strictjson.Limits) (*Provenance, error) {
 	var p *Provenance
 	var err error

@@ -192,7 +192,7 @@ func TestProvenanceOfOthers(t *testing.T) {
 	})
 }
 
-// A task is a ProvenanceTask without times, and with the number of its results.
+// A task is a Task without times, and with the number of its results.
 type task struct {
 	Name, PipelineTask, Ref, Digest, Status string
 	Results                                 int

@@ -25,7 +25,7 @@ type Trust struct {
 
 // A TaskRule trusts definitions of tasks, or denies them.
 type TaskRule struct {
-	Pattern string // of ProvenanceTask.Ref: "oci://quay.io/konflux-ci/tekton-catalog/task-*"
+	Pattern string // of Task.Ref: "oci://quay.io/konflux-ci/tekton-catalog/task-*"
 	Digest  string // if set, only the definition with this digest: "sha256:...", or "sha1:..." of a commit
 
 	// Deny says that no task that matches is trusted, whatever other rules say. The same definition can be asked for with a
@@ -38,7 +38,7 @@ type TaskRule struct {
 	ExpiresOn   time.Time // in force until before this instant; zero: for ever
 }
 
-// Validate returns every mistake, each a [*fault.FieldError].
+// Validate returns every mistake, each a [*intoto.FieldError].
 func (t Trust) Validate() error {
 	var c fault.Checklist
 	for i, builder := range t.Builders {

@@ -8,6 +8,7 @@ type Checklist []error
 // MostMistakes bounds what is said of one thing: what others wrote may have a mistake in every byte.
 const MostMistakes = 1000
 
+// Add notes a [*FieldError]. Behind [MostMistakes] it notes that no more are looked at, once.
 func (c *Checklist) Add(field, problem string) {
 	switch {
 	case len(*c) < MostMistakes:
@@ -24,6 +25,7 @@ func (c *Checklist) TestName(field, name string) {
 	}
 }
 
+// Require notes that a field is required, unless ok.
 func (c *Checklist) Require(field string, ok bool) {
 	if !ok {
 		c.Add(field, "required")

@@ -52,6 +52,7 @@ type wrappedError struct {
 	err   error
 }
 
+// Wrap says what was going on when err happened: "envelope", "checkpoint". The name of the package stands before it.
 func Wrap(doing string, err error) error { return &wrappedError{doing, err} }
 
 func (e *wrappedError) Error() string { return "attest: " + e.doing + ": " + Cause(e.err) }
@@ -71,9 +72,10 @@ func Cause(err error, said ...string) string {
 	return prefix.ReplaceAllString(text, "$1")
 }
 
+// Stamp returns a time as text: RFC 3339 in UTC, with as many digits of a second as it has.
 func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// Decode decodes strictly and names the limit that was hit.
+// Decode decodes JSON strictly into v, see [strictjson.Decode]. A limit that was hit is a [*LimitError].
 func Decode(data []byte, v any, limits strictjson.Limits) error {
 	err := strictjson.Decode(data, v, limits)
 	var limit *strictjson.LimitError

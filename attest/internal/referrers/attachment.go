@@ -13,11 +13,14 @@ type Attachment struct {
 	MediaType string
 	Bytes     []byte
 
-	// Problem is why it could not be read: a *RegistryError with status 404, a *FieldError if it does not fit a digest
-	// or does not hold one layer, a *LimitError.
+	// Problem is why it could not be read: a [*registry.Error] with status 404, a [*fault.FieldError] if it does not fit a
+	// digest or does not hold one layer, a [*fault.LimitError].
 	Problem error
 }
 
+// Attachment reads the one layer of the manifest with that digest. It returns a [*fault.FieldError] if bytes do not
+// fit a digest or there is not one layer, a [*fault.LimitError] if the layer is larger than Limits.AttachedBytes or a
+// limit of the call is reached, otherwise a [*registry.Error].
 func (r *Records) Attachment(ctx context.Context, digest v1.Hash) (Attachment, error) {
 	doc, err := r.Manifest(ctx, digest.String())
 	if err != nil {

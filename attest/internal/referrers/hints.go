@@ -9,7 +9,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// listedHints is readHints for the annotations that a list gives of a manifest. Some registries drop annotations from
+// listedHints is ReadHints for the annotations that a list gives of a manifest. Some registries drop annotations from
 // their lists, and some cut long values off. Nothing may be passed over because of half a value, so hints that may be
 // cut are not complete. A list that shortens costs requests and hides nothing.
 //

@@ -106,6 +106,7 @@ func (h Hints) Complete() bool {
 // Misnamed reports whether the hints give a name that no test may have. It may be meant for any.
 func (h Hints) Misnamed() bool { return h.Test != "" && testname.Problem(h.Test) != "" }
 
+// ReadHints returns what the annotations of a manifest say. A time that cannot be read is as if it were not there.
 func ReadHints(annotations map[string]string) Hints {
 	h := Hints{
 		PredicateType: annotations[AnnotationPredicateType],
@@ -196,7 +197,7 @@ func (r *Records) PointersTo(ctx context.Context, subject name.Digest, referrers
 	return l.Pointers, err
 }
 
-// unless returns err if it is not about to be expected.
+// unless returns err if it is another than the one that is expected.
 func unless(err, expected error) error {
 	if errors.Is(err, expected) {
 		return nil
@@ -204,6 +205,7 @@ func unless(err, expected error) error {
 	return err
 }
 
+// TooMany returns a [*fault.LimitError] if there are more statements than Limits.Statements.
 func (r *Records) TooMany(statements int) error {
 	if limit := r.Options.Limits.Statements; statements > limit {
 		return &fault.LimitError{What: registry.WhatStatements, Limit: int64(limit), Got: int64(statements)}
@@ -228,7 +230,7 @@ func unionOfPointers(listed, more []Pointer) []Pointer {
 	return out
 }
 
-// Referrers lists the manifests that refer to image, over all pages.
+// referrers lists the manifests that refer to image, over all pages.
 func (r *Records) referrers(ctx context.Context, image name.Digest) ([]Pointer, error) {
 	var listed []Pointer
 	err := r.Pages(ctx, registry.Request{

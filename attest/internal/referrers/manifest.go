@@ -135,6 +135,7 @@ func ParseManifest(b []byte, limits registry.Limits) (manifest, error) {
 	return m, nil
 }
 
+// parseEntry reads what a manifest holds. What is wrong with it is in Entry.Err.
 func parseEntry(doc registry.Document, limits registry.Limits) Entry {
 	e := Entry{
 		Descriptor: v1.Descriptor{MediaType: doc.Media, Digest: doc.Digest, Size: int64(len(doc.Bytes))},

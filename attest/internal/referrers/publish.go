@@ -55,11 +55,13 @@ type Publication struct {
 	full             *ViewError // cosign's tag is written, and cannot show all that it could if there were fewer
 }
 
+// Publication returns a Publication about image. The manifests that known holds are not read again; views says whether
+// the tags that all writers share are rewritten.
 func (r *Records) Publication(image name.Digest, known Memory, views bool) *Publication {
 	return &Publication{Records: r, image: image, Known: known, Views: views, Tagged: map[v1.Hash]bool{}, viewRead: true}
 }
 
-// Run publishes what l lists, and p.record, until nothing is missing. It returns the last list.
+// Run publishes what l lists, and p.Record, until nothing is missing. It returns the last list.
 func (p *Publication) Run(ctx context.Context, l Listing) (Listing, error) {
 	held := p.holds(l)
 	if p.Record.Bytes != nil {

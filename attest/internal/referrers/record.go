@@ -53,6 +53,7 @@ type Record struct {
 // String returns where the record is: repository@digest.
 func (r Record) String() string { return r.Repository.Name() + "@" + r.Digest.String() }
 
+// NewRecord returns the Record whose manifest is b.
 func NewRecord(repo name.Repository, b []byte) Record {
 	digest, size, _ := v1.SHA256(bytes.NewReader(b)) // reading from memory does not fail
 	return Record{Repository: repo, Digest: digest, Size: size, Bytes: b}
@@ -69,7 +70,8 @@ type Draft struct {
 	Stored        []byte // the payload in the form that is stored
 }
 
-// BuildRecord makes the manifest for a statement that stored holds in the form that l says, of at most that many bytes.
+// BuildRecord makes the manifest for a statement that stored holds in the form that l says. The statement is in the
+// manifest too if it has at most l.InlineBytes bytes, and the manifest with it at most that many.
 func BuildRecord(d Draft, l Layout, most int64, stored []byte) ([]byte, error) {
 	form := l.Form
 	layer := registry.Describe(stored, form.MediaType())
@@ -111,6 +113,7 @@ func BuildRecord(d Draft, l Layout, most int64, stored []byte) ([]byte, error) {
 // TagBase is how tags about an image begin. It is also the tag of the fallback index.
 func TagBase(image name.Digest) string { return strings.Replace(image.DigestStr(), ":", "-", 1) }
 
+// ViewTag returns the tag of image under which cosign looks for statements: sha256-<image>.att.
 func ViewTag(image name.Digest) string { return TagBase(image) + ".att" }
 
 // shortHex is how much of a manifest's digest the tag of a record has room for: 71 + 5 + 32 characters of 128.

@@ -340,6 +340,7 @@ func shortAnnotations(annotations map[string]string) map[string]string {
 	return out
 }
 
+// OurAnnotations are those that an [attest.Writer] writes at the layer of a statement, or at its manifest.
 var OurAnnotations = []string{
 	AnnotationPredicateType, AnnotationTest, AnnotationCreated, AnnotationEnvelope, AnnotationPayload, annotationSignature,
 }
@@ -366,6 +367,7 @@ func (p *Publication) rebuildIndex(ctx context.Context, l *Listing) (bool, *View
 	return changed, viewError(TagBase(p.image), l.Indexed != nil, err)
 }
 
+// tryIndex is rebuildIndex. Its error is about the index or the registry.
 func (p *Publication) tryIndex(ctx context.Context, l *Listing) (bool, error) {
 	index, replaced, err := p.indexToRebuild(ctx, l)
 	if err := p.ensureConfig(ctx, *l); err != nil {

@@ -19,7 +19,7 @@ type Limits struct {
 	PageBytes      int64 // one page of a list; default 16 MiB, since some registries return all tags at once
 	EnvelopeBytes  int64 // one statement with its signatures; default 16 MiB
 	StatementBytes int64 // one statement without them, predicate and all; default 12 MiB
-	AttachedBytes  int64 // one report that is no statement, see Resolver.Attached; default 64 MiB
+	AttachedBytes  int64 // one report that is no statement, see attest.Resolver.Attached; default 64 MiB
 	TotalBytes     int64 // all that one call reads, statements of other kinds left out; default 256 MiB
 
 	// Statements of other kinds, an SBOM for one, are read to their end and not kept.
@@ -37,9 +37,10 @@ type Limits struct {
 	CallTime    time.Duration // one call, its Signer or Verifier included; default 10 minutes
 }
 
+// mib is a MiB in bytes.
 const mib = 1 << 20
 
-// What bounds that which is decoded without a registry at hand.
+// DefaultLimits are the defaults of all limits. They bound what is decoded without a registry at hand.
 var DefaultLimits = Limits{}.withDefaults()
 
 func (l Limits) withDefaults() Limits {
@@ -65,6 +66,7 @@ func (l Limits) withDefaults() Limits {
 	}
 }
 
+// JSON returns the limits on one JSON document.
 func (l Limits) JSON() strictjson.Limits { return strictjson.Limits{Depth: l.Depth, Values: l.Values} }
 
 // Limits on a call as a whole. To reach one says nothing about the thing that was just being read.
@@ -90,7 +92,7 @@ type budget struct {
 	statements atomic.Int64
 }
 
-// Count counts statements that are about to be fetched.
+// Count counts statements that are about to be fetched. More than limit are a [*fault.LimitError].
 func (b *budget) Count(n, limit int) error {
 	if got := b.statements.Add(int64(n)); got > int64(limit) {
 		return &fault.LimitError{What: WhatStatements, Limit: int64(limit), Got: got}
@@ -98,7 +100,7 @@ func (b *budget) Count(n, limit int) error {
 	return nil
 }
 
-// Decode counts the values of a statement that is about to be decoded.
+// Decode counts the values of a statement that is about to be decoded. More than limit are a [*fault.LimitError].
 func (b *budget) Decode(payload []byte, limit int64) error {
 	if got := b.values.Add(int64(bytes.Count(payload, []byte(","))) + 1); got > limit {
 		return &fault.LimitError{What: WhatValues, Limit: limit, Got: got}
@@ -136,13 +138,13 @@ func (m metered) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Within ends a context after d. See overtime.
+// Within ends a context after d, because of a [*fault.LimitError] that what names. See [Overtime].
 func Within(ctx context.Context, what string, d time.Duration) (context.Context, context.CancelFunc) {
 	limit := d.Milliseconds()
 	return context.WithTimeoutCause(ctx, d, &fault.LimitError{What: what, Limit: limit, Got: limit + 1})
 }
 
-// Overtime returns the LimitError that ended ctx, otherwise err.
+// Overtime returns the [*fault.LimitError] that ended ctx if there is one and err is not nil, otherwise err.
 func Overtime(ctx context.Context, err error) error {
 	var limit *fault.LimitError
 	if err != nil && errors.As(context.Cause(ctx), &limit) {

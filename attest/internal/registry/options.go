@@ -42,7 +42,7 @@ type Options struct {
 	Logger *zap.Logger
 }
 
-// Check refuses what is negative. Prefix stands before the names of fields.
+// Check adds a mistake to c for each number that is negative. Prefix stands before the names of fields.
 func (a Options) Check(c *fault.Checklist, prefix string) {
 	l := a.Limits
 	for _, n := range []struct {
@@ -71,6 +71,7 @@ const (
 	backoffFactor   = 2
 )
 
+// WithDefaults returns the options with each zero field at its default.
 func (a Options) WithDefaults() Options {
 	if a.Keychain == nil {
 		a.Keychain = authn.DefaultKeychain
@@ -88,7 +89,7 @@ func (a Options) WithDefaults() Options {
 	return a
 }
 
-// OneMore is for a request that needs an attempt after the last.
+// OneMore returns the options with one attempt more, for a request that needs an attempt after the last.
 func (a Options) OneMore() Options {
 	a.Attempts++
 	return a

@@ -44,7 +44,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return d.DialContext(ctx, network, address)
 }
 
-// elsewhere marks the context of a request that was redirected to another host.
+// elsewhereKey marks the context of a request that was redirected to another host.
 type elsewhereKey struct{}
 
 // checkRedirect keeps a registry from redirecting requests, or sending uploads, to addresses inside this machine's own

@@ -27,6 +27,7 @@ type Registry struct {
 	scope   string // transport.PullScope or PushScope
 }
 
+// New returns a Registry that is reached as opts say, for as much as scope allows: transport.PullScope or PushScope.
 func New(opts Options, scope string) *Registry {
 	opts = opts.WithDefaults()
 	opts.Transport = resending{opts.Transport, opts}
@@ -77,7 +78,7 @@ type Document struct {
 	Digest v1.Hash
 }
 
-// Manifest reads the manifest with that tag or digest. Bytes that do not fit the digest are refused.
+// Manifest reads the manifest with that tag or digest. Bytes that do not fit the digest are a [*fault.FieldError].
 func (r *Repository) Manifest(ctx context.Context, identifier string) (Document, error) {
 	body, header, err := r.Do(ctx, Request{
 		Op: "read manifest", Ref: identifier, URL: r.URL("manifests/" + identifier),
@@ -95,9 +96,11 @@ func (r *Repository) Manifest(ctx context.Context, identifier string) (Document,
 	return Document{body, types.MediaType(media), got}, nil
 }
 
+// WhatEnvelope is LimitError.What of a statement with its signatures.
 const WhatEnvelope = "envelope bytes"
 
-// Blob reads a blob, as long as its descriptor says and with the digest that it says.
+// Blob reads a blob, as long as its descriptor says and with the digest that it says. Other bytes are a
+// [*fault.FieldError].
 func (r *Repository) Blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	digest := d.Digest.String()
 	body, _, err := r.Do(ctx, Request{
@@ -167,7 +170,7 @@ func (r *Repository) Remove(ctx context.Context, identifier string) error {
 
 // A Request is a request and how much answer it may have.
 type Request struct {
-	Op, Ref string // for errors, see RegistryError and ref
+	Op, Ref string // for errors, see Error and Repository.Ref
 	method  string // empty means GET
 	URL     *url.URL
 	Header  http.Header
@@ -176,7 +179,8 @@ type Request struct {
 	Limit   int64
 }
 
-// Do makes a request and reads the answer.
+// Do makes a request and reads the answer. An error is an [*Error], or names the request and wraps a
+// [*fault.LimitError].
 func (r *Repository) Do(ctx context.Context, a Request) (body []byte, header http.Header, err error) {
 	err = r.during(ctx, a, func(ctx context.Context) (err error) {
 		body, header, err = r.exchange(ctx, a)
@@ -275,6 +279,7 @@ func (r *Repository) check(a Request, resp *http.Response) error {
 	return &Error{Op: a.Op, Ref: r.Ref(a.Ref), Status: resp.StatusCode, Err: err}
 }
 
+// URL returns the address of a path below that of the repository: "manifests/latest".
 func (r *Repository) URL(path string) *url.URL {
 	return &url.URL{Scheme: r.Name.Scheme(), Host: r.Name.RegistryStr(), Path: "/v2/" + r.Name.RepositoryStr() + "/" + path}
 }
@@ -290,7 +295,7 @@ func (r *Repository) Ref(identifier string) string {
 	return r.Name.Name() + ":" + identifier
 }
 
-// ErrNoList is what pages wraps if the registry has no such list.
+// ErrNoList is what [Repository.Pages] wraps if the registry has no such list.
 var ErrNoList = errors.New("no such list")
 
 // Pages reads a list page by page and hands each body to visit. Whether the registry lacks the list altogether, only
@@ -411,6 +416,7 @@ func Parallel(ctx context.Context, n, limit int, f func(context.Context, int) er
 	return context.Cause(ctx)
 }
 
+// Describe returns the descriptor of bytes: their SHA-256, their number, and that media type.
 func Describe(b []byte, media types.MediaType) v1.Descriptor {
 	digest, size, _ := v1.SHA256(bytes.NewReader(b)) // reading from memory does not fail
 	return v1.Descriptor{MediaType: media, Digest: digest, Size: size}

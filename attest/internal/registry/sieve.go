@@ -23,7 +23,7 @@ var ErrForeign = errors.New("attest: a statement of another kind")
 const undecided = 256 << 10
 
 // Sift returns what a layer holds if its predicate type is wanted, or if it cannot be told: a strict reader then says
-// why. It wraps errForeign if the type is another one. Of such a layer nothing is kept, and it may be larger than one
+// why. It wraps [ErrForeign] if the type is another one. Of such a layer nothing is kept, and it may be larger than one
 // that is wanted: an SBOM beside the evidence.
 func (r *Repository) Sift(ctx context.Context, d v1.Descriptor, form string, wanted func(string) bool) ([]byte, error) {
 	if limit := r.Options.Limits.ForeignBytes; d.Size > limit {
@@ -73,7 +73,7 @@ func (r *Repository) stream(ctx context.Context, s *sieve) error {
 // may be wanted.
 type sieve struct {
 	layer  v1.Descriptor
-	form   string // of the layer, see formOf
+	form   string // of the layer, see intoto.FormOf
 	wanted func(predicateType string) bool
 	limits Limits
 	budget *budget // pays for what is read; nil if that has been paid for
@@ -88,7 +88,7 @@ type sieve struct {
 	most int64  // how much is kept; 0 once nothing is
 }
 
-// Read reads from the begin. What was kept of a body that broke off is given back. An error is about the reader or the
+// read reads from the begin. What was kept of a body that broke off is given back. An error is about the reader or the
 // budget.
 func (s *sieve) read(in io.Reader) error {
 	if s.budget != nil {

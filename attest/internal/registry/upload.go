@@ -148,7 +148,7 @@ func uploadAddress(ctx context.Context, begun *url.URL, location string) (contex
 	return req.Context(), to, nil
 }
 
-// emptyConfig is OCI's config of a manifest that needs none.
+// EmptyConfig is OCI's config of a manifest that needs none.
 const (
 	EmptyConfig     = "{}"
 	EmptyConfigType = "application/vnd.oci.empty.v1+json"

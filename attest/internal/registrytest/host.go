@@ -98,6 +98,7 @@ func (h *Host) Push(repo name.Repository, label string) name.Digest {
 	return ref
 }
 
+// Breaks makes f look at each request first. If f returns true it has answered; nil looks at none.
 func (h *Host) Breaks(f func(rw http.ResponseWriter, r *http.Request) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
