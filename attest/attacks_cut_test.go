@@ -5,6 +5,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/testdag/testdag/attest/internal/registrytest"
 	"github.com/testdag/testdag/attest/intoto"
 )

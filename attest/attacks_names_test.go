@@ -8,6 +8,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
 )

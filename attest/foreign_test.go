@@ -15,9 +15,10 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"pgregory.net/rapid"
+
 	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
-	"pgregory.net/rapid"
 )
 
 const spdxType = "https://spdx.dev/Document"

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
 	"github.com/testdag/testdag/attest/internal/attesttest"
 	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/internal/registry"

@@ -14,12 +14,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"pgregory.net/rapid"
+
 	"github.com/testdag/testdag/attest/internal/attesttest"
 	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/provenance"
-	"pgregory.net/rapid"
 )
 
 // What annotations show to be older, or of another test, is not read; neither is what is read twice.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/internal/registry"
 )

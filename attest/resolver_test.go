@@ -18,12 +18,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"pgregory.net/rapid"
+
 	"github.com/testdag/testdag/attest/internal/attesttest"
 	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/internal/strictjson"
-	"pgregory.net/rapid"
 )
 
 // "If there are multiple attestations for a given test, Conforma will always use the newest attestation when

@@ -12,11 +12,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"go.uber.org/zap"
+
 	"github.com/testdag/testdag/attest/internal/fault"
 	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
-	"go.uber.org/zap"
 )
 
 // A Writer signs statements about images and stores them beside the images. It is safe for concurrent use.

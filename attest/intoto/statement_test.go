@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
 	"github.com/testdag/testdag/attest/internal/attesttest"
 	"github.com/testdag/testdag/internal/strictjson"
-	"pgregory.net/rapid"
 )
 
 func TestParseStatement(t *testing.T) {

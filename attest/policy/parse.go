@@ -12,8 +12,9 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/testdag/testdag/attest/provenance"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/testdag/testdag/attest/provenance"
 )
 
 const (

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/testdag/testdag/attest/internal/attesttest"
 	"github.com/testdag/testdag/attest/internal/fault"
 )

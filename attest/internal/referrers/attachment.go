@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/testdag/testdag/attest/internal/fault"
 )
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/testdag/testdag/attest/internal/fault"
 	"github.com/testdag/testdag/attest/internal/registry"
 )

@@ -13,10 +13,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"go.uber.org/zap"
+
 	"github.com/testdag/testdag/attest/internal/fault"
 	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
-	"go.uber.org/zap"
 )
 
 // att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not

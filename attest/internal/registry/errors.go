@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
 	"github.com/testdag/testdag/attest/internal/fault"
 )
 

@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/testdag/testdag/attest/internal/fault"
 	"go.uber.org/zap"
+
+	"github.com/testdag/testdag/attest/internal/fault"
 )
 
 // Options is how a registry is reached, and how much is taken from it. The zero value serves.

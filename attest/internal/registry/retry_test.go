@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/testdag/testdag/attest/internal/attesttest"
 )
 
