@@ -117,8 +117,8 @@ func TestRunGraceByDefault(t *testing.T) {
 	})
 }
 
-// A run that is taken up again is told all that it was started on, and a stranger too. Whatever the runner does with what
-// it was told, the snapshot stays.
+// A run that is taken up again is told all that it was started on, and a stranger too; one whose run is over is not.
+// Whatever the runner does with what it was told, the snapshot stays.
 func TestRunTellsTheTaskTakenUp(t *testing.T) {
 	ref := func(id dag.ID, run int) scheduler.Ref { return scheduler.Ref{ID: id, Run: run} }
 	basis := func() []scheduler.Ref { return []scheduler.Ref{ref("a", 1), ref("past", 2)} }
@@ -127,6 +127,7 @@ func TestRunTellsTheTaskTakenUp(t *testing.T) {
 			"a":    {Run: 1, Phase: scheduler.PhasePassed},
 			"b":    {Run: 3, Phase: scheduler.PhaseRunning, Basis: basis()},
 			"gone": {Run: 4, Phase: scheduler.PhaseRunning, Forced: true, Basis: basis()},
+			"past": {Run: 2, Phase: scheduler.PhasePassed},
 		}
 	}
 	var mu sync.Mutex
