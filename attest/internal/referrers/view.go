@@ -341,7 +341,7 @@ func shortAnnotations(annotations map[string]string) map[string]string {
 	return out
 }
 
-// OurAnnotations are those that an [attest.Writer] writes at the layer of a statement, or at its manifest.
+// OurAnnotations are those that an writer writes at the layer of a statement, or at its manifest.
 var OurAnnotations = []string{
 	AnnotationPredicateType, AnnotationTest, AnnotationCreated, AnnotationEnvelope, AnnotationPayload, annotationSignature,
 }
