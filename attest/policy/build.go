@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/provenance"
 	"github.com/testdag/testdag/internal/strictjson"
+	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
 // takeBuilds keeps the builds that count and warns of the rest. Anybody who may run a task can have a provenance signed
@@ -174,31 +176,35 @@ func (t inBuildTask) note(code Code, what string) Note {
 }
 
 // testOutput judges the result that Konflux tasks give, by ADR 30 of konflux-ci/architecture. Failures deny whatever it
-// says, as with Conforma.
+// says, as with Conforma. Counts that are missing are 0.
 func (t inBuildTask) testOutput(raw json.RawMessage) verdict {
 	var v verdict
-	var o struct {
-		Result   intoto.Result `json:"result"`
-		Failures int           `json:"failures"`
-		Warnings int           `json:"warnings"`
+	text, err := textOf(raw)
+	o, doubts, errOutput := pipelinerun.ParseTestOutput([]byte(text))
+	for _, d := range doubts {
+		if d.Field == "result" {
+			errOutput = d
+		}
 	}
-	if err := unpack(raw, &o); err != nil {
+	if err = cmp.Or(err, errOutput); err != nil {
 		v.violate(t.note(CodeErrored, "TEST_OUTPUT cannot be read: "+shownError(err)))
 		return v
 	}
-	switch {
-	case o.Failures != 0 && (o.Result == intoto.Passed || o.Result == intoto.Warned):
-		o.Result = intoto.Failed
-	case o.Warnings != 0 && o.Result == intoto.Passed:
-		o.Result = intoto.Warned
-	}
-	return t.judge.result(t.Name, o.Result, " in the build", t.sources)
+	var result intoto.Result
+	_ = result.UnmarshalText([]byte(o.Counted())) // it takes any text
+	return t.judge.result(t.Name, result, " in the build", t.sources)
+}
+
+// textOf returns a result of a task that is text.
+func textOf(raw json.RawMessage) (text string, err error) {
+	err = json.Unmarshal(raw, &text)
+	return text, err
 }
 
 // unpack decodes a result of a task that is text which holds JSON.
 func unpack(raw json.RawMessage, into any) error {
-	var text string
-	if err := json.Unmarshal(raw, &text); err != nil {
+	text, err := textOf(raw)
+	if err != nil {
 		return err
 	}
 	return strictjson.Decode([]byte(text), into, strictjson.Limits{Depth: 16, Values: 10_000})

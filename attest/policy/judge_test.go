@@ -640,6 +640,11 @@ func TestSentences(t *testing.T) {
 			[]string{"violation test.errored a"},
 		},
 		{
+			"a result that is no TEST_OUTPUT's, which counts cannot correct",
+			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"PASSED","failures":2}`))},
+			[]string{"violation test.errored a"},
+		},
+		{
 			"TEST_OUTPUT that is no JSON", requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", "SUCCESS"))},
 			[]string{"violation test.errored a"},
 		},

@@ -61,12 +61,12 @@ func steps(t *tree) []*step {
 		t.nested("internal/chains", 280*time.Second, reads{
 			paths: []string{"attest/scan/testdata", "attest/provenance/testdata"},
 		}),
-		t.nested("internal/interop", 120*time.Second, reads{}),
+		t.nested("internal/interop", 75*time.Second, reads{}),
 		t.nested("internal/registries", 260*time.Second, reads{
 			tools: []string{"docker-registry"}, programs: []string{"examples/attest-report", "examples/gate"},
 			paths: []string{"internal/interop/go.mod", "internal/interop/go.sum"},
 		}),
-		t.nested("internal/rivals", 95*time.Second, reads{}),
+		t.nested("internal/rivals", 80*time.Second, reads{}),
 		t.onCluster("internal/cluster", 780*time.Second),
 		t.onCluster("examples/controller", 300*time.Second),
 		t.mutations("scheduler", 72, 180*time.Second),
