@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest/cosign"
 	"github.com/testdag/testdag/attest/intoto"
@@ -310,11 +309,8 @@ func (a *arguments) rehearse(s *settings) {
 		return
 	}
 	defer os.RemoveAll(dir)
-	digest, err := v1.NewHash(s.image.DigestStr())
-	if err == nil {
-		err = pipelinerun.WriteArtifact(dir, s.prefix, scheduler.Artifact{URI: s.image.Context().Name(), Digest: digest.String()})
-	}
-	var field *intoto.FieldError
+	err = pipelinerun.WriteArtifact(dir, s.prefix, scheduler.Artifact{URI: s.image.Context().Name(), Digest: s.image.DigestStr()})
+	var field *pipelinerun.FieldError
 	switch {
 	case errors.As(err, &field) && field.Field == "prefix":
 		a.wrong("prefix", "%s", field.Problem)
