@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest/internal/fault"
@@ -189,7 +188,7 @@ func (s *search) addProvenance(ctx context.Context, found []Evidence, manifest v
 // provenances reads what is attached to a manifest. Doubts say why some of it does not count.
 func (s *search) provenances(ctx context.Context, manifest v1.Hash) (signed []signedProvenance, doubts []error, err error) {
 	subject := s.image.Context().Digest(manifest.String())
-	leads, doubts, err := s.attachedTo(ctx, subject)
+	leads, doubts, err := s.repo.Attached(ctx, subject, s.referrers, mayBeProvenance)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -205,64 +204,22 @@ func (s *search) provenances(ctx context.Context, manifest v1.Hash) (signed []si
 			return nil, nil, err
 		}
 		if err != nil {
-			doubts = append(doubts, l.unreadable(err))
+			doubts = append(doubts, l.Unreadable(err))
 			continue
 		}
 		found, err := s.provenanceIn(ctx, c, manifest)
 		if err != nil {
-			doubts = append(doubts, l.unreadable(err))
+			doubts = append(doubts, l.Unreadable(err))
 		}
 		signed = append(signed, found...)
 	}
 	return signed, doubts, ctx.Err()
 }
 
-// attachedTo returns the layers at a manifest that may be provenance. Chains puts them into cosign's tag, or refers to
-// the manifest with a bundle.
-func (s *search) attachedTo(ctx context.Context, subject name.Digest) (leads []lead, doubts []error, err error) {
-	var pointers []referrers.Pointer
-	var view referrers.View
-	err = registry.Parallel(ctx, 2, 2, func(ctx context.Context, i int) (err error) {
-		if i == 0 {
-			pointers, err = s.repo.PointersTo(ctx, subject, s.referrers)
-			return err
-		}
-		view, err = s.repo.View(ctx, subject)
-		return err
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	if view.Broken != nil {
-		doubts = append(doubts, view.Broken)
-	}
-	add := func(manifest v1.Hash, layers []v1.Descriptor) {
-		for _, layer := range layers {
-			if mayBeProvenance(referrers.ReadHints(layer.Annotations)) {
-				leads = append(leads, lead{manifest: manifest, layer: layer})
-			}
-		}
-	}
-	add(view.Digest, view.Layers)
-	for _, p := range pointers {
-		if !mayBeProvenance(p.Hints) {
-			continue
-		}
-		e, err := s.repo.Entry(ctx, p.Ref)
-		if err != nil {
-			return nil, nil, err
-		}
-		if e.Err != nil {
-			doubts = append(doubts, &CandidateError{Manifest: e.Descriptor.Digest, Err: e.Err})
-		}
-		add(e.Descriptor.Digest, e.Statements)
-	}
-	return leads, doubts, nil
-}
-
-// mayBeProvenance reports whether hints leave it open. What hides behind a wrong one vouches for nothing.
-func mayBeProvenance(h referrers.Hints) bool {
-	return h.PredicateType == "" || isProvenance(h.PredicateType)
+// mayBeProvenance reports whether a type that hints give leaves it open. What hides behind a wrong one vouches for
+// nothing.
+func mayBeProvenance(predicateType string) bool {
+	return predicateType == "" || isProvenance(predicateType)
 }
 
 func isProvenance(predicateType string) bool {

@@ -354,7 +354,7 @@ func (r *Resolver) ignoresHints() bool {
 // pick returns what may be, or may hold, an answer. It passes over what hints say to be of another test, or older than
 // a record of the same. A record that others were passed over for must hold what it promises, see search.record;
 // cosign's view, which anybody may rewrite, is nothing to pass over a record for.
-func (q question) pick(l referrers.Listing, view referrers.View) (pointers []referrers.Pointer, layers []lead) {
+func (q question) pick(l referrers.Listing, view referrers.View) (pointers []referrers.Pointer, layers []referrers.Lead) {
 	newest := map[intoto.Test]time.Time{}
 	for _, p := range l.Pointers {
 		if t := (intoto.Test{Name: p.Hints.Test, PredicateType: p.Hints.PredicateType}); p.Hints.Created.After(newest[t]) {
@@ -368,7 +368,7 @@ func (q question) pick(l referrers.Listing, view referrers.View) (pointers []ref
 	}
 	for _, layer := range view.Layers {
 		if h := referrers.ReadHints(layer.Annotations); q.wants(h, newest) {
-			layers = append(layers, lead{view.Digest, layer, h})
+			layers = append(layers, referrers.Lead{Manifest: view.Digest, Layer: layer, Hints: h})
 		}
 	}
 	return pointers, layers

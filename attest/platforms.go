@@ -1,10 +1,7 @@
 package attest
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -33,22 +30,5 @@ func (r *Resolver) Platforms(ctx context.Context, image name.Digest) ([]Platform
 	if err != nil {
 		return nil, err
 	}
-	indexes := []name.Digest{image} // those to read, each once
-	var all []Platform
-	for i := 0; i < len(indexes); i++ {
-		listed, nested, err := repo.Platforms(ctx, indexes[i])
-		if i > 0 && errors.Is(err, ErrNoImage) {
-			continue // a copy of some platforms alone leaves out others
-		}
-		all = append(all, listed...)
-		if err := cmp.Or(err, repo.TooMany(len(all))); err != nil {
-			return nil, err
-		}
-		for _, one := range nested {
-			if !slices.Contains(indexes, one) {
-				indexes = append(indexes, one)
-			}
-		}
-	}
-	return all, nil
+	return repo.Platforms(ctx, image)
 }

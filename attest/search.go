@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -49,7 +48,7 @@ func (r *Resolver) collect(
 	if err != nil {
 		return nil, none, err
 	}
-	s := &search{Resolver: r, repo: repo, image: image, named: map[string]string{}, read: map[[sha256.Size]byte]bool{}}
+	s := &search{Resolver: r, repo: repo, image: image, read: map[[sha256.Size]byte]bool{}}
 	found, err := s.run(ctx, q)
 	if err != nil {
 		return nil, none, err
@@ -98,19 +97,14 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 	}
 	view := l.View
 	s.referrers, s.sources = l.Referrers, l.Sources()
-	for _, p := range l.Indexed {
-		s.named[p.Ref] = referrers.TagBase(s.image)
-	}
-	for _, p := range view.Named {
-		s.named[p.Ref] = referrers.ViewTag(s.image)
-	}
+	s.named = l.NamedBy(s.image)
 	pointers, layers := q.pick(l, view)
-	found, err := gather(ctx, pointers, s.opts.Parallel, s.record)
+	found, err := registry.Gather(ctx, pointers, s.opts.Parallel, s.record)
 	if err != nil {
 		return nil, err
 	}
-	layers = slices.DeleteFunc(layers, func(l lead) bool { return !s.first(l.layer) })
-	shown, err := gather(ctx, layers, s.opts.Parallel, s.statement)
+	layers = slices.DeleteFunc(layers, func(l referrers.Lead) bool { return !s.first(l.Layer) })
+	shown, err := registry.Gather(ctx, layers, s.opts.Parallel, s.statement)
 	for _, broken := range []*CandidateError{view.Broken, l.Rubbish} {
 		if broken != nil {
 			shown = append(shown, s.unreadable(broken, referrers.Hints{}))
@@ -119,29 +113,14 @@ func (s *search) run(ctx context.Context, q question) ([]Evidence, error) {
 	return append(found, shown...), err
 }
 
-// first reports whether nothing has led to a layer before, with the same annotations of others. A certificate may be among
-// those, and a copy of the layer can lack it.
+// first reports whether nothing has led to a layer before, see [referrers.LayerKey].
 func (s *search) first(layer v1.Descriptor) bool {
-	others := maps.Clone(layer.Annotations)
-	maps.DeleteFunc(others, func(key, _ string) bool { return slices.Contains(referrers.OurAnnotations, key) })
-	key := sha256.Sum256(fmt.Appendf(nil, "%s %q", layer.Digest, others)) // sorted by name
+	key := referrers.LayerKey(layer)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.read[key]
 	s.read[key] = true
 	return !before
-}
-
-// gather calls f for each, at most limit at once, and returns all that it finds.
-func gather[T any](
-	ctx context.Context, from []T, limit int, f func(context.Context, T) ([]Evidence, error),
-) ([]Evidence, error) {
-	each := make([][]Evidence, len(from))
-	err := registry.Parallel(ctx, len(from), limit, func(ctx context.Context, i int) (err error) {
-		each[i], err = f(ctx, from[i])
-		return err
-	})
-	return slices.Concat(each...), err
 }
 
 // survey lists the record of the image.
@@ -155,15 +134,9 @@ func (s *search) survey(ctx context.Context) (referrers.Listing, error) {
 
 // record reads the statements in one manifest, and who else vouches for it.
 func (s *search) record(ctx context.Context, p referrers.Pointer) ([]Evidence, error) {
-	e, err := s.repo.Entry(ctx, p.Ref)
+	e, err := s.repo.Follow(ctx, p, s.named[p.Ref])
 	if err != nil {
 		return nil, err
-	}
-	if e.Err == nil {
-		e.Err = errors.Join(p.Hints.Differ(referrers.ReadHints(e.Descriptor.Annotations))...)
-	}
-	if tag := s.named[p.Ref]; tag != "" && registry.IsNotFound(e.Err) {
-		e.Err = notCopied(tag, e.Err)
 	}
 	if registry.IsNotFound(e.Err) {
 		return []Evidence{s.unreadable(&CandidateError{Manifest: e.Descriptor.Digest, Err: e.Err}, p.Hints)}, nil
@@ -177,7 +150,7 @@ func (s *search) record(ctx context.Context, p referrers.Pointer) ([]Evidence, e
 	var found []Evidence
 	for _, layer := range e.Statements {
 		s.first(layer)
-		statement, err := s.statement(ctx, lead{e.Descriptor.Digest, layer, p.Hints})
+		statement, err := s.statement(ctx, referrers.Lead{Manifest: e.Descriptor.Digest, Layer: layer, Hints: p.Hints})
 		if err != nil {
 			return nil, err
 		}
@@ -199,52 +172,35 @@ func (s *search) unreadable(err *CandidateError, h referrers.Hints) Evidence {
 	return e
 }
 
-// notCopied says why a record is missing that a tag names, and what to do.
-func notCopied(tag string, err error) error {
-	return fmt.Errorf("tag %s names it and the repository lacks it, so this copy of the evidence is incomplete: copy the records too, "+
-		"or delete the tag if the record is meant to be gone: %w", tag, err)
-}
-
-// A lead is a layer that should be a statement.
-type lead struct {
-	manifest v1.Hash
-	layer    v1.Descriptor
-	hints    referrers.Hints // that led to it
-}
-
-func (l lead) unreadable(err error) *CandidateError {
-	return &CandidateError{Manifest: l.manifest, Envelope: l.layer.Digest, Err: err}
-}
-
 // fetch fetches a layer, if its predicate type is wanted, see sift. An error that is not grave is about the layer
 // alone.
-func fetch(ctx context.Context, r *referrers.Records, image name.Digest, l lead, wanted func(string) bool) (Candidate, error) {
-	media := string(l.layer.MediaType)
+func fetch(ctx context.Context, r *referrers.Records, image name.Digest, l referrers.Lead, wanted func(string) bool) (Candidate, error) {
+	media := string(l.Layer.MediaType)
 	form := cmp.Or(intoto.FormOf(media), media)
-	b, err := r.Sift(ctx, l.layer, form, wanted)
-	return Candidate{Image: image, Manifest: l.manifest, MediaType: form, Bytes: b, Annotations: l.layer.Annotations}, err
+	b, err := r.Sift(ctx, l.Layer, form, wanted)
+	return Candidate{Image: image, Manifest: l.Manifest, MediaType: form, Bytes: b, Annotations: l.Layer.Annotations}, err
 }
 
 // statement fetches and reads one candidate. It returns nothing if that is not evidence about the image.
-func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
+func (s *search) statement(ctx context.Context, l referrers.Lead) ([]Evidence, error) {
 	c, err := fetch(ctx, s.repo, s.image, l, intoto.IsEvidence)
 	if errors.Is(err, registry.ErrForeign) || errors.Is(err, intoto.ErrNoStatement) {
-		s.opts.Logger.Debug("not evidence", zap.Stringer("manifest", l.manifest), zap.Error(err))
+		s.opts.Logger.Debug("not evidence", zap.Stringer("manifest", l.Manifest), zap.Error(err))
 		return nil, nil
 	}
 	if err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err), l.hints)}, referrers.Grave(err)
+		return []Evidence{s.unreadable(l.Unreadable(err), l.Hints)}, referrers.Grave(err)
 	}
 	payload, err := c.payload(s.opts.Limits)
 	if errors.Is(err, intoto.ErrNoStatement) {
 		return nil, nil
 	}
 	if err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err), l.hints)}, nil
+		return []Evidence{s.unreadable(l.Unreadable(err), l.Hints)}, nil
 	}
 	if s.ignores(payload) {
 		s.opts.Logger.Warn("ignoring a statement by its digest",
-			zap.Stringer("manifest", l.manifest), zap.Stringer("statement", registry.Describe(payload, "").Digest))
+			zap.Stringer("manifest", l.Manifest), zap.Stringer("statement", registry.Describe(payload, "").Digest))
 		return nil, nil
 	}
 	if err := s.repo.Budget.Decode(payload, s.opts.Limits.TotalValues); err != nil {
@@ -255,27 +211,27 @@ func (s *search) statement(ctx context.Context, l lead) ([]Evidence, error) {
 }
 
 // evidence reads the statement in a candidate whose payload has been decoded.
-func (s *search) evidence(l lead, c Candidate) []Evidence {
+func (s *search) evidence(l referrers.Lead, c Candidate) []Evidence {
 	statement, err := intoto.ParseStatementWithin(c.decoded, s.opts.Limits.JSON())
 	if err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err), l.hints)}
+		return []Evidence{s.unreadable(l.Unreadable(err), l.Hints)}
 	}
 	family := intoto.Family(statement.PredicateType)
 	if family == "" || !statement.About(hexOf(s.image)) {
 		s.opts.Logger.Debug("not evidence about the image",
-			zap.Stringer("manifest", l.manifest), zap.String("predicateType", statement.PredicateType))
+			zap.Stringer("manifest", l.Manifest), zap.String("predicateType", statement.PredicateType))
 		return nil
 	}
 	r := intoto.ReadPredicate(family, statement.Predicate, s.opts.Limits.JSON())
 	if family != statement.PredicateType {
 		err := unknownVersion(statement.PredicateType, family, c.decoded)
-		r = intoto.Reading{Test: r.Test, Named: r.Named, Problem: &CandidateError{Manifest: l.manifest, Err: err}}
+		r = intoto.Reading{Test: r.Test, Named: r.Named, Problem: &CandidateError{Manifest: l.Manifest, Err: err}}
 	}
-	if err := contradicted(l.hints, statement.PredicateType, r); err != nil {
-		return []Evidence{s.unreadable(l.unreadable(err), referrers.Hints{})}
+	if err := contradicted(l.Hints, statement.PredicateType, r); err != nil {
+		return []Evidence{s.unreadable(l.Unreadable(err), referrers.Hints{})}
 	}
 	return []Evidence{{
-		Test: intoto.Test{Name: r.Test, PredicateType: family}, Image: s.image, Manifest: l.manifest, Statement: statement,
+		Test: intoto.Test{Name: r.Test, PredicateType: family}, Image: s.image, Manifest: l.Manifest, Statement: statement,
 		payload: c.decoded, envelopes: []Candidate{c}, reading: r,
 	}}
 }

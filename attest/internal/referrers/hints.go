@@ -44,10 +44,10 @@ func isPrefix(short, long string) bool {
 	return short != long && strings.HasPrefix(long, strings.TrimRight(short, "\ufffd"))
 }
 
-// Differ returns an error for each hint of a list that is not what the manifest says. A hint that is missing is no
+// differ returns an error for each hint of a list that is not what the manifest says. A hint that is missing is no
 // contradiction. Neither is the beginning of a value, as long as the hints are not complete: then nothing was passed
 // over because of them.
-func (h Hints) Differ(manifest Hints) []error {
+func (h Hints) differ(manifest Hints) []error {
 	var c fault.Checklist
 	for _, f := range []struct{ annotation, listed, own string }{
 		{AnnotationPredicateType, h.PredicateType, manifest.PredicateType},

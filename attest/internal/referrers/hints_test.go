@@ -65,7 +65,7 @@ func TestListThatAddsAnnotations(t *testing.T) {
 	own := Hints{PredicateType: intoto.TestResultType}
 	listed := Hints{PredicateType: intoto.TestResultType, Test: "scan", Created: attesttest.Noon, Envelope: attesttest.Coffee.String(), Payload: attesttest.Coffee.String()}
 	var fields []string
-	for _, err := range listed.Differ(own) {
+	for _, err := range listed.differ(own) {
 		fields = append(fields, attesttest.As[*fault.FieldError](t, err).Field)
 	}
 	want := []string{
@@ -74,12 +74,12 @@ func TestListThatAddsAnnotations(t *testing.T) {
 	if diff := cmp.Diff(want, fields); diff != "" {
 		t.Error(diff)
 	}
-	if errs := (Hints{}).Differ(listed); len(errs) > 0 {
+	if errs := (Hints{}).differ(listed); len(errs) > 0 {
 		t.Error(errs)
 	}
 	half := listed // and yet complete: others were passed over because of it
 	half.Test = "sca"
-	if errs := half.Differ(listed); len(errs) != 1 {
+	if errs := half.differ(listed); len(errs) != 1 {
 		t.Error(errs)
 	}
 }

@@ -24,7 +24,7 @@ type Listing struct {
 	Referrers bool            // the registry has the referrers API
 	listed    []Pointer       // by that
 	index     bool            // the tag of the fallback index is free, or is one
-	Indexed   []Pointer       // in the fallback index, nil if there is none; with hints that only a Writer may use
+	indexed   []Pointer       // in the fallback index, nil if there is none; with hints that only a Writer may use
 	Rubbish   *CandidateError // why what is under the tag of the index could not be read
 	View      View            // cosign's tag
 	tags      []string        // of single records
@@ -51,7 +51,7 @@ func refs(pointers []Pointer) []string {
 // use them to read less: what a wrong one does to the views, rewriting the views does as well.
 func (l Listing) hinted() []Pointer {
 	known := map[string]Hints{}
-	for _, p := range l.Indexed {
+	for _, p := range l.indexed {
 		known[p.Ref] = p.Hints
 	}
 	all := slices.Clone(l.Pointers)
@@ -82,7 +82,7 @@ func (l Listing) Sources() Sources {
 	}
 	return Sources{
 		Referrers: answered(l.Referrers),
-		Index:     answered(l.Indexed != nil || l.Rubbish != nil),
+		Index:     answered(l.indexed != nil || l.Rubbish != nil),
 		View:      answered(l.View.exists()),
 		Tags:      answered(l.tagsRead),
 	}
@@ -172,7 +172,7 @@ func (r *Records) Read(ctx context.Context, image name.Digest, l Listing, which 
 
 // setIndex notes what is under the tag of the fallback index. That it is no index is no error, and neither is rubbish.
 func (l *Listing) setIndex(indexed []Pointer, err error) error {
-	l.Indexed, l.index, l.Rubbish = indexed, err == nil, nil
+	l.indexed, l.index, l.Rubbish = indexed, err == nil, nil
 	if errors.As(err, &l.Rubbish) {
 		return nil
 	}
@@ -181,15 +181,15 @@ func (l *Listing) setIndex(indexed []Pointer, err error) error {
 
 // union returns what is in any of the lists, and named, each once.
 func (l Listing) union(named []Pointer) []Pointer {
-	all := unionOfPointers(l.listed, slices.Concat(unhinted(l.Indexed), named))
+	all := unionOfPointers(l.listed, slices.Concat(unhinted(l.indexed), named))
 	for _, tag := range unlisted(slices.Clone(l.tags), all) {
 		all = append(all, Pointer{Ref: tag})
 	}
 	return all
 }
 
-// PointersTo lists what refers to a manifest that is no image: nothing has a tag of its own there.
-func (r *Records) PointersTo(ctx context.Context, subject name.Digest, referrers bool) ([]Pointer, error) {
+// pointersTo lists what refers to a manifest that is no image: nothing has a tag of its own there.
+func (r *Records) pointersTo(ctx context.Context, subject name.Digest, referrers bool) ([]Pointer, error) {
 	l, err := r.Read(ctx, subject, Listing{}, Lists{Referrers: referrers, Index: true})
 	if err == nil && l.Rubbish != nil {
 		err = l.Rubbish

@@ -1,8 +1,11 @@
 package referrers
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -19,8 +22,31 @@ type Platform struct {
 	Name  string // "linux/arm64/v8"; empty if the index does not say
 }
 
-// Platforms returns the images that one index lists, and which of them are indexes.
-func (r *Records) Platforms(ctx context.Context, image name.Digest) (all []Platform, indexes []name.Digest, err error) {
+// Platforms returns the images that an index lists, in its order, and nothing for an image that is no index. Those that
+// an index among them lists come behind all others. A listed index that is missing is passed over.
+func (r *Records) Platforms(ctx context.Context, image name.Digest) ([]Platform, error) {
+	indexes := []name.Digest{image} // those to read, each once
+	var all []Platform
+	for i := 0; i < len(indexes); i++ {
+		listed, nested, err := r.platformsOf(ctx, indexes[i])
+		if i > 0 && errors.Is(err, ErrNoImage) {
+			continue // a copy of some platforms alone leaves out others
+		}
+		all = append(all, listed...)
+		if err := cmp.Or(err, r.TooMany(len(all))); err != nil {
+			return nil, err
+		}
+		for _, one := range nested {
+			if !slices.Contains(indexes, one) {
+				indexes = append(indexes, one)
+			}
+		}
+	}
+	return all, nil
+}
+
+// platformsOf returns the images that one index lists, and which of them are indexes.
+func (r *Records) platformsOf(ctx context.Context, image name.Digest) (all []Platform, indexes []name.Digest, err error) {
 	doc, err := r.ImageManifest(ctx, image)
 	if err != nil {
 		return nil, nil, err

@@ -254,7 +254,7 @@ func (p *Publication) tagOthers(ctx context.Context, l Listing) *ViewError {
 
 // notIndexed returns what the fallback index does not name.
 func (l Listing) notIndexed() []string {
-	indexed := refs(l.Indexed)
+	indexed := refs(l.indexed)
 	return slices.DeleteFunc(refs(l.Pointers), func(ref string) bool { return slices.Contains(indexed, ref) })
 }
 

@@ -151,7 +151,7 @@ func (r *Records) readTags(ctx context.Context, image name.Digest, l *Listing, f
 // knownTags returns the tags that a list of all tags must hold.
 func (l Listing) knownTags(image name.Digest) []string {
 	var known []string
-	if l.Indexed != nil {
+	if l.indexed != nil {
 		known = append(known, TagBase(image))
 	}
 	if l.View.exists() {

@@ -331,18 +331,18 @@ const maxAnnotation = 16 << 10
 func shortAnnotations(annotations map[string]string) map[string]string {
 	out := map[string]string{}
 	for k, v := range annotations {
-		if len(v) <= maxAnnotation && (slices.Contains(OurAnnotations, k) || strings.HasPrefix(k, "dev.sigstore.")) {
+		if len(v) <= maxAnnotation && (slices.Contains(ourAnnotations, k) || strings.HasPrefix(k, "dev.sigstore.")) {
 			out[k] = v
 		}
-		if len(out) == 2*len(OurAnnotations) {
+		if len(out) == 2*len(ourAnnotations) {
 			break
 		}
 	}
 	return out
 }
 
-// OurAnnotations are those that an writer writes at the layer of a statement, or at its manifest.
-var OurAnnotations = []string{
+// ourAnnotations are those that a writer puts at the layer of a statement, or at its manifest.
+var ourAnnotations = []string{
 	AnnotationPredicateType, AnnotationTest, AnnotationCreated, AnnotationEnvelope, AnnotationPayload, annotationSignature,
 }
 
@@ -365,7 +365,7 @@ func attConfig(layers []v1.Descriptor) ([]byte, error) {
 // rebuildIndex adds to the fallback index the records that it lacks.
 func (p *Publication) rebuildIndex(ctx context.Context, l *Listing) (bool, *ViewError) {
 	changed, err := p.tryIndex(ctx, l)
-	return changed, viewError(TagBase(p.image), l.Indexed != nil, err)
+	return changed, viewError(TagBase(p.image), l.indexed != nil, err)
 }
 
 // tryIndex is rebuildIndex. Its error is about the index or the registry.
@@ -433,7 +433,7 @@ func (p *Publication) indexToRebuild(ctx context.Context, l *Listing) (index *v1
 // that names a record shows that it is.
 func (p *Publication) ensureConfig(ctx context.Context, l Listing) error {
 	byWriter := func(indexed Pointer) bool { return indexed.Hints.Payload != "" }
-	if p.Configured || p.Record.Bytes == nil || slices.ContainsFunc(l.Indexed, byWriter) {
+	if p.Configured || p.Record.Bytes == nil || slices.ContainsFunc(l.indexed, byWriter) {
 		return nil
 	}
 	p.Configured = true

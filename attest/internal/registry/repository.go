@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -415,6 +416,19 @@ func Parallel(ctx context.Context, n, limit int, f func(context.Context, int) er
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// Gather calls f for each, at most limit at once, and returns all that it finds, in that order. Its error is that of
+// [Parallel].
+func Gather[T, F any](
+	ctx context.Context, from []T, limit int, f func(context.Context, T) ([]F, error),
+) ([]F, error) {
+	each := make([][]F, len(from))
+	err := Parallel(ctx, len(from), limit, func(ctx context.Context, i int) (err error) {
+		each[i], err = f(ctx, from[i])
+		return err
+	})
+	return slices.Concat(each...), err
 }
 
 // Describe returns the descriptor of bytes: their SHA-256, their number, and that media type.
