@@ -142,20 +142,15 @@ func (w *world) records() []referrers.Entry {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	entries, err := w.repo().Entries(context.Background(), refsOf(l.Pointers), referrers.Memory{})
+	refs := make([]string, len(l.Pointers))
+	for i, p := range l.Pointers {
+		refs[i] = p.Ref
+	}
+	entries, err := w.repo().Entries(context.Background(), refs, referrers.Memory{})
 	if err != nil {
 		w.T.Fatal(err)
 	}
 	return entries
-}
-
-// refsOf returns the digests and tags of pointers.
-func refsOf(pointers []referrers.Pointer) []string {
-	refs := make([]string, len(pointers))
-	for i, p := range pointers {
-		refs[i] = p.Ref
-	}
-	return refs
 }
 
 // att returns what is under cosign's tag, an empty manifest if nothing is.

@@ -206,7 +206,7 @@ func TestRubbishThatComesMeanwhile(t *testing.T) {
 		})
 		_, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0))
 		w.refused(referrers.ViewTag(w.Image), err, "there must be manifests or layers")
-		if view, err := w.repo().View(t.Context(), w.Image); err != nil || view.Broken == nil {
+		if l, err := w.repo().Read(t.Context(), w.Image, referrers.Listing{}, referrers.Lists{View: true}); err != nil || l.View.Broken == nil {
 			t.Errorf("the rubbish is gone, %v", err)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -204,11 +205,11 @@ func (w *world) replace(predicateType string, envelope []byte) {
 // named returns what cosign's tag names.
 func (w *world) named() []string {
 	w.T.Helper()
-	view, err := w.repo().View(context.Background(), w.Image)
+	l, err := w.repo().Read(context.Background(), w.Image, referrers.Listing{}, referrers.Lists{View: true})
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	return refsOf(view.Named)
+	return slices.Sorted(maps.Keys(l.NamedBy(w.Image)))
 }
 
 // Any annotation that names no records blocks, and Repair drops it alone.

@@ -40,7 +40,7 @@ func (l Listing) NamedBy(image name.Digest) map[string]string {
 	for _, p := range l.indexed {
 		named[p.Ref] = TagBase(image)
 	}
-	for _, p := range l.View.Named {
+	for _, p := range l.View.named {
 		named[p.Ref] = ViewTag(image)
 	}
 	return named
@@ -50,7 +50,7 @@ func (l Listing) NamedBy(image name.Digest) map[string]string {
 // that it is missing although a tag names it; tag is empty if none does. Only an error that says nothing about the
 // manifest is returned.
 func (r *Records) Follow(ctx context.Context, p Pointer, tag string) (Entry, error) {
-	e, err := r.Entry(ctx, p.Ref)
+	e, err := r.entry(ctx, p.Ref)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -82,7 +82,7 @@ func (r *Records) Attached(
 			pointers, err = r.pointersTo(ctx, manifest, hasAPI)
 			return err
 		}
-		view, err = r.View(ctx, manifest)
+		view, err = r.view(ctx, manifest)
 		return err
 	})
 	if err != nil {
@@ -103,7 +103,7 @@ func (r *Records) Attached(
 		if !wanted(p.Hints.PredicateType) {
 			continue
 		}
-		e, err := r.Entry(ctx, p.Ref)
+		e, err := r.entry(ctx, p.Ref)
 		if err != nil {
 			return nil, nil, err
 		}

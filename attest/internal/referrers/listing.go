@@ -145,7 +145,7 @@ func (r *Records) Read(ctx context.Context, image name.Digest, l Listing, which 
 		}},
 		{which.Index, func(ctx context.Context) error { return l.setIndex(r.fallback(ctx, image)) }},
 		{which.View, func(ctx context.Context) (err error) {
-			l.View, err = r.View(ctx, image)
+			l.View, err = r.view(ctx, image)
 			return err
 		}},
 		{which.Tags, func(ctx context.Context) (err error) {
@@ -166,7 +166,7 @@ func (r *Records) Read(ctx context.Context, image name.Digest, l Listing, which 
 			return Listing{}, err
 		}
 	}
-	l.Pointers = l.union(l.View.Named)
+	l.Pointers = l.union(l.View.named)
 	return l, r.TooMany(len(l.Pointers))
 }
 

@@ -35,7 +35,7 @@ func (r *Records) Entries(ctx context.Context, refs []string, known Memory) ([]E
 	err := registry.Parallel(ctx, len(refs), r.Options.Parallel, func(ctx context.Context, i int) (err error) {
 		e, ok := known[refs[i]]
 		if !ok {
-			e, err = r.Entry(ctx, refs[i])
+			e, err = r.entry(ctx, refs[i])
 		}
 		all[i] = e
 		return err
@@ -55,9 +55,9 @@ func (r *Records) Entries(ctx context.Context, refs []string, known Memory) ([]E
 	return keep, nil
 }
 
-// Entry fetches one manifest. Only an error that says nothing about the manifest is returned; others are part of the
+// entry fetches one manifest. Only an error that says nothing about the manifest is returned; others are part of the
 // Entry.
-func (r *Records) Entry(ctx context.Context, ref string) (Entry, error) {
+func (r *Records) entry(ctx context.Context, ref string) (Entry, error) {
 	short, tagged := shortDigest(ref)
 	digest, err := v1.NewHash(ref)
 	if err != nil && !tagged {

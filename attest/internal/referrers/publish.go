@@ -109,7 +109,7 @@ func (p *Publication) look(ctx context.Context, l Listing) (Listing, error) {
 
 // unite puts all lists together, and the record, which none may name yet.
 func (p *Publication) unite(l *Listing) {
-	l.Pointers = l.union(l.View.Named)
+	l.Pointers = l.union(l.View.named)
 	if p.Record.Bytes != nil {
 		l.Pointers = unionOfPointers(l.Pointers, []Pointer{{Ref: p.Record.Digest.String()}})
 	}

@@ -69,12 +69,12 @@ func holdsStatement(l v1.Descriptor) bool { return intoto.FormOf(string(l.MediaT
 
 func viewOf(m v1.Manifest, digest v1.Hash) View {
 	named, _ := namedIn(m) // it has been read, with m
-	return View{Digest: digest, manifest: m, Layers: m.Layers, Named: named}
+	return View{Digest: digest, manifest: m, Layers: m.Layers, named: named}
 }
 
 // byWriter reports whether a Writer has written the tag.
 func (v View) byWriter() bool {
-	return len(v.Named) > 0 || slices.ContainsFunc(v.Layers,
+	return len(v.named) > 0 || slices.ContainsFunc(v.Layers,
 		func(l v1.Descriptor) bool { return l.Annotations[AnnotationTest] != "" })
 }
 
@@ -140,7 +140,7 @@ func (p *Publication) viewByNow(ctx context.Context, read View) (View, error) {
 		p.viewRead = false
 		return read, nil
 	}
-	return p.View(ctx, p.image)
+	return p.view(ctx, p.image)
 }
 
 // putAtt writes cosign's tag. The blobs of its layers are there, the one of the record since a moment ago.
@@ -295,7 +295,7 @@ func (v View) lacks(pointers []Pointer) []string {
 	for _, l := range v.Layers {
 		known[l.Digest.String()] = true
 	}
-	for _, p := range v.Named {
+	for _, p := range v.named {
 		known[p.Ref] = true
 	}
 	var out []string
@@ -460,15 +460,15 @@ type View struct {
 	Digest   v1.Hash
 	manifest v1.Manifest // empty if there is none; of a broken one, what can be told
 	Layers   []v1.Descriptor
-	Named    []Pointer       // records that it names because it cannot show them
+	named    []Pointer       // records that it names because it cannot show them
 	Broken   *CandidateError // why it could not be read
 }
 
 // exists reports whether there is anything under the tag.
 func (v View) exists() bool { return v.Digest != (v1.Hash{}) || v.Broken != nil }
 
-// View reads cosign's tag. That it cannot be read is part of the answer, unless the registry is to blame.
-func (r *Records) View(ctx context.Context, image name.Digest) (View, error) {
+// view reads cosign's tag. That it cannot be read is part of the answer, unless the registry is to blame.
+func (r *Records) view(ctx context.Context, image name.Digest) (View, error) {
 	m, digest, err := r.att(ctx, image)
 	if err := Grave(err); err != nil {
 		return View{}, err
