@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -145,22 +144,6 @@ func (e *Evidence) signed() []signedProvenance {
 		all = append(all, c.provenance...)
 	}
 	return all
-}
-
-// firstEnd returns when the first task ended of those that tell when, and that a trusted provenance says to have named the
-// evidence. It was there by then.
-func (e *Evidence) firstEnd() (first time.Time) {
-	for _, p := range e.signed() {
-		if p.untrusted != nil {
-			continue
-		}
-		for _, task := range p.Makers(p.manifest) {
-			if end := task.Finished; !end.IsZero() && (first.IsZero() || end.Before(first)) {
-				first = end
-			}
-		}
-	}
-	return first
 }
 
 func btoi(b bool) int {

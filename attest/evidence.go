@@ -15,20 +15,6 @@ import (
 	"github.com/testdag/testdag/attest/provenance"
 )
 
-// A Clock says whose word a time is.
-type Clock string
-
-const (
-	// ClockProvenance is when the task ended that made the statement, by a signed and trusted provenance: the word of the
-	// cluster, in whole seconds. The pipeline around the task may end hours later and is no clock: a provenance that does
-	// not tell when that task ended gives no time. Of several the first counts, and one without a time may be the first.
-	ClockProvenance Clock = "provenance"
-
-	// ClockPredicate is the time that the statement itself gives: scanFinishedOn, or timestamp. It is as good as who
-	// vouches for it.
-	ClockPredicate Clock = "predicate"
-)
-
 // A Completeness says what shows that nothing newer has been deleted.
 type Completeness string
 
@@ -121,31 +107,9 @@ func (e Evidence) Digest() v1.Hash {
 	return registry.Describe(e.payload, "").Digest
 }
 
-// latest returns the latest time of evidence that is tied: Time, or one in the same second.
-func (e Evidence) latest() time.Time {
-	latest := e.Time
-	for _, tied := range e.Tied {
-		if tied.Time.After(latest) {
-			latest = tied.Time
-		}
-	}
-	return latest
-}
-
 // compareAge orders evidence newest first. What has no time may be the newest, so it comes before all.
 func compareAge(a, b Evidence) int {
 	return cmp.Or(compareTime(a, b), compareWorst(a, b))
-}
-
-// compareTime is compareAge by time alone.
-func compareTime(a, b Evidence) int {
-	if a.Time.IsZero() != b.Time.IsZero() {
-		if a.Time.IsZero() {
-			return -1
-		}
-		return 1
-	}
-	return b.Time.Compare(a.Time)
 }
 
 // compareWorst orders evidence worst first: what has a problem, then by verdict, then by how much was found. The last

@@ -17,7 +17,6 @@ import (
 	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
-	"github.com/testdag/testdag/internal/testname"
 )
 
 // A search looks for evidence about one image, in one call.
@@ -162,16 +161,6 @@ func (s *search) record(ctx context.Context, p referrers.Pointer) ([]Evidence, e
 	return found, s.addProvenance(ctx, found, e.Descriptor.Digest)
 }
 
-// unreadable returns evidence that could not be read. If hints that are believed say of which test it is, it is of no other:
-// a call that does not ask for that test would not have tried to read it.
-func (s *search) unreadable(err *CandidateError, h referrers.Hints) Evidence {
-	e := Evidence{Image: s.image, Manifest: err.Manifest, Problem: err}
-	if h.Complete() && !s.ignoresHints() {
-		e.Test = intoto.Test{Name: h.Test, PredicateType: h.PredicateType}
-	}
-	return e
-}
-
 // fetch fetches a layer, if its predicate type is wanted, see sift. An error that is not grave is about the layer
 // alone.
 func fetch(ctx context.Context, r *referrers.Records, image name.Digest, l referrers.Lead, wanted func(string) bool) (Candidate, error) {
@@ -252,41 +241,6 @@ func (s *search) ignores(payload []byte) bool {
 	return true
 }
 
-// unknownVersion says why a statement of a later version, or of an earlier one, does not count, and what to do. Such a
-// version may give its fields another meaning, so nothing is believed but the name of the test.
-func unknownVersion(predicateType, understood string, payload []byte) error {
-	return fmt.Errorf("its predicate type %.100q is not read by this release, which reads %s: upgrade, or name the statement %s in "+
-		"Options.UnsafeIgnoreStatements", predicateType, understood, registry.Describe(payload, "").Digest)
-}
-
-// brokenPromise returns an error if hints promise evidence and there is none. Others were passed over because of the promise.
-func brokenPromise(h referrers.Hints, found []Evidence) error {
-	if !h.Complete() || len(found) > 0 {
-		return nil
-	}
-	return &intoto.FieldError{Field: "annotations", Problem: "they promise a statement that is not there"}
-}
-
-// contradicted says where the hints that led to a statement are wrong, if they say of which test it is and when it was
-// made. Others may have been passed over because of them.
-func contradicted(h referrers.Hints, predicateType string, r intoto.Reading) error {
-	if !h.Complete() {
-		return nil
-	}
-	if h.PredicateType != predicateType {
-		problem := fmt.Sprintf("%q, and the statement says %q", h.PredicateType, predicateType)
-		return &intoto.FieldError{Field: "annotations." + AnnotationPredicateType, Problem: problem}
-	}
-	var c fault.Checklist
-	if h.Test != r.Test {
-		c.Add("annotations."+AnnotationTest, fmt.Sprintf("%q, and the statement says %q", h.Test, r.Test))
-	}
-	if !h.Created.Equal(r.Time) {
-		c.Add("annotations."+AnnotationCreated, fmt.Sprintf("%s, and the statement says %s", h.Created, r.Time))
-	}
-	return errors.Join(c...)
-}
-
 // merge makes equal statements one, with all the envelopes that were found around it.
 func merge(read []Evidence) []Evidence {
 	var all []Evidence
@@ -314,86 +268,4 @@ func (r *Resolver) settle(e *Evidence) {
 	r.identify(e)
 	r.date(e)
 	r.checkName(e)
-}
-
-// checkName blames evidence for a name that no test may have. What is left of the name says for which test it counts
-// too.
-func (r *Resolver) checkName(e *Evidence) {
-	problem := testname.Problem(e.Test.Name)
-	if problem != "" {
-		e.look = testname.Fold(e.Test.Name)
-	}
-	if testname.Problem(e.Declared) != "" {
-		e.declaredLook = testname.Fold(e.Declared)
-	}
-	if e.Test.Name != "" && problem != "" {
-		e.blame(&intoto.FieldError{Field: e.reading.Named, Problem: fmt.Sprintf("%s; run the test again under a good name, or name the statement %s in "+
-			"Options.UnsafeIgnoreStatements", problem, e.Digest())})
-	}
-	if e.look == "" && problem != "" {
-		e.Test.Name = "" // nothing of it can be seen
-		err := &CandidateError{Manifest: e.Manifest, Err: errors.New("it does not say which test it is of")}
-		e.Problem = errors.Join(err, e.Problem)
-	}
-}
-
-// identify takes the name of the test from the provenance, if that is trusted. Anybody who may run a task can have a
-// provenance signed about any record; it must neither turn evidence into that of another test nor give it another time.
-// What else a signed provenance names is a claim: a rule of trust that is no longer in force must not hide a failure.
-func (r *Resolver) identify(e *Evidence) {
-	p, ok := e.bestProvenance()
-	if !ok {
-		return
-	}
-	e.Provenance = p.Provenance
-	if p.untrusted == nil {
-		e.maker = p.task
-		r.rename(e, p.task.Name)
-	}
-	for _, p := range e.signed() {
-		if name := p.task.Name; name != "" && name != e.Test.Name {
-			e.claims = append(e.claims, name)
-		}
-	}
-}
-
-// rename makes evidence that of the test of a task. Which test it was of, if that could not be read, is still not known: the
-// task may have named what others made.
-func (r *Resolver) rename(e *Evidence, task string) {
-	if task == "" || task == e.Test.Name {
-		return
-	}
-	e.unnamed = e.Test.Name == "" && e.Problem != nil
-	e.Declared, e.Test.Name = e.Test.Name, task
-	r.opts.Logger.Info("the statement is of another test than it says", zap.Stringer("manifest", e.Manifest),
-		zap.String("declared", e.Declared), zap.String("task", task))
-}
-
-// date tells the time by the first clock that knows it, and judges it.
-func (r *Resolver) date(e *Evidence) {
-	own := e.reading.Time
-	for _, clock := range r.opts.Clocks {
-		t := own
-		if clock == ClockProvenance {
-			t = e.maker.Finished
-		}
-		if !t.IsZero() {
-			e.Time, e.Clock = t, clock
-			break
-		}
-	}
-	now, skew := r.opts.Now(), r.opts.Skew
-	if e.Time.After(now.Add(skew)) {
-		e.blame(&Problem{Kind: Future, Time: e.Time, Now: now, Within: skew})
-	}
-	if e.Time.IsZero() && e.Problem == nil {
-		e.blame(&intoto.FieldError{Field: "Options.Clocks", Problem: "none of them knows the time of the statement"})
-	}
-	task := e.maker
-	if task.Finished.IsZero() {
-		task.Finished = e.firstEnd()
-	}
-	if !own.IsZero() && !task.Covers(own, skew) {
-		e.blame(&Problem{Kind: Mistimed, Time: own, Started: task.Started, Finished: task.Finished, Within: skew})
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 
 	"github.com/testdag/testdag/attest/intoto"
-
 	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 

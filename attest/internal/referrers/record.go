@@ -3,14 +3,10 @@ package referrers
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"maps"
 	"strings"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
@@ -58,57 +54,6 @@ func (r Record) String() string { return r.Repository.Name() + "@" + r.Digest.St
 func NewRecord(repo name.Repository, b []byte) Record {
 	digest, size, _ := v1.SHA256(bytes.NewReader(b)) // reading from memory does not fail
 	return Record{Repository: repo, Digest: digest, Size: size, Bytes: b}
-}
-
-// A Draft is a statement that is to be recorded.
-type Draft struct {
-	Image         name.Digest
-	Subject       v1.Descriptor
-	Test          string
-	PredicateType string
-	Created       time.Time
-	Payload       []byte
-	Stored        []byte // the payload in the form that is stored
-}
-
-// BuildRecord makes the manifest for a statement that stored holds in the form that l says. The statement is in the
-// manifest too if it has at most l.InlineBytes bytes, and the manifest with it at most that many.
-func BuildRecord(d Draft, l Layout, most int64, stored []byte) ([]byte, error) {
-	form := l.Form
-	layer := registry.Describe(stored, form.MediaType())
-	layer.Annotations = map[string]string{
-		AnnotationPredicateType: d.PredicateType,
-		AnnotationTest:          d.Test,
-		AnnotationCreated:       d.Created.UTC().Format(time.RFC3339Nano),
-	}
-	annotations := maps.Clone(layer.Annotations)
-	annotations[AnnotationEnvelope] = layer.Digest.String()
-	annotations[AnnotationPayload] = registry.Describe(d.Payload, intoto.PayloadType).Digest.String()
-	switch form {
-	case intoto.FormEnvelope:
-		layer.Annotations[annotationSignature] = ""
-	case intoto.FormBundle:
-		annotations[annotationBundleContent], annotations[annotationBundleType] = "dsse-envelope", d.PredicateType
-	}
-	m := v1.Manifest{
-		SchemaVersion: 2,
-		MediaType:     types.OCIManifestSchema1,
-		ArtifactType:  form.ArtifactType(),
-		Config:        registry.Describe([]byte(registry.EmptyConfig), registry.EmptyConfigType),
-		Layers:        []v1.Descriptor{layer},
-		Subject:       &d.Subject,
-		Annotations:   annotations,
-	}
-	if len(stored) > l.InlineBytes {
-		return json.Marshal(m)
-	}
-	m.Layers[0].Data = stored
-	b, err := json.Marshal(m)
-	if err == nil && int64(len(b)) > most {
-		m.Layers[0].Data = nil
-		b, err = json.Marshal(m)
-	}
-	return b, err
 }
 
 // TagBase is how tags about an image begin. It is also the tag of the fallback index.
