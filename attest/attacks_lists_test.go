@@ -237,7 +237,7 @@ func copied(match func(image name.Digest, tag string) bool) func(w *world) {
 }
 
 var (
-	byTag     = copied(func(image name.Digest, tag string) bool { return tag == referrers.ViewTag(image) })
+	byTag     = copied(func(image name.Digest, tag string) bool { return tag == viewTag(image) })
 	byAllTags = copied(func(image name.Digest, tag string) bool { return strings.HasPrefix(tag, referrers.TagBase(image)) })
 )
 

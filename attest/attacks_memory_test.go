@@ -170,7 +170,7 @@ func overwritten(with string, media types.MediaType, body, problem string) attac
 			passedBefore(w, ours)
 			w.stock(w.sign(ours, w.statementOf(intoto.TestResultType,
 				`{"result":"FAILED","configuration":[{"name":"scan"}],"timestamp":"2026-03-01T12:00:00Z"}`)))
-			w.Serves("/manifests/"+referrers.ViewTag(w.Image), media, body)
+			w.Serves("/manifests/"+viewTag(w.Image), media, body)
 		},
 		answer: problem,
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/testdag/testdag/attest/internal/attesttest"
-	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/provenance"
@@ -509,7 +508,7 @@ func TestProvenanceUnderATagOfSomethingElse(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	r := w.unsigned("scan", outcome(intoto.Passed, 0))
-	tag := referrers.ViewTag(w.Image.Context().Digest(r.Digest.String()))
+	tag := viewTag(w.Image.Context().Digest(r.Digest.String()))
 	w.Retag(tag, types.OCIImageIndex, []byte(`{"schemaVersion":2,"manifests":[]}`))
 	e := w.mustNewest(byChains(t, k), testResultOf("scan"))
 	if e.Problem == nil || !strings.Contains(e.Problem.Error(), "tag "+tag+": not an image manifest") {

@@ -68,14 +68,14 @@ var tagAttacks = []attack{{
 	name: "thousands of tags before those of records",
 	do: func(w *world, ours, _ *key) {
 		onlyTagged(w, ours)
-		w.among(tagLists[0], slices.Concat(numbered(referrers.ViewTag(w.Image)+"-", 2100), numbered("v", 10)))
+		w.among(tagLists[0], slices.Concat(numbered(viewTag(w.Image)+"-", 2100), numbered("v", 10)))
 	},
 	answer: failedAtNoon,
 }, {
 	name: "thousands of tags of records of nothing",
 	do: func(w *world, ours, _ *key) {
 		onlyTagged(w, ours)
-		w.among(tagLists[0], numbered(referrers.ViewTag(w.Image)+".", 2100))
+		w.among(tagLists[0], numbered(viewTag(w.Image)+".", 2100))
 	},
 	answer: "is over the limit of 2000",
 }, {
@@ -103,7 +103,7 @@ var tagAttacks = []attack{{
 		pass := passedBefore(w, ours)
 		w.opts.WithoutViews = true
 		w.write(ours, "scan", outcome(intoto.Failed, 0))
-		for _, tag := range []string{referrers.TagBase(w.Image), referrers.ViewTag(w.Image), referrers.RecordTag(w.Image, pass.Digest)} {
+		for _, tag := range []string{referrers.TagBase(w.Image), viewTag(w.Image), referrers.RecordTag(w.Image, pass.Digest)} {
 			w.untag(tag)
 		}
 		staler(w)
@@ -114,7 +114,7 @@ var tagAttacks = []attack{{
 	name: "a registry that never gives more than fifty tags, and does not link",
 	do: func(w *world, ours, _ *key) {
 		onlyTagged(w, ours)
-		w.among(tagList{page: 50, silent: true}, numbered(referrers.ViewTag(w.Image)+"-", 120))
+		w.among(tagList{page: 50, silent: true}, numbered(viewTag(w.Image)+"-", 120))
 	},
 	answer: failedAtNoon,
 }}

@@ -20,7 +20,6 @@ import (
 	"github.com/testdag/testdag/attest/checkpoint"
 	"github.com/testdag/testdag/attest/internal/attesttest"
 	"github.com/testdag/testdag/attest/internal/fault"
-	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/intoto"
 )
 
@@ -239,7 +238,7 @@ var attacks = []attack{{
 		if err != nil {
 			w.T.Fatal(err)
 		}
-		w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
+		w.Retag(viewTag(w.Image), types.OCIManifestSchema1, b)
 	},
 	answer: "annotations.org.opencontainers.image.created",
 	listed: "FAILED at 2026-03-01T12:00:00Z by predicate",

@@ -51,7 +51,7 @@ func fill(w *world, k *key, n int) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	if err := repo.Push(ctx, referrers.ViewTag(w.Image), types.OCIManifestSchema1, b, config); err != nil {
+	if err := repo.Push(ctx, viewTag(w.Image), types.OCIManifestSchema1, b, config); err != nil {
 		w.T.Fatal(err)
 	}
 }

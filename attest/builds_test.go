@@ -11,7 +11,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest/internal/attesttest"
-	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/provenance"
 )
@@ -68,7 +67,7 @@ func TestBuilds(t *testing.T) {
 				t.Errorf("%d: got %+v", i, p)
 			}
 		}
-		att := w.get(referrers.ViewTag(w.Image)).Digest
+		att := w.get(viewTag(w.Image)).Digest
 		if held := got[0].Manifest; held != newer && held != att || got[1].Manifest != att {
 			t.Errorf("held by %s and %s, want %s or %s, and %s", held, got[1].Manifest, newer, att, att)
 		}

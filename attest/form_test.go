@@ -238,7 +238,7 @@ func TestImmutableTags(t *testing.T) {
 		})
 		w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
 		second, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
-		if view := attesttest.As[*ViewError](t, err); second.Digest == (v1.Hash{}) || view.Tag != referrers.ViewTag(w.Image) {
+		if view := attesttest.As[*ViewError](t, err); second.Digest == (v1.Hash{}) || view.Tag != viewTag(w.Image) {
 			t.Errorf("record %s, %v", second.Digest, err)
 		}
 		if e := w.mustNewest(k, testResultOf("scan")); e.Manifest != second.Digest || e.Result != intoto.Failed {

@@ -18,7 +18,6 @@ import (
 	"github.com/testdag/testdag/attest/checkpoint"
 	"github.com/testdag/testdag/attest/internal/attesttest"
 	"github.com/testdag/testdag/attest/internal/fault"
-	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/internal/registry"
 	"github.com/testdag/testdag/attest/intoto"
 	"github.com/testdag/testdag/attest/provenance"
@@ -214,7 +213,7 @@ func TestAnnotationsInTheTagOfWhatIsReadElsewhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
+		w.Retag(viewTag(w.Image), types.OCIManifestSchema1, b)
 		e, err := w.newest(ours, testResultOf("scan"))
 		if e.Problem == nil && e.Result == intoto.Passed {
 			t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -153,11 +154,14 @@ func (w *world) records() []referrers.Entry {
 	return entries
 }
 
+// viewTag is the tag of image under which cosign looks for statements.
+func viewTag(image name.Digest) string { return referrers.TagBase(image) + ".att" }
+
 // att returns what is under cosign's tag, an empty manifest if nothing is.
 func (w *world) att() v1.Manifest {
 	w.T.Helper()
 	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}
-	w.decode(referrers.ViewTag(w.Image), &m)
+	w.decode(viewTag(w.Image), &m)
 	return m
 }
 
@@ -379,7 +383,7 @@ func (w *world) provenances(k *key, at v1.Hash, payloads ...[]byte) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	tag := referrers.ViewTag(w.Image.Context().Digest(at.String()))
+	tag := viewTag(w.Image.Context().Digest(at.String()))
 	if err := w.repo().Push(context.Background(), tag, types.OCIManifestSchema1, b, blobs...); err != nil {
 		w.T.Fatal(err)
 	}
@@ -400,7 +404,7 @@ func (w *world) unsigned(test string, p intoto.Predicate) Record {
 // remove deletes a manifest, as somebody may who can, and what leads to it.
 func (w *world) remove(r Record) {
 	w.T.Helper()
-	for _, ref := range []string{referrers.RecordTag(w.Image, r.Digest), r.Digest.String(), referrers.ViewTag(w.Image), referrers.TagBase(w.Image)} {
+	for _, ref := range []string{referrers.RecordTag(w.Image, r.Digest), r.Digest.String(), viewTag(w.Image), referrers.TagBase(w.Image)} {
 		req := httptest.NewRequest(http.MethodDelete, "/v2/"+w.Image.Context().RepositoryStr()+"/manifests/"+ref, nil)
 		w.Inner.ServeHTTP(httptest.NewRecorder(), req)
 	}
@@ -418,7 +422,7 @@ func (w *world) stock(envelope []byte) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	err = w.repo().Push(context.Background(), referrers.ViewTag(w.Image), types.OCIManifestSchema1, b, envelope, []byte(registry.EmptyConfig))
+	err = w.repo().Push(context.Background(), viewTag(w.Image), types.OCIManifestSchema1, b, envelope, []byte(registry.EmptyConfig))
 	if err != nil {
 		w.T.Fatal(err)
 	}

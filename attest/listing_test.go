@@ -129,9 +129,9 @@ func TestContentTypeDecidesNothing(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				k := newKey(t, "k")
 				w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
-				old := w.get(referrers.ViewTag(w.Image))
+				old := w.get(viewTag(w.Image))
 				w.write(k, "scan", outcome(intoto.Failed, 0))
-				w.Retag(referrers.ViewTag(w.Image), old.Media, old.Bytes)
+				w.Retag(viewTag(w.Image), old.Media, old.Bytes)
 				w.Breaks(func(rw http.ResponseWriter, r *http.Request) bool {
 					if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "sha256") {
 						return false
@@ -176,9 +176,9 @@ func TestMovedTagIsSeen(t *testing.T) {
 	w := newWorld(t, false)
 	k := newKey(t, "k")
 	w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
-	view, index, image := w.get(referrers.ViewTag(w.Image)), w.get(referrers.TagBase(w.Image)), w.get(w.Image.DigestStr())
+	view, index, image := w.get(viewTag(w.Image)), w.get(referrers.TagBase(w.Image)), w.get(w.Image.DigestStr())
 	r := w.write(k, "scan", outcome(intoto.Failed, 0))
-	w.Retag(referrers.ViewTag(w.Image), view.Media, view.Bytes)
+	w.Retag(viewTag(w.Image), view.Media, view.Bytes)
 	w.Retag(referrers.TagBase(w.Image), index.Media, index.Bytes)
 	if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 		t.Errorf("its own tag shows %s", e.Result)
@@ -216,9 +216,9 @@ func TestAPIThatListsNothingAndViewsThatAreUndone(t *testing.T) {
 	k := newKey(t, "k")
 	w.Serves("/referrers/", types.OCIImageIndex, `{"manifests":[]}`)
 	w.write(k, "scan", outcome(intoto.Passed, -time.Hour))
-	view, index := w.get(referrers.ViewTag(w.Image)), w.get(referrers.TagBase(w.Image))
+	view, index := w.get(viewTag(w.Image)), w.get(referrers.TagBase(w.Image))
 	w.write(k, "scan", outcome(intoto.Failed, 0))
-	w.Retag(referrers.ViewTag(w.Image), view.Media, view.Bytes)
+	w.Retag(viewTag(w.Image), view.Media, view.Bytes)
 	w.Retag(referrers.TagBase(w.Image), index.Media, index.Bytes)
 	if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 		t.Errorf("got %s, %v", e.Result, e.Problem)

@@ -98,7 +98,7 @@ func (w *world) showOnly(layers ...v1.Descriptor) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
+	w.Retag(viewTag(w.Image), types.OCIManifestSchema1, b)
 }
 
 // Statements in cosign's tag are counted before any is fetched: any user who may push sets how many it lists, and the

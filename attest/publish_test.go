@@ -24,7 +24,7 @@ func TestWriterThatUndoesAnother(t *testing.T) {
 	for _, view := range []string{"cosign's tag", "the fallback index"} {
 		t.Run(view, func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
-				tag := map[string]string{"cosign's tag": referrers.ViewTag(w.Image), "the fallback index": referrers.TagBase(w.Image)}[view]
+				tag := map[string]string{"cosign's tag": viewTag(w.Image), "the fallback index": referrers.TagBase(w.Image)}[view]
 				k := newKey(t, "k")
 				w.write(k, "first", outcome(intoto.Passed, 0))
 				held, goOn := w.halts(func(r *http.Request) bool {
@@ -53,13 +53,13 @@ func TestViewsBeforeARecordIsListed(t *testing.T) {
 	third := w.attach(w.sign(k, w.statementOf(intoto.TestResultType, failedAs)), nil)
 	var puts atomic.Int32
 	atView, putView := w.halts(func(r *http.Request) bool {
-		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, referrers.ViewTag(w.Image)) && puts.Add(1) == 2
+		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, viewTag(w.Image)) && puts.Add(1) == 2
 	})
 	other := w.writes(k, "other")
 	<-atView // it puts cosign's tag once more, for the third record, and has not seen ours
 	w.untag(referrers.RecordTag(w.Image, third))
 	atTag, putTag := w.halts(func(r *http.Request) bool {
-		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, referrers.ViewTag(w.Image)+".")
+		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, viewTag(w.Image)+".")
 	})
 	ours := w.writes(k, "ours")
 	<-atTag // our views are written, and only now ours gets the tag by which others see it

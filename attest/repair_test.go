@@ -59,11 +59,11 @@ func TestRubbishUnderTheTagOfCosign(t *testing.T) {
 				passedBefore(w, k)
 				w.write(k, "scan", outcome(intoto.Failed, 0))
 				want := w.attLayers()
-				w.rubbish(referrers.ViewTag(w.Image), tt.media, tt.bytes)
+				w.rubbish(viewTag(w.Image), tt.media, tt.bytes)
 
 				_, err := w.newest(k, testResultOf("scan"))
 				c := attesttest.As[*CandidateError](t, err)
-				for _, part := range []string{"tag " + referrers.ViewTag(w.Image), tt.problem, howToReplace} {
+				for _, part := range []string{"tag " + viewTag(w.Image), tt.problem, howToReplace} {
 					if !strings.Contains(c.Error(), part) {
 						t.Errorf("%q is not in %v", part, c)
 					}
@@ -72,13 +72,13 @@ func TestRubbishUnderTheTagOfCosign(t *testing.T) {
 					outcome(intoto.Failed, 0)); got.Digest == (v1.Hash{}) {
 					t.Error("not even recorded")
 				} else {
-					w.refused(referrers.ViewTag(w.Image), err, tt.problem)
+					w.refused(viewTag(w.Image), err, tt.problem)
 				}
-				w.refused(referrers.ViewTag(w.Image), NewWriter(k, w.opts).Repair(t.Context(), w.Image), tt.problem)
+				w.refused(viewTag(w.Image), NewWriter(k, w.opts).Repair(t.Context(), w.Image), tt.problem)
 
 				w.opts.ReplaceViews = true
 				_, err = NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
-				w.refused(referrers.ViewTag(w.Image), err, tt.problem)
+				w.refused(viewTag(w.Image), err, tt.problem)
 				if err := NewWriter(k, w.opts).Repair(t.Context(), w.Image); err != nil {
 					t.Fatal(err)
 				}
@@ -199,13 +199,13 @@ func TestRubbishThatComesMeanwhile(t *testing.T) {
 		var once atomic.Bool
 		w.Breaks(func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/tags/list") && once.CompareAndSwap(false, true) {
-				w.rubbish(referrers.ViewTag(w.Image), types.OCIManifestSchema1, `{}`)
+				w.rubbish(viewTag(w.Image), types.OCIManifestSchema1, `{}`)
 				w.attach(w.sign(k, w.statementOf(intoto.TestResultType, failedAs)), nil)
 			}
 			return false
 		})
 		_, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0))
-		w.refused(referrers.ViewTag(w.Image), err, "there must be manifests or layers")
+		w.refused(viewTag(w.Image), err, "there must be manifests or layers")
 		if l, err := w.repo().Read(t.Context(), w.Image, referrers.Listing{}, referrers.Lists{View: true}); err != nil || l.View.Broken == nil {
 			t.Errorf("the rubbish is gone, %v", err)
 		}
@@ -254,7 +254,7 @@ func TestRubbishAmongStatements(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
+		w.Retag(viewTag(w.Image), types.OCIManifestSchema1, b)
 		if _, err := w.newest(k, testResultOf("scan")); err == nil {
 			t.Error("it does not block")
 		}
@@ -284,11 +284,11 @@ func TestRubbishInTheAnnotation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.Retag(referrers.ViewTag(w.Image), m.MediaType, b)
+		w.Retag(viewTag(w.Image), m.MediaType, b)
 		if _, err := w.newest(k, testResultOf("scan")); err == nil || !strings.Contains(err.Error(), howToReplace) {
 			t.Errorf("got %v", err)
 		}
-		w.refused(referrers.ViewTag(w.Image), NewWriter(k, w.opts).Repair(t.Context(), w.Image), "annotations."+AnnotationNotShown)
+		w.refused(viewTag(w.Image), NewWriter(k, w.opts).Repair(t.Context(), w.Image), "annotations."+AnnotationNotShown)
 		w.opts.ReplaceViews = true
 		if err := NewWriter(k, w.opts).Repair(t.Context(), w.Image); err != nil {
 			t.Fatal(err)
@@ -307,7 +307,7 @@ func TestRubbishIsReplacedByAnEmptyView(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	w.unsigned("scan", outcome(intoto.Passed, 0))
-	w.rubbish(referrers.ViewTag(w.Image), types.OCIManifestSchema1, `{}`)
+	w.rubbish(viewTag(w.Image), types.OCIManifestSchema1, `{}`)
 	before := w.Count("PUT", ".att")
 	w.opts.ReplaceViews = true
 	for range 2 {
@@ -351,7 +351,7 @@ func TestReplacedTagIsRemembered(t *testing.T) {
 		if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 			t.Fatal(answerOf(e, nil))
 		}
-		w.rubbish(referrers.ViewTag(w.Image), types.OCIManifestSchema1, `{}`)
+		w.rubbish(viewTag(w.Image), types.OCIManifestSchema1, `{}`)
 		if err := NewWriter(k, w.opts).Repair(context.Background(), w.Image); err != nil {
 			t.Fatal(err)
 		}
@@ -371,7 +371,7 @@ func TestWriteKeepsLayersOfOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.repo().Push(t.Context(), referrers.ViewTag(w.Image), m.MediaType, b, []byte("note")); err != nil {
+		if err := w.repo().Push(t.Context(), viewTag(w.Image), m.MediaType, b, []byte("note")); err != nil {
 			t.Fatal(err)
 		}
 		w.write(k, "other", outcome(intoto.Passed, 0))

@@ -515,7 +515,7 @@ func TestReaderTakesTheUnion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, false)
 			r := w.write(k, "scan", outcome(intoto.Passed, 0))
-			for kind, tag := range map[string]string{"own": referrers.RecordTag(w.Image, r.Digest), "index": referrers.TagBase(w.Image), "att": referrers.ViewTag(w.Image)} {
+			for kind, tag := range map[string]string{"own": referrers.RecordTag(w.Image, r.Digest), "index": referrers.TagBase(w.Image), "att": viewTag(w.Image)} {
 				if kind != tt.keep {
 					drop(t, w, tag)
 				}

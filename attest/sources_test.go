@@ -57,7 +57,7 @@ func TestSources(t *testing.T) {
 		}, yes, yes, yes},
 		{"rubbish under cosign's tag", func(w *world, k *key) {
 			w.write(k, "scan", outcome(intoto.Passed, 0))
-			w.Retag(referrers.ViewTag(w.Image), types.OCIImageIndex, []byte(`{"manifests":[]}`))
+			w.Retag(viewTag(w.Image), types.OCIImageIndex, []byte(`{"manifests":[]}`))
 		}, yes, yes, yes},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -197,7 +197,7 @@ func (w *world) replace(predicateType string, envelope []byte) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	if err := w.repo().Push(context.Background(), referrers.ViewTag(w.Image), m.MediaType, b, envelope); err != nil {
+	if err := w.repo().Push(context.Background(), viewTag(w.Image), m.MediaType, b, envelope); err != nil {
 		w.T.Fatal(err)
 	}
 }
@@ -227,7 +227,7 @@ func TestRubbishInTheAnnotationOfALayer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Retag(referrers.ViewTag(w.Image), m.MediaType, b)
+	w.Retag(viewTag(w.Image), m.MediaType, b)
 	_, err = w.newest(k, testResultOf("scan"))
 	attesttest.Field(t, attesttest.As[*CandidateError](t, err), "layers[0].annotations."+AnnotationNotShown)
 	w.opts.ReplaceViews = true
@@ -245,7 +245,7 @@ func TestRubbishInTheAnnotationOfALayer(t *testing.T) {
 func TestViewThatOnlyNames(t *testing.T) {
 	w := newWorld(t, true)
 	r := w.unsigned("scan", outcome(intoto.Passed, 0))
-	doc := w.get(referrers.ViewTag(w.Image))
+	doc := w.get(viewTag(w.Image))
 	var m v1.Manifest
 	if err := json.Unmarshal(doc.Bytes, &m); err != nil {
 		t.Fatal(err)
@@ -289,12 +289,12 @@ func TestNamedRecordIsRead(t *testing.T) {
 		}
 		name(failed.Digest.String() + "," + attesttest.Coffee.String())
 		_, err := w.newest(k, testResultOf("scan"))
-		names := "tag " + referrers.ViewTag(w.Image) + " names it"
+		names := "tag " + viewTag(w.Image) + " names it"
 		if e := attesttest.As[*CandidateError](t, err); e.Manifest != attesttest.Coffee || !strings.Contains(err.Error(), names) || !strings.Contains(err.Error(), notWhole) {
 			t.Errorf("got %v", err)
 		}
 		for _, rubbish := range []string{"latest", ",", "sha256:12", failed.Digest.String() + ",",
-			referrers.ViewTag(w.Image) + "." + failed.Digest.Hex[:32]} {
+			viewTag(w.Image) + "." + failed.Digest.Hex[:32]} {
 			name(rubbish)
 			_, err := w.newest(k, testResultOf("scan"))
 			attesttest.Field(t, attesttest.As[*CandidateError](t, err), "annotations."+AnnotationNotShown)
@@ -312,7 +312,7 @@ func (w *world) name(value string) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
+	w.Retag(viewTag(w.Image), types.OCIManifestSchema1, b)
 }
 
 // Without views no object is written that another writer writes too.
@@ -366,7 +366,7 @@ func TestImmutableTagsAreToldFromAFailure(t *testing.T) {
 				}
 				continue
 			}
-			if view := attesttest.As[*ViewError](t, err); !view.Immutable || view.Tag != referrers.ViewTag(w.Image) {
+			if view := attesttest.As[*ViewError](t, err); !view.Immutable || view.Tag != viewTag(w.Image) {
 				t.Errorf("write %d: %v", i, err)
 			}
 			if got := w.tags(func(tag string) bool { return tag == referrers.RecordTag(w.Image, r.Digest) }); len(got) != 1 {
@@ -397,7 +397,7 @@ func TestRepairEntersIntoASecondList(t *testing.T) {
 	if err := NewWriter(nil, w.opts).Repair(t.Context(), w.Image); err != nil {
 		t.Fatal(err)
 	}
-	w.deleteTag(referrers.ViewTag(w.Image))
+	w.deleteTag(viewTag(w.Image))
 	withoutAPI(404)(w)
 	if e := w.mustNewest(k, testResultOf("scan")); e.Result != intoto.Failed {
 		t.Errorf("got %s, %v", e.Result, e.Problem)

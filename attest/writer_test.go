@@ -84,7 +84,7 @@ func TestRecordAsWritten(t *testing.T) {
 
 func TestWhereTheRecordIsFound(t *testing.T) {
 	tags := func(w *world) []string {
-		return w.tags(func(tag string) bool { return strings.HasPrefix(tag, referrers.ViewTag(w.Image)+".") })
+		return w.tags(func(tag string) bool { return strings.HasPrefix(tag, viewTag(w.Image)+".") })
 	}
 	with := newWorld(t, true)
 	with.write(newKey(t, "k"), "scan", outcome(intoto.Passed, 0))
@@ -145,7 +145,7 @@ func TestViewKeepsWhatOthersWrote(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.repo().Push(ctx, referrers.ViewTag(w.Image), m.MediaType, b, foreign, []byte("{}")); err != nil {
+		if err := w.repo().Push(ctx, viewTag(w.Image), m.MediaType, b, foreign, []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
 		w.write(k, "scan", outcome(intoto.Passed, 0))
@@ -293,7 +293,7 @@ func TestViewThatCannotBeWritten(t *testing.T) {
 			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".att")
 		})
 		r, err := NewWriter(k, w.opts).Write(context.Background(), w.Image, "scan", outcome(intoto.Failed, 0))
-		if e := attesttest.As[*ViewError](t, err); e.Tag != referrers.ViewTag(w.Image) {
+		if e := attesttest.As[*ViewError](t, err); e.Tag != viewTag(w.Image) {
 			t.Errorf("view %s", e.Tag)
 		}
 		if e := attesttest.As[*RegistryError](t, err); e.Status != http.StatusConflict || e.Op != "write manifest" {
@@ -441,11 +441,11 @@ func TestViewWithoutAMediaType(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := newKey(t, "k")
 		w.write(k, "a", outcome(intoto.Passed, 0))
-		view := w.get(referrers.ViewTag(w.Image))
-		w.Retag(referrers.ViewTag(w.Image), view.Media, []byte(strings.Replace(string(view.Bytes),
+		view := w.get(viewTag(w.Image))
+		w.Retag(viewTag(w.Image), view.Media, []byte(strings.Replace(string(view.Bytes),
 			`"mediaType":"application/vnd.oci.image.manifest.v1+json",`, ``, 1)))
 		w.write(k, "b", outcome(intoto.Passed, 0))
-		if got := w.get(referrers.ViewTag(w.Image)); got.Media != types.OCIManifestSchema1 || len(w.attLayers()) != 2 {
+		if got := w.get(viewTag(w.Image)); got.Media != types.OCIManifestSchema1 || len(w.attLayers()) != 2 {
 			t.Errorf("%d statements in a view of type %q", len(w.attLayers()), got.Media)
 		}
 	})
@@ -460,10 +460,10 @@ func TestViewThatIsAnIndex(t *testing.T) {
 			`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"layers":[]}`,
 			`{"schemaVersion":2,"manifests":[],"layers":[]}`,
 		} {
-			w.Retag(referrers.ViewTag(w.Image), types.OCIImageIndex, []byte(index))
+			w.Retag(viewTag(w.Image), types.OCIImageIndex, []byte(index))
 			_, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, 0))
 			attesttest.As[*ViewError](t, err)
-			if got := w.get(referrers.ViewTag(w.Image)); string(got.Bytes) != index {
+			if got := w.get(viewTag(w.Image)); string(got.Bytes) != index {
 				t.Errorf("the tag now holds %s", got.Bytes)
 			}
 			_, err = w.newest(k, testResultOf("scan"))
@@ -488,7 +488,7 @@ func TestViewIsNotFilledBeyondWhatCosignReads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.Retag(referrers.ViewTag(w.Image), types.OCIManifestSchema1, b)
+		w.Retag(viewTag(w.Image), types.OCIManifestSchema1, b)
 		views := w.opts
 		w.opts.WithoutViews = true
 		w.write(k, "a", outcome(intoto.Passed, 0))
@@ -670,7 +670,7 @@ func TestTagThatLeadsElsewhereIsNotReadBack(t *testing.T) {
 	w := newWorld(t, false)
 	w.opts.WithoutViews = true
 	image := w.get(w.Image.DigestStr())
-	w.Serves(referrers.ViewTag(w.Image)+".", image.Media, string(image.Bytes))
+	w.Serves(viewTag(w.Image)+".", image.Media, string(image.Bytes))
 	r, err := NewWriter(newKey(t, "k"), w.opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Failed, 0))
 	if e := attesttest.As[*RegistryError](t, err); e.Op != "read back" || r.Bytes != nil {
 		t.Errorf("got %s, %v", r, err)

@@ -26,8 +26,8 @@ func (l Lead) Unreadable(err error) *CandidateError {
 	return &CandidateError{Manifest: l.Manifest, Envelope: l.Layer.Digest, Err: err}
 }
 
-// LayerKey is equal for layers with the same bytes and the same annotations of others. A certificate may be among those,
-// and a copy of the layer can lack it.
+// LayerKey is equal for layers with the same bytes and the same annotations of others. A certificate may be among
+// those, and a copy of the layer can lack it.
 func LayerKey(layer v1.Descriptor) [sha256.Size]byte {
 	others := maps.Clone(layer.Annotations)
 	maps.DeleteFunc(others, func(key, _ string) bool { return slices.Contains(ourAnnotations, key) })
@@ -41,7 +41,7 @@ func (l Listing) NamedBy(image name.Digest) map[string]string {
 		named[p.Ref] = TagBase(image)
 	}
 	for _, p := range l.View.named {
-		named[p.Ref] = ViewTag(image)
+		named[p.Ref] = viewTag(image)
 	}
 	return named
 }

@@ -18,7 +18,7 @@ func TestFollowTellsWhyARecordIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tag := range []string{"", ViewTag(h.Image)} {
+	for _, tag := range []string{"", viewTag(h.Image)} {
 		e, err := r.Follow(t.Context(), Pointer{Ref: attesttest.Coffee.String()}, tag)
 		if err != nil || !registry.IsNotFound(e.Err) {
 			t.Fatal(e.Err, err)

@@ -81,7 +81,7 @@ func (p *Publication) Run(ctx context.Context, l Listing) (Listing, error) {
 				return l, p.viewErrors()
 			}
 			if l, err = p.look(ctx, l); err != nil && held {
-				err = &ViewError{Tag: ViewTag(p.image), Err: err}
+				err = &ViewError{Tag: viewTag(p.image), Err: err}
 			}
 			if err != nil {
 				return Listing{}, err
@@ -90,7 +90,7 @@ func (p *Publication) Run(ctx context.Context, l Listing) (Listing, error) {
 				return Listing{}, p.missed(ctx)
 			}
 		}
-		return l, &ViewError{Tag: ViewTag(p.image), Err: fmt.Errorf("others rewrote it %d times", maxRounds)}
+		return l, &ViewError{Tag: viewTag(p.image), Err: fmt.Errorf("others rewrote it %d times", maxRounds)}
 	})
 	if isUnlisted(err) {
 		err = p.unlisted()

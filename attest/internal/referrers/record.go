@@ -59,8 +59,8 @@ func NewRecord(repo name.Repository, b []byte) Record {
 // TagBase is how tags about an image begin. It is also the tag of the fallback index.
 func TagBase(image name.Digest) string { return strings.Replace(image.DigestStr(), ":", "-", 1) }
 
-// ViewTag returns the tag of image under which cosign looks for statements: sha256-<image>.att.
-func ViewTag(image name.Digest) string { return TagBase(image) + ".att" }
+// viewTag returns the tag of image under which cosign looks for statements: sha256-<image>.att.
+func viewTag(image name.Digest) string { return TagBase(image) + ".att" }
 
 // shortHex is how much of a manifest's digest the tag of a record has room for: 71 + 5 + 32 characters of 128.
 const shortHex = 32
@@ -68,7 +68,7 @@ const shortHex = 32
 // RecordTag is the tag of one record alone, for records that are not in two other lists. It names the manifest, so no
 // two writers share it, and a reader sees if it was moved.
 func RecordTag(image name.Digest, manifest v1.Hash) string {
-	return ViewTag(image) + "." + manifest.Hex[:shortHex]
+	return viewTag(image) + "." + manifest.Hex[:shortHex]
 }
 
 // shortDigest returns what the tag of a record says of its manifest's digest.

@@ -73,7 +73,7 @@ func (r *Records) seek(ctx context.Context, image name.Digest) (sought, error) {
 func ours(tags []string, image name.Digest) []string {
 	var found []string
 	for _, tag := range tags {
-		if tag == TagBase(image) || tag == ViewTag(image) || isRecordTag(tag, image) {
+		if tag == TagBase(image) || tag == viewTag(image) || isRecordTag(tag, image) {
 			found = append(found, tag)
 		}
 	}
@@ -81,7 +81,7 @@ func ours(tags []string, image name.Digest) []string {
 }
 
 func isRecordTag(tag string, image name.Digest) bool {
-	return strings.HasPrefix(tag, ViewTag(image)+".")
+	return strings.HasPrefix(tag, viewTag(image)+".")
 }
 
 // beyond reports whether a tag comes behind all that begin with prefix, in every order that a registry may keep: some
@@ -155,7 +155,7 @@ func (l Listing) knownTags(image name.Digest) []string {
 		known = append(known, TagBase(image))
 	}
 	if l.View.exists() {
-		known = append(known, ViewTag(image))
+		known = append(known, viewTag(image))
 	}
 	return known
 }

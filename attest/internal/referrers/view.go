@@ -23,7 +23,7 @@ import (
 // att reads cosign's tag. No tag is an empty view, and so is a manifest without layers to cosign. An error that is not
 // grave is about what the tag holds, and the manifest beside it has the layers that can be told.
 func (r *Records) att(ctx context.Context, image name.Digest) (v1.Manifest, v1.Hash, error) {
-	doc, err := r.Manifest(ctx, ViewTag(image))
+	doc, err := r.Manifest(ctx, viewTag(image))
 	if registry.IsNotFound(err) {
 		return emptyView(), v1.Hash{}, nil
 	}
@@ -101,7 +101,7 @@ const maxViewLayers = 1000
 // rebuildAtt adds to cosign's tag the statements that it lacks, and the names of the records that it cannot show.
 func (p *Publication) rebuildAtt(ctx context.Context, l *Listing) (bool, *ViewError) {
 	changed, err := p.tryAtt(ctx, l)
-	return changed, viewError(ViewTag(p.image), l.View.exists(), err)
+	return changed, viewError(viewTag(p.image), l.View.exists(), err)
 }
 
 func (p *Publication) tryAtt(ctx context.Context, l *Listing) (bool, error) {
@@ -128,9 +128,9 @@ func (p *Publication) tryAtt(ctx context.Context, l *Listing) (bool, error) {
 	if !changed && !replaced {
 		return false, full
 	}
-	p.full = viewError(ViewTag(p.image), true, full)
+	p.full = viewError(viewTag(p.image), true, full)
 	p.Options.Logger.Debug("rebuilding view",
-		zap.String("tag", ViewTag(p.image)), zap.Int("before", before), zap.Int("after", len(m.Layers)))
+		zap.String("tag", viewTag(p.image)), zap.Int("before", before), zap.Int("after", len(m.Layers)))
 	return true, p.putAtt(ctx, l, m)
 }
 
@@ -161,7 +161,7 @@ func (p *Publication) putAtt(ctx context.Context, l *Listing, m v1.Manifest) err
 	if p.stored != nil {
 		blobs = append(blobs, p.stored)
 	}
-	if err := p.PutStored(ctx, ViewTag(p.image), m.MediaType, b, blobs...); err != nil {
+	if err := p.PutStored(ctx, viewTag(p.image), m.MediaType, b, blobs...); err != nil {
 		return err
 	}
 	l.View = viewOf(m, registry.Describe(b, "").Digest)
@@ -475,7 +475,7 @@ func (r *Records) view(ctx context.Context, image name.Digest) (View, error) {
 	}
 	if err != nil {
 		broken := asCandidate(digest, err)
-		err = fmt.Errorf("tag %s: %w", ViewTag(image), broken.Err)
+		err = fmt.Errorf("tag %s: %w", viewTag(image), broken.Err)
 		return View{manifest: m, Broken: &CandidateError{Manifest: broken.Manifest, Err: err}}, nil
 	}
 	return viewOf(m, digest), nil
