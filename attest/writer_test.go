@@ -46,7 +46,7 @@ func TestRecordAsWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		payload, err := intoto.Open(envelope, strictjson.Default, registry.DefaultLimits.Signatures)
+		payload, err := intoto.Payload(intoto.EnvelopeType, envelope, strictjson.Default, registry.DefaultLimits.Signatures)
 		if err != nil {
 			t.Fatal(err)
 		}

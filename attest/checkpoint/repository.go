@@ -22,6 +22,9 @@ import (
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
+// Access is how the registry is reached, as attest.Access is.
+type Access = registry.Options
+
 // Repository returns a [Store] in a repository of a registry, best another one than the images are in,
 // with other credentials. Each mark is an immutable manifest, kept as records are (see [referrers.Record]): its subject
 // is an empty manifest for the image's digest and the test, which is pushed first. So writers do not undo each other
@@ -31,7 +34,7 @@ import (
 // Marks of releases whose subject was no manifest, and was made of the repository's name too, are still read for an
 // image in that repository, and are left as they are. A mirror of the image knows them as soon as newer evidence was
 // seen in that repository.
-func Repository(repo name.Repository, access registry.Options) Store {
+func Repository(repo name.Repository, access Access) Store {
 	return &checkpointRepository{repo, registry.New(access.WithDefaults(), transport.PushScope)}
 }
 

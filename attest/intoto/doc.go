@@ -10,8 +10,8 @@
 //
 // # From bytes to a result
 //
-// Each step reads strictly, once, and within limits: [Envelope] takes the DSSE envelope out of what is stored, [Open] takes
-// the statement out of that, [ParseStatement] decodes it, and [ReadPredicate] decodes what it says. A key that is given
+// Each step reads strictly, once, and within limits: [Payload] takes the statement out of what is stored, [ParseStatement]
+// decodes it, and [ReadPredicate] decodes what it says. A key that is given
 // twice, or in another case, is refused everywhere, since two readers would see two statements. Fields that are not known
 // are ignored, as in-toto demands.
 //

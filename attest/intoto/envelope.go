@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/testdag/testdag/attest/internal/fault"
-	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // EnvelopeType is the media type of a signed statement: a DSSE envelope.
@@ -32,7 +31,7 @@ type BundleSigner interface {
 }
 
 // Envelope returns the DSSE envelope in what is stored with a media type.
-func Envelope(mediaType string, b []byte, limits strictjson.Limits) ([]byte, error) {
+func Envelope(mediaType string, b []byte, limits Limits) ([]byte, error) {
 	switch {
 	case mediaType == PayloadType:
 		return nil, errors.New("attest: nobody signed the statement; it counts only by a provenance, see ByProvenance")
@@ -79,7 +78,7 @@ func bare(mediaType string) string {
 // ErrNoStatement is wrapped for what is signed but is no statement: a bundle that signs the image itself, an SBOM.
 var ErrNoStatement = errors.New("attest: no statement")
 
-func openBundle(b []byte, limits strictjson.Limits) ([]byte, error) {
+func openBundle(b []byte, limits Limits) ([]byte, error) {
 	var bundle struct {
 		Envelope json.RawMessage `json:"dsseEnvelope"`
 		Message  json.RawMessage `json:"messageSignature"`
@@ -96,10 +95,21 @@ func openBundle(b []byte, limits strictjson.Limits) ([]byte, error) {
 	return nil, &FieldError{Field: "dsseEnvelope", Problem: "required"}
 }
 
-// Open returns the statement in a DSSE envelope, unverified. It wraps [ErrNoStatement] if what is signed is no
-// statement; it returns a [*FieldError] if the payload type or the base64 is not to the letter, and a [*LimitError] for
-// more than that many signatures.
-func Open(b []byte, limits strictjson.Limits, signatures int) ([]byte, error) {
+// Payload returns the statement in what is stored with a media type, unverified. It wraps [ErrNoStatement] if what is
+// signed is no statement; it returns a [*FieldError] if the payload type or the base64 is not to the letter, and a
+// [*LimitError] for more than that many signatures.
+func Payload(mediaType string, b []byte, limits Limits, signatures int) ([]byte, error) {
+	if mediaType == PayloadType {
+		return b, nil
+	}
+	envelope, err := Envelope(mediaType, b, limits)
+	if err != nil {
+		return nil, err
+	}
+	return open(envelope, limits, signatures)
+}
+
+func open(b []byte, limits Limits, signatures int) ([]byte, error) {
 	var e struct {
 		PayloadType string `json:"payloadType"`
 		Payload     string `json:"payload"`

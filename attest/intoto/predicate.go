@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/testdag/testdag/attest/internal/fault"
-	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // A Test is what evidence is grouped by.
@@ -88,7 +87,7 @@ type Reading struct {
 }
 
 // A reader understands one type of predicate.
-type reader func(raw json.RawMessage, limits strictjson.Limits) Reading
+type reader func(raw json.RawMessage, limits Limits) Reading
 
 // readers lists the types of predicate that are evidence of a test.
 var readers = map[string]reader{
@@ -100,19 +99,19 @@ var readers = map[string]reader{
 func Understands(predicateType string) bool { return readers[predicateType] != nil }
 
 // ReadPredicate reads a predicate of a type that is understood, as far as that goes.
-func ReadPredicate(predicateType string, raw json.RawMessage, limits strictjson.Limits) Reading {
+func ReadPredicate(predicateType string, raw json.RawMessage, limits Limits) Reading {
 	return readers[predicateType](raw, limits)
 }
 
 // sketch decodes a few fields of raw into v, although other fields may have the wrong type.
-func sketch(raw json.RawMessage, v any, limits strictjson.Limits) bool {
+func sketch(raw json.RawMessage, v any, limits Limits) bool {
 	err := fault.Decode(raw, v, limits)
 	var wrong *json.UnmarshalTypeError
 	return err == nil || errors.As(err, &wrong)
 }
 
 // read decodes raw into the whole predicate p and checks it. Times have been checked before, by their spelling.
-func read[P Predicate](r Reading, times fault.Checklist, raw json.RawMessage, limits strictjson.Limits) Reading {
+func read[P Predicate](r Reading, times fault.Checklist, raw json.RawMessage, limits Limits) Reading {
 	var p P
 	if len(times) > 0 {
 		r.Problem = errors.Join(times...)

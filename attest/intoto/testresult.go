@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/testdag/testdag/attest/internal/fault"
-	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // TestResultType is the predicate type of [TestResult].
@@ -112,7 +111,7 @@ func (r TestResult) When() time.Time { return r.Timestamp }
 func (r TestResult) Outcome() (Result, int) { return r.Result, r.Failures }
 
 // readTestResult reads a test-result as far as that goes.
-func readTestResult(raw json.RawMessage, limits strictjson.Limits) Reading {
+func readTestResult(raw json.RawMessage, limits Limits) Reading {
 	var s struct {
 		Configuration []struct {
 			Name string `json:"name"`

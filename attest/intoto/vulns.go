@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/testdag/testdag/attest/internal/fault"
-	"github.com/testdag/testdag/internal/strictjson"
 )
 
 const (
@@ -166,7 +165,7 @@ func (v Vulns) When() time.Time { return v.Metadata.FinishedOn }
 func (v Vulns) Outcome() (Result, int) { return Unknown, len(v.Scanner.Result) }
 
 // readVulns reads a vulns predicate as far as that goes.
-func readVulns(raw json.RawMessage, limits strictjson.Limits) Reading {
+func readVulns(raw json.RawMessage, limits Limits) Reading {
 	var s struct {
 		Test    json.RawMessage `json:"https://github.com/testdag/testdag/test"`
 		Scanner struct {

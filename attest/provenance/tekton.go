@@ -14,7 +14,6 @@ import (
 
 	"github.com/testdag/testdag/attest/internal/fault"
 	"github.com/testdag/testdag/attest/intoto"
-	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // A taskRun is a Tekton TaskRun as far as it matters here. Chains writes it whole.
@@ -70,7 +69,7 @@ func (r taskRun) status() string {
 }
 
 // decodePart decodes what may be absent.
-func decodePart(raw json.RawMessage, v any, limits strictjson.Limits) error {
+func decodePart(raw json.RawMessage, v any, limits intoto.Limits) error {
 	if len(raw) == 0 {
 		return nil
 	}
@@ -80,7 +79,7 @@ func decodePart(raw json.RawMessage, v any, limits strictjson.Limits) error {
 // contents decodes the documents inside a provenance and collects their mistakes. They share one limit on values, told by
 // their commas, since many small ones need as much memory as a large one.
 type contents struct {
-	limits   strictjson.Limits
+	limits   intoto.Limits
 	values   int
 	mistakes fault.Checklist
 	over     *fault.LimitError

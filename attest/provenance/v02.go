@@ -7,7 +7,6 @@ import (
 
 	"github.com/testdag/testdag/attest/internal/fault"
 	"github.com/testdag/testdag/attest/intoto"
-	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // runKindV02 tells the kind of run from a build type of v0.2, those of old Chains included.
@@ -21,7 +20,7 @@ func runKindV02(buildType string) string {
 	return ""
 }
 
-func readProvenanceV02(raw json.RawMessage, limits strictjson.Limits) (*Provenance, error) {
+func readProvenanceV02(raw json.RawMessage, limits intoto.Limits) (*Provenance, error) {
 	var v struct {
 		Builder struct {
 			ID string `json:"id"`
@@ -61,7 +60,7 @@ type invocation struct {
 }
 
 // readTaskV02 reads the only task of a TaskRun. The format tells neither its status nor its results.
-func (p *Provenance) readTaskV02(raw json.RawMessage, limits strictjson.Limits) error {
+func (p *Provenance) readTaskV02(raw json.RawMessage, limits intoto.Limits) error {
 	var i invocation
 	if err := decodePart(raw, &i, limits); err != nil {
 		return err
@@ -72,7 +71,7 @@ func (p *Provenance) readTaskV02(raw json.RawMessage, limits strictjson.Limits) 
 	return nil
 }
 
-func (p *Provenance) readTasksV02(raw json.RawMessage, limits strictjson.Limits) error {
+func (p *Provenance) readTasksV02(raw json.RawMessage, limits intoto.Limits) error {
 	var v struct {
 		Tasks []struct {
 			Name       string         `json:"name"`

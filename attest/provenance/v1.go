@@ -7,7 +7,6 @@ import (
 
 	"github.com/testdag/testdag/attest/internal/fault"
 	"github.com/testdag/testdag/attest/intoto"
-	"github.com/testdag/testdag/internal/strictjson"
 )
 
 // buildTypeTekton is the build type of v1 that holds each task of a pipeline in full, and buildTypeSLSA the one that
@@ -73,7 +72,7 @@ func (r runParameters) kind() string {
 	return ""
 }
 
-func readProvenanceV1(raw json.RawMessage, limits strictjson.Limits) (*Provenance, error) {
+func readProvenanceV1(raw json.RawMessage, limits intoto.Limits) (*Provenance, error) {
 	var v provenanceV1
 	if err := fault.Decode(raw, &v, limits); err != nil {
 		return nil, err

@@ -9,14 +9,10 @@ import (
 	"github.com/testdag/testdag/attest/internal/fault"
 )
 
-// ErrNoImage is wrapped by a writer when the registry has no image of that digest, and by a reader when it
-// finds not even the repository.
+// ErrNoImage is attest.ErrNoImage.
 var ErrNoImage = errors.New("no such image: push it before its evidence, or correct its repository and digest")
 
-// A CandidateError reports something found at an image that may be a statement and could not be read, or is of a
-// version that is not understood. It might have been the newest statement of any test, unless the referrers API says of
-// which, so nothing about the image is certain until it has been repaired or deleted, or is named in
-// Options.UnsafeIgnoreStatements.
+// A CandidateError is attest.CandidateError.
 type CandidateError struct {
 	Manifest v1.Hash // manifest that lists it; zero if a tag could not be read
 	Envelope v1.Hash // blob that could not be read; zero if it was the manifest
@@ -44,8 +40,7 @@ func named(digest v1.Hash) string {
 	return digest.String()
 }
 
-// A ViewError reports that statements are safely recorded, but that a tag other tools read does not show all of them.
-// The next write or repair tries again.
+// A ViewError is attest.ViewError.
 type ViewError struct {
 	Tag string // the view
 
