@@ -34,7 +34,8 @@ import (
 // Annotations of records save reading all of them: what the referrers API says to be of another test, or older, is
 // passed over. They are as good as the statement inside, since they come from its writer and nobody can change them in
 // place; what was read because of them and contradicts them blocks. What they say to be of a test and cannot be read
-// blocks that test alone. A list that drops or shortens them costs requests and hides nothing. A registry without that API has only lists that anybody who may push can rewrite, so there
+// blocks that test alone. A list that drops or shortens them costs requests and hides nothing. A registry without that
+// API has only lists that anybody who may push can rewrite, so there
 // everything is read, and with [ByProvenance] too, which takes no task's word.
 //
 // A record that only one of the lists names is read too, and one that is named and missing blocks: see

@@ -15,10 +15,16 @@ const (
 	AnnotationPayload       = referrers.AnnotationPayload
 )
 
-// AnnotationNotShown is an annotation of cosign's .att manifest. It names the records that cosign's tag cannot show.
+// AnnotationNotShown is an annotation of cosign's .att manifest. It names the records that cosign's tag cannot show:
+// bundles, unsigned statements, and what is too large or one too many. Its value are the digests of their manifests, in
+// ascending order, with a comma between two. One layer of each predicate type carries it too, since cosign attest
+// --replace drops the annotations of the manifest and keeps those of the layers that it does not replace. A [Resolver]
+// reads each record that any of the annotations names, so a copy of the tag without the records blocks.
 const AnnotationNotShown = referrers.AnnotationNotShown
 
-// Sources says which lists of an image's evidence answered.
+// Sources are the lists that lead to evidence about an image. A [Writer] enters each record into two of them, so that a
+// record is still found if one of the two is switched off, cached, or not copied. A list that cannot be read is an error
+// of the call; a list that is absent is part of the answer, since a copy or another front end may lack it.
 type Sources = referrers.Sources
 
 // What a list did when it was read.

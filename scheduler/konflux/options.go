@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/testdag/testdag/dag"
-
 	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 

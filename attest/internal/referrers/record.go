@@ -12,7 +12,7 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// Annotations that a record carries. No signature covers them: see attest.Resolver.Newest for what they may decide.
+// Annotations that a record carries. No signature covers them.
 const (
 	AnnotationPredicateType = "predicateType"                    // as cosign names it
 	AnnotationTest          = "io.github.testdag.test"           // Test.Name
@@ -21,11 +21,7 @@ const (
 	AnnotationPayload       = "io.github.testdag.payload"        // digest of the statement inside
 )
 
-// AnnotationNotShown is an annotation of cosign's .att manifest. It names the records that cosign's tag cannot show:
-// bundles, unsigned statements, and what is too large or one too many. Its value are the digests of their manifests, in
-// ascending order, with a comma between two. One layer of each predicate type carries it too, since cosign attest
-// --replace drops the annotations of the manifest and keeps those of the layers that it does not replace. A reader
-// reads each record that any of the annotations names, so a copy of the tag without the records blocks.
+// AnnotationNotShown names the records that cosign's tag cannot show.
 const AnnotationNotShown = "io.github.testdag.notshown"
 
 // annotationSignature is what cosign demands of a layer in its .att tag. For attestations it is empty: the signature is
@@ -38,8 +34,7 @@ const (
 	annotationBundleType    = "dev.sigstore.bundle.predicateType"
 )
 
-// A Record is one statement as stored: an immutable OCI manifest whose subject is the image. Tekton results point to
-// it.
+// A Record is attest.Record.
 type Record struct {
 	Repository name.Repository
 	Digest     v1.Hash // of the manifest
