@@ -20,8 +20,8 @@ type Attachment = referrers.Attachment
 // Attached returns the one layer of a manifest in the repository of image. The Resolver verifies its digest and nothing
 // else, so the caller must have the digest from a source that it trusts, such as a result in a signed provenance.
 //
-// Errors: [*intoto.FieldError] if image or manifest is not a SHA-256 digest; [*RegistryError]; [*intoto.LimitError] of the call; the
-// end of ctx.
+// Errors: [*intoto.FieldError] if image or manifest is not a SHA-256 digest; [*RegistryError]; [*intoto.LimitError] of
+// the call; the end of ctx.
 func (r *Resolver) Attached(ctx context.Context, image name.Digest, manifest v1.Hash) (Attachment, error) {
 	if err := checkImage(image); err != nil {
 		return Attachment{}, err

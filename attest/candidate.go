@@ -39,8 +39,8 @@ type Candidate struct {
 }
 
 // Payload returns the statement inside, unverified. Selection and verification both stand on this one strict reading of
-// the envelope: keys given twice or in another case, a payload type other than [intoto.PayloadType] and any base64 but the
-// standard one are refused.
+// the envelope: keys given twice or in another case, a payload type other than [intoto.PayloadType] and any base64 but
+// the standard one are refused.
 func (c Candidate) Payload() ([]byte, error) { return c.payload(registry.DefaultLimits) }
 
 // Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A

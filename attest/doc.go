@@ -1,7 +1,7 @@
 // Package attest writes what tests found about container images beside the images, signed, and finds the newest of it.
 //
-// A few names do most of it: [NewWriter] and [Writer.Write] store an [intoto.TestResult] or [intoto.Vulns]; [NewResolver]
-// and [Resolver.Newest] return the newest [Evidence].
+// A few names do most of it: [NewWriter] and [Writer.Write] store an [intoto.TestResult] or [intoto.Vulns];
+// [NewResolver] and [Resolver.Newest] return the newest [Evidence].
 //
 //	record, err := attest.NewWriter(signer, attest.Options{}).Write(ctx, image, "clamav-scan", intoto.TestResult{
 //		Result:    intoto.Passed,
@@ -22,8 +22,8 @@
 //
 // # Rooms
 //
-// This package writes, finds and weighs evidence. What it stands on is in packages of its own, each of which knows nothing
-// of those above it:
+// This package writes, finds and weighs evidence. What it stands on is in packages of its own, each of which knows
+// nothing of those above it:
 //
 //   - attest/intoto: the formats, statements, predicates and envelopes. No I/O.
 //   - attest/provenance: the SLSA provenance that Tekton Chains signs, and whom to trust. No I/O.
@@ -33,10 +33,10 @@
 //
 // # Writing
 //
-// A [intoto.Statement] says of an image, known by its digest, what a [intoto.Predicate] holds: [intoto.Vulns] what a scanner found,
-// [intoto.TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer that holds it in a form
-// ([intoto.Form]), and with the image as its subject: its [Record]. No two writers touch the same object, so none loses what
-// another wrote. pipelinerun.WriteArtifact points Tekton Chains to a record.
+// A [intoto.Statement] says of an image, known by its digest, what a [intoto.Predicate] holds: [intoto.Vulns] what a
+// scanner found, [intoto.TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer
+// that holds it in a form ([intoto.Form]), and with the image as its subject: its [Record]. No two writers touch the
+// same object, so none loses what another wrote. pipelinerun.WriteArtifact points Tekton Chains to a record.
 //
 // Each record is in two lists before Write reports it, since APIs are switched off, cached and mirrored, and tags are
 // rewritten:
@@ -60,8 +60,8 @@
 // A [Resolver] takes the union of all lists: the referrers API with every page, the fallback index, cosign's tag with
 // the records that it names, and the tags of single records. [Evidence.Sources] says which of them answered. A registry
 // that answers 400, 404, 405, 406 or 501 for referrers has no such API, and the others are the lists. The Resolver then
-// drops what is not about the image, groups by [intoto.Test], takes the newest, and only then asks the [Verifier] about that
-// one.
+// drops what is not about the image, groups by [intoto.Test], takes the newest, and only then asks the [Verifier] about
+// that one.
 //
 // It looks for tags of records behind a name, and believes only an answer that is in byte order and holds the tags
 // which must be in it. Other registries are asked for all their tags, in each call. So:
@@ -91,9 +91,9 @@
 //
 // A [Verifier] says who stands behind a statement: the holder of a key or an identity that signed it, or, with
 // [ByProvenance], the builder that ran the task which made it. Tekton Chains signs a SLSA provenance whose subject is
-// the manifest of a record, and [provenance.Trust] says which builders and which definitions of tasks are good for that. A signed
-// provenance also tells when the statement was made, and a trusted one of which test it is, with a better word than the
-// statement's own: what that says is then only reported, as [Evidence.Declared].
+// the manifest of a record, and [provenance.Trust] says which builders and which definitions of tasks are good for
+// that. A signed provenance also tells when the statement was made, and a trusted one of which test it is, with a
+// better word than the statement's own: what that says is then only reported, as [Evidence.Declared].
 //
 // # What deletion can do
 //
@@ -104,9 +104,9 @@
 //
 // Two things outside the repository help, and [Evidence.Completeness] says whether they did. [Expect] names runs that
 // are known to be over, as [ExpectRuns] makes it from what a scheduler knows, so that evidence which is missing is
-// seen, also if it was never written. A [checkpoint.Store] remembers the newest that was ever seen, so that its deletion is,
-// and that the registry had the referrers API, so that a registry or copy without it is told ([ListGone]). Both go
-// by digest, so they serve a copy of the image in another repository too.
+// seen, also if it was never written. A [checkpoint.Store] remembers the newest that was ever seen, so that its
+// deletion is, and that the registry had the referrers API, so that a registry or copy without it is told ([ListGone]).
+// Both go by digest, so they serve a copy of the image in another repository too.
 //
 // To delete a record on purpose, delete each list that leads to it too: the tag of its own, the tag of the fallback
 // index and cosign's tag. Then call [Writer.Repair], which builds the shared tags anew from the records that are left.

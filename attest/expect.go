@@ -37,16 +37,16 @@ type Artifact struct {
 	Digest string // "sha256:..."
 }
 
-// A Run is a run of a test that is over and has a verdict, as a scheduler tells of it. Runs that were canceled or stopped
-// leave no evidence, so nothing is expected of them.
+// A Run is a run of a test that is over and has a verdict, as a scheduler tells of it. Runs that were canceled or
+// stopped leave no evidence, so nothing is expected of them.
 type Run struct {
 	Test      string // name of the test
 	Name      string // of the run, for messages: "scan#2"
 	Artifacts []Artifact
 }
 
-// ExpectRuns returns what runs tell of evidence at image: one Expect for each, by test. Those of the run's artifacts that
-// are in the image's repository are its Records, others are Elsewhere.
+// ExpectRuns returns what runs tell of evidence at image: one Expect for each, by test. Those of the run's artifacts
+// that are in the image's repository are its Records, others are Elsewhere.
 //
 // A Run holds no times, so NotBefore is zero. A caller that knows when a run began, from its store or its cluster,
 // finds the run by Expect.Run and sets it: then older evidence is not taken for that of a run which left no artifacts.
@@ -126,8 +126,8 @@ func (x Expect) shows(newest Evidence, all []Evidence) bool {
 	})
 }
 
-// unmet returns a [Missing] problem if the evidence of the run is not there. Evidence that was passed over for older one is
-// as good as not there.
+// unmet returns a [Missing] problem if the evidence of the run is not there. Evidence that was passed over for older
+// one is as good as not there.
 func (x Expect) unmet(newest Evidence, all []Evidence) error {
 	var missing []v1.Hash
 	records := x.records(all)

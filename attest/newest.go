@@ -21,15 +21,15 @@ import (
 // for it, it is returned as it is, with its Problem. So look at both: errors.Join(err, e.Err()), see [Evidence.Err].
 // Evidence whose time cannot be told counts as newest, and of several made at the same instant the worst counts.
 //
-// Vulns have no word for a scan that could not tell, so its evidence is a [intoto.TestResult]. Vulns therefore do not count, and
-// their Problem holds a [Overruled], if a test-result of the same name is as new or newer and is no pass. A test-result
-// that is a pass changes nothing: it does not say what was found.
+// Vulns have no word for a scan that could not tell, so its evidence is a [intoto.TestResult]. Vulns therefore do not
+// count, and their Problem holds a [Overruled], if a test-result of the same name is as new or newer and is no pass. A
+// test-result that is a pass changes nothing: it does not say what was found.
 //
 // Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another
 // version of the predicate, which is of any test if no name can be read from it; and one whose name is not allowed (see
-// [intoto.Test]) and becomes the test's without case, compatibility characters, blanks and invisible characters. The time of
-// another version is not believed, so only a trusted provenance can show that it is older. A statement also counts so for
-// the test of each task that a signed provenance, trusted or not, says to have made it, see [Misnamed].
+// [intoto.Test]) and becomes the test's without case, compatibility characters, blanks and invisible characters. The
+// time of another version is not believed, so only a trusted provenance can show that it is older. A statement also
+// counts so for the test of each task that a signed provenance, trusted or not, says to have made it, see [Misnamed].
 //
 // Annotations of records save reading all of them: what the referrers API says to be of another test, or older, is
 // passed over. They are as good as the statement inside, since they come from its writer and nobody can change them in
@@ -41,9 +41,9 @@ import (
 // A record that only one of the lists names is read too, and one that is named and missing blocks: see
 // [Evidence.Sources] for the lists that answered. A list that the registry has and that cannot be read is an error.
 //
-// Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*intoto.FieldError] if test names nothing
-// that can be found; [*CandidateError], several joined, if anything at the image could not be read that may be a newer
-// statement of the test; those of [Resolver.All] and of the Checkpoint.
+// Errors: one that wraps [ErrNotFound] if there is no statement of the test at all; [*intoto.FieldError] if test names
+// nothing that can be found; [*CandidateError], several joined, if anything at the image could not be read that may be
+// a newer statement of the test; those of [Resolver.All] and of the Checkpoint.
 func (r *Resolver) Newest(ctx context.Context, image name.Digest, test intoto.Test) (Evidence, error) {
 	all, err := r.Newests(ctx, image, test)
 	if err != nil {

@@ -18,8 +18,8 @@ type Platform = referrers.Platform
 // a statement names both as its subjects. So who judges an index asks about it and about each of these. Manifests that
 // build tools list beside the images, as descriptions of them, are left out.
 //
-// Errors: [*intoto.FieldError] if image is not a SHA-256 digest, or the index lists something that has none; [ErrNoImage];
-// [*RegistryError]; [*intoto.LimitError].
+// Errors: [*intoto.FieldError] if image is not a SHA-256 digest, or the index lists something that has none;
+// [ErrNoImage]; [*RegistryError]; [*intoto.LimitError].
 func (r *Resolver) Platforms(ctx context.Context, image name.Digest) ([]Platform, error) {
 	if err := checkImage(image); err != nil {
 		return nil, err

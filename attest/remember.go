@@ -92,8 +92,8 @@ func rolledBack(m checkpoint.Mark, newest Evidence) error {
 	return &Problem{Kind: RolledBack, Seen: m.Time, Records: gone, Time: newest.Time}
 }
 
-// lostReferrers returns a [ListGone] problem if the registry had the referrers API before and has none now. What was copied,
-// proxied or switched off then may hide newer evidence that only the API leads to.
+// lostReferrers returns a [ListGone] problem if the registry had the referrers API before and has none now. What was
+// copied, proxied or switched off then may hide newer evidence that only the API leads to.
 func lostReferrers(m checkpoint.Mark, newest Evidence) error {
 	if !m.Referrers || newest.Sources.Referrers != SourceAbsent {
 		return nil

@@ -51,9 +51,9 @@ func (r *Resolver) UnsafeIgnoring(statements ...v1.Hash) *Resolver {
 // may be the newest. Evidence that must not be believed is there too, with its Problem. Statements about other images,
 // and statements of predicates that are no version of [intoto.Vulns] and [intoto.TestResult], are left out.
 //
-// An error ends the iteration: [ErrNoImage] if there is not even a repository; [*RegistryError] if anything could not be
-// listed or fetched, [*intoto.LimitError], [*intoto.FieldError] if image is not a SHA-256 digest or the Resolver was made without a
-// verifier or with a clock that is none, or the end of ctx. Every walk reads the registry anew.
+// An error ends the iteration: [ErrNoImage] if there is not even a repository; [*RegistryError] if anything could not
+// be listed or fetched, [*intoto.LimitError], [*intoto.FieldError] if image is not a SHA-256 digest or the Resolver was
+// made without a verifier or with a clock that is none, or the end of ctx. Every walk reads the registry anew.
 // Options.UnsafeIgnoreUnverified changes nothing here.
 func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidence, error] {
 	return func(yield func(Evidence, error) bool) {

@@ -57,7 +57,8 @@ func unknownVersion(predicateType, understood string, payload []byte) error {
 		"Options.UnsafeIgnoreStatements", predicateType, understood, registry.Describe(payload, "").Digest)
 }
 
-// brokenPromise returns an error if hints promise evidence and there is none. Others were passed over because of the promise.
+// brokenPromise returns an error if hints promise evidence and there is none. Others were passed over because of the
+// promise.
 func brokenPromise(h referrers.Hints, found []Evidence) error {
 	if !h.Complete() || len(found) > 0 {
 		return nil

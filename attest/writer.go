@@ -28,7 +28,8 @@ type Writer struct {
 	immutable sync.Once // tags were found to be
 }
 
-// NewWriter returns a Writer that signs with s. With [intoto.FormStatement] nobody signs, and s is not used and may be nil.
+// NewWriter returns a Writer that signs with s. With [intoto.FormStatement] nobody signs, and s is not used and may be
+// nil.
 func NewWriter(s intoto.Signer, opts Options) *Writer {
 	opts = opts.withDefaults()
 	return &Writer{signer: s, registry: registry.New(opts.Access, transport.PushScope), opts: opts}
@@ -40,14 +41,15 @@ func NewWriter(s intoto.Signer, opts Options) *Writer {
 // cosign's tag shows or names it. The name of the test is written into the predicate, see [intoto.Test].
 //
 // Writing the same statement again leaves one record, if the first Write has returned no error, the Options are equal,
-// and the Signer can tell its own signature (see [intoto.Signer]) or signs alike each time, or nobody signs. Otherwise there
-// may be two records of it, which count as one. It is signed again all the same, before the registry is asked for it.
+// and the Signer can tell its own signature (see [intoto.Signer]) or signs alike each time, or nobody signs. Otherwise
+// there may be two records of it, which count as one. It is signed again all the same, before the registry is asked for
+// it.
 //
 // Errors: [*intoto.FieldError] for what the predicate or an argument lacks, all at once; [Future], since no [Resolver]
-// would believe it; [ErrNoImage]; [*RegistryError]; [*intoto.LimitError]; what the Signer returns. A Record that is not zero
-// is stored, whatever the error. A [*ViewError] says that a [Resolver] finds it, and only other tools do not see it
-// yet; if it is Immutable they never will, and to write again changes nothing. After any other error a reader may not
-// find the record, or find it in one list only: write again.
+// would believe it; [ErrNoImage]; [*RegistryError]; [*intoto.LimitError]; what the Signer returns. A Record that is not
+// zero is stored, whatever the error. A [*ViewError] says that a [Resolver] finds it, and only other tools do not see
+// it yet; if it is Immutable they never will, and to write again changes nothing. After any other error a reader may
+// not find the record, or find it in one list only: write again.
 func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p intoto.Predicate) (Record, error) {
 	payload, err := encode(image, test, p)
 	if err = errors.Join(err, w.check()); err != nil {

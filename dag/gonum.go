@@ -7,8 +7,9 @@ import (
 	"gonum.org/v1/gonum/graph"
 )
 
-// Gonum returns a view of g on which gonum's algorithms run. Nothing is copied, and the view changes nothing. The ID of a
-// node is the index of its scenario: [Graph.Index] and [Graph.ID] lead there and back. Edges lead from parent to child.
+// Gonum returns a view of g on which gonum's algorithms run. Nothing is copied, and the view changes nothing. The ID of
+// a node is the index of its scenario: [Graph.Index] and [Graph.ID] lead there and back. Edges lead from parent to
+// child.
 func (g *Graph) Gonum() graph.Directed { return view{g} }
 
 type view struct{ *Graph }

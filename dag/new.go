@@ -10,9 +10,9 @@ import (
 // New returns the graph of the given scenarios, which may come in any order.
 //
 // It reports every mistake it finds, joined in an order that depends neither on the order of the scenarios nor on that
-// of their parents: an [*Error] for each mistake, first [EmptyID], then [DuplicateID], then the mistakes of edges by child
-// and parent, and one [*CycleError] for each group of scenarios that wait for one another. A parent that is given twice
-// with one condition counts once.
+// of their parents: an [*Error] for each mistake, first [EmptyID], then [DuplicateID], then the mistakes of edges by
+// child and parent, and one [*CycleError] for each group of scenarios that wait for one another. A parent that is given
+// twice with one condition counts once.
 func New(scenarios ...Scenario) (*Graph, error) {
 	b := newBuilder(scenarios)
 	b.connect(scenarios)

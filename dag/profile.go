@@ -28,8 +28,8 @@ func (p Profile) String() string {
 }
 
 // Condition returns the condition of an edge of a testGraph that states onFail and failFast, each nil if it is not
-// stated: OnPass for onFail skip and failFast true, OnFinish for onFail run and failFast false. It fails with an [*Error]
-// of the kind [NoProfile], [UnknownOnFail] or [Contradiction] that does not name the edge.
+// stated: OnPass for onFail skip and failFast true, OnFinish for onFail run and failFast false. It fails with an
+// [*Error] of the kind [NoProfile], [UnknownOnFail] or [Contradiction] that does not name the edge.
 func (p Profile) Condition(onFail *string, failFast *bool) (Condition, error) {
 	skip := p == ADR48
 	switch {

@@ -34,8 +34,8 @@
 // numbered, in the order in which they apply: what an edge comes to, canceled by a person, a broken edge, an open edge,
 // all edges met, forced runs.
 //
-// Seven files hold all that Next needs: rules, event, snapshot, plan, next, explain and json. The files machine_*.go hold
-// Machine, and run_*.go hold Run; a reader of the rules may skip both.
+// Seven files hold all that Next needs: rules, event, snapshot, plan, next, explain and json. The files machine_*.go
+// hold Machine, and run_*.go hold Run; a reader of the rules may skip both.
 //
 // # Words
 //

@@ -26,8 +26,8 @@ func (m *Machine) follow(conclusions bool) { m.following, m.noting = true, concl
 // unfollow keeps nothing more, and drops everything that was kept.
 func (m *Machine) unfollow() { m.following, m.noting, m.fresh, m.notes = false, false, nil, nil }
 
-// takeFresh returns the scenarios about which something new is to be done since the last call. The slice is good until the
-// next event.
+// takeFresh returns the scenarios about which something new is to be done since the last call. The slice is good until
+// the next event.
 func (m *Machine) takeFresh() []int32 {
 	fresh := m.fresh
 	m.fresh = m.fresh[:0]

@@ -124,8 +124,8 @@ func (m *Machine) liveAt(i int) bool { return m.nodes[i].live() }
 // forcedAt reports whether the newest run of the scenario at index i was forced.
 func (m *Machine) forcedAt(i int) bool { return m.nodes[i].forced }
 
-// liveRemoved returns an iterator over the scenarios that are not in the graph and have a live run, in any order, and what
-// was observed of them.
+// liveRemoved returns an iterator over the scenarios that are not in the graph and have a live run, in any order, and
+// what was observed of them.
 func (m *Machine) liveRemoved() iter.Seq2[dag.ID, Status] {
 	return func(yield func(dag.ID, Status) bool) {
 		for id, st := range m.removed {

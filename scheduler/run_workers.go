@@ -2,13 +2,13 @@ package scheduler
 
 import "sync"
 
-// A workerPool calls the runner for an executor. Its workers, goroutines, take what waits one run after the other, and tell
-// what is over at once: runs that take no time need no goroutine each, nor a switch between goroutines each.
+// A workerPool calls the runner for an executor. Its workers, goroutines, take what waits one run after the other, and
+// tell what is over at once: runs that take no time need no goroutine each, nor a switch between goroutines each.
 //
 // How long a run takes is not known before, and one that takes long must keep no other waiting. So as long as anything
-// waits, one more worker is coming; when it has come and taken a run, it calls the next. While the others are busy without
-// a pause there is no processor for it, and that is well: what waits is worked off. As soon as one of them blocks, it gets
-// that processor.
+// waits, one more worker is coming; when it has come and taken a run, it calls the next. While the others are busy
+// without a pause there is no processor for it, and that is well: what waits is worked off. As soon as one of them
+// blocks, it gets that processor.
 type workerPool struct {
 	carryOut func(*liveRun) Result
 	news     chan struct{} // holds one when something is over

@@ -26,7 +26,7 @@ import (
 type Access = registry.Options
 
 // Repository returns a [Store] in a repository of a registry, best another one than the images are in,
-// with other credentials. Each mark is an immutable manifest, kept as records are (see [referrers.Record]): its subject
+// with other credentials. Each mark is an immutable manifest, kept as records of evidence are: its subject
 // is an empty manifest for the image's digest and the test, which is pushed first. So writers do not undo each other
 // here either. Lower marks are deleted where the registry allows that; where it does not, access.Limits.Statements is
 // how many marks one test at one image can have.

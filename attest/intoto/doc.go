@@ -1,5 +1,5 @@
-// Package intoto holds the formats in which a test says of an image how it ended: in-toto statements, their predicates, and
-// the envelopes around them. It reads and writes bytes, and asks nothing and nobody.
+// Package intoto holds the formats in which a test says of an image how it ended: in-toto statements, their predicates,
+// and the envelopes around them. It reads and writes bytes, and asks nothing and nobody.
 //
 // # From a result to bytes
 //
@@ -10,14 +10,14 @@
 //
 // # From bytes to a result
 //
-// Each step reads strictly, once, and within limits: [Payload] takes the statement out of what is stored, [ParseStatement]
-// decodes it, and [ReadPredicate] decodes what it says. A key that is given
-// twice, or in another case, is refused everywhere, since two readers would see two statements. Fields that are not known
-// are ignored, as in-toto demands.
+// Each step reads strictly, once, and within limits: [Payload] takes the statement out of what is stored,
+// [ParseStatement] decodes it, and [ReadPredicate] decodes what it says. A key that is given twice, or in another case,
+// is refused everywhere, since two readers would see two statements. Fields that are not known are ignored, as in-toto
+// demands.
 //
-// [OuterType] tells the predicate type of a statement of any size while it passes by, so that an SBOM beside the evidence is
-// never held. [Family] tells of which known predicate a type is a version or another spelling: a statement of a version
-// that is not read here may be the newest of its test, and must not be taken for another kind.
+// [OuterType] tells the predicate type of a statement of any size while it passes by, so that an SBOM beside the
+// evidence is never held. [Family] tells of which known predicate a type is a version or another spelling: a statement
+// of a version that is not read here may be the newest of its test, and must not be taken for another kind.
 //
 // # Mistakes
 //

@@ -11,8 +11,8 @@ const (
 	FormEnvelope Form = ""
 
 	// FormStatement is the statement alone, signed by nobody. It counts for nothing until somebody else vouches for its
-	// record, as Tekton Chains does with a provenance, see attest.ByProvenance. Conforma reads this form. cosign's .att tag only
-	// names it, in an annotation, as it does a bundle.
+	// record, as Tekton Chains does with a provenance, see attest.ByProvenance. Conforma reads this form. cosign's .att
+	// tag only names it, in an annotation, as it does a bundle.
 	FormStatement Form = "statement"
 
 	// FormBundle is a sigstore bundle, for which the [Signer] must be a [BundleSigner]. Beware: where one bundle refers to

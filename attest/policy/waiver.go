@@ -31,10 +31,10 @@ type Waiver struct {
 	// will be required later still warns.
 	Task string `json:"task,omitempty"`
 
-	// Finding waives a finding of scans, by its id or one of [intoto.FindingAliases], and Package only in one package: by its
-	// name, with or without the group of Maven (org.apache.logging.log4j:log4j-core, log4j-core), or by its package URL, which
-	// may leave out the version and the qualifiers. With Package it is for no finding that names several packages. It never
-	// waives evidence that does not count.
+	// Finding waives a finding of scans, by its id or one of [intoto.FindingAliases], and Package only in one package:
+	// by its name, with or without the group of Maven (org.apache.logging.log4j:log4j-core, log4j-core), or by its
+	// package URL, which may leave out the version and the qualifiers. With Package it is for no finding that names
+	// several packages. It never waives evidence that does not count.
 	Finding string `json:"finding,omitempty"`
 	Package string `json:"package,omitempty"`
 

@@ -107,8 +107,8 @@ func (p *Provenance) TaskOf(digest v1.Hash) (Task, bool) {
 	return slices.MinFunc(makers, CompareEnd), true
 }
 
-// CompareEnd orders tasks by their end, those without times first. Times are in whole seconds, so of two that ended at the
-// same time the one that began first is the first.
+// CompareEnd orders tasks by their end, those without times first. Times are in whole seconds, so of two that ended at
+// the same time the one that began first is the first.
 func CompareEnd(a, b Task) int {
 	return cmp.Or(a.Finished.Compare(b.Finished), a.Started.Compare(b.Started))
 }

@@ -305,7 +305,8 @@ func mustConvertFrom(t testing.TB, r io.Reader, opts scan.Options) intoto.Vulns 
 	return v
 }
 
-// Wherever a report is cut off, it is no report; a format that is given, in place of recognised, is tried at every third byte.
+// Wherever a report is cut off, it is no report; a format that is given, in place of recognised, is tried at every
+// third byte.
 func TestTruncated(t *testing.T) {
 	for name, s := range samples {
 		t.Run(name, func(t *testing.T) {

@@ -27,9 +27,9 @@
 // intoto.FindingPackage and its neighbours name; package policy reads them there. What the scanner was told to ignore is
 // no finding.
 //
-// What a report says that the scanner did not look at, or may have missed, is in intoto.Vulns.Unscanned and Incomplete: an OS
-// that it does not know, one out of support, a file that it skipped. Where a report has a CVSS vector and no score, the score
-// is computed. A score of 0 without a vector is none. An entry about malware is critical.
+// What a report says that the scanner did not look at, or may have missed, is in intoto.Vulns.Unscanned and Incomplete:
+// an OS that it does not know, one out of support, a file that it skipped. Where a report has a CVSS vector and no
+// score, the score is computed. A score of 0 without a vector is none. An entry about malware is critical.
 //
 // # What is refused
 //

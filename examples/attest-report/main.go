@@ -3,34 +3,35 @@
 //
 //	attest-report -image quay.io/shop/operator@sha256:... -report trivy.json -name clair-scan -key cosign.key -results /tekton/results
 //
-// It reads what package scan reads: reports of Trivy, Grype, Clair, Quay, OSV-Scanner and ClamAV, SARIF, JUnit XML, go test
+// It reads what package scan reads: reports of Trivy, Grype, Clair, Quay, OSV-Scanner and ClamAV, SARIF, JUnit XML, go
+// test
 // -json and the TEST_OUTPUT of Konflux. What a report does not say has to be given, each with a flag of its own; the
 // message says which. There is no word for now: when this program runs is not when the scan ended, so a step that needs
 // it writes down date -u +%Y-%m-%dT%H:%M:%SZ right after the scanner.
 //
 // Each flag has an environment variable, ATTEST_IMAGE for -image and ATTEST_DB_UPDATED for -db-updated; a flag goes
-// before its variable. A flag that is given twice is an error, since one of the two values would be lost. Credentials for
-// the registry come from where docker and podman log in to, and in Tekton from the service account. task.yaml shows it as
-// a task of Tekton.
+// before its variable. A flag that is given twice is an error, since one of the two values would be lost. Credentials
+// for the registry come from where docker and podman log in to, and in Tekton from the service account. task.yaml shows
+// it as a task of Tekton.
 //
 // # No report
 //
-// Whatever stands where a report should stand becomes evidence: a test-result with the verdict ERROR under the name of the
-// test, with the reason as its note. Otherwise an older pass would stay the newest. So it is if the file is missing, a
-// folder, empty or cut off, if it is an HTML page, a log or a report that is not read, and if the report itself says that
-// the scan did not run or looked at nothing. A step that knows that its scanner failed says so with -failed REASON; then no
-// report is read. An empty reason counts too, as in -failed "$(cat log)". The ERROR is of the time of -finished, or else of
-// now: that is when it was found out. A reader who asks for the newest vulns of that name is told of it, see
-// attest.Overruled.
+// Whatever stands where a report should stand becomes evidence: a test-result with the verdict ERROR under the name of
+// the test, with the reason as its note. Otherwise an older pass would stay the newest. So it is if the file is
+// missing, a folder, empty or cut off, if it is an HTML page, a log or a report that is not read, and if the report
+// itself says that the scan did not run or looked at nothing. A step that knows that its scanner failed says so with
+// -failed REASON; then no report is read. An empty reason counts too, as in -failed "$(cat log)". The ERROR is of the
+// time of -finished, or else of now: that is when it was found out. A reader who asks for the newest vulns of that name
+// is told of it, see attest.Overruled.
 //
-// Only a mistake that the caller can mend leaves nothing: flags that are wrong or missing, no key, a report of another image,
-// and a registry that cannot be reached.
+// Only a mistake that the caller can mend leaves nothing: flags that are wrong or missing, no key, a report of another
+// image, and a registry that cannot be reached.
 //
 // # Which image
 //
-// If the report names its image by digest, it must be that of -image, unless -any-image is given. Many reports name none.
-// They are taken to be of the image, which is told on standard error and in the note of the statement; -require-digest
-// refuses them.
+// If the report names its image by digest, it must be that of -image, unless -any-image is given. Many reports name
+// none. They are taken to be of the image, which is told on standard error and in the note of the statement;
+// -require-digest refuses them.
 //
 // # What decides
 //

@@ -157,7 +157,8 @@ func parse(args []string, env func(string) (string, bool), out io.Writer) (*sett
 	return s, errors.Join(a.mistakes...)
 }
 
-// parseAll reads every flag. It goes on after an unknown flag and an unexpected argument, so that a flag behind one counts.
+// parseAll reads every flag. It goes on after an unknown flag and an unexpected argument, so that a flag behind one
+// counts.
 func (a *arguments) parseAll(flags *flag.FlagSet, args []string) {
 	for len(args) > 0 {
 		err := flags.Parse(args)

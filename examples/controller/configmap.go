@@ -83,7 +83,8 @@ func readConfigMap(m *corev1.ConfigMap) (in konflux.Objects, err error) {
 	return in, errors.Join(mistakes...)
 }
 
-// supersededAnnotation tells of a ConfigMap that a newer one took its place: what is live is stopped, and nothing starts.
+// supersededAnnotation tells of a ConfigMap that a newer one took its place: what is live is stopped, and nothing
+// starts.
 const supersededAnnotation = "testdag.dev/superseded"
 
 // documents reads the documents of a file of a ConfigMap. Each says that it is of the kind, if one is asked for.

@@ -73,9 +73,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	return r.carryOut(ctx, object, plan)
 }
 
-// runs returns the PipelineRuns of an object, whoever they belong to, and those of their TaskRuns that are over. One that
-// is not may be what the cache still holds of one that has ended and has a result: then it counts as one that is not there
-// yet.
+// runs returns the PipelineRuns of an object, whoever they belong to, and those of their TaskRuns that are over. One
+// that is not may be what the cache still holds of one that has ended and has a result: then it counts as one that is
+// not there yet.
 func (r *reconciler) runs(ctx context.Context, name types.NamespacedName) ([]pipelineRun, []pipelinerun.TaskRun, error) {
 	var runs pipelineRunList
 	var tasks taskRunList
@@ -122,8 +122,8 @@ func (r *reconciler) decide(ctx context.Context, o client.Object, runs []pipelin
 	return konflux.Next(in, r.options, r.now())
 }
 
-// doubt returns an error that keeps the object from being decided about. What somebody has to mend is not tried again until
-// it is changed.
+// doubt returns an error that keeps the object from being decided about. What somebody has to mend is not tried again
+// until it is changed.
 func (r *reconciler) doubt(o client.Object, err error) error {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -192,7 +192,8 @@ func (r *reconciler) complain(o client.Object, err error) error {
 	return err
 }
 
-// furnish adds what the plan does not know to the runs that are to be created: to whom they belong, and what the flags say.
+// furnish adds what the plan does not know to the runs that are to be created: to whom they belong, and what the flags
+// say.
 func (r *reconciler) furnish(o client.Object, runs []pipelinerun.PipelineRun) {
 	yes := true
 	kind := r.kind.version()
@@ -211,7 +212,8 @@ func (r *reconciler) count(plan *konflux.Plan, refused map[string]string) {
 	r.metrics.released.Add(float64(len(plan.Release)))
 }
 
-// conclude tells others in the status of the object what is known, and when all is over marks the object with the outcome.
+// conclude tells others in the status of the object what is known, and when all is over marks the object with the
+// outcome.
 func (r *reconciler) conclude(ctx context.Context, o client.Object, plan *konflux.Plan) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()

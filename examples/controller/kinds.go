@@ -48,8 +48,8 @@ func (e *InputError) Error() string { return fmt.Sprintf("%s: %v", e.Key, e.Err)
 // Unwrap returns the mistake.
 func (e *InputError) Unwrap() error { return e.Err }
 
-// chooseKind returns the kind of a name, or for "auto" Snapshots where the cluster has the kinds of Konflux, and ConfigMaps
-// where it has none of them.
+// chooseKind returns the kind of a name, or for "auto" Snapshots where the cluster has the kinds of Konflux, and
+// ConfigMaps where it has none of them.
 func chooseKind(name string, mapper kmeta.RESTMapper) (kind, error) {
 	switch name {
 	case "snapshot":

@@ -1,8 +1,8 @@
 // Command controller carries out graphs of test scenarios on a Kubernetes cluster with Tekton.
 //
 // Each scenario runs as a PipelineRun. The controller starts those whose parents are done, cancels what depends on a
-// failure, and runs again what stands on an old run: the rules are those of package scheduler, for the objects of package
-// scheduler/konflux, and package scheduler/tekton carries the plans out.
+// failure, and runs again what stands on an old run: the rules are those of package scheduler, for the objects of
+// package scheduler/konflux, and package scheduler/tekton carries the plans out.
 //
 //	controller -kubeconfig ~/.kube/config -namespaces shop
 //
@@ -36,15 +36,15 @@
 //
 // # How it works
 //
-// Everything that is known stands in the annotations of the object: testdag.dev/status tells people and programs of each
-// scenario, own.testdag.dev/state is what the next decision stands on, and own.testdag.dev/outcome says that all is over,
-// and how; after that the object is left alone until the label asks for a rerun. Snapshots have the annotations that
-// Konflux gives them, and its conditions. Events tell what happens as it happens; one
-// may be missing where the controller was killed.
+// Everything that is known stands in the annotations of the object: testdag.dev/status tells people and programs of
+// each scenario, own.testdag.dev/state is what the next decision stands on, and own.testdag.dev/outcome says that all
+// is over, and how; after that the object is left alone until the label asks for a rerun. Snapshots have the
+// annotations that Konflux gives them, and its conditions. Events tell what happens as it happens; one may be missing
+// where the controller was killed.
 //
 // What is to be started is written down before it is done, with the resourceVersion that was read, and PipelineRuns are
-// named after the run that they are. So the controller may be killed between any two requests, and several may be at work
-// at once: no run is lost, and none is carried out twice, as long as PipelineRuns are pruned later than a
+// named after the run that they are. So the controller may be killed between any two requests, and several may be at
+// work at once: no run is lost, and none is carried out twice, as long as PipelineRuns are pruned later than a
 // controller may stand still. Leader election is there to save work.
 //
 // PipelineRuns belong to the object and go with it. A finalizer holds each until its end is kept.
@@ -61,8 +61,8 @@
 // -h tells of each. Every flag may be given as an environment variable instead: -leader-election is TESTDAG_LEADER_ELECTION. The flag comes
 // first. Without -kubeconfig, KUBECONFIG, the service account of the pod and ~/.kube/config are tried.
 //
-// The program ends with 0 when it is asked to (SIGINT, SIGTERM), having finished what it was doing, and with 1 if it cannot
-// begin or loses the leadership.
+// The program ends with 0 when it is asked to (SIGINT, SIGTERM), having finished what it was doing, and with 1 if it
+// cannot begin or loses the leadership.
 package main
 
 import (

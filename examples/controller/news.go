@@ -9,8 +9,8 @@ import (
 	"github.com/testdag/testdag/scheduler/konflux"
 )
 
-// A news is what is told of an object as an event of Kubernetes. Those of one reason and one action are counted together,
-// and only the first note is told.
+// A news is what is told of an object as an event of Kubernetes. Those of one reason and one action are counted
+// together, and only the first note is told.
 type news struct {
 	Warning bool
 	Reason  string // Started, Passed, Failed, Canceled, Finished or Problem

@@ -135,8 +135,8 @@ func (snapshots) status(o client.Object, p *konflux.Plan) []byte {
 	return patch
 }
 
-// conclusion returns the conditions that say what a plan says. Whether a newer Snapshot took the place of this one is for
-// others to say.
+// conclusion returns the conditions that say what a plan says. Whether a newer Snapshot took the place of this one is
+// for others to say.
 func conclusion(p *konflux.Plan, s *snapshot) []metav1.Condition {
 	whole := metav1.Condition{Type: integrationStatus, Status: metav1.ConditionUnknown, Reason: "InProgress", Message: "tests are running"}
 	tests := metav1.Condition{Type: testSucceeded, Status: metav1.ConditionUnknown, Reason: "InProgress", Message: "tests are running"}

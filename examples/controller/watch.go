@@ -17,7 +17,8 @@ import (
 // bySnapshot is the index of runs by the object that they are for.
 const bySnapshot = "snapshot"
 
-// snapshotOf returns the name of the object that a run is for. Tekton hands the labels of a PipelineRun on to its TaskRuns.
+// snapshotOf returns the name of the object that a run is for. Tekton hands the labels of a PipelineRun on to its
+// TaskRuns.
 func (r *reconciler) snapshotOf(o client.Object) []string {
 	if name := o.GetLabels()[r.options.Keys.Resource+"/snapshot"]; name != "" {
 		return []string{name}

@@ -84,8 +84,8 @@ func (o *options) flags() *flag.FlagSet {
 	return f
 }
 
-// A value is that of a flag. An empty one is as if the flag were not there, and a second one is refused unless the flag may
-// be repeated: it would win in silence.
+// A value is that of a flag. An empty one is as if the flag were not there, and a second one is refused unless the flag
+// may be repeated: it would win in silence.
 type value struct {
 	flag.Value
 	repeated bool

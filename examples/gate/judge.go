@@ -78,8 +78,8 @@ func readPolicy(path string) (policy.Policy, error) {
 	return p, nil
 }
 
-// verifier believes the keys and the identity, and provenance if the policy trusts any. Who may sign that can be somebody
-// else: a key that tests sign with would otherwise be good for a build, too.
+// verifier believes the keys and the identity, and provenance if the policy trusts any. Who may sign that can be
+// somebody else: a key that tests sign with would otherwise be good for a build, too.
 func (o options) verifier(p policy.Policy) (attest.Verifier, error) {
 	all, err := loadKeys("-key", o.keys)
 	builders, buildersErr := loadKeys("-provenance-key", o.builderKeys)

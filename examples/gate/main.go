@@ -4,20 +4,20 @@
 //	gate -images snapshot.yaml -policy policy.yaml -key cosign.pub
 //
 // It finds the newest evidence of every test that the policy names, and the provenance of the builds if the policy says
-// whom to trust for that, judges each image by it with package attest/policy, and prints one report about all of them with
-// package attest/policy/report. policy.yaml beside this file is a policy to start from, task.yaml a Tekton Task that runs
-// gate.
+// whom to trust for that, judges each image by it with package attest/policy, and prints one report about all of them
+// with package attest/policy/report. policy.yaml beside this file is a policy to start from, task.yaml a Tekton Task
+// that runs gate.
 //
 // Who holds a key of -key may vouch for evidence. Without -provenance-key it may sign provenance too, and so say that a
 // trusted builder made the image; where tests sign with keys of their own, builds should have another.
 //
 // # Images
 //
-// A release is all images of one call: each -image, and those of each file of -images. Such a file is a Snapshot of Konflux,
-// in YAML or JSON, or a list with an image in each line and # for comments. The name of a component of a Snapshot is the
-// name by which a waiver of the policy may be for it. An image that is given twice is judged once, unless two components have
-// it: a waiver may be for one of them. A plain -image is of no component. Keys may be given several times too; any other flag
-// that is given twice is an error.
+// A release is all images of one call: each -image, and those of each file of -images. Such a file is a Snapshot of
+// Konflux, in YAML or JSON, or a list with an image in each line and # for comments. The name of a component of a
+// Snapshot is the name by which a waiver of the policy may be for it. An image that is given twice is judged once,
+// unless two components have it: a waiver may be for one of them. A plain -image is of no component. Keys may be given
+// several times too; any other flag that is given twice is an error.
 //
 // # Exit codes
 //
@@ -26,16 +26,17 @@
 //	2  at least one could not be judged, so nothing is known of it: arguments, policy, keys, registry, time or a signal; the
 //	   error says which. The code is 2 also if another image is denied
 //
-// Anything but 0 stops the release, and 0 stands for nothing else: with -h, too, the code is 2. Under go run both 1 and 2
-// are 1; go build it to tell them apart.
+// Anything but 0 stops the release, and 0 stands for nothing else: with -h, too, the code is 2. Under go run both 1 and
+// 2 are 1; go build it to tell them apart.
 //
 // # Output
 //
-// The report is a table for people, or with -output JSON (see [policy.Release]), JUnit XML, SARIF 2.1.0, or Markdown for a
-// pull request. With -output-file that goes to a file and the table is still printed. The table has colours on a terminal,
-// unless the environment has NO_COLOR. -test-output writes the result of a Tekton task, as Konflux reads it. Files appear
-// whole or not at all, and files of an earlier call are removed first, so a call that could not judge leaves no report of
-// another. If some images could be judged and some could not, there is a report, which says so; the code is 2.
+// The report is a table for people, or with -output JSON (see [policy.Release]), JUnit XML, SARIF 2.1.0, or Markdown
+// for a pull request. With -output-file that goes to a file and the table is still printed. The table has colours on a
+// terminal, unless the environment has NO_COLOR. -test-output writes the result of a Tekton task, as Konflux reads it.
+// Files appear whole or not at all, and files of an earlier call are removed first, so a call that could not judge
+// leaves no report of another. If some images could be judged and some could not, there is a report, which says so; the
+// code is 2.
 //
 // # Indexes
 //

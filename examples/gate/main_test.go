@@ -538,8 +538,8 @@ func TestImageFiles(t *testing.T) {
 		"the runs are about one image, and there are 2")
 }
 
-// A denied component of a Snapshot goes on while a waiver holds, in sight in every format, and then no longer. Another that
-// meets nothing in any image is told once.
+// A denied component of a Snapshot goes on while a waiver holds, in sight in every format, and then no longer. Another
+// that meets nothing in any image is told once.
 func TestWaivedRelease(t *testing.T) {
 	w := newWorld(t)
 	web, worker := w.push("web"), w.push("worker")

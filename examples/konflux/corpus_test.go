@@ -11,8 +11,8 @@ import (
 	"github.com/testdag/testdag/scheduler/konflux"
 )
 
-// Every sample of the integration-service reads, or is refused with the right reason. The folder is not ours and need not
-// be there; TESTDAG_CORPUS names the one that it is in.
+// Every sample of the integration-service reads, or is refused with the right reason. The folder is not ours and need
+// not be there; TESTDAG_CORPUS names the one that it is in.
 func TestCorpus(t *testing.T) {
 	dir := os.Getenv("TESTDAG_CORPUS")
 	if dir == "" {

@@ -83,8 +83,8 @@ func readFolder(ctx context.Context, dir string) (*folder, error) {
 	return f, errors.Join(mistakes...)
 }
 
-// keepOwn leaves out the scenarios of other applications and groups than that of the Snapshot: a namespace has many. Those
-// that name none, and all if the Snapshot names none, stay.
+// keepOwn leaves out the scenarios of other applications and groups than that of the Snapshot: a namespace has many.
+// Those that name none, and all if the Snapshot names none, stay.
 func (f *folder) keepOwn() error {
 	var s struct {
 		Application    string `json:"application"`

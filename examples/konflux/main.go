@@ -5,8 +5,8 @@
 //	konflux plan DIR
 //
 // DIR is a folder of YAML or JSON as kubectl get -o yaml prints it: IntegrationTestScenarios, a ComponentGroup, and for
-// plan a Snapshot, PipelineRuns and TaskRuns, one or many in a file, in lists or not. Objects of other kinds, and scenarios
-// of other applications or groups than the Snapshot's, are passed over, and counted.
+// plan a Snapshot, PipelineRuns and TaskRuns, one or many in a file, in lists or not. Objects of other kinds, and
+// scenarios of other applications or groups than the Snapshot's, are passed over, and counted.
 //
 // validate is for a pull request that changes the graph: it tells every mistake, a line each. plan is for whoever asks
 // why a scenario does not start: it prints the graph, the verdict on each scenario with its reason, what a controller

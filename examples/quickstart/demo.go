@@ -201,8 +201,8 @@ func (d *demonstration) run(ctx context.Context, from scheduler.Snapshot) (sched
 	return scheduler.Run(ctx, d.file.Graph, runner, scheduler.Options{Snapshot: from, Parallel: d.parallel, Observe: d.story.step})
 }
 
-// evidence tells what the image carries for dast-tests, and which of it decides. The runs in the snapshot say what must be
-// there.
+// evidence tells what the image carries for dast-tests, and which of it decides. The runs in the snapshot say what must
+// be there.
 func (d *demonstration) evidence(ctx context.Context, snapshot scheduler.Snapshot) error {
 	resolver, err := openResolver(d.dir)
 	if err != nil {

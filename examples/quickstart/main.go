@@ -19,8 +19,8 @@
 //	  - {name: build, command: go build ./...}
 //	  - {name: test, after: [build], command: [go, test, ./...]}
 //
-// The program exits with 0 if all passed, with 1 if not, and with 2 if it could not tell, or was interrupted. Under go run
-// both are 1; go build it to tell them apart.
+// The program exits with 0 if all passed, with 1 if not, and with 2 if it could not tell, or was interrupted. Under go
+// run both are 1; go build it to tell them apart.
 package main
 
 import (

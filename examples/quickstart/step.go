@@ -31,8 +31,8 @@ var (
 	dastTests  = intoto.Test{Name: "dast-tests", PredicateType: intoto.VulnsType}
 )
 
-// step is the program that a scenario runs: it does its test, prints one line, leaves evidence on the image whichever way
-// the test ended, and fails if the test failed.
+// step is the program that a scenario runs: it does its test, prints one line, leaves evidence on the image whichever
+// way the test ended, and fails if the test failed.
 func step(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("quickstart step", flag.ContinueOnError)
 	dir := flags.String("dir", ".", "folder with cosign.key, cosign.pub and the reports")

@@ -21,11 +21,12 @@
 //
 // # How it works
 //
-// What is to be started is written before it is done. A run is in the state, the annotation that this package keeps on the
-// Snapshot, before its PipelineRun is created; the write carries the resourceVersion that was read, so that of two
+// What is to be started is written before it is done. A run is in the state, the annotation that this package keeps on
+// the Snapshot, before its PipelineRun is created; the write carries the resourceVersion that was read, so that of two
 // controllers one does it and the other begins anew. The name of the PipelineRun follows from the run
-// ([pipelinerun.RunName]), so that creating it again finds the first; it is created again until it is seen. Its finalizer holds it until its end is in the
-// state. So a controller may die between any two requests, work on a cache that lags, and miss events or see them twice.
+// ([pipelinerun.RunName]), so that creating it again finds the first; it is created again until it is seen. Its
+// finalizer holds it until its end is in the state. So a controller may die between any two requests, work on a cache
+// that lags, and miss events or see them twice.
 //
 // Two things are asked of the surroundings. Whoever copies a Snapshot leaves its annotations out: with them the copy counts
 // as tested. And a PipelineRun whose end is kept must not be deleted while a controller is still between the write and the

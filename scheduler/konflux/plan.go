@@ -9,12 +9,12 @@ import (
 	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
-// A Plan is what to do now about one Snapshot, and what is to be said of it. [pipelinerun.Changes] tells in which order it is
-// carried out. What fails is planned again by the next call; what can never be created is told to it in Objects.Refused. A
-// controller may die between any two requests: the next call plans what is left.
+// A Plan is what to do now about one Snapshot, and what is to be said of it. [pipelinerun.Changes] tells in which order
+// it is carried out. What fails is planned again by the next call; what can never be created is told to it in
+// Objects.Refused. A controller may die between any two requests: the next call plans what is left.
 type Plan struct {
-	// Changes are made to the Snapshot. Creations are in canonical order of their scenarios, then by name; finalizers are those
-	// of Options.Keys, then of Options.Older.
+	// Changes are made to the Snapshot. Creations are in canonical order of their scenarios, then by name; finalizers
+	// are those of Options.Keys, then of Options.Older.
 	pipelinerun.Changes
 
 	Outcome   scheduler.Outcome // of the scenarios that are not optional; pending as long as anything could still start

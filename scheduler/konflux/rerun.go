@@ -10,9 +10,9 @@ import (
 // rerunAll is the value of the label that asks for a rerun of everything.
 const rerunAll = "all"
 
-// requests returns what the value of the label of a rerun asks for: "all" a rerun of every scenario of the graph, a name a
-// forced run of that scenario: one that starts although a parent failed, as Konflux' documentation promises, and waits for
-// parents that are not yet done. The error is an *[UnknownScenarioError].
+// requests returns what the value of the label of a rerun asks for: "all" a rerun of every scenario of the graph, a
+// name a forced run of that scenario: one that starts although a parent failed, as Konflux' documentation promises, and
+// waits for parents that are not yet done. The error is an *[UnknownScenarioError].
 func requests(value string, g *dag.Graph, s scheduler.Snapshot) ([]scheduler.Event, error) {
 	if value == rerunAll {
 		events := make([]scheduler.Event, 0, g.Len())

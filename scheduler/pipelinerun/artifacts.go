@@ -71,8 +71,8 @@ func NamesArtifact(result string) bool {
 	return result == artifactURI || result == artifactDigest || artifactOutputs.MatchString(result)
 }
 
-// ReadArtifacts does for one task what [Artifacts] does for many, from what a step has written: read returns what is under
-// one of the names. Only what [NamesArtifact] is read.
+// ReadArtifacts does for one task what [Artifacts] does for many, from what a step has written: read returns what is
+// under one of the names. Only what [NamesArtifact] is read.
 func ReadArtifacts(names []string, read func(name string) (string, error)) ([]scheduler.Artifact, error) {
 	var all artifacts
 	all.add("", names, read)

@@ -25,8 +25,8 @@ var resultName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 // the object, and only if isBuildArtifact is "true". The URI is a bare repository, without scheme or tag, and the
 // digest sha256 in lower case, since that is what Chains can store provenance for.
 //
-// The files appear whole or not at all. Errors: a *[FieldError] for each mistake that Chains would not understand, one that
-// says that the results are larger than Tekton carries, and those of the file system.
+// The files appear whole or not at all. Errors: a *[FieldError] for each mistake that Chains would not understand, one
+// that says that the results are larger than Tekton carries, and those of the file system.
 func WriteArtifact(dir, prefix string, a scheduler.Artifact) error {
 	files, err := artifactFiles(prefix, a)
 	if err == nil {

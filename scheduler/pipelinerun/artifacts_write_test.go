@@ -97,7 +97,8 @@ func TestWriteArtifactRefuses(t *testing.T) {
 	}
 }
 
-// A repository may have 255 bytes, so that the results of a prefix as long as a name may be fit into what Tekton carries.
+// A repository may have 255 bytes, so that the results of a prefix as long as a name may be fit into what Tekton
+// carries.
 func TestResultsFitIntoTekton(t *testing.T) {
 	long := scheduler.Artifact{URI: strings.Repeat("a", maxRepositoryBytes-len(".example.com/app")) + ".example.com/app", Digest: someDigest}
 	if err := WriteArtifact(t.TempDir(), "A", long); err != nil {

@@ -1,7 +1,7 @@
 package pipelinerun
 
-// Changes are requests to the cluster, about an object that holds a state and about its PipelineRuns. They are made in this
-// order:
+// Changes are requests to the cluster, about an object that holds a state and about its PipelineRuns. They are made in
+// this order:
 //
 //  1. Update: write it in one request with the resourceVersion of the object that was read. If the API server answers
 //     with a conflict, drop the changes and begin anew. Send it even if it changes nothing when something is to be created or

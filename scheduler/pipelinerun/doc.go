@@ -1,8 +1,8 @@
-// Package pipelinerun knows what a PipelineRun of Tekton is to a scenario: the name of a run, how a run ended, and what its
-// tasks say in their results. It is what packages konflux and tekton have in common.
+// Package pipelinerun knows what a PipelineRun of Tekton is to a scenario: the name of a run, how a run ended, and what
+// its tasks say in their results. It is what packages konflux and tekton have in common.
 //
-// The objects are plain structs with the JSON form of Kubernetes. Nothing of Kubernetes is imported, and nothing is read or
-// written here; a clock is an argument.
+// The objects are plain structs with the JSON form of Kubernetes. Nothing of Kubernetes is imported, and nothing is
+// read or written here; a clock is an argument.
 //
 //   - [RunName] names the PipelineRun of a run, and [RunNumber] reads the name.
 //   - [Judge] says how a PipelineRun ended, by its conditions and by the TEST_OUTPUT of its tasks.

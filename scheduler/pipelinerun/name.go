@@ -17,9 +17,9 @@ const (
 
 var lower32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// RunName names the PipelineRun of a run, as a DNS-1035 label of at most 63 characters: the scenario, shortened if it must
-// be, the number of the run, and a hash of the owner's UID and name and of the whole of the run. The owner is what the runs
-// belong to, such as a Snapshot.
+// RunName names the PipelineRun of a run, as a DNS-1035 label of at most 63 characters: the scenario, shortened if it
+// must be, the number of the run, and a hash of the owner's UID and name and of the whole of the run. The owner is what
+// the runs belong to, such as a Snapshot.
 //
 //	clamav-scan-2-x7k4mzq2v5hn3c6a
 //

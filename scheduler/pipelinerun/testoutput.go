@@ -38,9 +38,9 @@ type TestOutput struct {
 	Successes, Failures, Warnings int
 }
 
-// Counted returns the result, or what the counts say if that is worse, as Conforma has it: with failures it is FAILURE, unless
-// the test could not tell, and SUCCESS with warnings is WARNING. The integration-service does not look at the counts, and
-// neither does [Judge].
+// Counted returns the result, or what the counts say if that is worse, as Conforma has it: with failures it is FAILURE,
+// unless the test could not tell, and SUCCESS with warnings is WARNING. The integration-service does not look at the
+// counts, and neither does [Judge].
 func (o TestOutput) Counted() string {
 	switch {
 	case o.Failures != 0 && slices.Contains([]string{ResultSuccess, ResultWarning, ResultSkipped}, o.Result):
@@ -79,8 +79,8 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
 
 // ParseTestOutput reads a TEST_OUTPUT. The error is that of package json, or tells why the text can be read in two ways.
 //
-// What is in doubt keeps nobody from the rest, and each reader decides for itself: a result that is not known, counts that
-// are missing, which are 0, or negative, a time that cannot be read, which is zero. Doubts are in that order.
+// What is in doubt keeps nobody from the rest, and each reader decides for itself: a result that is not known, counts
+// that are missing, which are 0, or negative, a time that cannot be read, which is zero. Doubts are in that order.
 //
 // The time is RFC 3339 or seconds since 1970, as text or as a number. Tasks that put several results together begin with
 // "0", so that counts as no time.
@@ -181,8 +181,8 @@ func asText(value json.RawMessage) string {
 // acceptedTime takes what the integration-service takes: seconds since 1970, or RFC 3339 with or without a zone.
 var acceptedTime = regexp.MustCompile(`^([0-9]{10}|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})?)$`)
 
-// acceptedResult reads the value of a TEST_OUTPUT as the integration-service does: each field must be there and be right, and
-// the timestamp, the namespace and the note must be text.
+// acceptedResult reads the value of a TEST_OUTPUT as the integration-service does: each field must be there and be
+// right, and the timestamp, the namespace and the note must be text.
 func acceptedResult(value json.RawMessage) (result string, err error) {
 	var text string
 	if err := json.Unmarshal(value, &text); err != nil {

@@ -29,8 +29,8 @@
 //
 // # How a run of a Runner ends
 //
-// A PipelineRun is judged by [pipelinerun.Judge]: it passed if Tekton says so and each TEST_OUTPUT of its tasks does. What
-// happens on the way comes to this:
+// A PipelineRun is judged by [pipelinerun.Judge]: it passed if Tekton says so and each TEST_OUTPUT of its tasks does.
+// What happens on the way comes to this:
 //
 //	what happens                                       what comes of it
 //	the pipeline fails, times out, cannot be resolved  failed, with the reason of Tekton
@@ -83,9 +83,9 @@
 //
 // # What a run left
 //
-// Results of tasks that are named as Tekton Chains wants it, ARTIFACT_URI with ARTIFACT_DIGEST, and objects ARTIFACT_OUTPUTS
-// and whatever ends so, become the Artifacts of the result: see [pipelinerun.Artifacts]. What cannot be read changes no verdict; the
-// reason names it.
+// Results of tasks that are named as Tekton Chains wants it, ARTIFACT_URI with ARTIFACT_DIGEST, and objects
+// ARTIFACT_OUTPUTS and whatever ends so, become the Artifacts of the result: see [pipelinerun.Artifacts]. What cannot
+// be read changes no verdict; the reason names it.
 //
 // # Requests
 //

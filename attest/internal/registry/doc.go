@@ -1,8 +1,8 @@
 // Package registry makes requests to one registry, each bounded and with an end, and believes no byte that does not have
 // the digest it was asked for. It knows what a manifest and a blob are, and nothing of what they hold.
 //
-// [New] takes [Options]: how the registry is reached, and [Limits]. [Registry.Connect] returns a [Repository] for one call.
-// Its budget covers all that the call reads, however many requests make it up.
+// [New] takes [Options]: how the registry is reached, and [Limits]. [Registry.Connect] returns a [Repository] for one
+// call. Its budget covers all that the call reads, however many requests make it up.
 //
 // Three files hold the rules that are easy to get wrong:
 //

@@ -3,18 +3,19 @@
 //	go run ./demo
 //
 // in examples/controller; from the root of the repository it is go -C examples/controller run ./demo. It starts etcd, a
-// kube-apiserver and Tekton on loopback, builds them before if they are not there (that takes some minutes, once), starts
-// the controller as a process of its own, and applies the six test scenarios of config/example. Then it tells what happens
-// as it happens, by the events that the controller leaves on the cluster.
+// kube-apiserver and Tekton on loopback, builds them before if they are not there (that takes some minutes, once),
+// starts the controller as a process of its own, and applies the six test scenarios of config/example. Then it tells
+// what happens as it happens, by the events that the controller leaves on the cluster.
 //
 // The story is that of examples/quickstart, with PipelineRuns for processes: a scenario fails, and what depends on it is
 // canceled. It alone is run again, by a label on the ConfigMap, and its children start by themselves. While one of them
 // runs the scenario is run again and fails: the live run is stopped. At last everything passes.
 //
-// A kubelet of our own stands in for the nodes: no container is started, and each pod ends as its pipeline says. All else
-// is real. Nothing is left when the program ends; Ctrl-C ends everything.
+// A kubelet of our own stands in for the nodes: no container is started, and each pod ends as its pipeline says. All
+// else is real. Nothing is left when the program ends; Ctrl-C ends everything.
 //
-// It exits with 0 if the story came out as it should, and with 1 if not, if it was interrupted, or if it took longer than
+// It exits with 0 if the story came out as it should, and with 1 if not, if it was interrupted, or if it took longer
+// than
 // -timeout.
 package main
 

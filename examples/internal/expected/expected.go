@@ -6,8 +6,8 @@ import (
 	"github.com/testdag/testdag/scheduler"
 )
 
-// Runs returns the newest run of each scenario that passed or failed, for [attest.ExpectRuns]. The ID of a scenario is the
-// name of its test.
+// Runs returns the newest run of each scenario that passed or failed, for [attest.ExpectRuns]. The ID of a scenario is
+// the name of its test.
 func Runs(s scheduler.Snapshot) []attest.Run {
 	var runs []attest.Run
 	for id, status := range s {

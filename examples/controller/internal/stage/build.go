@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// In the environment: where the controller is, and the folder that was made for it. They reach the isolated program, which
-// has no network to build with.
+// In the environment: where the controller is, and the folder that was made for it. They reach the isolated program,
+// which has no network to build with.
 const (
 	binaryVariable = "TESTDAG_CONTROLLER_BINARY"
 	folderVariable = "TESTDAG_CONTROLLER_FOLDER"

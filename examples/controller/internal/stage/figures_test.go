@@ -190,7 +190,8 @@ func nothing(name string, n int) *unstructured.Unstructured {
 	}}
 }
 
-// measurePipeline runs the same graph as one PipelineRun. If Tekton does not take it, it says why, and half of it is tried.
+// measurePipeline runs the same graph as one PipelineRun. If Tekton does not take it, it says why, and half of it is
+// tried.
 func measurePipeline(t *testing.T, n int) figure {
 	s, ctx := fresh(t), within(t, time.Hour)
 	var note []string

@@ -18,8 +18,8 @@ type Event struct {
 	Note   string
 }
 
-// Follow returns what the controller tells of a graph from the beginning on, each news once, until ctx ends. News that come
-// at about the same time come in the order in which they happened.
+// Follow returns what the controller tells of a graph from the beginning on, each news once, until ctx ends. News that
+// come at about the same time come in the order in which they happened.
 func (s *Stage) Follow(ctx context.Context, g *Graph) <-chan Event {
 	arrived := make(chan *eventsv1.Event)
 	go func() {

@@ -98,9 +98,10 @@ func TestTwo(t *testing.T) {
 	}
 }
 
-// away kills a component that everything needs, and starts it again after a while. The controller works on all the time.
-// Tekton is killed as well, and started again afterwards: a TaskRun whose pod it cannot create for a reason that it does not
-// know has failed for it, and that nobody answers is such a reason. The runs would then end otherwise, and rightly so.
+// away kills a component that everything needs, and starts it again after a while. The controller works on all the
+// time. Tekton is killed as well, and started again afterwards: a TaskRun whose pod it cannot create for a reason that
+// it does not know has failed for it, and that nobody answers is such a reason. The runs would then end otherwise, and
+// rightly so.
 func away(t *testing.T, ctx context.Context, s *Stage, component cluster.Component, d time.Duration) {
 	t.Helper()
 	for _, c := range []cluster.Component{cluster.Tekton, component} {

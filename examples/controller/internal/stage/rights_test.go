@@ -177,8 +177,8 @@ func (g *Graph) remove(t *testing.T) {
 	}
 }
 
-// take takes the name of the first run of a scenario with another PipelineRun. That is a problem, and stays one until the
-// function that is returned deletes it.
+// take takes the name of the first run of a scenario with another PipelineRun. That is a problem, and stays one until
+// the function that is returned deletes it.
 func (g *Graph) take(t *testing.T, scenario string) (give func()) {
 	t.Helper()
 	o, err := g.stage.Client.Resource(g.resource).Namespace(g.Namespace).Get(t.Context(), g.Name, metav1.GetOptions{})

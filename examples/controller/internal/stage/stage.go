@@ -1,5 +1,5 @@
-// Package stage sets the stage for the demonstration and for the tests: a cluster with Tekton, the controller as a process
-// of its own, and graphs of six scenarios whose pipelines do what they are told.
+// Package stage sets the stage for the demonstration and for the tests: a cluster with Tekton, the controller as a
+// process of its own, and graphs of six scenarios whose pipelines do what they are told.
 //
 //	stage.Build(ctx)       // before cluster.Isolate
 //	s, err := stage.Open(ctx, cluster.Options{})

@@ -203,8 +203,8 @@ func deleted(t *testing.T, ctx context.Context, g *Graph) {
 	}
 }
 
-// The object is deleted: its runs go with it, and none stays because of its finalizer. The garbage collector, which is not
-// part of this cluster, deletes what the object owns; here the test does.
+// The object is deleted: its runs go with it, and none stays because of its finalizer. The garbage collector, which is
+// not part of this cluster, deletes what the object owns; here the test does.
 func gone(t *testing.T, ctx context.Context, g *Graph) {
 	works(t, ctx, g)
 	object, err := g.stage.Client.Resource(g.resource).Namespace(g.Namespace).Get(ctx, g.Name, metav1.GetOptions{})
