@@ -3,6 +3,7 @@ package referrers
 // A Source says whether a list of evidence could be read.
 type Source string
 
+// What a list did when it was read.
 const (
 	SourceAnswered Source = "answered"
 	SourceAbsent   Source = "absent"
