@@ -57,8 +57,8 @@ var most = map[string]size{
 	"scheduler/tekton":             {14, 1562},
 }
 
-// mostPairs bounds how many pairs of files of attest use each other. A package whose data flows one way has none.
-const mostPairs = 23
+// mostPairs bounds how many pairs of files of attest know each other, in one direction or in both.
+const mostPairs = 87
 
 func TestSize(t *testing.T) {
 	var all size
@@ -144,18 +144,18 @@ var ErrE = error(nil)
 }
 
 func TestFilesUseEachOther(t *testing.T) {
-	pairs := filePairs(t, "attest")
+	pairs, possible := filePairs(t, "attest")
 	for _, pair := range pairs {
-		t.Logf("%s and %s", pair[0], pair[1])
+		t.Logf("%s uses %s", pair[0], pair[1])
 	}
-	t.Logf("%d pairs of files of attest use each other", len(pairs))
+	t.Logf("%d of %d pairs of files of attest know each other", len(pairs), possible)
 	if len(pairs) > mostPairs {
-		t.Errorf("%d pairs of files of attest use each other, at most %d are allowed; -v lists them", len(pairs), mostPairs)
+		t.Errorf("%d pairs of files of attest know each other, at most %d are allowed; -v lists them", len(pairs), mostPairs)
 	}
 }
 
-// filePairs returns the pairs of files of a package of which each uses what the other declares.
-func filePairs(t *testing.T, path string) (pairs [][2]string) {
+// filePairs returns the pairs of files of a package of which one uses what the other declares, and how many there could be.
+func filePairs(t *testing.T, path string) (pairs [][2]string, possible int) {
 	t.Helper()
 	exports := map[string]string{}
 	for line := range strings.Lines(goListText(t, "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", "./"+path)) {
@@ -179,12 +179,12 @@ func filePairs(t *testing.T, path string) (pairs [][2]string) {
 		}
 	}
 	for use := range uses {
-		if use[0] < use[1] && uses[[2]string{use[1], use[0]}] {
+		if back := [2]string{use[1], use[0]}; use[0] < use[1] || use[0] > use[1] && !uses[back] {
 			pairs = append(pairs, use)
 		}
 	}
 	slices.SortFunc(pairs, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
-	return pairs
+	return pairs, len(files) * (len(files) - 1) / 2
 }
 
 // parse parses files of a folder.
