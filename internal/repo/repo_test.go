@@ -88,6 +88,18 @@ func goList(t *testing.T, args ...string) []string {
 	return strings.Fields(goListText(t, args...))
 }
 
+// Evidence knows no schedule, and the schedule no evidence: who knows both is an example, or a program.
+func TestAttestAndSchedulerAreApart(t *testing.T) {
+	const module = "github.com/testdag/testdag/"
+	for pkg, other := range map[string]string{"attest": "scheduler", "scheduler": "attest"} {
+		for _, dep := range goList(t, "-deps", "./"+pkg) {
+			if below, ok := strings.CutPrefix(dep, module+other); ok && (below == "" || below[0] == '/') {
+				t.Errorf("%s depends on %s", pkg, dep)
+			}
+		}
+	}
+}
+
 // goListText returns the text that go list prints.
 func goListText(t *testing.T, args ...string) string {
 	t.Helper()
