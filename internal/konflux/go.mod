@@ -7,7 +7,7 @@ require (
 	github.com/konflux-ci/integration-service v0.0.0-20260116151929-fade912467b4
 	github.com/testdag/testdag v0.0.0
 	golang.org/x/mod v0.39.0
-	pgregory.net/rapid v1.1.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (
