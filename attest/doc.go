@@ -20,10 +20,9 @@
 // Signers and verifiers that use cosign's keys and identities are in attest/cosign, with an example that runs. This
 // package does not import cosign.
 //
-// # Rooms
+// # Packages below
 //
-// This package writes, finds and weighs evidence. What it stands on is in packages of its own, each of which knows
-// nothing of those above it:
+// This package writes, finds and weighs evidence. It uses packages of its own, none of which imports this one:
 //
 //   - attest/intoto: the formats, statements, predicates and envelopes. No I/O.
 //   - attest/provenance: the SLSA provenance that Tekton Chains signs, and whom to trust. No I/O.
@@ -33,10 +32,11 @@
 //
 // # Writing
 //
-// A [intoto.Statement] says of an image, known by its digest, what a [intoto.Predicate] holds: [intoto.Vulns] what a
-// scanner found, [intoto.TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer
-// that holds it in a form ([intoto.Form]), and with the image as its subject: its [Record]. No two writers touch the
-// same object, so none loses what another wrote. pipelinerun.WriteArtifact points Tekton Chains to a record.
+// An [intoto.Statement] says of an image, known by its digest, what an [intoto.Predicate] holds: [intoto.Vulns] what a
+// scanner found, [intoto.TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer that
+// holds it in a form ([intoto.Form]), and with the image as its subject: its [Record]. No two writers touch the same
+// object, so none loses what another wrote. pipelinerun.WriteArtifact points Tekton Chains to a record, by the name of its
+// Repository and its Digest.
 //
 // Each record is in two lists before Write reports it, since APIs are switched off, cached and mirrored, and tags are
 // rewritten:
@@ -84,7 +84,7 @@
 //   - Bytes are checked against their digests, and tags of records against what they name. Each envelope and statement
 //     is decoded once, strictly.
 //   - A statement of a predicate of another family, such as an SBOM, blocks nothing: only its predicate type is read,
-//     strictly, and its bytes are checked against their digest and not kept, see [Limits.ForeignBytes].
+//     strictly, and its bytes are checked against their digest and not kept, see ForeignBytes of [Limits].
 //   - Reading is bounded in bytes, values, number, depth and time, see [Limits], and ends when the context does.
 //
 // # Who vouches

@@ -21,8 +21,8 @@ import (
 // for it, it is returned as it is, with its Problem. So look at both: errors.Join(err, e.Err()), see [Evidence.Err].
 // Evidence whose time cannot be told counts as newest, and of several made at the same instant the worst counts.
 //
-// Vulns have no word for a scan that could not tell, so its evidence is a [intoto.TestResult]. Vulns therefore do not
-// count, and their Problem holds a [Overruled], if a test-result of the same name is as new or newer and is no pass. A
+// Vulns have no word for a scan that could not tell, so its evidence is an [intoto.TestResult]. Vulns therefore do not
+// count, and their Problem holds [Overruled], if a test-result of the same name is as new or newer and is no pass. A
 // test-result that is a pass changes nothing: it does not say what was found.
 //
 // Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another
@@ -94,7 +94,7 @@ func validate(tests []intoto.Test) error {
 	for i, t := range tests {
 		c.TestName(fmt.Sprintf("tests[%d].Name", i), t.Name)
 		if !intoto.Understands(t.PredicateType) {
-			c.Add(fmt.Sprintf("tests[%d].PredicateType", i), fmt.Sprintf("%q is not one of VulnsType, TestResultType", t.PredicateType))
+			c.Add(fmt.Sprintf("tests[%d].PredicateType", i), fmt.Sprintf("%q is not one of intoto.VulnsType, intoto.TestResultType", t.PredicateType))
 		}
 	}
 	return errors.Join(c...)

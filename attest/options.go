@@ -39,7 +39,7 @@ type Options struct {
 	// good; a Checkpoint that has seen it, or the Expect of its run, notices.
 	ReplaceViews bool
 
-	// Form is how a Writer stores statements. Default FormEnvelope.
+	// Form is how a Writer stores statements. Default intoto.FormEnvelope.
 	Form intoto.Form
 
 	// InlineBytes is how large an envelope may be for a Writer to put it into the manifest of its record too, which saves
@@ -77,7 +77,7 @@ type Options struct {
 // check collects what is wrong with options that have their defaults.
 func (o Options) check(c *fault.Checklist) {
 	if !o.Form.Valid() {
-		c.Add("Options.Form", fmt.Sprintf("%q is not one of FormEnvelope, FormStatement, FormBundle", o.Form))
+		c.Add("Options.Form", fmt.Sprintf("%q is not one of intoto.FormEnvelope, intoto.FormStatement, intoto.FormBundle", o.Form))
 	}
 	for i, s := range o.UnsafeIgnoreStatements {
 		if !isSHA256(s) {

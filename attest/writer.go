@@ -128,9 +128,9 @@ func (w *Writer) check() error {
 	switch {
 	case opts.Form == intoto.FormStatement || !opts.Form.Valid():
 	case w.signer == nil:
-		c.Add("signer", "required; only FormStatement does without")
+		c.Add("signer", "required; only intoto.FormStatement does without")
 	case opts.Form == intoto.FormBundle && !bundles:
-		c.Add("signer", fmt.Sprintf("%T is not a BundleSigner", w.signer))
+		c.Add("signer", fmt.Sprintf("%T is not an intoto.BundleSigner", w.signer))
 	}
 	return errors.Join(c...)
 }

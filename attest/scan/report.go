@@ -142,7 +142,7 @@ type finding struct {
 	by, word string            // how bad it is, in the scanner's own word, and by whom
 	scores   []intoto.Severity // and by others
 
-	pkg, version, purl, class, location, title, source string // see attest.FindingPackage and its neighbours
+	pkg, version, purl, class, location, title, source string // see intoto.FindingPackage and its neighbours
 	published, modified                                string // times, as the report writes them
 	aliases                                            []string
 
