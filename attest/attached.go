@@ -15,6 +15,7 @@ import (
 )
 
 // An Attachment is what a tool attached to an image that is no statement: the report of a scanner.
+// It has a MediaType and Bytes, or the Problem for which they could not be read.
 type Attachment = referrers.Attachment
 
 // Attached returns the one layer of a manifest in the repository of image. The Resolver verifies its digest and nothing

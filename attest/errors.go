@@ -69,15 +69,17 @@ func joinKeys(errs []error) []error {
 // finds not even the repository.
 var ErrNoImage = referrers.ErrNoImage
 
-// A RegistryError reports that a registry did not do what it was asked.
+// A RegistryError reports that a registry did not do what it was asked: the Op and the Ref that it was asked about, the HTTP
+// Status of the answer, 0 if there was none, and the cause as Err.
 type RegistryError = registry.Error
 
 // A CandidateError reports something found at an image that may be a statement and could not be read, or is of a
 // version that is not understood. It might have been the newest statement of any test, unless the referrers API says of
 // which, so nothing about the image is certain until it has been repaired or deleted, or is named in
-// [Options.UnsafeIgnoreStatements].
+// [Options.UnsafeIgnoreStatements]. Manifest is what lists it, Envelope the blob if that could not be read, Err the cause.
 type CandidateError = referrers.CandidateError
 
 // A ViewError reports that statements are safely recorded, but that a tag other tools read does not show all of them.
-// The next [Writer.Write] or [Writer.Repair] tries again.
+// The next [Writer.Write] or [Writer.Repair] tries again, in vain if it is Immutable: the registry does not let the Tag be
+// rewritten. Err is the cause.
 type ViewError = referrers.ViewError

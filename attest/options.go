@@ -13,10 +13,16 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// Access is how a registry is reached, and how much is taken from it. The zero value serves.
+// Access is how a registry is reached, and how much is taken from it. The zero value serves. Its fields are Keychain,
+// Transport, Attempts, Backoff, Parallel, [Limits] and Logger. Each with its default:
+//
+//	go doc github.com/testdag/testdag/attest/internal/registry.Options
 type Access = registry.Options
 
-// Limits bound what is read. 0 means the default.
+// Limits bound what is read: bytes, statements, pages, depth, values, time. 0 means the default. Each
+// field with its default:
+//
+//	go doc github.com/testdag/testdag/attest/internal/registry.Limits
 type Limits = registry.Limits
 
 // Options are those of a [Writer] and of a [Resolver]. The zero value serves.

@@ -3,7 +3,7 @@ package attest
 import "github.com/testdag/testdag/attest/internal/referrers"
 
 // A Record is one statement as stored: an immutable OCI manifest whose subject is the image. Tekton results point to
-// it.
+// it. It has the Repository, the Digest, Size and Bytes of the manifest, and prints as repository@digest.
 type Record = referrers.Record
 
 // Annotations that a record carries. No signature covers them: see [Resolver.Newest] for what they may decide.
@@ -22,9 +22,8 @@ const (
 // reads each record that any of the annotations names, so a copy of the tag without the records blocks.
 const AnnotationNotShown = referrers.AnnotationNotShown
 
-// Sources are the lists that lead to evidence about an image. A [Writer] enters each record into two of them, so that a
-// record is still found if one of the two is switched off, cached, or not copied. A list that cannot be read is an error
-// of the call; a list that is absent is part of the answer, since a copy or another front end may lack it.
+// Sources says which lists of an image's evidence answered: Referrers, the referrers API; Index, the fallback index; View,
+// cosign's tag; Tags, the tags of single records. Each is [SourceAnswered] or [SourceAbsent].
 type Sources = referrers.Sources
 
 // What a list did when it was read.
