@@ -40,7 +40,7 @@ func yearProblem(t time.Time) string {
 	return ""
 }
 
-// ParseTime is parseInstant for what may be anything. The zero time means that text is none.
+// ParseTime reads a time that is RFC 3339 to the letter. For any other text it returns the zero time.
 func ParseTime(text string) time.Time {
 	t, _ := parseInstant(text)
 	return t

@@ -51,8 +51,9 @@ func ParseStatement(payload []byte) (*Statement, error) {
 	return ParseStatementWithin(payload, strictjson.Default)
 }
 
-// ParseStatementWithin is [ParseStatement] with other limits on the JSON. What is over one of them is a [*LimitError].
-func ParseStatementWithin(payload []byte, limits Limits) (*Statement, error) {
+// ParseStatementWithin is [ParseStatement] with other limits on the JSON, those of attest.Limits.JSON. What is over one of
+// them is a [*LimitError].
+func ParseStatementWithin(payload []byte, limits strictjson.Limits) (*Statement, error) {
 	var s Statement
 	if err := fault.Decode(payload, &s, limits); err != nil {
 		return nil, fault.Wrap("statement", err)
