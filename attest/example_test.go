@@ -16,15 +16,28 @@ import (
 	"github.com/testdag/testdag/scheduler"
 )
 
-// Every mistake is told at once, each by its field.
-func ExampleVulns_Validate() {
-	scan := intoto.Vulns{Scanner: intoto.Scanner{URI: "pkg:github/aquasecurity/trivy@v0.69.0"}}
-	fmt.Println(scan.Validate())
+// A scan is written, and the newest evidence of another test decides. The README shows this.
+func ExampleResolver_Newest() {
+	gate := func(ctx context.Context, image name.Digest, signer intoto.Signer, verifier attest.Verifier, vulns intoto.Vulns) error {
+		record, err := attest.NewWriter(signer, attest.Options{}).Write(ctx, image, "clair-scan", vulns)
+		if err != nil {
+			return err
+		}
+		fmt.Println("written:", record) // its repository and digest
+		test := intoto.Test{Name: "e2e-test", PredicateType: intoto.TestResultType}
+		evidence, err := attest.NewResolver(verifier, attest.Options{}).Newest(ctx, image, test)
+		if err = errors.Join(err, evidence.Err()); err != nil {
+			return err // nothing there, or nobody whom we trust vouches for the newest
+		}
+		if evidence.Result != intoto.Passed {
+			return fmt.Errorf("%s: %q", test.Name, evidence.Result) // vulns have no result: look at evidence.Predicate
+		}
+		return nil
+	}
+	fmt.Println(gate(context.Background(), name.Digest{}, nil, nil, intoto.Vulns{}))
 	// Output:
-	// attest: scanner.db.lastUpdate: required
-	// attest: scanner.result: required
-	// attest: metadata.scanStartedOn: required
-	// attest: metadata.scanFinishedOn: required
+	// attest: image: required
+	// attest: signer: required; only intoto.FormStatement does without
 }
 
 // A gate for images whose tests ran as Tekton tasks. The statements need no signature: Chains signed the runs that made
@@ -61,8 +74,8 @@ func ExampleByProvenance() {
 	// attest: load public key: PEM decoding failed
 }
 
-// A scheduler knows which runs are over, and its snapshot holds no times. A caller that has kept when runs began says
-// so: then older evidence of the test is not taken for that of its newest run.
+// A scheduler knows which runs are over, and its snapshot holds no times. A caller that has kept when runs began says so:
+// then older evidence of the test is not taken for that of its newest run.
 func ExampleExpectRuns() {
 	runs := scheduler.Snapshot{}.Observe(scheduler.Finished(scheduler.Ref{ID: "clamav-scan", Run: 2}, scheduler.PhasePassed))
 	began := map[string]time.Time{"clamav-scan#2": time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} // from the caller's store

@@ -22,8 +22,11 @@ import (
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
+// Access is how the registry is reached, as attest.Access is.
+type Access = registry.Options
+
 // Repository returns a [Store] in a repository of a registry, best another one than the images are in, with other
-// credentials. Its access is an attest.Access. Each mark is an immutable manifest, kept as attest.Record is: its subject is
+// credentials. Each mark is an immutable manifest, kept as attest.Record is: its subject is
 // an empty manifest for the image's digest and the test, which is pushed first. So writers do not undo each other
 // here either. Lower marks are deleted where the registry allows that; where it does not, access.Limits.Statements is
 // how many marks one test at one image can have.

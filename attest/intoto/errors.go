@@ -10,6 +10,10 @@ import (
 // come joined by [errors.Join].
 type FieldError = fault.FieldError
 
+// Limits bound a JSON document: how deep it is nested, and how many values it holds. A 0 allows nothing. attest.Limits.JSON
+// returns those of a Resolver.
+type Limits = strictjson.Limits
+
 // A LimitError reports that something is larger than it may be: What was counted, such as "statement bytes", the Limit, and
 // Got, how much there is at least, since reading stops at the limit.
 type LimitError = fault.LimitError

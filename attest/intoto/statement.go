@@ -53,7 +53,7 @@ func ParseStatement(payload []byte) (*Statement, error) {
 
 // ParseStatementWithin is [ParseStatement] with other limits on the JSON, those of attest.Limits.JSON. What is over one of
 // them is a [*LimitError].
-func ParseStatementWithin(payload []byte, limits strictjson.Limits) (*Statement, error) {
+func ParseStatementWithin(payload []byte, limits Limits) (*Statement, error) {
 	var s Statement
 	if err := fault.Decode(payload, &s, limits); err != nil {
 		return nil, fault.Wrap("statement", err)

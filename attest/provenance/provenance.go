@@ -75,7 +75,7 @@ func Parse(s *intoto.Statement) (*Provenance, error) {
 }
 
 // ParseWithin is [Parse] with other limits on the JSON, those of attest.Limits.JSON. A 0 allows nothing.
-func ParseWithin(s *intoto.Statement, limits strictjson.Limits) (*Provenance, error) {
+func ParseWithin(s *intoto.Statement, limits intoto.Limits) (*Provenance, error) {
 	var p *Provenance
 	var err error
 	switch s.PredicateType {

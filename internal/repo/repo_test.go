@@ -249,6 +249,16 @@ func TestReadmeShowsTheExample(t *testing.T) {
 	}
 }
 
+// The fragment in the README that writes and reads evidence is part of an Example, so it compiles.
+func TestReadmeShowsEvidence(t *testing.T) {
+	_, code, ok := strings.Cut(read(t, "README.md"), "```go\nrecord, err := ")
+	code, _, _ = strings.Cut(code, "\n```")
+	example := strings.ReplaceAll(read(t, "attest/example_test.go"), "\n\t\t", "\n")
+	if !ok || !strings.Contains(example, code+"\n") {
+		t.Errorf("no Example of package attest has\n%s", code)
+	}
+}
+
 func read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, name))
