@@ -24,7 +24,7 @@ type Build struct {
 	By         Voucher                // who signed it, zero if nobody does
 
 	// Problem is why it does not count, several joined: a *CandidateError if it could not be read or nobody vouches for it,
-	// a *provenance.UntrustedError for the builder and for each task that is not trusted, a [*Problem] of kind [Future].
+	// a *provenance.UntrustedError for the builder and for each task that is not trusted, a *Problem of kind Future.
 	Problem error
 }
 

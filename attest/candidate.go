@@ -29,7 +29,7 @@ type Voucher struct {
 type Candidate struct {
 	Image       name.Digest       // image whose statements are read
 	Manifest    v1.Hash           // manifest that holds the statement
-	MediaType   string            // of Bytes: intoto.EnvelopeType, intoto.BundleType, or intoto.PayloadType if nobody signed
+	MediaType   string            // of Bytes: intoto.EnvelopeType, a bundle's, or intoto.PayloadType for what nobody signed
 	Bytes       []byte            // as stored; their digest has been checked
 	Annotations map[string]string // of the layer, as the pusher wrote them
 

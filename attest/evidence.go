@@ -40,8 +40,8 @@ type Evidence struct {
 	Image     name.Digest
 	Manifest  v1.Hash           // manifest that holds the statement: its record, or cosign's .att manifest if it has no record
 	Statement *intoto.Statement // nil if it could not be read; its PredicateType may be a version that is not understood
-	Predicate intoto.Predicate  // intoto.Vulns or intoto.TestResult, no pointer; nil if it could not be decoded
-	Result    intoto.Result     // verdict of a TestResult; intoto.Unknown for Vulns, and while Problem is not nil
+	Predicate intoto.Predicate  // an intoto.Vulns or an intoto.TestResult, no pointer to one; nil if it could not be decoded
+	Result    intoto.Result     // verdict of an intoto.TestResult; intoto.Unknown for Vulns, and while Problem is not nil
 	Time      time.Time         // zero if there is none
 	Clock     Clock             // where Time comes from, empty if Time is zero
 	By        Voucher           // who vouches for it, zero if nobody does
@@ -66,9 +66,9 @@ type Evidence struct {
 	// It is set by [Resolver.Newest] and [Resolver.Newests].
 	Alike []string
 
-	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, an
-	// *intoto.FieldError for each mistake in it, a *Problem of each kind that applies. errors.Is asks for a [ProblemKind],
-	// and errors.As for a type.
+	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a
+	// *intoto.FieldError for each mistake in it, a *Problem of each kind that applies. errors.Is asks for a [ProblemKind], and
+	// errors.As for a type.
 	Problem error
 
 	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. What a provenance

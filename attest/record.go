@@ -8,18 +8,16 @@ type Record = referrers.Record
 
 // Annotations that a record carries. No signature covers them: see [Resolver.Newest] for what they may decide.
 const (
-	AnnotationPredicateType = referrers.AnnotationPredicateType
-	AnnotationTest          = referrers.AnnotationTest
-	AnnotationCreated       = referrers.AnnotationCreated
-	AnnotationEnvelope      = referrers.AnnotationEnvelope
-	AnnotationPayload       = referrers.AnnotationPayload
+	AnnotationPredicateType = referrers.AnnotationPredicateType // "predicateType", as cosign names it
+	AnnotationTest          = referrers.AnnotationTest          // Name of the intoto.Test
+	AnnotationCreated       = referrers.AnnotationCreated       // the statement's own time, RFC 3339 in UTC
+	AnnotationEnvelope      = referrers.AnnotationEnvelope      // digest of the layer, which holds the envelope
+	AnnotationPayload       = referrers.AnnotationPayload       // digest of the statement inside
 )
 
 // AnnotationNotShown is an annotation of cosign's .att manifest. It names the records that cosign's tag cannot show:
 // bundles, unsigned statements, and what is too large or one too many. Its value are the digests of their manifests, in
-// ascending order, with a comma between two. One layer of each predicate type carries it too, since cosign attest
-// --replace drops the annotations of the manifest and keeps those of the layers that it does not replace. A [Resolver]
-// reads each record that any of the annotations names, so a copy of the tag without the records blocks.
+// ascending order, with a comma between two. A layer can carry it too, so that cosign attest --replace does not drop it.
 const AnnotationNotShown = referrers.AnnotationNotShown
 
 // Sources says which lists of an image's evidence answered: Referrers, the referrers API; Index, the fallback index; View,

@@ -22,7 +22,7 @@ func (c Condition) String() string {
 	return conditionNames[c]
 }
 
-// MarshalText returns the name of the constant. It fails with a [UnknownCondition] if there is none.
+// MarshalText returns the name of the constant. It fails with an [*Error] of kind [UnknownCondition] if there is none.
 func (c Condition) MarshalText() ([]byte, error) {
 	if !c.valid() {
 		return nil, &Error{Kind: UnknownCondition, Given: []string{c.String()}}
@@ -30,7 +30,8 @@ func (c Condition) MarshalText() ([]byte, error) {
 	return []byte(c.String()), nil
 }
 
-// UnmarshalText accepts what MarshalText returns, and fails with a [UnknownCondition] on anything else.
+// UnmarshalText accepts what MarshalText returns, and fails with an [*Error] of kind [UnknownCondition] on
+// anything else.
 func (c *Condition) UnmarshalText(text []byte) error {
 	for i, name := range conditionNames {
 		if name == string(text) {

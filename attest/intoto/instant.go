@@ -40,7 +40,8 @@ func yearProblem(t time.Time) string {
 	return ""
 }
 
-// ParseTime reads a time that is RFC 3339 to the letter. For any other text it returns the zero time.
+// ParseTime returns the time that a text tells, which must be RFC 3339 to the letter. The zero time means that text is
+// none.
 func ParseTime(text string) time.Time {
 	t, _ := parseInstant(text)
 	return t
