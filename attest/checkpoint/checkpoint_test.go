@@ -484,10 +484,10 @@ func TestManifestsThatAreNoMarks(t *testing.T) {
 }
 
 // A directory without a name would be the one that the program runs in.
-func TestCheckpointDirNeedsAName(t *testing.T) {
+func TestDirNeedsAName(t *testing.T) {
 	_, err := Dir("").Seen(t.Context(), someImage, testResultOf("scan"))
-	attesttest.Field(t, err, "CheckpointDir")
-	attesttest.Field(t, Dir("").Advance(t.Context(), someImage, testResultOf("scan"), markAt(0, "a")), "CheckpointDir")
+	attesttest.Field(t, err, "checkpoint.Dir")
+	attesttest.Field(t, Dir("").Advance(t.Context(), someImage, testResultOf("scan"), markAt(0, "a")), "checkpoint.Dir")
 }
 
 // Somebody advances, and prunes the mark that was just listed.

@@ -36,7 +36,7 @@ const markTime = "20060102T150405.000000000Z"
 // Seen reads the names of the files.
 func (c checkpointDir) Seen(_ context.Context, image name.Digest, test intoto.Test) (Mark, error) {
 	if c == "" {
-		return Mark{}, &fault.FieldError{Field: "CheckpointDir", Problem: "the name of the directory is empty"}
+		return Mark{}, &fault.FieldError{Field: "checkpoint.Dir", Problem: "the name of the directory is empty"}
 	}
 	_, key := markKey(image, test)
 	_, old := oldMarkKey(image, test)
@@ -72,7 +72,7 @@ func (c checkpointDir) highest(key string) (Mark, error) {
 // Advance adds a file for each statement, and then removes those of lower marks.
 func (c checkpointDir) Advance(_ context.Context, image name.Digest, test intoto.Test, m Mark) error {
 	if c == "" {
-		return &fault.FieldError{Field: "CheckpointDir", Problem: "the name of the directory is empty"}
+		return &fault.FieldError{Field: "checkpoint.Dir", Problem: "the name of the directory is empty"}
 	}
 	text, key := markKey(image, test)
 	dir := filepath.Join(string(c), key)

@@ -3,6 +3,7 @@ package intoto
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -98,9 +99,14 @@ var readers = map[string]reader{
 // Understands reports whether statements of that predicate type are read as evidence of a test.
 func Understands(predicateType string) bool { return readers[predicateType] != nil }
 
-// ReadPredicate reads a predicate of a type that is understood, as far as that goes.
-func ReadPredicate(predicateType string, raw json.RawMessage, limits Limits) Reading {
-	return readers[predicateType](raw, limits)
+// ReadPredicate reads a predicate of a type that is understood, as far as that goes. Another type is the [Reading]'s
+// Problem.
+func ReadPredicate(predicateType string, raw json.RawMessage, limits strictjson.Limits) Reading {
+	read, ok := readers[predicateType]
+	if !ok {
+		return Reading{Problem: &FieldError{Field: "predicateType", Problem: fmt.Sprintf("%q is not one of VulnsType, TestResultType", predicateType)}}
+	}
+	return read(raw, limits)
 }
 
 // sketch decodes a few fields of raw into v, although other fields may have the wrong type.

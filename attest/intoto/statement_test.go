@@ -343,3 +343,14 @@ func vulns(d time.Duration, ids ...string) Vulns {
 	}
 	return v
 }
+
+// A type that is not understood is a mistake, and no more.
+func TestReadPredicateOfAnotherType(t *testing.T) {
+	for _, other := range []string{"", "https://spdx.dev/Document", TestResultType + "1"} {
+		r := ReadPredicate(other, json.RawMessage(`{}`), strictjson.Default)
+		attesttest.Field(t, r.Problem, "predicateType")
+		if r.Predicate != nil {
+			t.Errorf("%q: read %v", other, r.Predicate)
+		}
+	}
+}
