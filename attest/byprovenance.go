@@ -220,7 +220,7 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 	if err := s.repo.Budget.Decode(payload, s.opts.Limits.TotalValues); err != nil {
 		return nil, err
 	}
-	statement, err := intoto.ParseStatementWithin(payload, s.opts.Limits.JSON())
+	statement, err := intoto.ParseStatementWithin(payload, registry.JSON(s.opts.Limits))
 	if err != nil || !isProvenance(statement.PredicateType) {
 		return nil, err
 	}
@@ -235,7 +235,7 @@ func (s *search) provenanceIn(ctx context.Context, c Candidate, manifest v1.Hash
 			errs = append(errs, err)
 			continue
 		}
-		p, err := provenance.ParseWithin(statement, s.opts.Limits.JSON())
+		p, err := provenance.ParseWithin(statement, registry.JSON(s.opts.Limits))
 		if err != nil {
 			return nil, err
 		}

@@ -46,16 +46,22 @@ func (c Candidate) Payload() ([]byte, error) { return c.payload(registry.Default
 // Envelope returns the DSSE envelope around the statement: Bytes themselves, or what a sigstore bundle holds. A
 // statement that nobody signed has none, which is an error.
 func (c Candidate) Envelope() ([]byte, error) {
-	return intoto.Envelope(c.MediaType, c.Bytes, registry.DefaultLimits.JSON())
+	return intoto.Envelope(c.MediaType, c.Bytes, registry.JSON(registry.DefaultLimits))
 }
 
 func (c Candidate) payload(limits Limits) ([]byte, error) {
 	if c.decoded != nil {
 		return c.decoded, nil
 	}
-	payload, err := intoto.Payload(c.MediaType, c.Bytes, limits.JSON(), limits.Signatures)
-	if err != nil {
-		return nil, err
+	payload := c.Bytes
+	if c.MediaType != intoto.PayloadType {
+		envelope, err := intoto.Envelope(c.MediaType, c.Bytes, registry.JSON(limits))
+		if err != nil {
+			return nil, err
+		}
+		if payload, err = intoto.Open(envelope, registry.JSON(limits), limits.Signatures); err != nil {
+			return nil, err
+		}
 	}
 	if got := int64(len(payload)); got > limits.StatementBytes {
 		return nil, &intoto.LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}

@@ -90,7 +90,7 @@ func (o Options) check(c *fault.Checklist) {
 			c.Add(fmt.Sprintf("Options.UnsafeIgnoreStatements[%d]", i), fmt.Sprintf("%q is not a SHA-256 digest", s))
 		}
 	}
-	o.Access.Check(c, "Options.")
+	registry.Check(o.Access, c, "Options.")
 	if o.Skew < 0 {
 		c.Add("Options.Skew", "negative; 0 means the default")
 	}
@@ -100,7 +100,7 @@ func (o Options) check(c *fault.Checklist) {
 }
 
 func (o Options) withDefaults() Options {
-	o.Access = o.Access.WithDefaults()
+	o.Access = registry.WithDefaults(o.Access)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

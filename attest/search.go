@@ -201,7 +201,7 @@ func (s *search) statement(ctx context.Context, l referrers.Lead) ([]Evidence, e
 
 // evidence reads the statement in a candidate whose payload has been decoded.
 func (s *search) evidence(l referrers.Lead, c Candidate) []Evidence {
-	statement, err := intoto.ParseStatementWithin(c.decoded, s.opts.Limits.JSON())
+	statement, err := intoto.ParseStatementWithin(c.decoded, registry.JSON(s.opts.Limits))
 	if err != nil {
 		return []Evidence{s.unreadable(l.Unreadable(err), l.Hints)}
 	}
@@ -211,7 +211,7 @@ func (s *search) evidence(l referrers.Lead, c Candidate) []Evidence {
 			zap.Stringer("manifest", l.Manifest), zap.String("predicateType", statement.PredicateType))
 		return nil
 	}
-	r := intoto.ReadPredicate(family, statement.Predicate, s.opts.Limits.JSON())
+	r := intoto.ReadPredicate(family, statement.Predicate, registry.JSON(s.opts.Limits))
 	if family != statement.PredicateType {
 		err := unknownVersion(statement.PredicateType, family, c.decoded)
 		r = intoto.Reading{Test: r.Test, Named: r.Named, Problem: &CandidateError{Manifest: l.Manifest, Err: err}}

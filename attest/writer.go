@@ -214,7 +214,7 @@ func readable(s *intoto.Statement, limits Limits) error {
 	if got := int64(len(s.Predicate)); got > limits.StatementBytes {
 		return &intoto.LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}
 	}
-	return intoto.ReadPredicate(s.PredicateType, s.Predicate, limits.JSON()).Problem
+	return intoto.ReadPredicate(s.PredicateType, s.Predicate, registry.JSON(limits)).Problem
 }
 
 // encode makes the statement's bytes. Equal arguments give equal bytes.

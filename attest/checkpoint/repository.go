@@ -34,8 +34,8 @@ type Access = registry.Options
 // Marks of releases whose subject was no manifest, and was made of the repository's name too, are still read for an
 // image in that repository, and are left as they are. A mirror of the image knows them as soon as newer evidence was
 // seen in that repository.
-func Repository(repo name.Repository, access Access) Store {
-	return &checkpointRepository{repo, registry.New(access.WithDefaults(), transport.PushScope)}
+func Repository(repo name.Repository, access registry.Options) Store {
+	return &checkpointRepository{repo, registry.New(access, transport.PushScope)}
 }
 
 // marks are the records of marks in the repository.
@@ -205,7 +205,7 @@ func parseMarkManifest(b []byte, limits registry.Limits) (Mark, error) {
 		problem := fmt.Sprintf("%q with %d layers is no mark: delete it if no Checkpoint wrote it", m.ArtifactType, len(m.Layers))
 		return Mark{}, &fault.FieldError{Field: "artifactType", Problem: problem}
 	}
-	return parseStoredMark(m.Layers[0].Data, limits.JSON())
+	return parseStoredMark(m.Layers[0].Data, registry.JSON(limits))
 }
 
 func parseStoredMark(b []byte, limits strictjson.Limits) (Mark, error) {

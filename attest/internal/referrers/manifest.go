@@ -45,7 +45,7 @@ type platform struct {
 // a registry serves it as. One that may be either, or neither, is an error and never an empty list.
 func ParseManifest(b []byte, limits registry.Limits) (manifest, error) {
 	var m manifest
-	if err := fault.Decode(b, &m, limits.JSON()); err != nil {
+	if err := fault.Decode(b, &m, registry.JSON(limits)); err != nil {
 		return manifest{}, err
 	}
 	if (m.Layers == nil) == (m.Manifests == nil) {

@@ -71,7 +71,7 @@ func (p *Publication) Run(ctx context.Context, l Listing) (Listing, error) {
 	}
 	p.unite(&l)
 	rounds := 0
-	l, err := registry.Retry(ctx, p.Options.OneMore(), isUnlisted, func() (Listing, error) {
+	l, err := registry.Retry(ctx, registry.OneMore(p.Options), isUnlisted, func() (Listing, error) {
 		for ; rounds < maxRounds; rounds++ {
 			changed, err := p.rebuild(ctx, &l)
 			if err != nil {

@@ -207,7 +207,7 @@ func (r *Records) allTags(ctx context.Context, image name.Digest) ([]string, boo
 // parseTags reads one page of tags. Some registries write null for none; what lacks the field is another document.
 func parseTags(body []byte, limits registry.Limits) ([]string, error) {
 	var page map[string]json.RawMessage
-	if err := fault.Decode(body, &page, limits.JSON()); err != nil {
+	if err := fault.Decode(body, &page, registry.JSON(limits)); err != nil {
 		return nil, err
 	}
 	if page["tags"] == nil {

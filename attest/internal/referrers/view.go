@@ -51,7 +51,7 @@ func parseView(b []byte, limits registry.Limits) (v1.Manifest, error) {
 		return v1.Manifest{}, err
 	}
 	var m v1.Manifest
-	if err := fault.Decode(b, &m, limits.JSON()); err != nil {
+	if err := fault.Decode(b, &m, registry.JSON(limits)); err != nil {
 		return v1.Manifest{}, err
 	}
 	m.MediaType = cmp.Or(m.MediaType, types.OCIManifestSchema1)
@@ -415,7 +415,7 @@ func (p *Publication) indexToRebuild(ctx context.Context, l *Listing) (index *v1
 	p.unite(l)
 	index = &v1.IndexManifest{SchemaVersion: 2, Manifests: []v1.Descriptor{}}
 	if indexed != nil {
-		err = fault.Decode(doc.Bytes, index, p.Options.Limits.JSON())
+		err = fault.Decode(doc.Bytes, index, registry.JSON(p.Options.Limits))
 	} else if l.Rubbish != nil {
 		err = l.Rubbish
 	}

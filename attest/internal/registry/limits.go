@@ -67,7 +67,7 @@ func (l Limits) withDefaults() Limits {
 }
 
 // JSON returns the limits on one JSON document.
-func (l Limits) JSON() strictjson.Limits { return strictjson.Limits{Depth: l.Depth, Values: l.Values} }
+func JSON(l Limits) strictjson.Limits { return strictjson.Limits{Depth: l.Depth, Values: l.Values} }
 
 // Limits on a call as a whole. To reach one says nothing about the thing that was just being read.
 const (

@@ -43,14 +43,15 @@ type Options struct {
 	Logger *zap.Logger
 }
 
-// Check adds a mistake to c for each number that is negative. Prefix stands before the names of fields.
-func (a Options) Check(c *fault.Checklist, prefix string) {
-	l := a.Limits
+// Check adds a mistake to c for each number that is negative. Prefix stands before the names of fields. Options are seen
+// by users, so what only the packages of attest need is no method of theirs.
+func Check(o Options, c *fault.Checklist, prefix string) {
+	l := o.Limits
 	for _, n := range []struct {
 		field string
 		value int64
 	}{
-		{"Attempts", int64(a.Attempts)}, {"Parallel", int64(a.Parallel)}, {"Backoff", int64(a.Backoff)},
+		{"Attempts", int64(o.Attempts)}, {"Parallel", int64(o.Parallel)}, {"Backoff", int64(o.Backoff)},
 		{"Limits.ManifestBytes", l.ManifestBytes}, {"Limits.PageBytes", l.PageBytes},
 		{"Limits.EnvelopeBytes", l.EnvelopeBytes}, {"Limits.StatementBytes", l.StatementBytes},
 		{"Limits.AttachedBytes", l.AttachedBytes}, {"Limits.TotalBytes", l.TotalBytes},
@@ -73,25 +74,25 @@ const (
 )
 
 // WithDefaults returns the options with each zero field at its default.
-func (a Options) WithDefaults() Options {
-	if a.Keychain == nil {
-		a.Keychain = authn.DefaultKeychain
+func WithDefaults(o Options) Options {
+	if o.Keychain == nil {
+		o.Keychain = authn.DefaultKeychain
 	}
-	if a.Transport == nil {
-		a.Transport = DefaultTransport()
+	if o.Transport == nil {
+		o.Transport = DefaultTransport()
 	}
-	if a.Logger == nil {
-		a.Logger = zap.NewNop()
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
 	}
-	a.Attempts = cmp.Or(a.Attempts, defaultAttempts)
-	a.Backoff = cmp.Or(a.Backoff, 250*time.Millisecond)
-	a.Parallel = cmp.Or(a.Parallel, defaultParallel)
-	a.Limits = a.Limits.withDefaults()
-	return a
+	o.Attempts = cmp.Or(o.Attempts, defaultAttempts)
+	o.Backoff = cmp.Or(o.Backoff, 250*time.Millisecond)
+	o.Parallel = cmp.Or(o.Parallel, defaultParallel)
+	o.Limits = o.Limits.withDefaults()
+	return o
 }
 
 // OneMore returns the options with one attempt more, for a request that needs an attempt after the last.
-func (a Options) OneMore() Options {
-	a.Attempts++
-	return a
+func OneMore(o Options) Options {
+	o.Attempts++
+	return o
 }

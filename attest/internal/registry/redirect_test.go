@@ -42,9 +42,9 @@ func TestRedirectsAreCheckedWhereTheyAreDialed(t *testing.T) {
 
 // The default transport is the guarded one.
 func TestDefaultTransportDialsWithTheGuard(t *testing.T) {
-	transport, ok := Options{}.WithDefaults().Transport.(*http.Transport)
+	transport, ok := WithDefaults(Options{}).Transport.(*http.Transport)
 	if !ok {
-		t.Fatalf("got %T", Options{}.WithDefaults().Transport)
+		t.Fatalf("got %T", WithDefaults(Options{}).Transport)
 	}
 	ctx := context.WithValue(t.Context(), elsewhereKey{}, true)
 	if conn, err := transport.DialContext(ctx, "tcp", "localhost:1"); err == nil || !strings.Contains(err.Error(), "redirected to") {

@@ -31,7 +31,7 @@ type Registry struct {
 
 // New returns a Registry that is reached as opts say, for as much as scope allows: transport.PullScope or PushScope.
 func New(opts Options, scope string) *Registry {
-	opts = opts.WithDefaults()
+	opts = WithDefaults(opts)
 	opts.Transport = resending{opts.Transport, opts}
 	return &Registry{Options: opts, scope: scope}
 }

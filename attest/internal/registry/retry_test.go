@@ -92,7 +92,7 @@ func TestWaits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{answers: tt.answers}
-				opts := Options{Transport: s, Backoff: time.Second}.WithDefaults()
+				opts := WithDefaults(Options{Transport: s, Backoff: time.Second})
 				ctx, done := Within(t.Context(), WhatRequest, time.Minute)
 				defer done()
 				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://registry.test/", nil)
@@ -127,7 +127,7 @@ func TestWaitsDiffer(t *testing.T) {
 		for range 8 {
 			s := &script{answers: []answer{{status: 503}, {status: 200}}}
 			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://registry.test/", nil)
-			if _, err := (resending{s, Options{Backoff: time.Second}.WithDefaults()}).RoundTrip(req); err != nil {
+			if _, err := (resending{s, WithDefaults(Options{Backoff: time.Second})}).RoundTrip(req); err != nil {
 				t.Fatal(err)
 			}
 			seen[s.asked[1]] = true
@@ -201,7 +201,7 @@ func TestBodiesAreSentAgain(t *testing.T) {
 		}
 		return &http.Response{StatusCode: 200, Body: http.NoBody}, err
 	})
-	opts := Options{Backoff: time.Millisecond}.WithDefaults()
+	opts := WithDefaults(Options{Backoff: time.Millisecond})
 	for _, body := range []io.Reader{bytes.NewReader([]byte("all")), io.MultiReader(strings.NewReader("all"))} {
 		sent = nil
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://registry.test/", body)
@@ -225,7 +225,7 @@ func TestAnswersAreClosed(t *testing.T) {
 			return &http.Response{StatusCode: http.StatusBadGateway, Body: closer(func() { closed++ })}, nil
 		})
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://registry.test/", body)
-		resp, err := resending{transport, Options{Backoff: time.Millisecond}.WithDefaults()}.RoundTrip(req)
+		resp, err := resending{transport, WithDefaults(Options{Backoff: time.Millisecond})}.RoundTrip(req)
 		if err == nil {
 			resp.Body.Close()
 		}
