@@ -15,7 +15,8 @@ import (
 )
 
 // An Attachment is what a tool attached to an image that is no statement: the report of a scanner.
-// It has a MediaType and Bytes, or the Problem for which they could not be read.
+// MediaType is that of the layer, and Bytes are what it holds. Problem is why it could not be read: a [*RegistryError] with
+// status 404, an [*intoto.FieldError] if it does not fit a digest or does not hold one layer, an [*intoto.LimitError].
 type Attachment = referrers.Attachment
 
 // Attached returns the one layer of a manifest in the repository of image. The Resolver verifies its digest and nothing

@@ -69,17 +69,26 @@ func joinKeys(errs []error) []error {
 // finds not even the repository.
 var ErrNoImage = referrers.ErrNoImage
 
-// A RegistryError reports that a registry did not do what it was asked: the Op and the Ref that it was asked about, the HTTP
-// Status of the answer, 0 if there was none, and the cause as Err.
+// A RegistryError reports that a registry did not do what it was asked. Op says what that was: "connect", "list
+// referrers", "list tags", "list records", "read manifest", "read blob", "read back", "write blob", "write manifest" or
+// "delete manifest". Ref is the repository, the tag or the digest that it was asked about. Status is the HTTP status of the
+// answer, 0 if there was none, and Err the cause.
 type RegistryError = registry.Error
 
 // A CandidateError reports something found at an image that may be a statement and could not be read, or is of a
 // version that is not understood. It might have been the newest statement of any test, unless the referrers API says of
 // which, so nothing about the image is certain until it has been repaired or deleted, or is named in
-// [Options.UnsafeIgnoreStatements]. Manifest is what lists it, Envelope the blob if that could not be read, Err the cause.
+// [Options.UnsafeIgnoreStatements].
+//
+// Manifest is the digest of the manifest that lists it, zero if a tag could not be read. Envelope is that of the blob
+// that could not be read, zero if it was the manifest. Err says why.
 type CandidateError = referrers.CandidateError
 
 // A ViewError reports that statements are safely recorded, but that a tag other tools read does not show all of them.
-// The next [Writer.Write] or [Writer.Repair] tries again, in vain if it is Immutable: the registry does not let the Tag be
-// rewritten. Err is the cause.
+// The next [Writer.Write] or [Writer.Repair] tries again.
+//
+// Tag is the one, and Err says why. Immutable says that the tag exists and the registry refuses to rewrite it, as
+// repositories with immutable tags do. The [Record] is safe then, and a [Resolver] finds it by the tag of its own; other
+// tools do not see it. To write again changes nothing: allow tags that begin with "sha256-" to be rewritten, or set
+// [Options.WithoutViews].
 type ViewError = referrers.ViewError

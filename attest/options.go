@@ -13,16 +13,49 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// Access is how a registry is reached, and how much is taken from it. The zero value serves. Its fields are Keychain,
-// Transport, Attempts, Backoff, Parallel, [Limits] and Logger. Each with its default:
+// Access is how a registry is reached, and how much is taken from it. The zero value serves.
 //
-//	go doc github.com/testdag/testdag/attest/internal/registry.Options
+//   - Keychain, an authn.Keychain, finds credentials. Default: authn.DefaultKeychain, which reads the files that docker
+//     and podman log in to.
+//   - Transport, an http.RoundTripper, carries requests. Default: remote.DefaultTransport with a guard, so that a
+//     registry cannot redirect a read into this machine's own network.
+//   - Attempts, an int, is how often a request is made when the answer is transient: 408, 429, 5xx, a broken connection,
+//     or a body that breaks off. Default 6.
+//   - Backoff, a duration, is the wait before the second attempt; each further wait is twice as long. An answer with
+//     Retry-After is waited for as long as it says. Default 250 ms.
+//   - Parallel, an int, is how many requests are in flight at once. Default 100.
+//   - Limits, of type [Limits], bound what is read.
+//   - Logger, a *zap.Logger, hears of repairs and of what is passed over, never of payloads or credentials. Default:
+//     none.
 type Access = registry.Options
 
-// Limits bound what is read: bytes, statements, pages, depth, values, time. 0 means the default. Each
-// field with its default:
+// Limits bound what is read from a registry, which may be hostile or broken. A zero field means its default. What is
+// over a limit is an [*intoto.LimitError].
 //
-//	go doc github.com/testdag/testdag/attest/internal/registry.Limits
+// In bytes, each an int64:
+//
+//   - ManifestBytes: one manifest or index, 4 MiB.
+//   - PageBytes: one page of a list, 16 MiB.
+//   - EnvelopeBytes: one statement with its signatures, 16 MiB.
+//   - StatementBytes: one statement without them, predicate and all, 12 MiB.
+//   - AttachedBytes: one report that is no statement, see [Resolver.Attached], 64 MiB.
+//   - TotalBytes: all that one call reads, statements of other kinds left out, 256 MiB.
+//   - ForeignBytes: one statement of another kind, such as an SBOM, which is read to its end and not kept, 256 MiB.
+//   - TotalForeignBytes: all that one call reads of those, 1 GiB.
+//
+// In number, each an int, but for TotalValues, an int64:
+//
+//   - Statements: statements at one image, other referrers counted in, 2000.
+//   - Signatures: signatures of one envelope, 32.
+//   - Pages: pages of one list of referrers, 1000.
+//   - Depth: nesting of JSON, 64.
+//   - Values: values in one JSON document, 262144.
+//   - TotalValues: values in all manifests and statements that one call reads, told by their commas, 4194304.
+//
+// In time, each a duration:
+//
+//   - RequestTime: one request, with the further attempts at it, 1 minute.
+//   - CallTime: one call, its Signer or Verifier included, 10 minutes.
 type Limits = registry.Limits
 
 // Options are those of a [Writer] and of a [Resolver]. The zero value serves.

@@ -9,8 +9,8 @@ import (
 	"github.com/testdag/testdag/attest/internal/registry"
 )
 
-// A Platform is an image for one kind of machine, as an image index lists it: the Image, and a
-// Name such as "linux/arm64/v8", empty if the index gives none.
+// A Platform is an image for one kind of machine, as an image index lists it: Image is its digest, and Name the machine,
+// "linux/arm64/v8", empty if the index does not say.
 type Platform = referrers.Platform
 
 // Platforms returns the images that an image index lists, in its order, and nothing for an image that is no index. An index

@@ -3,7 +3,8 @@ package attest
 import "github.com/testdag/testdag/attest/internal/referrers"
 
 // A Record is one statement as stored: an immutable OCI manifest whose subject is the image. Tekton results point to
-// it. It has the Repository, the Digest, Size and Bytes of the manifest, and prints as repository@digest.
+// it. Repository and Digest say where the manifest is, and String writes that as repository@digest. Size is how many
+// bytes the manifest has, and Bytes are the manifest.
 type Record = referrers.Record
 
 // Annotations that a record carries. No signature covers them: see [Resolver.Newest] for what they may decide.
@@ -20,8 +21,13 @@ const (
 // ascending order, with a comma between two. A layer can carry it too, so that cosign attest --replace does not drop it.
 const AnnotationNotShown = referrers.AnnotationNotShown
 
-// Sources says which lists of an image's evidence answered: Referrers, the referrers API; Index, the fallback index; View,
-// cosign's tag; Tags, the tags of single records. Each is [SourceAnswered] or [SourceAbsent].
+// Sources says which lists of an image's evidence answered: [SourceAnswered] or [SourceAbsent] of each. Referrers is the
+// referrers API, Index the fallback index under the tag sha256-<image>, View cosign's tag sha256-<image>.att. Tags are
+// those of single records, absent if the repository has no list of tags.
+//
+// A [Writer] enters each record into two of the lists, so that a record is still found if one of the two is switched
+// off, cached, or not copied. A list that cannot be read is an error of the call; a list that is absent is part of the
+// answer, since a copy or another front end may lack it.
 type Sources = referrers.Sources
 
 // What a list did when it was read.

@@ -191,7 +191,7 @@ func filePairs(t *testing.T, path string) (pairs [][2]string, possible int) {
 func parse(t *testing.T, set *token.FileSet, folder string, names []string) (files []*ast.File) {
 	t.Helper()
 	for _, name := range names {
-		file, err := parser.ParseFile(set, filepath.Join(root, folder, name), nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(set, filepath.Join(root, folder, name), nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
