@@ -14,9 +14,9 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// An Attachment is what a tool attached to an image that is no statement: the report of a scanner.
-// MediaType is that of the layer, and Bytes are what it holds. Problem is why it could not be read: a [*RegistryError] with
-// status 404, an [*intoto.FieldError] if it does not fit a digest or does not hold one layer, an [*intoto.LimitError].
+// An Attachment is what a tool attached to an image that is no statement: the report of a scanner. MediaType is that of
+// the layer, and Bytes are what it holds. Problem is why it could not be read: a [*RegistryError] with status 404, an
+// [*intoto.FieldError] if it does not fit a digest or does not hold one layer, an [*intoto.LimitError].
 type Attachment = referrers.Attachment
 
 // Attached returns the one layer of a manifest in the repository of image. The Resolver verifies its digest and nothing

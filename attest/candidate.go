@@ -53,15 +53,9 @@ func (c Candidate) payload(limits Limits) ([]byte, error) {
 	if c.decoded != nil {
 		return c.decoded, nil
 	}
-	payload := c.Bytes
-	if c.MediaType != intoto.PayloadType {
-		envelope, err := intoto.Envelope(c.MediaType, c.Bytes, registry.JSON(limits))
-		if err != nil {
-			return nil, err
-		}
-		if payload, err = intoto.Open(envelope, registry.JSON(limits), limits.Signatures); err != nil {
-			return nil, err
-		}
+	payload, err := intoto.Payload(c.MediaType, c.Bytes, registry.JSON(limits), limits.Signatures)
+	if err != nil {
+		return nil, err
 	}
 	if got := int64(len(payload)); got > limits.StatementBytes {
 		return nil, &intoto.LimitError{What: "statement bytes", Limit: limits.StatementBytes, Got: got}

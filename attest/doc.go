@@ -33,10 +33,10 @@
 // # Writing
 //
 // An [intoto.Statement] says of an image, known by its digest, what an [intoto.Predicate] holds: [intoto.Vulns] what a
-// scanner found, [intoto.TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer that
-// holds it in a form ([intoto.Form]), and with the image as its subject: its [Record]. No two writers touch the same
-// object, so none loses what another wrote. pipelinerun.WriteArtifact points Tekton Chains to a record, by the name of its
-// Repository and its Digest.
+// scanner found, [intoto.TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer
+// that holds it in a form ([intoto.Form]), and with the image as its subject: its [Record]. No two writers touch the
+// same object, so none loses what another wrote. pipelinerun.WriteArtifact points Tekton Chains to a record, by the
+// name of its Repository and its Digest.
 //
 // Each record is in two lists before Write reports it, since APIs are switched off, cached and mirrored, and tags are
 // rewritten:

@@ -71,8 +71,8 @@ var ErrNoImage = referrers.ErrNoImage
 
 // A RegistryError reports that a registry did not do what it was asked. Op says what that was: "connect", "list
 // referrers", "list tags", "list records", "read manifest", "read blob", "read back", "write blob", "write manifest" or
-// "delete manifest". Ref is the repository, the tag or the digest that it was asked about. Status is the HTTP status of the
-// answer, 0 if there was none, and Err the cause.
+// "delete manifest". Ref is the repository, the tag or the digest that it was asked about. Status is the HTTP status of
+// the answer, 0 if there was none, and Err the cause.
 type RegistryError = registry.Error
 
 // A CandidateError reports something found at an image that may be a statement and could not be read, or is of a

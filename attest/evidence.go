@@ -67,8 +67,8 @@ type Evidence struct {
 	Alike []string
 
 	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a
-	// *intoto.FieldError for each mistake in it, a *Problem of each kind that applies. errors.Is asks for a [ProblemKind], and
-	// errors.As for a type.
+	// *intoto.FieldError for each mistake in it, a *Problem of each kind that applies. errors.Is asks for a
+	// [ProblemKind], and errors.As for a type.
 	Problem error
 
 	// Tied holds all evidence of the same time, this included and worst first, if there is more than one. What a provenance

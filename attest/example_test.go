@@ -74,8 +74,8 @@ func ExampleByProvenance() {
 	// attest: load public key: PEM decoding failed
 }
 
-// A scheduler knows which runs are over, and its snapshot holds no times. A caller that has kept when runs began says so:
-// then older evidence of the test is not taken for that of its newest run.
+// A scheduler knows which runs are over, and its snapshot holds no times. A caller that has kept when runs began says
+// so: then older evidence of the test is not taken for that of its newest run.
 func ExampleExpectRuns() {
 	runs := scheduler.Snapshot{}.Observe(scheduler.Finished(scheduler.Ref{ID: "clamav-scan", Run: 2}, scheduler.PhasePassed))
 	began := map[string]time.Time{"clamav-scan#2": time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} // from the caller's store

@@ -21,9 +21,9 @@ import (
 // for it, it is returned as it is, with its Problem. So look at both: errors.Join(err, e.Err()), see [Evidence.Err].
 // Evidence whose time cannot be told counts as newest, and of several made at the same instant the worst counts.
 //
-// Vulns have no word for a scan that could not tell, so its evidence is a [intoto.TestResult]. Vulns therefore do not count, and
-// their Problem holds an [Overruled] one, if a test-result of the same name is as new or newer and is no pass. A test-result
-// that is a pass changes nothing: it does not say what was found.
+// Vulns have no word for a scan that could not tell, so its evidence is a [intoto.TestResult]. Vulns therefore do not
+// count, and their Problem holds an [Overruled] one, if a test-result of the same name is as new or newer and is no
+// pass. A test-result that is a pass changes nothing: it does not say what was found.
 //
 // Evidence that may be of the test counts for it too, and its Problem says what is wrong: a statement of another
 // version of the predicate, which is of any test if no name can be read from it; and one whose name is not allowed (see

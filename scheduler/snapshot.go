@@ -13,8 +13,8 @@ import (
 )
 
 // A Snapshot is what has been observed of all scenarios. A scenario that is not in it has the zero Status; nil is the
-// snapshot before anything was observed. Scenarios that are no longer in the graph may be in it, and stay: their runs keep
-// their names should they come back.
+// snapshot before anything was observed. Scenarios that are no longer in the graph may be in it, and stay: their runs
+// keep their names should they come back.
 //
 // A Snapshot is a value: [Snapshot.Observe] leaves it as it is and returns another. Its JSON form is described at
 // [Snapshot.MarshalJSON].

@@ -22,7 +22,8 @@ import (
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
-// Access is how the registry is reached, as attest.Access is.
+// Access is how the registry is reached, the same type as attest.Access, which explains it: Keychain, Transport, Attempts,
+// Backoff, Parallel, Limits and Logger. The zero value serves.
 type Access = registry.Options
 
 // Repository returns a [Store] in a repository of a registry, best another one than the images are in, with other
@@ -34,7 +35,7 @@ type Access = registry.Options
 // Marks of releases whose subject was no manifest, and was made of the repository's name too, are still read for an
 // image in that repository, and are left as they are. A mirror of the image knows them as soon as newer evidence was
 // seen in that repository.
-func Repository(repo name.Repository, access registry.Options) Store {
+func Repository(repo name.Repository, access Access) Store {
 	return &checkpointRepository{repo, registry.New(access, transport.PushScope)}
 }
 

@@ -15,12 +15,12 @@
 // is refused everywhere, since two readers would see two statements. Fields that are not known are ignored, as in-toto
 // demands.
 //
-// The functions that take limits are for callers that have attest.Limits: its method JSON returns them, and a 0 there
-// allows nothing. [ParseStatement] needs none. A verifier needs none either, since attest.Candidate has both readings.
+// The functions that take [Limits] are for a reader that bounds what it reads, as attest.Limits does. [ParseStatement] needs
+// none, and neither does a verifier, since attest.Candidate has both readings.
 //
-// [OuterType] tells the predicate type of a statement of any size while it passes by, so that an SBOM beside the evidence is
-// never held. [Family] tells of which known predicate a type is a version or another spelling: a statement of a version
-// that is not read here may be the newest of its test, and must not be taken for another kind.
+// [OuterType] tells the predicate type of a statement of any size while it passes by, so that an SBOM beside the
+// evidence is never held. [Family] tells of which known predicate a type is a version or another spelling: a statement
+// of a version that is not read here may be the newest of its test, and must not be taken for another kind.
 //
 // # Mistakes
 //

@@ -10,7 +10,11 @@ import (
 // what was asked for, "blob sha256:...". Problem says what is wrong: "required".
 type FieldError = fault.FieldError
 
-// A LimitError reports that something is larger than it may be. What names the thing that was counted, such as "manifest
-// bytes", "statements", "JSON depth" or "call milliseconds". Limit is the most that is allowed. Got is how much there is,
-// or at least is, since reading stops at the limit.
+// Limits bound a JSON document: Depth is how deep objects and lists may be nested, Values how many values of all kinds it
+// may hold. A 0 allows nothing.
+type Limits = strictjson.Limits
+
+// A LimitError reports that something is larger than it may be. What names the thing that was counted, such as
+// "manifest bytes", "statements", "JSON depth" or "call milliseconds". Limit is the most that is allowed. Got is how
+// much there is, or at least is, since reading stops at the limit.
 type LimitError = fault.LimitError

@@ -101,7 +101,7 @@ func Understands(predicateType string) bool { return readers[predicateType] != n
 
 // ReadPredicate reads a predicate of a type that is understood, as far as that goes. Another type is the [Reading]'s
 // Problem.
-func ReadPredicate(predicateType string, raw json.RawMessage, limits strictjson.Limits) Reading {
+func ReadPredicate(predicateType string, raw json.RawMessage, limits Limits) Reading {
 	read, ok := readers[predicateType]
 	if !ok {
 		return Reading{Problem: &FieldError{Field: "predicateType", Problem: fmt.Sprintf("%q is not one of VulnsType, TestResultType", predicateType)}}

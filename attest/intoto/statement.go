@@ -51,8 +51,7 @@ func ParseStatement(payload []byte) (*Statement, error) {
 	return ParseStatementWithin(payload, strictjson.Default)
 }
 
-// ParseStatementWithin is [ParseStatement] with other limits on the JSON, those of attest.Limits.JSON. What is over one of
-// them is a [*LimitError].
+// ParseStatementWithin is [ParseStatement] with other limits on the JSON. What is over one of them is a [*LimitError].
 func ParseStatementWithin(payload []byte, limits Limits) (*Statement, error) {
 	var s Statement
 	if err := fault.Decode(payload, &s, limits); err != nil {

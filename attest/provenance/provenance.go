@@ -74,7 +74,7 @@ func Parse(s *intoto.Statement) (*Provenance, error) {
 	return ParseWithin(s, strictjson.Default)
 }
 
-// ParseWithin is [Parse] with other limits on the JSON, those of attest.Limits.JSON. A 0 allows nothing.
+// ParseWithin is [Parse] with other limits on the JSON. A 0 allows nothing.
 func ParseWithin(s *intoto.Statement, limits intoto.Limits) (*Provenance, error) {
 	var p *Provenance
 	var err error
