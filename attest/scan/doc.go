@@ -3,7 +3,10 @@
 //
 // A step of a pipeline calls [Evidence], which has a predicate to write whatever has become of the report:
 //
-//	p, why := scan.Evidence(report, nil, scan.Options{Scanner: intoto.Scanner{DB: intoto.ScannerDB{LastUpdate: updated}}, Started: began})
+//	p, why := scan.Evidence(report, nil, scan.Options{
+//		Scanner: intoto.Scanner{DB: intoto.ScannerDB{LastUpdate: updated}},
+//		Started: began,
+//	})
 //	if p == nil {
 //		return why // the report lacks what only the caller knows, or is of another image
 //	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/testdag/testdag/scheduler"
 )
@@ -49,7 +50,7 @@ func artifactFiles(prefix string, a scheduler.Artifact) ([]file, error) {
 	if !resultName.MatchString(outputs) {
 		mistakes = append(mistakes, &FieldError{"prefix", fmt.Sprintf("%q is not a letter followed by letters, digits, - or _", prefix)})
 	}
-	if !isRepository(a.URI) {
+	if !isRepository(a.URI) || !namesRegistry(a.URI) {
 		mistakes = append(mistakes, &FieldError{"uri", fmt.Sprintf("%.100q is not a repository like quay.io/team/app", a.URI)})
 	}
 	if !digestForm.MatchString(a.Digest) {
@@ -75,6 +76,13 @@ func artifactFiles(prefix string, a scheduler.Artifact) ([]file, error) {
 		return nil, fmt.Errorf("%d bytes; Tekton carries %d of one task", total, maxResultBytes)
 	}
 	return files, nil
+}
+
+// namesRegistry reports whether the first part of a repository is a registry. Chains takes another one, as in team/app,
+// for a part of the name, and the repository for one of Docker Hub.
+func namesRegistry(repository string) bool {
+	host, _, _ := strings.Cut(repository, "/")
+	return strings.ContainsAny(host, ".:")
 }
 
 // writeAll writes every file beside its place first and then moves all. If that fails midway, those already moved are

@@ -38,6 +38,7 @@ func TestWriteArtifact(t *testing.T) {
 		{"CLAMAV", "CLAMAV_ARTIFACT_OUTPUTS", "quay.io/team/app"},
 		{"", "ARTIFACT_OUTPUTS", "localhost:5000/app"},
 		{"x", "x_ARTIFACT_OUTPUTS", "index.docker.io/library/alpine"},
+		{"y", "y_ARTIFACT_OUTPUTS", "registry:5000/app"},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "ARTIFACT_URI"), []byte("of an earlier attempt, and much longer than the new one"), 0o600); err != nil {
@@ -73,6 +74,8 @@ func TestWriteArtifactRefuses(t *testing.T) {
 		"short digest":                     {"A", func(a *scheduler.Artifact) { a.Digest = someDigest[:len(someDigest)-2] }, []string{"digest"}},
 		"a tag":                            {"A", func(a *scheduler.Artifact) { a.URI += ":latest" }, []string{"uri"}},
 		"a scheme":                         {"A", func(a *scheduler.Artifact) { a.URI = "https://" + a.URI }, []string{"uri"}},
+		"no registry":                      {"A", func(a *scheduler.Artifact) { a.URI = "team/app" }, []string{"uri"}},
+		"no registry, and a dot behind it": {"A", func(a *scheduler.Artifact) { a.URI = "team/app.v1" }, []string{"uri"}},
 		"nothing":                          {"", func(a *scheduler.Artifact) { *a = scheduler.Artifact{} }, []string{"uri", "digest"}},
 	} {
 		a := good
