@@ -92,8 +92,8 @@ var readBeside = map[string][]string{
 	"internal/mutation":    {"scheduler", "attest"},
 }
 
-// rooms are packages below one whose table of breakages is about them too. Their own tests run first.
-var rooms = map[string][]string{
+// below are packages under one whose table of breakages is about them too. Their own tests run first.
+var below = map[string][]string{
 	"attest": {"attest/intoto", "attest/provenance", "attest/checkpoint", "attest/internal/registry", "attest/internal/referrers"},
 }
 
@@ -153,7 +153,7 @@ func (t *tree) onCluster(folder string, budget time.Duration) *step {
 // mutations returns the step that breaks a package on purpose, in as many parts as its table is cut into.
 func (t *tree) mutations(folder string, slices int, budget time.Duration) *step {
 	r := t.packageReads(folder)
-	r.packages = append(r.packages, rooms[folder]...)
+	r.packages = append(r.packages, below[folder]...)
 	r.paths = append(r.paths[:len(r.paths):len(r.paths)],
 		"internal/mutation/mutation_test.go", "internal/mutation/testdata/"+path.Base(folder)+".txt")
 	s := &step{name: "mutations of " + folder, sampled: true, budget: budget, commands: []string{

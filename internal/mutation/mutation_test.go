@@ -180,7 +180,7 @@ type suite struct {
 	flags [][]string
 }
 
-// suites returns the tests that may notice the breakage: those beside the file, if it is in a room of the subject, and
+// suites returns the tests that may notice the breakage: those beside the file, if it is in a package below the subject, and
 // then those of the subject itself.
 func (m mutation) suites() []suite {
 	all := []suite{{m.dir, m.tests}}

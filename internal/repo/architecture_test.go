@@ -19,7 +19,7 @@ func TestArchitecture(t *testing.T) {
 	const page = ".github/ARCHITECTURE.md"
 	all := packages(t)
 	got := read(t, page)
-	want := between(t, got, "rooms", rooms(all))
+	want := between(t, got, "packages", rooms(all))
 	want = between(t, want, "imports", imports(all))
 	if *update {
 		if err := os.WriteFile(filepath.Join(root, page), []byte(want), 0o644); err != nil {
