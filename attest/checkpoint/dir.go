@@ -17,9 +17,9 @@ import (
 	"github.com/testdag/testdag/attest/intoto"
 )
 
-// Dir returns a [Store] in a directory, which is made when it is needed. Each test at an image has a folder
-// there, and each statement that was newest a file named by its time and digest. Files are only ever added, and lower
-// ones removed, so several processes can share the directory, and a crash loses nothing that Advance has returned for.
+// Dir returns a [Store] in a directory, which is made when it is needed. Each test at an image has a folder there, and
+// each statement that was newest a file named by its time and digest. Files are only ever added, and lower ones
+// removed, so several processes can share the directory, and a crash loses nothing that Advance has returned for.
 //
 // Folders of releases that named them by the repository too are still read for an image in that repository, and are left
 // as they are. A mirror of the image knows their marks as soon as newer evidence was seen in that repository.
