@@ -22,8 +22,12 @@ import (
 	"github.com/testdag/testdag/internal/strictjson"
 )
 
+// Access is how the registry is reached, the same type as attest.Access, which explains it: Keychain, Transport, Attempts,
+// Backoff, Parallel, Limits and Logger. The zero value serves.
+type Access = registry.Options
+
 // Repository returns a [Store] in a repository of a registry, best another one than the images are in, with other
-// credentials: access is an attest.Access, and its zero value serves. Each mark is an immutable manifest, kept as
+// credentials. Each mark is an immutable manifest, kept as
 // records are (see attest.Record): its subject is an empty manifest for the image's digest and the test, which is
 // pushed first. So writers do not undo each other here either. Lower marks are deleted where the registry allows that;
 // where it does not, access.Limits.Statements is how many marks one test at one image can have.
