@@ -38,7 +38,7 @@ func (r *Resolver) Attached(ctx context.Context, image name.Digest, manifest v1.
 		return Attachment{}, err
 	}
 	a, err := repo.Attachment(ctx, manifest)
-	if fatal := registry.Overtime(ctx, cmp.Or(referrers.Grave(err), ctx.Err())); fatal != nil {
+	if fatal := registry.Overtime(ctx, cmp.Or(referrers.IsFatal(err), ctx.Err())); fatal != nil {
 		return Attachment{}, fault.Wrap("attached", fatal)
 	}
 	a.Problem = err

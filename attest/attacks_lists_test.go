@@ -37,8 +37,8 @@ type hiding struct {
 const failedAtNoon = "FAILED at 2026-03-01T12:00:00Z"
 
 // answer returns the key that counts.
-func (h hiding) answer(form intoto.Form, without, referrers bool) string {
-	name := map[intoto.Form]string{intoto.FormEnvelope: "envelope", intoto.FormBundle: "bundle", intoto.FormStatement: "unsigned"}[form]
+func (h hiding) answer(form intoto.Encoding, without, referrers bool) string {
+	name := map[intoto.Encoding]string{intoto.EncodingEnvelope: "envelope", intoto.EncodingBundle: "bundle", intoto.EncodingStatement: "unsigned"}[form]
 	views, api := "views", "API"
 	if without {
 		views = "without views"
@@ -301,22 +301,22 @@ var hidings = []hiding{
 }
 
 // fail writes the newer failure in a form.
-func (w *world) fail(ours *key, form intoto.Form) {
+func (w *world) fail(ours *key, form intoto.Encoding) {
 	w.T.Helper()
 	opts := w.opts
-	opts.Form = form
+	opts.Encoding = form
 	r, err := NewWriter(bundler{ours}, opts).Write(context.Background(), w.Image, "scan", outcome(intoto.Failed, 0))
 	if view := new(ViewError); err != nil && !errors.As(err, &view) {
 		w.T.Fatal(err)
 	}
-	if form == intoto.FormStatement {
+	if form == intoto.EncodingStatement {
 		w.provenance(ours, r.Digest, pipelineRun(r.Digest, 0,
 			pipelineTask{name: "scan", from: -5 * time.Minute, record: r.Digest}))
 	}
 }
 
 // attack makes one attack of a hiding.
-func (h hiding) attack(form intoto.Form, without bool) attack {
+func (h hiding) attack(form intoto.Encoding, without bool) attack {
 	a := attack{name: fmt.Sprintf("%s, failure in form %q", h.name, form)}
 	if without {
 		a.name += ", without views"
@@ -337,7 +337,7 @@ func (h hiding) attack(form intoto.Form, without bool) attack {
 	}
 	a.ask = func(w *world, r *Resolver) *Resolver {
 		k := r.verifier.(*key)
-		if form == intoto.FormStatement {
+		if form == intoto.EncodingStatement {
 			return NewResolver(AnyOf(bundler{k}, byChains(w.T, k)), w.opts)
 		}
 		return NewResolver(bundler{k}, w.opts)
@@ -349,7 +349,7 @@ func (h hiding) attack(form intoto.Form, without bool) attack {
 var listAttacks = func() []attack {
 	var all []attack
 	for _, h := range hidings {
-		for _, form := range []intoto.Form{intoto.FormEnvelope, intoto.FormBundle, intoto.FormStatement} {
+		for _, form := range []intoto.Encoding{intoto.EncodingEnvelope, intoto.EncodingBundle, intoto.EncodingStatement} {
 			all = append(all, h.attack(form, false))
 			if !h.views {
 				all = append(all, h.attack(form, true))

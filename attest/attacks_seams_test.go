@@ -119,9 +119,9 @@ type certified struct{ *key }
 
 const certificate = "dev.sigstore.cosign/certificate"
 
-func (c certified) Verify(ctx context.Context, found Candidate) ([]byte, Voucher, error) {
+func (c certified) Verify(ctx context.Context, found Candidate) ([]byte, Identity, error) {
 	if found.Annotations[certificate] != c.name {
-		return nil, Voucher{}, errors.New("no certificate")
+		return nil, Identity{}, errors.New("no certificate")
 	}
 	return c.key.Verify(ctx, found)
 }
@@ -411,7 +411,7 @@ func TestNewestsOfDeclaredTests(t *testing.T) {
 	k := newKey(t, "k")
 	failed := w.unsigned("another", outcome(intoto.Failed, 0))
 	w.provenance(k, failed.Digest, madeBy("scan", failed.Digest, 0))
-	all, err := NewResolver(byChains(t, k), w.opts).Newests(t.Context(), w.Image)
+	all, err := NewResolver(byChains(t, k), w.opts).NewestAll(t.Context(), w.Image)
 	if err != nil || len(all) != 2 || all[1].Problem != nil || all[1].Result != intoto.Failed {
 		t.Fatalf("got %+v, %v", all, err)
 	}
@@ -419,7 +419,7 @@ func TestNewestsOfDeclaredTests(t *testing.T) {
 		t.Errorf("got %v", n)
 	}
 	w.opts.UnsafeIgnoreUnverified = true
-	if all, err := NewResolver(byChains(t, k), w.opts).Newests(t.Context(), w.Image); err != nil || len(all) != 2 {
+	if all, err := NewResolver(byChains(t, k), w.opts).NewestAll(t.Context(), w.Image); err != nil || len(all) != 2 {
 		t.Errorf("ignoring: %+v, %v", all, err)
 	}
 }
@@ -440,7 +440,7 @@ func TestUnreadableOfAnotherTest(t *testing.T) {
 				scan, lint := testResultOf("scan"), testResultOf("lint")
 				var answers []string
 				for _, tests := range [][]intoto.Test{{scan}, {scan, lint}, {lint, scan}, nil} {
-					all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, tests...)
+					all, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image, tests...)
 					if err != nil {
 						t.Fatal(err)
 					}

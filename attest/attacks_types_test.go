@@ -133,7 +133,7 @@ func TestVulnsReadNoMoreThanTheyMust(t *testing.T) {
 	r := NewResolver(k, w.opts)
 	count := func(tests ...intoto.Test) int {
 		w.Gets()
-		if _, err := r.Newests(t.Context(), w.Image, tests...); err != nil {
+		if _, err := r.NewestAll(t.Context(), w.Image, tests...); err != nil {
 			t.Fatal(err)
 		}
 		manifests, _ := w.Gets()

@@ -89,7 +89,7 @@ func BenchmarkNewests(b *testing.B) {
 		tests = append(tests, testResultOf(fmt.Sprint("test-", i)))
 	}
 	reads(b, func(w *world, r *Resolver) error {
-		newest, err := r.Newests(b.Context(), w.Image, tests...)
+		newest, err := r.NewestAll(b.Context(), w.Image, tests...)
 		if err == nil {
 			err = newest[0].Problem
 		}

@@ -21,7 +21,7 @@ type Build struct {
 	Image      name.Digest
 	Manifest   v1.Hash                // manifest that holds the provenance
 	Provenance *provenance.Provenance // nil if it could not be read, or nobody vouches for it
-	By         Voucher                // who signed it, zero if nobody does
+	VerifiedBy Identity               // who signed it, zero if nobody does
 
 	// Problem is why it does not count, several joined: a *CandidateError if it could not be read or nobody vouches for it,
 	// a *provenance.UntrustedError for the builder and for each task that is not trusted, a *Problem of kind Future.
@@ -93,18 +93,18 @@ func (r *Resolver) builds(ctx context.Context, image name.Digest) ([]Build, erro
 // build says whether a signed provenance is one of a build of image. Several tasks may have named the image, since one
 // hands it on to the next.
 func (r *Resolver) build(image name.Digest, p signedProvenance) Build {
-	b := Build{Image: image, Manifest: p.held, Provenance: p.Provenance, By: p.by, Problem: p.distrust}
+	b := Build{Image: image, Manifest: p.held, Provenance: p.Provenance, VerifiedBy: p.by, Problem: p.distrust}
 	if len(p.Makers(p.manifest)) == 0 {
-		b.blame(&provenance.UntrustedError{Reason: "none of its tasks tells that it made " + p.manifest.String()})
+		b.addProblem(&provenance.UntrustedError{Reason: "none of its tasks tells that it made " + p.manifest.String()})
 	}
 	if now, skew := r.opts.Now(), r.opts.Skew; p.Finished.After(now.Add(skew)) {
-		b.blame(&Problem{Kind: Future, Time: p.Finished, Now: now, Within: skew})
+		b.addProblem(&Problem{Kind: Future, Time: p.Finished, Now: now, Within: skew})
 	}
 	return b
 }
 
-// blame adds a problem.
-func (b *Build) blame(err error) { b.Problem = errors.Join(b.Problem, err) }
+// addProblem adds a problem.
+func (b *Build) addProblem(err error) { b.Problem = errors.Join(b.Problem, err) }
 
 func (b Build) finished() time.Time {
 	if b.Provenance == nil {

@@ -60,7 +60,7 @@ func TestBuilds(t *testing.T) {
 		}
 		for i, d := range []time.Duration{0, -time.Minute} {
 			b := got[i]
-			if b.Problem != nil || b.Image != w.Image || b.By != (Voucher{"key", "chains"}) {
+			if b.Problem != nil || b.Image != w.Image || b.VerifiedBy != (Identity{"key", "chains"}) {
 				t.Errorf("%d: got %+v", i, b)
 			}
 			if p := b.Provenance; !p.Finished.Equal(attesttest.Noon.Add(d)) || len(p.Tasks) != 3 || p.Tasks[0].Name != "init" {
@@ -100,7 +100,7 @@ func TestBuildsThatDoNotCount(t *testing.T) {
 			w.provenance(newKey(w.T, "mallory"), w.hash(), buildFor(w.hash(), 0))
 		}, func(t *testing.T, b Build) {
 			attesttest.As[*CandidateError](t, b.Problem)
-			if b.Provenance != nil || b.By != (Voucher{}) || b.Manifest == (v1.Hash{}) {
+			if b.Provenance != nil || b.VerifiedBy != (Identity{}) || b.Manifest == (v1.Hash{}) {
 				t.Errorf("got %+v", b)
 			}
 		}},
@@ -118,7 +118,7 @@ func TestBuildsThatDoNotCount(t *testing.T) {
 			if e := attesttest.As[*provenance.UntrustedError](t, b.Problem); e.Task.PipelineTask != "init" {
 				t.Errorf("got %+v", e)
 			}
-			if b.Provenance == nil || b.By.Name != "chains" {
+			if b.Provenance == nil || b.VerifiedBy.Name != "chains" {
 				t.Errorf("got %+v", b)
 			}
 		}},

@@ -44,22 +44,22 @@ type byProvenance struct {
 }
 
 // Verify believes c if one provenance among those that the Resolver found is trusted.
-func (v *byProvenance) Verify(_ context.Context, c Candidate) ([]byte, Voucher, error) {
+func (v *byProvenance) Verify(_ context.Context, c Candidate) ([]byte, Identity, error) {
 	payload, err := c.Payload()
 	if err != nil {
-		return nil, Voucher{}, err
+		return nil, Identity{}, err
 	}
 	errs := slices.Clone(c.doubts)
 	for _, p := range c.provenance {
 		if p.untrusted == nil {
-			return payload, Voucher{Kind: "provenance", Name: p.by.Name}, nil
+			return payload, Identity{Kind: "provenance", Name: p.by.Name}, nil
 		}
 		errs = append(errs, p.untrusted)
 	}
 	if len(errs) == 0 {
 		errs = append(errs, noProvenance(c.Manifest))
 	}
-	return nil, Voucher{}, errors.Join(errs...)
+	return nil, Identity{}, errors.Join(errs...)
 }
 
 // noProvenance says what to do about it. Chains calls a run signed also when it has attached nothing.
@@ -75,7 +75,7 @@ func AnyOf(verifiers ...Verifier) Verifier {
 
 type anyOf []Verifier
 
-func (v anyOf) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error) {
+func (v anyOf) Verify(ctx context.Context, c Candidate) ([]byte, Identity, error) {
 	var errs []error
 	for _, one := range v {
 		payload, by, err := one.Verify(ctx, c)
@@ -87,7 +87,7 @@ func (v anyOf) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error)
 	if len(errs) == 0 {
 		errs = append(errs, errors.New("there is no verifier"))
 	}
-	return nil, Voucher{}, errors.Join(joinKeys(errs)...)
+	return nil, Identity{}, errors.Join(joinKeys(errs)...)
 }
 
 // wantProvenance returns the parts of a verifier that need to know what is attached to a record.
@@ -112,7 +112,7 @@ type signedProvenance struct {
 	held      v1.Hash           // manifest that holds it
 	manifest  v1.Hash           // its subject
 	task      provenance.Task   // that made the subject, zero if none is known to have
-	by        Voucher
+	by        Identity
 	distrust  error // why builder or tasks are not trusted; nil if all are
 	untrusted error // the same, or that no task is known to have made the subject
 }
@@ -183,7 +183,7 @@ func (s *search) provenances(ctx context.Context, manifest v1.Hash) (signed []si
 		if errors.Is(err, registry.ErrForeign) {
 			continue
 		}
-		if err := referrers.Grave(err); err != nil {
+		if err := referrers.IsFatal(err); err != nil {
 			return nil, nil, err
 		}
 		if err != nil {

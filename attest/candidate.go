@@ -16,11 +16,11 @@ import (
 type Verifier interface {
 	// Verify returns the payload that is vouched for, and who vouches, which must have a Kind. Any error means that nobody
 	// does. It must be safe for concurrent use, and must bind the statement to c.Image as its own rules demand.
-	Verify(ctx context.Context, c Candidate) (payload []byte, by Voucher, err error)
+	Verify(ctx context.Context, c Candidate) (payload []byte, by Identity, err error)
 }
 
-// A Voucher is who vouches for a statement.
-type Voucher struct {
+// A Identity is who vouches for a statement.
+type Identity struct {
 	Kind string // how: "key", "identity", "provenance"
 	Name string // who: for a key the SHA-256 of its DER form, in hex; for an identity subject and issuer, for a provenance who signed that
 }
@@ -64,16 +64,16 @@ func (c Candidate) payload(limits Limits) ([]byte, error) {
 }
 
 // verify asks v who vouches for c, and makes sure that it vouches for the very payload that was looked at.
-func verify(ctx context.Context, v Verifier, c Candidate, payload []byte) (Voucher, error) {
+func verify(ctx context.Context, v Verifier, c Candidate, payload []byte) (Identity, error) {
 	got, by, err := v.Verify(ctx, c)
 	if err != nil {
-		return Voucher{}, err
+		return Identity{}, err
 	}
 	if !bytes.Equal(got, payload) {
-		return Voucher{}, errors.New("the verifier vouches for another payload")
+		return Identity{}, errors.New("the verifier vouches for another payload")
 	}
 	if by.Kind == "" {
-		return Voucher{}, errors.New("the verifier does not say how it knows who vouches")
+		return Identity{}, errors.New("the verifier does not say how it knows who vouches")
 	}
 	return by, nil
 }

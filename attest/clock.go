@@ -53,7 +53,7 @@ func (e Evidence) ties(newest Evidence) bool {
 func (r *Resolver) age(e *Evidence) {
 	now, most := r.opts.Now(), r.opts.MaxAge
 	if most > 0 && !e.Time.IsZero() && e.Time.Before(now.Add(-most)) {
-		e.blame(&Problem{Kind: Aged, Time: e.Time, Now: now, Within: most})
+		e.addProblem(&Problem{Kind: Aged, Time: e.Time, Now: now, Within: most})
 	}
 }
 
@@ -72,17 +72,17 @@ func (r *Resolver) date(e *Evidence) {
 	}
 	now, skew := r.opts.Now(), r.opts.Skew
 	if e.Time.After(now.Add(skew)) {
-		e.blame(&Problem{Kind: Future, Time: e.Time, Now: now, Within: skew})
+		e.addProblem(&Problem{Kind: Future, Time: e.Time, Now: now, Within: skew})
 	}
 	if e.Time.IsZero() && e.Problem == nil {
-		e.blame(&intoto.FieldError{Field: "Options.Clocks", Problem: "none of them knows the time of the statement"})
+		e.addProblem(&intoto.FieldError{Field: "Options.Clocks", Problem: "none of them knows the time of the statement"})
 	}
 	task := e.maker
 	if task.Finished.IsZero() {
 		task.Finished = e.firstEnd()
 	}
 	if !own.IsZero() && !task.Covers(own, skew) {
-		e.blame(&Problem{Kind: Mistimed, Time: own, Started: task.Started, Finished: task.Finished, Within: skew})
+		e.addProblem(&Problem{Kind: Mistimed, Time: own, Started: task.Started, Finished: task.Finished, Within: skew})
 	}
 }
 

@@ -34,7 +34,7 @@
 //
 // An [intoto.Statement] says of an image, known by its digest, what an [intoto.Predicate] holds: [intoto.Vulns] what a
 // scanner found, [intoto.TestResult] how a test ended. Each statement becomes one immutable OCI manifest with a layer
-// that holds it in a form ([intoto.Form]), and with the image as its subject: its [Record]. No two writers touch the
+// that holds it in a form ([intoto.Encoding]), and with the image as its subject: its [Record]. No two writers touch the
 // same object, so none loses what another wrote. pipelinerun.WriteArtifact points Tekton Chains to a record, by the
 // name of its Repository and its Digest.
 //

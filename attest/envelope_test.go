@@ -49,7 +49,7 @@ func TestPayloadOfOtherMediaTypes(t *testing.T) {
 
 type otherPayload struct{ Verifier }
 
-func (o otherPayload) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error) {
+func (o otherPayload) Verify(ctx context.Context, c Candidate) ([]byte, Identity, error) {
 	payload, by, err := o.Verifier.Verify(ctx, c)
 	return append(payload, ' '), by, err
 }
@@ -61,7 +61,7 @@ func TestVerifierMustVouchForWhatWasSelected(t *testing.T) {
 	w.write(k, "scan", outcome(intoto.Passed, 0))
 	e := w.mustNewest(otherPayload{k}, testResultOf("scan"))
 	wantProblem(t, Unverified, e.Problem)
-	if e.By != (Voucher{}) {
-		t.Errorf("vouched for by %v", e.By)
+	if e.VerifiedBy != (Identity{}) {
+		t.Errorf("vouched for by %v", e.VerifiedBy)
 	}
 }

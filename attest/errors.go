@@ -20,7 +20,7 @@ type KeyError struct {
 	// signatures name no key: cosign writes none, Tekton Chains does.
 	Claimed []string
 
-	// Trusted are the keys that were tried, as in [Voucher.Name].
+	// Trusted are the keys that were tried, as in [Identity.Name].
 	Trusted []string
 }
 

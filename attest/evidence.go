@@ -35,16 +35,16 @@ const (
 // It counts only if Problem is nil, see [Evidence.Err]. The other fields are filled as far as they can be told, so that
 // the reason can be shown.
 type Evidence struct {
-	Test      intoto.Test // its name is that of the task in a trusted provenance, if that tells one; its type one that is understood
-	Declared  string      // name that the statement gives itself, if that is another
-	Image     name.Digest
-	Manifest  v1.Hash           // manifest that holds the statement: its record, or cosign's .att manifest if it has no record
-	Statement *intoto.Statement // nil if it could not be read; its PredicateType may be a version that is not understood
-	Predicate intoto.Predicate  // an intoto.Vulns or an intoto.TestResult, no pointer to one; nil if it could not be decoded
-	Result    intoto.Result     // verdict of an intoto.TestResult; intoto.Unknown for Vulns, and while Problem is not nil
-	Time      time.Time         // zero if there is none
-	Clock     Clock             // where Time comes from, empty if Time is zero
-	By        Voucher           // who vouches for it, zero if nobody does
+	Test       intoto.Test // its name is that of the task in a trusted provenance, if that tells one; its type one that is understood
+	Declared   string      // name that the statement gives itself, if that is another
+	Image      name.Digest
+	Manifest   v1.Hash           // manifest that holds the statement: its record, or cosign's .att manifest if it has no record
+	Statement  *intoto.Statement // nil if it could not be read; its PredicateType may be a version that is not understood
+	Predicate  intoto.Predicate  // an intoto.Vulns or an intoto.TestResult, no pointer to one; nil if it could not be decoded
+	Result     intoto.Result     // verdict of an intoto.TestResult; intoto.Unknown for Vulns, and while Problem is not nil
+	Time       time.Time         // zero if there is none
+	Clock      Clock             // where Time comes from, empty if Time is zero
+	VerifiedBy Identity          // who vouches for it, zero if nobody does
 
 	// Provenance is the signed one that is attached to Manifest, trusted or not; nil if there is none, or if the Resolver
 	// was not asked to look, see [ByProvenance].
@@ -58,12 +58,12 @@ type Evidence struct {
 	Ignored []v1.Hash
 
 	// Completeness says what is known of newer evidence that may have been deleted. It is set by [Resolver.Newest] and
-	// [Resolver.Newests].
+	// [Resolver.NewestAll].
 	Completeness Completeness
 
 	// Alike names other tests found at the image, vouched for or not, whose names differ from that of the test only by
 	// letters of another script that look the same, as a Cyrillic "a" does. They are other tests, but perhaps by mistake.
-	// It is set by [Resolver.Newest] and [Resolver.Newests].
+	// It is set by [Resolver.Newest] and [Resolver.NewestAll].
 	Alike []string
 
 	// Problem is why the evidence must not be believed, several joined: a *CandidateError if it could not be read, a
@@ -89,7 +89,7 @@ type Evidence struct {
 
 // Err returns why the evidence must not be believed: Problem. The zero Evidence gives an error that wraps
 // [ErrNotFound], unless a call returned it with an error, which then says all. So errors.Join(err, e.Err()) is all that
-// a caller of [Resolver.Newest] or [Resolver.All] looks at, and e.Err() for each element that [Resolver.Newests]
+// a caller of [Resolver.Newest] or [Resolver.All] looks at, and e.Err() for each element that [Resolver.NewestAll]
 // returns.
 func (e Evidence) Err() error {
 	if e.Problem != nil || e.Statement != nil || e.failed {
@@ -139,5 +139,5 @@ func (e Evidence) outcome() (intoto.Result, int) {
 	return e.Predicate.Outcome()
 }
 
-// blame adds a problem.
-func (e *Evidence) blame(err error) { e.Problem = errors.Join(e.Problem, err) }
+// addProblem adds a problem.
+func (e *Evidence) addProblem(err error) { e.Problem = errors.Join(e.Problem, err) }

@@ -37,7 +37,7 @@ func ExampleResolver_Newest() {
 	fmt.Println(gate(context.Background(), name.Digest{}, nil, nil, intoto.Vulns{}))
 	// Output:
 	// attest: image: required
-	// attest: signer: required; only intoto.FormStatement does without
+	// attest: signer: required; only intoto.EncodingStatement does without
 }
 
 // A gate for images whose tests ran as Tekton tasks. The statements need no signature: Chains signed the runs that made
@@ -59,7 +59,7 @@ func ExampleByProvenance() {
 			MaxAge:     30 * 24 * time.Hour,
 			Checkpoint: checkpoint.Dir("/var/lib/gate"),
 		}).Expecting(attest.ExpectRuns(image, runs...)...)
-		newest, err := resolver.Newests(ctx, image,
+		newest, err := resolver.NewestAll(ctx, image,
 			intoto.Test{Name: "clamav-scan", PredicateType: intoto.TestResultType},
 			intoto.Test{Name: "e2e-test", PredicateType: intoto.TestResultType})
 		for _, e := range newest {

@@ -113,7 +113,7 @@ func (r *Resolver) expected(newest *Evidence, all []Evidence) {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		newest.blame(err)
+		newest.addProblem(err)
 	} else if shown {
 		newest.Completeness = Expected
 	}

@@ -69,7 +69,7 @@ func TestExpectIsAboutItsTestAlone(t *testing.T) {
 	if !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
-	all, err := r.Newests(t.Context(), w.Image)
+	all, err := r.NewestAll(t.Context(), w.Image)
 	if err != nil || len(all) != 2 || all[0].Test.Name != "other" || all[0].Problem == nil || all[1].Problem != nil {
 		t.Errorf("got %v, %v", all, err)
 	}
@@ -85,7 +85,7 @@ func TestExpectedTestIsAnsweredOnce(t *testing.T) {
 	k := newKey(t, "k")
 	record := w.write(k, "scan", outcome(intoto.Passed, 0))
 	r := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{record.Digest}})
-	all, err := r.Newests(t.Context(), w.Image)
+	all, err := r.NewestAll(t.Context(), w.Image)
 	if err != nil || len(all) != 1 || all[0].Test != testResultOf("scan") || all[0].Completeness != Expected {
 		t.Errorf("got %+v, %v", all, err)
 	}
@@ -135,7 +135,7 @@ func TestSnapshotTellsWhatToExpect(t *testing.T) {
 	if diff := cmp.Diff(want, runs); diff != "" {
 		t.Fatal(diff)
 	}
-	all, err := NewResolver(k, w.opts).Expecting(runs...).Newests(t.Context(), w.Image, testResultOf("scan"), testResultOf("silent"))
+	all, err := NewResolver(k, w.opts).Expecting(runs...).NewestAll(t.Context(), w.Image, testResultOf("scan"), testResultOf("silent"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,10 +29,10 @@ func (b bundler) SignBundle(ctx context.Context, payloadType string, payload []b
 	return fmt.Appendf(nil, `{"mediaType":%q,"dsseEnvelope":%s}`, intoto.BundleType, envelope), err
 }
 
-func (b bundler) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error) {
+func (b bundler) Verify(ctx context.Context, c Candidate) ([]byte, Identity, error) {
 	envelope, err := c.Envelope()
 	if err != nil {
-		return nil, Voucher{}, err
+		return nil, Identity{}, err
 	}
 	c.MediaType, c.Bytes = intoto.EnvelopeType, envelope
 	return b.key.Verify(ctx, c)
@@ -41,21 +41,21 @@ func (b bundler) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, erro
 // Each form is found again, in the layers and with the annotations that other readers look for, and once only.
 func TestForms(t *testing.T) {
 	for _, tt := range []struct {
-		form                    intoto.Form
+		form                    intoto.Encoding
 		artifactType, mediaType string
 		inView                  int
 		annotations             map[string]string // beside those of every form
 	}{
-		{intoto.FormEnvelope, "application/vnd.in-toto+json", "application/vnd.dsse.envelope.v1+json", 1, nil},
-		{intoto.FormStatement, "application/vnd.in-toto+json", "application/vnd.in-toto+json", 0, nil},
-		{intoto.FormBundle, "application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle.v0.3+json", 0,
+		{intoto.EncodingEnvelope, "application/vnd.in-toto+json", "application/vnd.dsse.envelope.v1+json", 1, nil},
+		{intoto.EncodingStatement, "application/vnd.in-toto+json", "application/vnd.in-toto+json", 0, nil},
+		{intoto.EncodingBundle, "application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle.v0.3+json", 0,
 			map[string]string{"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": intoto.TestResultType}},
 	} {
 		t.Run(string(tt.form), func(t *testing.T) {
 			eachRegistry(t, func(t *testing.T, w *world) {
 				k := bundler{newKey(t, "k")}
 				k.salted = true // so that a second one would show
-				w.opts.Form = tt.form
+				w.opts.Encoding = tt.form
 				r := w.write(k, "scan", outcome(intoto.Failed, 0))
 				if again := w.write(k, "scan", outcome(intoto.Failed, 0)); again.Digest != r.Digest {
 					t.Errorf("written twice: %s and %s", r.Digest, again.Digest)
@@ -80,10 +80,10 @@ func TestForms(t *testing.T) {
 					t.Errorf("%d in cosign's tag, want %d", got, tt.inView)
 				}
 				e := w.mustNewest(k, testResultOf("scan"))
-				if e.Manifest != r.Digest || (e.Problem == nil) != (tt.form != intoto.FormStatement) {
+				if e.Manifest != r.Digest || (e.Problem == nil) != (tt.form != intoto.EncodingStatement) {
 					t.Errorf("found in %s: %v", e.Manifest, e.Problem)
 				}
-				if tt.form == intoto.FormStatement && !strings.Contains(fmt.Sprint(e.Problem), "nobody vouches") {
+				if tt.form == intoto.EncodingStatement && !strings.Contains(fmt.Sprint(e.Problem), "nobody vouches") {
 					t.Errorf("an unsigned statement: %v", e.Problem)
 				}
 			})
@@ -94,7 +94,7 @@ func TestForms(t *testing.T) {
 // A manifest that says it holds our statement, and holds another, is not our record.
 func TestForeignStatementUnderOurName(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
-		w.opts.Form = intoto.FormStatement
+		w.opts.Encoding = intoto.EncodingStatement
 		ours, err := encode(w.Image, "scan", outcome(intoto.Failed, 0))
 		if err != nil {
 			t.Fatal(err)
@@ -143,15 +143,15 @@ func TestFormsThatCannotBeWritten(t *testing.T) {
 	w := newWorld(t, true)
 	for _, tt := range []struct {
 		name   string
-		form   intoto.Form
+		form   intoto.Encoding
 		signer intoto.Signer
 		fields []string
 	}{
-		{"nobody signs", intoto.FormEnvelope, nil, []string{"signer"}},
-		{"a key that makes no bundles", intoto.FormBundle, newKey(t, "k"), []string{"signer"}},
-		{"a form that is none", "jws", newKey(t, "k"), []string{"Options.Form"}},
+		{"nobody signs", intoto.EncodingEnvelope, nil, []string{"signer"}},
+		{"a key that makes no bundles", intoto.EncodingBundle, newKey(t, "k"), []string{"signer"}},
+		{"a form that is none", "jws", newKey(t, "k"), []string{"Options.Encoding"}},
 	} {
-		w.opts.Form = tt.form
+		w.opts.Encoding = tt.form
 		_, err := NewWriter(tt.signer, w.opts).Write(t.Context(), w.Image, "", outcome(intoto.Passed, 0))
 		attesttest.Field(t, err, append([]string{"test"}, tt.fields...)...)
 	}

@@ -76,7 +76,7 @@ func TestAnnotationsThatPromiseWhatIsNotThere(t *testing.T) {
 				w.replay(statementIn(passed).Data)
 				lure(w, ours)
 				for _, tests := range [][]intoto.Test{{testResultOf("scan")}, nil} {
-					got, err := NewResolver(ours, w.opts).Newests(context.Background(), w.Image, tests...)
+					got, err := NewResolver(ours, w.opts).NewestAll(context.Background(), w.Image, tests...)
 					for _, e := range got {
 						if e.Problem == nil && e.Result == intoto.Passed {
 							t.Errorf("the failure at noon is hidden: %s", answerOf(e, err))
@@ -275,7 +275,7 @@ func TestIgnoringUnreadableOfAllTests(t *testing.T) {
 	ours := newKey(t, "ours")
 	w.write(ours, "scan", outcome(intoto.Passed, 0))
 	w.attach([]byte("junk"), nil)
-	all, err := NewResolver(ours, w.opts).Newests(t.Context(), w.Image)
+	all, err := NewResolver(ours, w.opts).NewestAll(t.Context(), w.Image)
 	for _, e := range all {
 		if e.Problem != nil {
 			t.Errorf("%+v: %v", e.Test, e.Problem)
@@ -305,9 +305,9 @@ func TestAnnotationsOfOtherKinds(t *testing.T) {
 // A Verifier that vouches and does not say how is not believed: what is vouched for is told from what is not by that.
 type nameless struct{ *key }
 
-func (n nameless) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error) {
+func (n nameless) Verify(ctx context.Context, c Candidate) ([]byte, Identity, error) {
 	b, _, err := n.key.Verify(ctx, c)
-	return b, Voucher{}, err
+	return b, Identity{}, err
 }
 
 func TestVoucherWithoutAKind(t *testing.T) {
@@ -415,7 +415,7 @@ func TestAnnotationsThatEmptyTheAnswer(t *testing.T) {
 		luring(m)
 		m.ArtifactType, m.Layers = "", []v1.Descriptor{}
 	})
-	all, err := NewResolver(ours, w.opts).Newests(t.Context(), w.Image)
+	all, err := NewResolver(ours, w.opts).NewestAll(t.Context(), w.Image)
 	if err == nil && len(all) == 0 {
 		t.Error("no evidence and no error")
 	}
@@ -488,7 +488,7 @@ func TestUntrustedProvenanceTurnsOneTestIntoAnother(t *testing.T) {
 		w.chainsBy(chainsKey, lint.Digest, 0, "quay.io/konflux-ci/", "quay.io/mallory/")
 		e, err := w.newest(AnyOf(ours, byChains(t, chainsKey)), testResultOf("clamav-scan"))
 		if e.Problem == nil && e.Result == intoto.Passed {
-			t.Errorf("lint passed, clamav-scan failed: %s, vouched for by %v", answerOf(e, err), e.By)
+			t.Errorf("lint passed, clamav-scan failed: %s, vouched for by %v", answerOf(e, err), e.VerifiedBy)
 		}
 	})
 }
@@ -511,12 +511,12 @@ func TestArgumentsAreChecked(t *testing.T) {
 	for _, name := range []string{"", " scan", "scan\n", "a\x00b", "\xff", strings.Repeat("x", 513)} {
 		_, err := NewWriter(k, w.opts).Write(t.Context(), w.Image, name, outcome(intoto.Passed, 0))
 		attesttest.Field(t, err, "test")
-		_, err = NewResolver(k, w.opts).Newests(t.Context(), w.Image, testResultOf("scan"), testResultOf(name))
+		_, err = NewResolver(k, w.opts).NewestAll(t.Context(), w.Image, testResultOf("scan"), testResultOf(name))
 		attesttest.Field(t, err, "tests[1].Name")
-		_, err = NewResolver(k, w.opts).Expecting(Expect{Test: name}).Newests(t.Context(), w.Image)
+		_, err = NewResolver(k, w.opts).Expecting(Expect{Test: name}).NewestAll(t.Context(), w.Image)
 		attesttest.Field(t, err, "runs[0].Test")
 	}
-	_, err := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{attesttest.Coffee, {}}}).Newests(t.Context(), w.Image)
+	_, err := NewResolver(k, w.opts).Expecting(Expect{Test: "scan", Records: []v1.Hash{attesttest.Coffee, {}}}).NewestAll(t.Context(), w.Image)
 	attesttest.Field(t, err, "runs[0].Records[1]")
 	w.opts.MaxAge, w.opts.Skew, w.opts.Parallel, w.opts.Limits.Statements = -1, -1, -1, -1
 	want := []string{"Options.Parallel", "Options.Limits.Statements", "Options.Skew", "Options.MaxAge"}

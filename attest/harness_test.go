@@ -232,23 +232,23 @@ func (k *key) Sign(_ context.Context, payloadType string, payload []byte) ([]byt
 	})
 }
 
-func (k *key) Verify(_ context.Context, c Candidate) ([]byte, Voucher, error) {
+func (k *key) Verify(_ context.Context, c Candidate) ([]byte, Identity, error) {
 	payload, err := c.Payload()
 	if err != nil {
-		return nil, Voucher{}, err
+		return nil, Identity{}, err
 	}
 	var e struct {
 		Signatures []struct{ Sig []byte }
 	}
 	if err := json.Unmarshal(c.Bytes, &e); err != nil {
-		return nil, Voucher{}, err
+		return nil, Identity{}, err
 	}
 	for _, s := range e.Signatures {
 		if ed25519.Verify(k.private.Public().(ed25519.PublicKey), pae(intoto.PayloadType, payload), s.Sig) {
-			return payload, Voucher{"key", k.name}, nil
+			return payload, Identity{"key", k.name}, nil
 		}
 	}
-	return nil, Voucher{}, errors.New("no good signature")
+	return nil, Identity{}, errors.New("no good signature")
 }
 
 // signerOnly hides that a key can verify.
@@ -393,7 +393,7 @@ func (w *world) provenances(k *key, at v1.Hash, payloads ...[]byte) {
 func (w *world) unsigned(test string, p intoto.Predicate) Record {
 	w.T.Helper()
 	opts := w.opts
-	opts.Form = intoto.FormStatement
+	opts.Encoding = intoto.EncodingStatement
 	r, err := NewWriter(nil, opts).Write(context.Background(), w.Image, test, p)
 	if err != nil {
 		w.T.Fatal(err)

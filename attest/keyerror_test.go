@@ -12,8 +12,8 @@ import (
 // failing is a verifier that returns an error.
 type failing struct{ error }
 
-func (r failing) Verify(context.Context, Candidate) ([]byte, Voucher, error) {
-	return nil, Voucher{}, r.error
+func (r failing) Verify(context.Context, Candidate) ([]byte, Identity, error) {
+	return nil, Identity{}, r.error
 }
 
 // Several keys that did not sign are told in one error, where the first of them stands; other errors stay.

@@ -412,12 +412,12 @@ func TestValuesOfAllStatementsAreCounted(t *testing.T) {
 		w.write(k, fmt.Sprint("scan", n), outcome(intoto.Passed, 0))
 	}
 	w.opts.Limits.TotalValues = 20
-	_, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image)
+	_, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image)
 	if l := attesttest.As[*intoto.LimitError](t, err); l.What != "total values" || l.Limit != 20 || l.Got <= 20 {
 		t.Errorf("got %v", l)
 	}
 	w.opts.Limits.TotalValues = 200
-	if _, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image); err != nil {
+	if _, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image); err != nil {
 		t.Error(err)
 	}
 }

@@ -179,7 +179,7 @@ func TestErrOfEvidence(t *testing.T) {
 	if err := errors.Join(err, e.Err()); !errors.Is(err, ErrNotFound) || strings.Count(err.Error(), "attest:") != 1 {
 		t.Errorf("got %v", err)
 	}
-	all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, testResultOf("good"), testResultOf("theirs"), testResultOf("absent"))
+	all, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image, testResultOf("good"), testResultOf("theirs"), testResultOf("absent"))
 	if err != nil || len(all) != 3 || all[0].Err() != nil || !errors.Is(all[1].Err(), Unverified) || !errors.Is(all[2].Err(), ErrNotFound) {
 		t.Errorf("got %v, %v", all, err)
 	}

@@ -21,7 +21,7 @@ func (r *Resolver) checkName(e *Evidence) {
 		e.declaredLook = testname.Fold(e.Declared)
 	}
 	if e.Test.Name != "" && problem != "" {
-		e.blame(&intoto.FieldError{Field: e.reading.Named, Problem: fmt.Sprintf("%s; run the test again under a good name, or name the statement %s in "+
+		e.addProblem(&intoto.FieldError{Field: e.reading.Named, Problem: fmt.Sprintf("%s; run the test again under a good name, or name the statement %s in "+
 			"Options.UnsafeIgnoreStatements", problem, e.Digest())})
 	}
 	if e.look == "" && problem != "" {

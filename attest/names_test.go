@@ -86,7 +86,7 @@ func TestBadNamesAreShown(t *testing.T) {
 		w.attach(w.sign(k, w.statementOf(version2, strings.Replace(failedAs, "scan", "later", 1))), nil)
 		shown := func() (names []string) {
 			t.Helper()
-			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image)
+			all, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +144,7 @@ func TestEvidenceOfAnotherVersion(t *testing.T) {
 	payload := w.statementOf(version2, failedAs)
 	manifest := w.attach(w.sign(k, payload), nil)
 	e := w.mustNewest(k, testResultOf("scan"))
-	if e.Test != testResultOf("scan") || e.Statement.PredicateType != version2 || e.Predicate != nil || !e.Time.IsZero() || e.Result != intoto.Unknown || e.By.Name != "k" {
+	if e.Test != testResultOf("scan") || e.Statement.PredicateType != version2 || e.Predicate != nil || !e.Time.IsZero() || e.Result != intoto.Unknown || e.VerifiedBy.Name != "k" {
 		t.Errorf("got %+v", e)
 	}
 	if c := attesttest.As[*CandidateError](t, e.Problem); c.Manifest != manifest || !strings.Contains(c.Error(), registry.Describe(payload, "").Digest.String()) {
@@ -165,7 +165,7 @@ func TestIgnoredStatements(t *testing.T) {
 		w.opts.UnsafeIgnoreStatements = append(w.opts.UnsafeIgnoreStatements, registry.Describe(broken, "").Digest)
 		for _, tests := range [][]intoto.Test{nil, {testResultOf("scan")}} {
 			logs.TakeAll()
-			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, tests...)
+			all, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image, tests...)
 			if err != nil || len(all) != 1 || all[0].Problem != nil || all[0].Result != intoto.Passed {
 				t.Fatalf("got %+v, %v", all, err)
 			}
@@ -192,7 +192,7 @@ func TestIgnoringForOneImage(t *testing.T) {
 	w.write(k, "scan", outcome(intoto.Failed, 0))
 	r := NewResolver(k, w.opts)
 	newest := func(r *Resolver) Evidence {
-		all, err := r.Newests(t.Context(), w.Image, testResultOf("scan"))
+		all, err := r.NewestAll(t.Context(), w.Image, testResultOf("scan"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +280,7 @@ func TestAlikeNames(t *testing.T) {
 		}
 		want := []string{"sc\u0430n", "s\u0441an"}
 		for range 2 {
-			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, testResultOf("scan"), testResultOf("other"))
+			all, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image, testResultOf("scan"), testResultOf("other"))
 			if err != nil || !slices.Equal(all[0].Alike, want) || all[1].Alike != nil {
 				t.Errorf("got %+q and %+q, %v", all[0].Alike, all[1].Alike, err)
 			}

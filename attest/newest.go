@@ -45,7 +45,7 @@ import (
 // nothing that can be found; [*CandidateError], several joined, if anything at the image could not be read that may be
 // a newer statement of the test; those of [Resolver.All] and of the Checkpoint.
 func (r *Resolver) Newest(ctx context.Context, image name.Digest, test intoto.Test) (Evidence, error) {
-	all, err := r.Newests(ctx, image, test)
+	all, err := r.NewestAll(ctx, image, test)
 	if err != nil {
 		return Evidence{failed: true}, err
 	}
@@ -55,7 +55,7 @@ func (r *Resolver) Newest(ctx context.Context, image name.Digest, test intoto.Te
 	return Evidence{failed: true}, all[0].Problem
 }
 
-// Newests is [Resolver.Newest] for several tests in one go: the evidence comes in the order of tests. Of a test without
+// NewestAll is [Resolver.Newest] for several tests in one go: the evidence comes in the order of tests. Of a test without
 // any, and of one that something unreadable may be of, the Evidence holds no Statement, and Problem says what
 // [Resolver.Newest] has as its error.
 //
@@ -63,7 +63,7 @@ func (r *Resolver) Newest(ctx context.Context, image name.Digest, test intoto.Te
 // name and predicate type. Evidence with a name that no test may have comes under that name too, with its Problem. A
 // test of which everything was deleted is not among them, Checkpoint or not: a caller that knows which tests there must
 // be names them.
-func (r *Resolver) Newests(ctx context.Context, image name.Digest, tests ...intoto.Test) ([]Evidence, error) {
+func (r *Resolver) NewestAll(ctx context.Context, image name.Digest, tests ...intoto.Test) ([]Evidence, error) {
 	if err := validate(tests); err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (r *Resolver) answer(ctx context.Context, e Evidence, all []Evidence, names
 	if len(of) > 0 {
 		e = r.newest(ctx, of)
 	} else {
-		e.blame(notFound(e.Image, test))
+		e.addProblem(notFound(e.Image, test))
 	}
 	if err := ctx.Err(); err != nil {
 		return Evidence{}, fault.Wrap("verify", err) // a verifier that was cut off has said nothing
@@ -162,7 +162,7 @@ func (r *Resolver) overrule(ctx context.Context, e *Evidence, all []Evidence) Ev
 	}
 	of, nameless := group(all, intoto.Test{Name: e.Test.Name, PredicateType: intoto.TestResultType})
 	if err := r.unreadable(nameless, append(of, *e)); err != nil {
-		e.blame(err)
+		e.addProblem(err)
 		return *e
 	}
 	of = slices.DeleteFunc(of, func(o Evidence) bool { return !o.ties(*e) && compareTime(o, *e) > 0 })
@@ -175,7 +175,7 @@ func (r *Resolver) overrule(ctx context.Context, e *Evidence, all []Evidence) Ev
 		return *e
 	}
 	result, _ := newer.outcome()
-	e.blame(&Problem{Kind: Overruled, Manifest: newer.Manifest, Time: newer.Time, Result: result, Err: newer.Problem})
+	e.addProblem(&Problem{Kind: Overruled, Manifest: newer.Manifest, Time: newer.Time, Result: result, Err: newer.Problem})
 	return newer
 }
 
@@ -214,10 +214,10 @@ func group(all []Evidence, test intoto.Test) (of, nameless []Evidence) {
 		case means(e.Test.Name, e.look):
 			of = append(of, e)
 		case e.Declared != "" && means(e.Declared, e.declaredLook):
-			e.blame(&Problem{Kind: Misnamed, Declared: e.Declared, Task: e.Test.Name})
+			e.addProblem(&Problem{Kind: Misnamed, Declared: e.Declared, Task: e.Test.Name})
 			of = append(of, e)
 		case slices.Contains(e.claims, test.Name):
-			e.blame(&Problem{Kind: Misnamed, Declared: cmp.Or(e.Declared, e.Test.Name), Task: test.Name})
+			e.addProblem(&Problem{Kind: Misnamed, Declared: cmp.Or(e.Declared, e.Test.Name), Task: test.Name})
 			of = append(of, e)
 		}
 	}
@@ -229,7 +229,7 @@ func (r *Resolver) newest(ctx context.Context, of []Evidence) Evidence {
 	for {
 		tied, older := youngest(of)
 		for i := range tied {
-			tied[i] = r.vouch(ctx, tied[i])
+			tied[i] = r.verifyOne(ctx, tied[i])
 		}
 		if !r.opts.UnsafeIgnoreUnverified {
 			return worst(tied)
@@ -245,7 +245,7 @@ func (r *Resolver) newest(ctx context.Context, of []Evidence) Evidence {
 
 // ignored reports whether evidence is passed over although it may be the newest.
 func (r *Resolver) ignored(e Evidence) bool {
-	if e.By != (Voucher{}) {
+	if e.VerifiedBy != (Identity{}) {
 		return false
 	}
 	r.opts.Logger.Warn("ignoring unverified evidence", zap.Stringer("manifest", e.Manifest), zap.String("test", e.Test.Name))

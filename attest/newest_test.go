@@ -43,7 +43,7 @@ func TestNewestReadsNoMoreThanItMust(t *testing.T) {
 			{"the newest of all", nil, 4},
 			{"what is not there", []intoto.Test{testResultOf("test-3")}, 0},
 		} {
-			if _, err := r.Newests(t.Context(), w.Image, tt.tests...); err != nil {
+			if _, err := r.NewestAll(t.Context(), w.Image, tt.tests...); err != nil {
 				t.Fatal(err)
 			}
 			if !w.Referrers {
@@ -78,7 +78,7 @@ func TestHintsOfOtherTypesAreNotFollowed(t *testing.T) {
 		w.showOnly(lost)
 		for _, tests := range [][]intoto.Test{nil, {testResultOf("scan")}} {
 			w.Gets()
-			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, tests...)
+			all, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image, tests...)
 			if err != nil || len(all) != 1 || all[0].Result != intoto.Passed {
 				t.Errorf("%d: asked for %v: got %+v, %v", i, tests, all, err)
 			}
@@ -244,7 +244,7 @@ func TestHintsWithoutATime(t *testing.T) {
 			m.Annotations = map[string]string{AnnotationPredicateType: intoto.TestResultType, AnnotationTest: "scan", AnnotationCreated: created}
 		})
 		for _, tests := range [][]intoto.Test{nil, {testResultOf("scan")}} {
-			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, tests...)
+			all, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image, tests...)
 			if err != nil || len(all) != 1 || all[0].Result != intoto.Failed {
 				t.Errorf("created %q, asked for %v: got %+v, %v", created, tests, all, err)
 			}
@@ -257,7 +257,7 @@ func TestNewestsOfWhatCannotBeRead(t *testing.T) {
 		k := newKey(t, "k")
 		w.write(k, "scan", outcome(intoto.Passed, 0))
 		w.attach([]byte(`{`), nil)
-		all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image)
+		all, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image)
 		if err != nil || len(all) != 2 {
 			t.Fatalf("got %d, %v", len(all), err)
 		}
@@ -329,8 +329,8 @@ func TestClocks(t *testing.T) {
 	} {
 		w.opts.Clocks = tt.clocks
 		e := w.mustNewest(byChains(t, k), testResultOf("clamav-scan"))
-		if e.Clock != tt.want || !e.Time.Equal(tt.at) || e.Problem != nil || e.By != (Voucher{"provenance", "k"}) || e.Provenance == nil {
-			t.Errorf("%v: %s by %s, %v, by %v", tt.clocks, e.Time, e.Clock, e.Problem, e.By)
+		if e.Clock != tt.want || !e.Time.Equal(tt.at) || e.Problem != nil || e.VerifiedBy != (Identity{"provenance", "k"}) || e.Provenance == nil {
+			t.Errorf("%v: %s by %s, %v, by %v", tt.clocks, e.Time, e.Clock, e.Problem, e.VerifiedBy)
 		}
 	}
 	w.opts.Clocks = []Clock{"sundial"}
@@ -344,13 +344,13 @@ func TestAnyOf(t *testing.T) {
 		ours, builder := newKey(t, "ours"), newKey(t, "builder")
 		v := AnyOf(ours, byChains(t, builder))
 		w.write(ours, "clamav-scan", outcome(intoto.Passed, -time.Hour))
-		if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil || e.By.Kind != "key" || e.Clock != ClockPredicate {
-			t.Errorf("signed: %v, %v, %s", e.Problem, e.By, e.Clock)
+		if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil || e.VerifiedBy.Kind != "key" || e.Clock != ClockPredicate {
+			t.Errorf("signed: %v, %v, %s", e.Problem, e.VerifiedBy, e.Clock)
 		}
 		r := w.unsigned("clamav-scan", outcome(intoto.Failed, 0))
 		w.provenance(builder, r.Digest, provenanceFor(t, r.Digest, 0))
-		if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil || e.By != (Voucher{"provenance", "builder"}) || e.Result != intoto.Failed {
-			t.Errorf("by provenance: %v, %v, %s", e.Problem, e.By, e.Result)
+		if e := w.mustNewest(v, testResultOf("clamav-scan")); e.Problem != nil || e.VerifiedBy != (Identity{"provenance", "builder"}) || e.Result != intoto.Failed {
+			t.Errorf("by provenance: %v, %v, %s", e.Problem, e.VerifiedBy, e.Result)
 		}
 		if e := w.mustNewest(AnyOf(), testResultOf("clamav-scan")); e.Problem == nil {
 			t.Error("nobody is anybody")
@@ -444,11 +444,11 @@ func TestStatementsInOneManifestAreCounted(t *testing.T) {
 			})
 		}
 		w.opts.Limits.Statements = 6
-		if _, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image); err != nil {
+		if _, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image); err != nil {
 			t.Error(err)
 		}
 		w.opts.Limits.Statements = 5
-		_, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image)
+		_, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image)
 		if l := attesttest.As[*intoto.LimitError](t, err); l.What != "statements" || l.Limit != 5 || l.Got != 6 {
 			t.Errorf("got %v", l)
 		}

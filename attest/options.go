@@ -78,8 +78,8 @@ type Options struct {
 	// good; a Checkpoint that has seen it, or the Expect of its run, notices.
 	ReplaceViews bool
 
-	// Form is how a Writer stores statements. Default intoto.FormEnvelope.
-	Form intoto.Form
+	// Form is how a Writer stores statements. Default intoto.EncodingEnvelope.
+	Encoding intoto.Encoding
 
 	// InlineBytes is how large an envelope may be for a Writer to put it into the manifest of its record too, which saves
 	// each reader a request. Default 64 KiB; negative for never.
@@ -115,8 +115,8 @@ type Options struct {
 
 // check collects what is wrong with options that have their defaults.
 func (o Options) check(c *fault.Checklist) {
-	if !o.Form.Valid() {
-		c.Add("Options.Form", fmt.Sprintf("%q is not one of intoto.FormEnvelope, intoto.FormStatement, intoto.FormBundle", o.Form))
+	if !o.Encoding.Valid() {
+		c.Add("Options.Encoding", fmt.Sprintf("%q is not one of intoto.EncodingEnvelope, intoto.EncodingStatement, intoto.EncodingBundle", o.Encoding))
 	}
 	for i, s := range o.UnsafeIgnoreStatements {
 		if !isSHA256(s) {

@@ -181,13 +181,13 @@ func TestConfigIsThereAfterAWrite(t *testing.T) {
 // Equal statements leave one record, in each form, with and without views, although the signer signs otherwise each
 // time.
 func TestSameStatementTwiceInEachForm(t *testing.T) {
-	for _, form := range []intoto.Form{intoto.FormEnvelope, intoto.FormBundle, intoto.FormStatement} {
+	for _, form := range []intoto.Encoding{intoto.EncodingEnvelope, intoto.EncodingBundle, intoto.EncodingStatement} {
 		for _, without := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%q, without views %t", form, without), func(t *testing.T) {
 				eachRegistry(t, func(t *testing.T, w *world) {
 					k := newKey(t, "k")
 					k.salted = true
-					w.opts.Form, w.opts.WithoutViews = form, without
+					w.opts.Encoding, w.opts.WithoutViews = form, without
 					first := w.write(bundler{k}, "scan", outcome(intoto.Passed, 0))
 					w.write(bundler{k}, "other", outcome(intoto.Passed, 0))
 					if again := w.write(bundler{k}, "scan", outcome(intoto.Passed, 0)); again.Digest != first.Digest || len(w.records()) != 2 {

@@ -25,7 +25,7 @@ func (r *Resolver) remember(ctx context.Context, e *Evidence, deciding Evidence)
 	lost := lostReferrers(seen, *e) // of what is ignored too: it was seen in that list
 	seen = seen.Without(r.opts.UnsafeIgnoreStatements)
 	if err := errors.Join(rolledBack(seen, deciding), lost); err != nil {
-		e.blame(err)
+		e.addProblem(err)
 		return nil
 	}
 	if e.Completeness == Unproven && !seen.IsZero() {
@@ -48,7 +48,7 @@ func (e Evidence) mark() checkpoint.Mark {
 	}
 	var vouched []Evidence
 	for _, tied := range e.tied() {
-		if tied.By != (Voucher{}) && !tied.Time.IsZero() {
+		if tied.VerifiedBy != (Identity{}) && !tied.Time.IsZero() {
 			vouched = append(vouched, tied)
 		}
 	}

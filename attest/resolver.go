@@ -61,7 +61,7 @@ func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidenc
 		defer done()
 		all, _, err := r.collect(call, image, question{everyAge: true, noHints: r.ignoresHints()})
 		if err == nil {
-			err = r.vouchAll(call, all)
+			err = r.verifyAll(call, all)
 		}
 		if err != nil {
 			yield(Evidence{failed: true}, err)
@@ -80,10 +80,10 @@ func (r *Resolver) All(ctx context.Context, image name.Digest) iter.Seq2[Evidenc
 	}
 }
 
-// vouchAll asks the verifier about each.
-func (r *Resolver) vouchAll(ctx context.Context, all []Evidence) error {
+// verifyAll asks the verifier about each.
+func (r *Resolver) verifyAll(ctx context.Context, all []Evidence) error {
 	err := registry.Parallel(ctx, len(all), runtime.GOMAXPROCS(0), func(ctx context.Context, i int) error {
-		all[i] = r.vouch(ctx, all[i])
+		all[i] = r.verifyOne(ctx, all[i])
 		return nil
 	})
 	if err = registry.Overtime(ctx, err); err != nil {
@@ -92,17 +92,17 @@ func (r *Resolver) vouchAll(ctx context.Context, all []Evidence) error {
 	return nil
 }
 
-// vouch asks the verifier about each envelope around the statement until one is vouched for. Only then, and if nothing
+// verifyOne asks the verifier about each envelope around the statement until one is vouched for. Only then, and if nothing
 // else is wrong, the verdict counts.
-func (r *Resolver) vouch(ctx context.Context, e Evidence) Evidence {
-	if len(e.envelopes) == 0 || e.By != (Voucher{}) {
+func (r *Resolver) verifyOne(ctx context.Context, e Evidence) Evidence {
+	if len(e.envelopes) == 0 || e.VerifiedBy != (Identity{}) {
 		return e // it could not even be read, or was vouched for before
 	}
 	var errs []error
 	for _, c := range e.envelopes {
 		by, err := verify(ctx, r.verifier, c, e.payload)
 		if err == nil {
-			e.By, e.Manifest = by, c.Manifest
+			e.VerifiedBy, e.Manifest = by, c.Manifest
 			if e.Problem == nil {
 				e.Result, _ = e.Predicate.Outcome()
 			}
@@ -111,7 +111,7 @@ func (r *Resolver) vouch(ctx context.Context, e Evidence) Evidence {
 		errs = append(errs, &Problem{Kind: Unverified, Manifest: c.Manifest, Err: err})
 	}
 	for _, err := range errs {
-		e.blame(err)
+		e.addProblem(err)
 	}
 	return e
 }

@@ -40,7 +40,7 @@ func TestNewestDecides(t *testing.T) {
 		if e.Problem != nil || e.Tied != nil {
 			t.Errorf("problem %v, tied %d", e.Problem, len(e.Tied))
 		}
-		if e.Result != intoto.Passed || e.Manifest != newest.Digest || e.By != (Voucher{"key", "k"}) || e.Clock != ClockPredicate ||
+		if e.Result != intoto.Passed || e.Manifest != newest.Digest || e.VerifiedBy != (Identity{"key", "k"}) || e.Clock != ClockPredicate ||
 			!e.Time.Equal(attesttest.Noon.Add(-time.Minute)) || e.Image != w.Image || e.Test != testResultOf("scan") {
 			t.Errorf("got %+v", e)
 		}
@@ -70,8 +70,8 @@ func TestNewestByAnotherKeyBlocks(t *testing.T) {
 		if v := wantProblem(t, Unverified, e.Problem); v.Manifest != e.Manifest {
 			t.Errorf("reason names %s, evidence is in %s", v.Manifest, e.Manifest)
 		}
-		if e.By != (Voucher{}) || e.Result != intoto.Unknown || !e.Time.Equal(attesttest.Noon) {
-			t.Errorf("%s by %v at %s", e.Result, e.By, e.Time)
+		if e.VerifiedBy != (Identity{}) || e.Result != intoto.Unknown || !e.Time.Equal(attesttest.Noon) {
+			t.Errorf("%s by %v at %s", e.Result, e.VerifiedBy, e.Time)
 		}
 	})
 }
@@ -86,8 +86,8 @@ func TestCopyUnderAnotherKeyDoesNotBlock(t *testing.T) {
 		}
 		w.write(newKey(t, "x"), "scan", outcome(intoto.Passed, 0))
 		e := w.mustNewest(ours, testResultOf("scan"))
-		if e.Problem != nil || e.Tied != nil || e.By.Name != "ours" || e.Manifest != r.Digest {
-			t.Errorf("problem %v, tied %d, by %v, manifest %s", e.Problem, len(e.Tied), e.By, e.Manifest)
+		if e.Problem != nil || e.Tied != nil || e.VerifiedBy.Name != "ours" || e.Manifest != r.Digest {
+			t.Errorf("problem %v, tied %d, by %v, manifest %s", e.Problem, len(e.Tied), e.VerifiedBy, e.Manifest)
 		}
 	})
 }
@@ -161,10 +161,10 @@ func TestStatementInABundle(t *testing.T) {
 // inBundle verifies the envelope in a bundle.
 type inBundle struct{ Verifier }
 
-func (v inBundle) Verify(ctx context.Context, c Candidate) ([]byte, Voucher, error) {
+func (v inBundle) Verify(ctx context.Context, c Candidate) ([]byte, Identity, error) {
 	envelope, err := c.Envelope()
 	if err != nil {
-		return nil, Voucher{}, err
+		return nil, Identity{}, err
 	}
 	c.MediaType, c.Bytes = intoto.EnvelopeType, envelope
 	return v.Verifier.Verify(ctx, c)
@@ -355,8 +355,8 @@ func TestMalformedNewestBlocksItsTest(t *testing.T) {
 			w.write(k, name, outcome(intoto.Passed, -time.Hour))
 			w.attach(w.sign(k, w.statementOf(intoto.TestResultType, predicate)), nil)
 			e := w.mustNewest(k, testResultOf(name))
-			if e.Problem == nil || e.Result != intoto.Unknown || e.By.Name != "k" {
-				t.Errorf("%s: %q, problem %v, by %v", name, e.Result, e.Problem, e.By)
+			if e.Problem == nil || e.Result != intoto.Unknown || e.VerifiedBy.Name != "k" {
+				t.Errorf("%s: %q, problem %v, by %v", name, e.Result, e.Problem, e.VerifiedBy)
 			}
 		}
 		if e := w.mustNewest(k, testResultOf("good")); e.Problem != nil {
@@ -485,8 +485,8 @@ func TestAllIsNewestFirst(t *testing.T) {
 		var got []string
 		for _, e := range w.all(k) {
 			got = append(got, e.Test.Name)
-			if (e.Problem == nil) != (e.Test.Name != "timeless") || e.By.Name != "k" {
-				t.Errorf("%s: %v by %v", e.Test.Name, e.Problem, e.By)
+			if (e.Problem == nil) != (e.Test.Name != "timeless") || e.VerifiedBy.Name != "k" {
+				t.Errorf("%s: %v by %v", e.Test.Name, e.Problem, e.VerifiedBy)
 			}
 		}
 		if diff := cmp.Diff([]string{"timeless", "t1", "t3", "t4", "t5"}, got); diff != "" {
@@ -784,9 +784,9 @@ func TestDeadlineIsHonored(t *testing.T) {
 // slow is a verifier whose context ends while it works.
 type slow struct{ cancel func() }
 
-func (s slow) Verify(ctx context.Context, _ Candidate) ([]byte, Voucher, error) {
+func (s slow) Verify(ctx context.Context, _ Candidate) ([]byte, Identity, error) {
 	s.cancel()
-	return nil, Voucher{}, ctx.Err()
+	return nil, Identity{}, ctx.Err()
 }
 
 func TestDeadlineWhileVerifyingIsNotAVerdict(t *testing.T) {

@@ -165,7 +165,7 @@ func (s *search) record(ctx context.Context, p referrers.Pointer) ([]Evidence, e
 // alone.
 func fetch(ctx context.Context, r *referrers.Records, image name.Digest, l referrers.Lead, wanted func(string) bool) (Candidate, error) {
 	media := string(l.Layer.MediaType)
-	form := cmp.Or(intoto.FormOf(media), media)
+	form := cmp.Or(intoto.EncodingOf(media), media)
 	b, err := r.Sift(ctx, l.Layer, form, wanted)
 	return Candidate{Image: image, Manifest: l.Manifest, MediaType: form, Bytes: b, Annotations: l.Layer.Annotations}, err
 }
@@ -178,7 +178,7 @@ func (s *search) statement(ctx context.Context, l referrers.Lead) ([]Evidence, e
 		return nil, nil
 	}
 	if err != nil {
-		return []Evidence{s.unreadable(l.Unreadable(err), l.Hints)}, referrers.Grave(err)
+		return []Evidence{s.unreadable(l.Unreadable(err), l.Hints)}, referrers.IsFatal(err)
 	}
 	payload, err := c.payload(s.opts.Limits)
 	if errors.Is(err, intoto.ErrNoStatement) {

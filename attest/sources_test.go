@@ -66,7 +66,7 @@ func TestSources(t *testing.T) {
 				tt.do(w, k)
 				want := Sources{Referrers: api(w), Index: tt.index, View: tt.view, Tags: tt.tags}
 				r := NewResolver(k, w.opts)
-				newest, err := r.Newests(t.Context(), w.Image, testResultOf("scan"), testResultOf("missing"))
+				newest, err := r.NewestAll(t.Context(), w.Image, testResultOf("scan"), testResultOf("missing"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -91,15 +91,15 @@ func TestViewNamesWhatItCannotShow(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
 		k := bundler{newKey(t, "k")}
 		var want []string
-		write := func(form intoto.Form, at time.Duration) {
+		write := func(form intoto.Encoding, at time.Duration) {
 			t.Helper()
 			opts := w.opts
-			opts.Form = form
+			opts.Encoding = form
 			r, err := NewWriter(k, opts).Write(t.Context(), w.Image, "scan", outcome(intoto.Passed, at))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if form != intoto.FormEnvelope {
+			if form != intoto.EncodingEnvelope {
 				want = append(want, r.Digest.String())
 			}
 		}
@@ -108,7 +108,7 @@ func TestViewNamesWhatItCannotShow(t *testing.T) {
 			m := w.att()
 			return strings.Split(m.Annotations[AnnotationNotShown], ",")
 		}
-		for i, form := range []intoto.Form{intoto.FormStatement, intoto.FormBundle, intoto.FormEnvelope, intoto.FormBundle} {
+		for i, form := range []intoto.Encoding{intoto.EncodingStatement, intoto.EncodingBundle, intoto.EncodingEnvelope, intoto.EncodingBundle} {
 			write(form, -time.Duration(i)*time.Minute)
 			slices.Sort(want)
 			if diff := cmp.Diff(want, named()); diff != "" {
@@ -119,7 +119,7 @@ func TestViewNamesWhatItCannotShow(t *testing.T) {
 			t.Errorf("it shows %d", got)
 		}
 		large := w.attach([]byte(strings.Repeat("x", 100)), func(m *v1.Manifest) { m.Layers[0].Size = 500 << 20 })
-		write(intoto.FormEnvelope, -time.Hour)
+		write(intoto.EncodingEnvelope, -time.Hour)
 		want = append(want, large.String())
 		slices.Sort(want)
 		if diff := cmp.Diff(want, named()); diff != "" {
@@ -157,7 +157,7 @@ func TestNamesSurviveReplace(t *testing.T) {
 					w.write(k, "scan", vulns(-time.Hour))
 					w.write(k, "other", outcome(intoto.Passed, -time.Hour))
 				}
-				w.opts.Form = intoto.FormBundle
+				w.opts.Encoding = intoto.EncodingBundle
 				failed := w.write(k, "scan", outcome(intoto.Failed, 0)).Digest.String()
 				w.replace(tt.replaced, w.sign(k.key, w.statementOf(tt.replaced, `{}`)))
 				if got := w.named(); slices.Contains(got, failed) != tt.kept {
@@ -218,7 +218,7 @@ func TestRubbishInTheAnnotationOfALayer(t *testing.T) {
 	k := bundler{newKey(t, "k")}
 	passedBefore(w, k.key)
 	w.write(k, "scan", vulns(-time.Hour))
-	w.opts.Form = intoto.FormBundle
+	w.opts.Encoding = intoto.EncodingBundle
 	failed := w.write(k, "scan", outcome(intoto.Failed, 0)).Digest.String()
 	m := w.att()
 	delete(m.Annotations, AnnotationNotShown)

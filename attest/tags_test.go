@@ -186,7 +186,7 @@ func TestTagsOfOtherImagesCostNothing(t *testing.T) {
 				}
 			}
 			w.Requests = nil
-			all, err := NewResolver(k, w.opts).Newests(t.Context(), w.Image, tests...)
+			all, err := NewResolver(k, w.opts).NewestAll(t.Context(), w.Image, tests...)
 			if err != nil || len(w.Requests) != 1+4+10 {
 				t.Errorf("%d tags: read with %d requests: %v", n, len(w.Requests), err)
 			}

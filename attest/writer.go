@@ -28,7 +28,7 @@ type Writer struct {
 	immutable sync.Once // tags were found to be
 }
 
-// NewWriter returns a Writer that signs with s. With [intoto.FormStatement] nobody signs, and s is not used and may be
+// NewWriter returns a Writer that signs with s. With [intoto.EncodingStatement] nobody signs, and s is not used and may be
 // nil.
 func NewWriter(s intoto.Signer, opts Options) *Writer {
 	opts = opts.withDefaults()
@@ -36,7 +36,7 @@ func NewWriter(s intoto.Signer, opts Options) *Writer {
 }
 
 // Write states that test had the outcome p on image, signs that, and stores it in the image's repository as a manifest
-// of its own whose subject is the image, in the form that Options.Form says. When it returns without an error the
+// of its own whose subject is the image, in the form that Options.Encoding says. When it returns without an error the
 // record has been read back, it is in two lists (see Writing in the package's documentation for the exceptions), and
 // cosign's tag shows or names it. The name of the test is written into the predicate, see [intoto.Test].
 //
@@ -76,7 +76,7 @@ func (w *Writer) Write(ctx context.Context, image name.Digest, test string, p in
 
 // open connects to the repository of image.
 func (w *Writer) open(ctx context.Context, image name.Digest) (*referrers.Records, error) {
-	return referrers.Open(ctx, w.registry, image.Context(), referrers.Layout{Form: w.opts.Form, InlineBytes: w.opts.InlineBytes, WithoutViews: w.opts.WithoutViews})
+	return referrers.Open(ctx, w.registry, image.Context(), referrers.Layout{Encoding: w.opts.Encoding, InlineBytes: w.opts.InlineBytes, WithoutViews: w.opts.WithoutViews})
 }
 
 // told logs once that tags are immutable, and returns the error.
@@ -126,10 +126,10 @@ func (w *Writer) check() error {
 	opts.check(&c)
 	_, bundles := w.signer.(intoto.BundleSigner)
 	switch {
-	case opts.Form == intoto.FormStatement || !opts.Form.Valid():
+	case opts.Encoding == intoto.EncodingStatement || !opts.Encoding.Valid():
 	case w.signer == nil:
-		c.Add("signer", "required; only intoto.FormStatement does without")
-	case opts.Form == intoto.FormBundle && !bundles:
+		c.Add("signer", "required; only intoto.EncodingStatement does without")
+	case opts.Encoding == intoto.EncodingBundle && !bundles:
 		c.Add("signer", fmt.Sprintf("%T is not an intoto.BundleSigner", w.signer))
 	}
 	return errors.Join(c...)
@@ -141,7 +141,7 @@ func (w *Writer) record(ctx context.Context, p *referrers.Publication, d referre
 	if d.Subject, err = p.Subject(ctx, d.Image); err != nil {
 		return referrers.Listing{}, err
 	}
-	if d.Stored, err = w.sign(ctx, p.Form, d.Payload); err != nil {
+	if d.Stored, err = w.sign(ctx, p.Encoding, d.Payload); err != nil {
 		return referrers.Listing{}, err
 	}
 	manifest, err := referrers.BuildRecord(d, p.Layout, p.Options.Limits.ManifestBytes, d.Stored)
@@ -152,7 +152,7 @@ func (w *Writer) record(ctx context.Context, p *referrers.Publication, d referre
 		return referrers.Listing{}, err
 	}
 	// The index is read when it is rebuilt, and tags are when they are looked at; before that find needs them alone.
-	which := referrers.Lists{Referrers: true, View: true, Index: !p.Views || p.Form == intoto.FormBundle, Tags: !p.Views}
+	which := referrers.Lists{Referrers: true, View: true, Index: !p.Views || p.Encoding == intoto.EncodingBundle, Tags: !p.Views}
 	if l, err = p.Read(ctx, d.Image, referrers.Listing{}, which); err != nil {
 		return referrers.Listing{}, err
 	}
@@ -231,9 +231,9 @@ func encode(image name.Digest, test string, p intoto.Predicate) ([]byte, error) 
 // for nothing, and a manifest may hold more than it says. Of a form without signatures equal statements are equal
 // records.
 func (w *Writer) find(ctx context.Context, repo *referrers.Records, d referrers.Draft, l referrers.Listing, known referrers.Memory) (Record, bool, error) {
-	form := w.opts.Form
+	form := w.opts.Encoding
 	v, ok := w.signer.(Verifier)
-	if !ok || form == intoto.FormStatement {
+	if !ok || form == intoto.EncodingStatement {
 		return Record{}, false, nil
 	}
 	layers, err := repo.MayHold(ctx, d, l, known)
@@ -267,7 +267,7 @@ func (w *Writer) find(ctx context.Context, repo *referrers.Records, d referrers.
 }
 
 // sign returns the statement in a form that a reader will accept, whatever the signer makes.
-func (w *Writer) sign(ctx context.Context, form intoto.Form, payload []byte) ([]byte, error) {
+func (w *Writer) sign(ctx context.Context, form intoto.Encoding, payload []byte) ([]byte, error) {
 	limits := w.opts.Limits
 	stored, err := w.wrap(ctx, form, payload)
 	if err != nil {
@@ -286,11 +286,11 @@ func (w *Writer) sign(ctx context.Context, form intoto.Form, payload []byte) ([]
 	return stored, nil
 }
 
-func (w *Writer) wrap(ctx context.Context, form intoto.Form, payload []byte) ([]byte, error) {
+func (w *Writer) wrap(ctx context.Context, form intoto.Encoding, payload []byte) ([]byte, error) {
 	switch form {
-	case intoto.FormStatement:
+	case intoto.EncodingStatement:
 		return payload, nil
-	case intoto.FormBundle:
+	case intoto.EncodingBundle:
 		return w.signer.(intoto.BundleSigner).SignBundle(ctx, intoto.PayloadType, payload)
 	}
 	return w.signer.Sign(ctx, intoto.PayloadType, payload)

@@ -211,8 +211,8 @@ func TestForeignCopyDoesNotStandForOurs(t *testing.T) {
 		w.write(theirs, "scan", outcome(intoto.Passed, 0))
 		w.write(ours, "scan", outcome(intoto.Passed, 0))
 		e := w.mustNewest(ours, testResultOf("scan"))
-		if e.Problem != nil || e.By.Name != "ours" || e.Tied != nil {
-			t.Errorf("got %v by %v, tied %d", e.Problem, e.By, len(e.Tied))
+		if e.Problem != nil || e.VerifiedBy.Name != "ours" || e.Tied != nil {
+			t.Errorf("got %v by %v, tied %d", e.Problem, e.VerifiedBy, len(e.Tied))
 		}
 		if got := w.attLayers(); len(got) != 2 {
 			t.Errorf("%d statements in the view, want both", len(got))
@@ -232,7 +232,7 @@ func TestSixteenWritersLoseNothing(t *testing.T) {
 // What cosign's tag cannot show it names, and names are as easily lost as layers.
 func TestSixteenWritersLoseNoName(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world) {
-		w.opts.Form = intoto.FormStatement
+		w.opts.Encoding = intoto.EncodingStatement
 		want := make([]string, 16)
 		var wg sync.WaitGroup
 		for i := range want {

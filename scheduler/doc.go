@@ -35,7 +35,7 @@
 // all edges met, forced runs.
 //
 // Seven files hold all that Next needs: rules, event, snapshot, plan, next, explain and json. The files machine_*.go
-// hold Machine, and run_*.go hold Run; a reader of the rules may skip both.
+// hold Machine, and run_*.go hold Run; a reader of the rules may skip both. Who writes a Runner begins with run_runner.go.
 //
 // # Words
 //

@@ -20,7 +20,7 @@
 //
 // # Bundles
 //
-// Every signer is an [intoto.BundleSigner], so [intoto.FormBundle] works with all of them. The CLI accepts such a bundle
+// Every signer is an [intoto.BundleSigner], so [intoto.EncodingBundle] works with all of them. The CLI accepts such a bundle
 // with --new-bundle-format, the public key, and a trusted root that may be empty:
 //
 //	echo '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}' >root.json

@@ -78,7 +78,7 @@ func Example() {
 }
 
 // A key may be anywhere that signs: here it stands for one in a hardware token. The statement goes into a sigstore
-// bundle; a Writer makes and stores one where its options say intoto.FormBundle.
+// bundle; a Writer makes and stores one where its options say intoto.EncodingBundle.
 func ExampleNewSigner() {
 	_, token, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

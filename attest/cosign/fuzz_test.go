@@ -60,7 +60,7 @@ func FuzzVerifyIdentity(f *testing.F) {
 		}
 		for _, v := range verifiers {
 			payload, by, err := v.Verify(context.Background(), c)
-			if err != nil && (payload != nil || by != (attest.Voucher{})) {
+			if err != nil && (payload != nil || by != (attest.Identity{})) {
 				t.Errorf("got %q by %v beside %v", payload, by, err)
 			}
 			if err == nil && !bytes.Equal(payload, statement(imageHex)) {

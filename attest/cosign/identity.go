@@ -131,36 +131,36 @@ type identityVerifier struct {
 }
 
 // Verify has sigstore check certificate, log, time, signature and identity, and that the image is a subject.
-func (v *identityVerifier) Verify(ctx context.Context, c attest.Candidate) ([]byte, attest.Voucher, error) {
+func (v *identityVerifier) Verify(ctx context.Context, c attest.Candidate) ([]byte, attest.Identity, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	// The strict reading comes first, and what sigstore verifies must be the same.
 	payload, err := c.Payload()
 	if err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	by, err := v.vouch(c, payload)
 	if err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	return payload, by, nil
 }
 
-// vouch turns a panic into an error. What it reads was written by anybody and goes through many decoders, and
+// verifyOne turns a panic into an error. What it reads was written by anybody and goes through many decoders, and
 // sigstore-go's do panic: over an entry of a trusted log whose verifier is not PEM, for one.
-func (v *identityVerifier) vouch(c attest.Candidate, payload []byte) (by attest.Voucher, err error) {
+func (v *identityVerifier) vouch(c attest.Candidate, payload []byte) (by attest.Identity, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			by, err = attest.Voucher{}, fmt.Errorf("attest: verify identity: panic: %v", r)
+			by, err = attest.Identity{}, fmt.Errorf("attest: verify identity: panic: %v", r)
 		}
 	}()
 	material, entity, err := open(v.root, c)
 	if err != nil {
-		return attest.Voucher{}, err
+		return attest.Identity{}, err
 	}
 	if err := sameStatement(entity, payload); err != nil {
-		return attest.Voucher{}, err
+		return attest.Identity{}, err
 	}
 	return v.check(material, entity, c)
 }
@@ -192,23 +192,23 @@ func sameStatement(entity verify.SignedEntity, payload []byte) error {
 	return nil
 }
 
-func (v *identityVerifier) check(material root.TrustedMaterial, entity verify.SignedEntity, c attest.Candidate) (attest.Voucher, error) {
+func (v *identityVerifier) check(material root.TrustedMaterial, entity verify.SignedEntity, c attest.Candidate) (attest.Identity, error) {
 	image, err := v1.NewHash(c.Image.DigestStr())
 	if err != nil {
-		return attest.Voucher{}, err
+		return attest.Identity{}, err
 	}
 	digest, err := hex.DecodeString(image.Hex)
 	if err != nil {
-		return attest.Voucher{}, err
+		return attest.Identity{}, err
 	}
 	verifier, err := verify.NewVerifier(material, v.demands...)
 	if err != nil {
-		return attest.Voucher{}, err
+		return attest.Identity{}, err
 	}
 	result, err := verifier.Verify(entity, verify.NewPolicy(verify.WithArtifactDigest(image.Algorithm, digest), v.wanted...))
 	if err != nil {
-		return attest.Voucher{}, err
+		return attest.Identity{}, err
 	}
 	signer := result.Signature.Certificate
-	return attest.Voucher{Kind: "identity", Name: fmt.Sprintf("%s (%s)", signer.SubjectAlternativeName, signer.Issuer)}, nil
+	return attest.Identity{Kind: "identity", Name: fmt.Sprintf("%s (%s)", signer.SubjectAlternativeName, signer.Issuer)}, nil
 }

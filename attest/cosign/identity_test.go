@@ -356,7 +356,7 @@ func (w *world) inLayer(d done) attest.Candidate {
 func refused(t *testing.T, v attest.Verifier, c attest.Candidate, why string) {
 	t.Helper()
 	payload, by, err := v.Verify(context.Background(), c)
-	if err == nil || !strings.Contains(err.Error(), why) || payload != nil || by != (attest.Voucher{}) {
+	if err == nil || !strings.Contains(err.Error(), why) || payload != nil || by != (attest.Identity{}) {
 		t.Errorf("got %q by %v, error %v, want %q", payload, by, err, why)
 	}
 }
@@ -364,7 +364,7 @@ func refused(t *testing.T, v attest.Verifier, c attest.Candidate, why string) {
 func believed(t *testing.T, v attest.Verifier, c attest.Candidate) {
 	t.Helper()
 	payload, by, err := v.Verify(context.Background(), c)
-	want := attest.Voucher{Kind: "identity", Name: subject + " (" + issuer + ")"}
+	want := attest.Identity{Kind: "identity", Name: subject + " (" + issuer + ")"}
 	if err != nil || !bytes.Equal(payload, statement(imageHex)) || by != want {
 		t.Errorf("got %q by %v, %v", payload, by, err)
 	}
@@ -764,10 +764,10 @@ func TestResolverBelievesIdentities(t *testing.T) {
 	w := newWorld(t)
 	s := &tester{w: w}
 	p := intoto.TestResult{Result: intoto.Passed, Timestamp: w.rooted}
-	write := func(f intoto.Form) name.Digest {
+	write := func(f intoto.Encoding) name.Digest {
 		t.Helper()
 		d := newImage(t, true)
-		_, err := attest.NewWriter(s, attest.Options{Form: f}).Write(ctx, d, "scan", p)
+		_, err := attest.NewWriter(s, attest.Options{Encoding: f}).Write(ctx, d, "scan", p)
 		w.check(err)
 		return d
 	}
@@ -788,10 +788,10 @@ func TestResolverBelievesIdentities(t *testing.T) {
 		return d
 	}
 	// An envelope alone has no certificate beside it. That its writer could add none is why identities need a bundle.
-	if err := problem(write(intoto.FormEnvelope), cosign.Identity{Subject: subject, Issuer: issuer}); err == nil || !strings.Contains(err.Error(), "it is not signed by identity") {
+	if err := problem(write(intoto.EncodingEnvelope), cosign.Identity{Subject: subject, Issuer: issuer}); err == nil || !strings.Contains(err.Error(), "it is not signed by identity") {
 		t.Errorf("an envelope alone: %v", err)
 	}
-	for f, d := range map[string]name.Digest{"layer": attached(), "bundle": write(intoto.FormBundle)} {
+	for f, d := range map[string]name.Digest{"layer": attached(), "bundle": write(intoto.EncodingBundle)} {
 		if err := problem(d, cosign.Identity{Subject: subject, Issuer: issuer}); err != nil {
 			t.Errorf("%s: %v", f, err)
 		}

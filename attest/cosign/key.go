@@ -75,7 +75,7 @@ func newVerifier(public crypto.PublicKey) (*verifier, error) {
 	}
 	return &verifier{
 		fingerprint: fingerprint,
-		key:         attest.Voucher{Kind: "key", Name: hex.EncodeToString(id[:])},
+		key:         attest.Identity{Kind: "key", Name: hex.EncodeToString(id[:])},
 		opts: cosign.CheckOpts{
 			SigVerifier:   check,
 			ClaimVerifier: cosign.IntotoSubjectClaimVerifier, // without it cosign accepts statements about other images
@@ -169,38 +169,38 @@ func (a anyOf) PublicKey(opts ...signature.PublicKeyOption) (crypto.PublicKey, e
 }
 
 type verifier struct {
-	key         attest.Voucher
+	key         attest.Identity
 	fingerprint string // of the key as SSH has it, which signers may write as its id; empty if there is none
 	opts        cosign.CheckOpts
 }
 
 // Verify has cosign check the signature and that the image is a subject.
-func (v *verifier) Verify(ctx context.Context, c attest.Candidate) ([]byte, attest.Voucher, error) {
+func (v *verifier) Verify(ctx context.Context, c attest.Candidate) ([]byte, attest.Identity, error) {
 	envelope, err := c.Envelope()
 	if err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	// The strict reading comes first. Of what passes it cosign's decoder cannot see anything else.
 	payload, err := c.Payload()
 	if err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	image, err := v1.NewHash(c.Image.DigestStr())
 	if err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	// Annotations stay behind: anybody can write them, and with a key they say nothing.
 	statement, err := static.NewAttestation(envelope, static.WithLayerMediaType(intoto.EnvelopeType))
 	if err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	opts := v.opts
 	good, _, err := cosign.VerifyImageAttestation(ctx, one{empty.Image, statement}, image, &opts)
 	if err != nil {
-		return nil, attest.Voucher{}, v.named(err, envelope)
+		return nil, attest.Identity{}, v.named(err, envelope)
 	}
 	if len(good) != 1 {
-		return nil, attest.Voucher{}, errors.New("cosign returned no statement")
+		return nil, attest.Identity{}, errors.New("cosign returned no statement")
 	}
 	return payload, v.key, nil
 }

@@ -171,7 +171,7 @@ func TestVerify(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			payload, by, err := v.Verify(context.Background(), attest.Candidate{Image: image(t), MediaType: tt.media, Bytes: tt.bytes})
 			if tt.want != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.want) || payload != nil || by != (attest.Voucher{}) {
+				if err == nil || !strings.Contains(err.Error(), tt.want) || payload != nil || by != (attest.Identity{}) {
 					t.Errorf("got %q by %v, error %v, want %q", payload, by, err, tt.want)
 				}
 				return

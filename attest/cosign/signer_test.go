@@ -233,7 +233,7 @@ func TestStockCosignReadsBundles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
 			d := newImage(t, referrers)
-			w := attest.NewWriter(ours().loaded, attest.Options{Form: intoto.FormBundle})
+			w := attest.NewWriter(ours().loaded, attest.Options{Encoding: intoto.EncodingBundle})
 			p := intoto.TestResult{Result: intoto.Passed, Timestamp: time.Now()}
 			for range 2 { // ECDSA signs otherwise each time; still there is one
 				if _, err := w.Write(ctx, d, "scan", p); err != nil {

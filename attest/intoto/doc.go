@@ -5,7 +5,7 @@
 //
 // A [Statement] says something, its predicate, about subjects. Two predicates are evidence of a test: [Vulns], what a
 // scanner found, and [TestResult], how a test ended. Both are a [Predicate], and name the [Test] that they are of. A
-// [Signer] wraps the bytes of a statement in a DSSE envelope, a [BundleSigner] in a sigstore bundle, and a [Form] says
+// [Signer] wraps the bytes of a statement in a DSSE envelope, a [BundleSigner] in a sigstore bundle, and a [Encoding] says
 // which of these is stored.
 //
 // # From bytes to a result

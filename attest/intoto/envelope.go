@@ -54,9 +54,9 @@ func isInToto(mediaType string) bool {
 	return strings.HasPrefix(bare(mediaType), "application/vnd.in-toto")
 }
 
-// FormOf returns the form of a statement that a media type stands for: [EnvelopeType], [PayloadType], or the type itself
+// EncodingOf returns the form of a statement that a media type stands for: [EnvelopeType], [PayloadType], or the type itself
 // if it is a bundle's, or one of in-toto's that is not read here. It is empty for what holds no statement.
-func FormOf(mediaType string) string {
+func EncodingOf(mediaType string) string {
 	media := bare(mediaType)
 	switch {
 	case media == EnvelopeType, isInToto(media) && strings.HasSuffix(media, "+dsse"):

@@ -3,43 +3,45 @@ package intoto
 import "github.com/google/go-containerregistry/pkg/v1/types"
 
 // A Form is how a writer stores a statement. A reader reads all of them.
-type Form string
+type Encoding string
 
 const (
-	// FormEnvelope is a signed DSSE envelope. Its record's artifact type is that of a statement, and cosign's .att tag
+	// EncodingEnvelope is a signed DSSE envelope. Its record's artifact type is that of a statement, and cosign's .att tag
 	// shows it.
-	FormEnvelope Form = ""
+	EncodingEnvelope Encoding = ""
 
-	// FormStatement is the statement alone, signed by nobody. It counts for nothing until somebody else vouches for its
+	// EncodingStatement is the statement alone, signed by nobody. It counts for nothing until somebody else vouches for its
 	// record, as Tekton Chains does with a provenance, see attest.ByProvenance. Conforma reads this form. cosign's .att
 	// tag only names it, in an annotation, as it does a bundle.
-	FormStatement Form = "statement"
+	EncodingStatement Encoding = "statement"
 
-	// FormBundle is a sigstore bundle, for which the [Signer] must be a [BundleSigner]. Beware: where one bundle refers to
+	// EncodingBundle is a sigstore bundle, for which the [Signer] must be a [BundleSigner]. Beware: where one bundle refers to
 	// an image, cosign and Conforma read bundles only, and no longer look at its .att tag.
-	FormBundle Form = "bundle"
+	EncodingBundle Encoding = "bundle"
 )
 
 // BundleType is the media type of a sigstore bundle, of the version that is written.
 const BundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 // Valid reports whether f is one of the three forms.
-func (f Form) Valid() bool { return f == FormEnvelope || f == FormStatement || f == FormBundle }
+func (f Encoding) Valid() bool {
+	return f == EncodingEnvelope || f == EncodingStatement || f == EncodingBundle
+}
 
 // MediaType returns that of the layer.
-func (f Form) MediaType() types.MediaType {
+func (f Encoding) MediaType() types.MediaType {
 	switch f {
-	case FormStatement:
+	case EncodingStatement:
 		return PayloadType
-	case FormBundle:
+	case EncodingBundle:
 		return BundleType
 	}
 	return EnvelopeType
 }
 
 // ArtifactType returns that of the record, by which readers filter.
-func (f Form) ArtifactType() string {
-	if f == FormBundle {
+func (f Encoding) ArtifactType() string {
+	if f == EncodingBundle {
 		return BundleType
 	}
 	return PayloadType

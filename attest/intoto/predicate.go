@@ -56,9 +56,9 @@ const (
 	Errored Result = "ERROR"   // could not tell
 )
 
-// Badness orders verdicts, worst highest.
+// Badness orders verdicts, worst highest. A text that is no verdict is like none.
 func (r Result) Badness() int {
-	return slices.Index([]Result{Passed, Unknown, Warned, Skipped, Failed, Errored}, r)
+	return max(0, slices.Index([]Result{Passed, Unknown, Warned, Skipped, Failed, Errored}, r))
 }
 
 // UnmarshalText reads a verdict and turns the other spellings in use into ours. What it does not know it keeps, so that

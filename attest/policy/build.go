@@ -24,7 +24,7 @@ func (j *judge) takeBuilds() {
 		case b.Image.DigestStr() != j.in.Image.DigestStr():
 		case b.Provenance != nil && errors.Is(b.Problem, attest.Future) && !isA[*provenance.UntrustedError](b.Problem):
 			j.builds = append(j.builds, b) // it is one, and blocks
-		case b.Problem != nil || b.Provenance == nil || b.By == (attest.Voucher{}):
+		case b.Problem != nil || b.Provenance == nil || b.VerifiedBy == (attest.Identity{}):
 			j.passedOver.warn(Note{
 				Msg:      "provenance at the image is not that of a build that counts: " + shownError(b.Problem),
 				Metadata: Metadata{Code: CodeNotABuild}, Evidence: []Source{buildSource(b, "", time.Time{})},
@@ -275,7 +275,7 @@ func (t inBuildTask) count(v *verdict, counts map[Level]int, rules Levels, fix s
 }
 
 func buildSource(b attest.Build, test string, when time.Time) Source {
-	s := Source{Test: test, Origin: InBuild, Manifest: b.Manifest.String(), By: voucher(b.By)}
+	s := Source{Test: test, Origin: InBuild, Manifest: b.Manifest.String(), By: voucher(b.VerifiedBy)}
 	if b.Provenance == nil {
 		return s
 	}

@@ -242,7 +242,7 @@ func problemOf(test string, p piece) verdict {
 		why = &attest.Problem{Kind: attest.Misnamed, Declared: p.Declared, Task: p.Test.Name}
 	case misspelled(p.Test.Name):
 		why = errors.New(testname.Problem(p.Test.Name))
-	case p.By != (attest.Voucher{}):
+	case p.VerifiedBy != (attest.Identity{}):
 		why = errors.New("it has no time")
 	}
 	n.Msg = what + ": " + shownError(why)
@@ -256,7 +256,7 @@ func problemOf(test string, p piece) verdict {
 
 // problematic reports whether evidence does not count. Without voucher or time it was not a Resolver that made it.
 func (p piece) problematic() bool {
-	return p.Problem != nil || p.misnamed || misspelled(p.Test.Name) || p.By == (attest.Voucher{}) || p.Time.IsZero()
+	return p.Problem != nil || p.misnamed || misspelled(p.Test.Name) || p.VerifiedBy == (attest.Identity{}) || p.Time.IsZero()
 }
 
 // codes are the words for what is wrong with evidence: the first that fits is told.
@@ -282,7 +282,7 @@ func codeOf(p piece) Code {
 	if p.misnamed || misspelled(p.Test.Name) {
 		return CodeMisnamed
 	}
-	if p.Problem == nil && p.By == (attest.Voucher{}) {
+	if p.Problem == nil && p.VerifiedBy == (attest.Identity{}) {
 		return CodeUnverified
 	}
 	for _, c := range codes {
@@ -296,7 +296,7 @@ func codeOf(p piece) Code {
 func (p piece) source() Source {
 	s := Source{
 		Test: p.Test.Name, Origin: InIntegration, PredicateType: p.Test.PredicateType, Manifest: p.Manifest.String(),
-		Clock: p.Clock, By: voucher(p.By), Completeness: p.Completeness,
+		Clock: p.Clock, By: voucher(p.VerifiedBy), Completeness: p.Completeness,
 	}
 	if statement := p.Digest(); statement != (v1.Hash{}) {
 		s.Statement = statement.String()
@@ -308,8 +308,8 @@ func (p piece) source() Source {
 	return s
 }
 
-func voucher(by attest.Voucher) string {
-	if by == (attest.Voucher{}) {
+func voucher(by attest.Identity) string {
+	if by == (attest.Identity{}) {
 		return ""
 	}
 	return by.Kind + " " + by.Name

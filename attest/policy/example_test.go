@@ -39,7 +39,7 @@ waivers:
 	report, err := p.Judge(policy.Input{Image: image, Now: now, Evidence: []attest.Evidence{{
 		Test: intoto.Test{Name: "clair-scan", PredicateType: intoto.VulnsType}, Image: image,
 		Manifest: v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0b", 32)},
-		Time:     now.Add(-time.Hour), Clock: attest.ClockPredicate, By: attest.Voucher{Kind: "key", Name: "ours"},
+		Time:     now.Add(-time.Hour), Clock: attest.ClockPredicate, VerifiedBy: attest.Identity{Kind: "key", Name: "ours"},
 		Predicate: intoto.Vulns{Scanner: intoto.Scanner{Result: []intoto.Finding{
 			{ID: "CVE-2021-44228", Severity: []intoto.Severity{{Method: "clair", Score: "critical"}},
 				Annotations: []map[string]any{{

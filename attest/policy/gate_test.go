@@ -24,9 +24,9 @@ import (
 // believer believes everything that is a statement.
 type believer struct{}
 
-func (believer) Verify(_ context.Context, c attest.Candidate) ([]byte, attest.Voucher, error) {
+func (believer) Verify(_ context.Context, c attest.Candidate) ([]byte, attest.Identity, error) {
 	payload, err := c.Payload()
-	return payload, attest.Voucher{Kind: "key", Name: "anybody"}, err
+	return payload, attest.Identity{Kind: "key", Name: "anybody"}, err
 }
 
 // One call finds what the policy asks about, and judges.
@@ -41,7 +41,7 @@ func TestGate(t *testing.T) {
 	if err := remote.Write(image, empty.Image); err != nil {
 		t.Fatal(err)
 	}
-	w := attest.NewWriter(nil, attest.Options{Form: intoto.FormStatement})
+	w := attest.NewWriter(nil, attest.Options{Encoding: intoto.EncodingStatement})
 	for test, result := range map[string]intoto.Result{"scan": intoto.Passed, "lint": intoto.Failed} {
 		if _, err := w.Write(t.Context(), image, test, intoto.TestResult{Result: result, Timestamp: noon}); err != nil {
 			t.Fatal(err)

@@ -55,7 +55,7 @@ type change func(*attest.Evidence)
 func evidence(p intoto.Predicate, test string, d time.Duration, changes []change) attest.Evidence {
 	e := attest.Evidence{
 		Test: intoto.Test{Name: test, PredicateType: p.PredicateType()}, Image: image, Predicate: p, Statement: &intoto.Statement{},
-		Time: noon.Add(d), Clock: attest.ClockPredicate, By: attest.Voucher{Kind: "key", Name: "ours"},
+		Time: noon.Add(d), Clock: attest.ClockPredicate, VerifiedBy: attest.Identity{Kind: "key", Name: "ours"},
 	}
 	e.Manifest = hash(fmt.Sprint(e.Test, e.Time, p))
 	if r, ok := p.(intoto.TestResult); ok {
@@ -104,7 +104,7 @@ func absentOf(test string, more ...error) attest.Evidence {
 // built is a build that finished at noon plus d.
 func built(d time.Duration, tasks ...provenance.Task) attest.Build {
 	return attest.Build{
-		Image: image, Manifest: hash("build" + d.String()), By: attest.Voucher{Kind: "key", Name: "chains"},
+		Image: image, Manifest: hash("build" + d.String()), VerifiedBy: attest.Identity{Kind: "key", Name: "chains"},
 		Provenance: &provenance.Provenance{Kind: "PipelineRun", Finished: noon.Add(d), Tasks: tasks, Complete: true},
 	}
 }

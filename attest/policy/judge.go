@@ -15,7 +15,7 @@ import (
 // with it, and judges. Statements that a Waiver in force names are passed over. Tasks of builds are found only if the
 // resolver's verifier has a part made by [attest.ByProvenance], with p.Trust or another.
 //
-// Errors: those of [Policy.Judge], [attest.Resolver.Newests] and [attest.Resolver.Builds]. An image that does not exist is
+// Errors: those of [Policy.Judge], [attest.Resolver.NewestAll] and [attest.Resolver.Builds]. An image that does not exist is
 // one without evidence.
 func (p Policy) Gate(ctx context.Context, r *attest.Resolver, in Input) (Report, error) {
 	if err := errors.Join(p.Validate(), in.validate()); err != nil {
@@ -30,7 +30,7 @@ func (p Policy) gate(ctx context.Context, r *attest.Resolver, in Input) (_ Repor
 		r = r.UnsafeIgnoring(ignored...)
 	}
 	if tests := p.Tests(); len(tests) > 0 {
-		in.Evidence, err = r.Newests(ctx, in.Image, tests...)
+		in.Evidence, err = r.NewestAll(ctx, in.Image, tests...)
 	}
 	if err == nil {
 		in.Builds, err = r.Builds(ctx, in.Image)

@@ -172,12 +172,12 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			"so is one without a voucher, whoever made it",
-			requires("scan"), list{tested("scan", intoto.Passed, -min, func(e *attest.Evidence) { e.By = attest.Voucher{} })}, nil,
+			requires("scan"), list{tested("scan", intoto.Passed, -min, func(e *attest.Evidence) { e.VerifiedBy = attest.Identity{} })}, nil,
 			[]string{"violation evidence.unverified scan"},
 		},
 		{
 			"and a build without one",
-			inBuild("init"), nil, []attest.Build{func() attest.Build { b := built(-min, task("init", -min)); b.By = attest.Voucher{}; return b }()},
+			inBuild("init"), nil, []attest.Build{func() attest.Build { b := built(-min, task("init", -min)); b.VerifiedBy = attest.Identity{}; return b }()},
 			[]string{"violation required_in_build.missing init", "warning build.passed_over"},
 		},
 		{
@@ -640,6 +640,11 @@ func TestSentences(t *testing.T) {
 			[]string{"violation test.errored a"},
 		},
 		{
+			"failures deny a skipped test too",
+			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"SKIPPED","failures":1}`))},
+			[]string{"violation test.failed a"},
+		},
+		{
 			"a result that is no TEST_OUTPUT's, which counts cannot correct",
 			requires("a"), nil, []attest.Build{built(-min, task("a", -min, "TEST_OUTPUT", `{"result":"PASSED","failures":2}`))},
 			[]string{"violation test.errored a"},
@@ -745,7 +750,7 @@ func TestSources(t *testing.T) {
 	p := Policy{RequiredInBuild: entries([]string{"init"}), Required: entries([]string{"scan", "lint"})}
 	scan := tested("scan", intoto.Passed, -time.Minute, func(e *attest.Evidence) {
 		e.Clock, e.Completeness = attest.ClockProvenance, attest.Expected
-		e.By = attest.Voucher{Kind: "provenance", Name: "https://tekton.dev/chains/v2"}
+		e.VerifiedBy = attest.Identity{Kind: "provenance", Name: "https://tekton.dev/chains/v2"}
 	})
 	lint := tested("lint", intoto.Warned, -2*time.Minute)
 	r := judged(t, p, []attest.Evidence{scan, lint}, built(-time.Hour, task("init", -2*time.Hour)))
@@ -949,7 +954,7 @@ func TestProblemsAreTold(t *testing.T) {
 			[]string{"lint: the newest evidence does not count: broken"},
 		},
 		{
-			requires("scan"), tested("scan", intoto.Passed, 0, func(e *attest.Evidence) { e.By = attest.Voucher{} }),
+			requires("scan"), tested("scan", intoto.Passed, 0, func(e *attest.Evidence) { e.VerifiedBy = attest.Identity{} }),
 			[]string{"scan: the newest evidence does not count: nobody vouches for it"},
 		},
 		{inBuild("init"), attest.Evidence{Image: other}, []string{"nothing tells of the required test init in a build of the image that counts"}},

@@ -400,7 +400,7 @@ func (a AnyOf) within(last index) (AnyOf, bool) {
 }
 
 // Tests returns the tests that the policy asks about in any of its entries, those of builds left out: what to ask
-// [attest.Resolver.Newests] for, unless there are none, which would ask it for everything. Each comes with every type of
+// [attest.Resolver.NewestAll] for, unless there are none, which would ask it for everything. Each comes with every type of
 // predicate, by name.
 func (p Policy) Tests() []intoto.Test {
 	var names []string

@@ -63,7 +63,7 @@ func (s *shop) image(repository, label string, results map[string]intoto.Result)
 
 func (s *shop) leave(image name.Digest, results map[string]intoto.Result) {
 	s.Helper()
-	w := attest.NewWriter(nil, attest.Options{Access: attest.Access{Transport: plain}, Form: intoto.FormStatement, WithoutViews: true})
+	w := attest.NewWriter(nil, attest.Options{Access: attest.Access{Transport: plain}, Encoding: intoto.EncodingStatement, WithoutViews: true})
 	for test, result := range results {
 		_, err := w.Write(s.Context(), image, test, intoto.TestResult{Result: result, Timestamp: noon})
 		s.need(err)

@@ -130,7 +130,7 @@ type Input struct {
 	// Component is a name for the image, by which a Waiver may be for it: that of a component of a Snapshot. Optional.
 	Component string
 
-	// Evidence is what a Resolver found, in any order: Newests of [Policy.Tests], or All. What is about another image, or
+	// Evidence is what a Resolver found, in any order: NewestAll of [Policy.Tests], or All. What is about another image, or
 	// of a test that is not required, is not looked at.
 	Evidence []attest.Evidence
 

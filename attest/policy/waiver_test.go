@@ -491,7 +491,7 @@ func TestWaivedStatements(t *testing.T) {
 	if err := remote.Write(image, empty.Image); err != nil {
 		t.Fatal(err)
 	}
-	_, err = attest.NewWriter(nil, attest.Options{Form: intoto.FormStatement}).Write(t.Context(), image, "scan",
+	_, err = attest.NewWriter(nil, attest.Options{Encoding: intoto.EncodingStatement}).Write(t.Context(), image, "scan",
 		intoto.TestResult{Result: intoto.Passed, Timestamp: noon.Add(-time.Hour)})
 	if err != nil {
 		t.Fatal(err)

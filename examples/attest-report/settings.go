@@ -32,7 +32,7 @@ type settings struct {
 	failed  string // why there is no report, empty if there should be one
 	options scan.Options
 	key     string
-	form    intoto.Form
+	form    intoto.Encoding
 	results string
 	prefix  string
 	dryRun  bool
@@ -55,7 +55,7 @@ func variable(flag string) string {
 }
 
 // formNames are the words for -form.
-var formNames = map[string]intoto.Form{"envelope": intoto.FormEnvelope, "statement": intoto.FormStatement, "bundle": intoto.FormBundle}
+var formNames = map[string]intoto.Encoding{"envelope": intoto.EncodingEnvelope, "statement": intoto.EncodingStatement, "bundle": intoto.EncodingBundle}
 
 // arguments are what was given, by flag, and what is wrong with it.
 type arguments struct {
@@ -200,9 +200,9 @@ func (a *arguments) settings() *settings {
 	}
 	switch {
 	case s.dryRun:
-	case s.form == intoto.FormStatement && s.key != "":
+	case s.form == intoto.EncodingStatement && s.key != "":
 		a.wrong("key", "nobody signs with -form statement; leave it out")
-	case s.form != intoto.FormStatement && s.key == "":
+	case s.form != intoto.EncodingStatement && s.key == "":
 		a.wrong("key", "required; only -form statement and -dry-run do without")
 	}
 	if s.results != "" && s.image != (name.Digest{}) && !s.dryRun {
@@ -253,7 +253,7 @@ func (a *arguments) scanned() string {
 	return digest
 }
 
-func (a *arguments) form() intoto.Form {
+func (a *arguments) form() intoto.Encoding {
 	form, ok := formNames[*a.texts["form"]]
 	if !ok {
 		a.wrong("form", "%q is not one of envelope, statement, bundle", *a.texts["form"])
@@ -322,7 +322,7 @@ func (a *arguments) rehearse(s *settings) {
 
 // signer returns who signs, nil if nobody does.
 func (s *settings) signer(ctx context.Context, env func(string) (string, bool)) (intoto.Signer, error) {
-	if s.dryRun || s.form == intoto.FormStatement {
+	if s.dryRun || s.form == intoto.EncodingStatement {
 		return nil, nil
 	}
 	if strings.Contains(s.key, "://") {

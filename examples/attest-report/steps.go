@@ -128,7 +128,7 @@ func (p program) show(s *settings, predicate intoto.Predicate) error {
 
 // write leaves the evidence on the image, and tells Chains of it.
 func (p program) write(ctx context.Context, s *settings, signer intoto.Signer, predicate intoto.Predicate) error {
-	record, err := attest.NewWriter(signer, attest.Options{Form: s.form}).Write(ctx, s.image, s.test, predicate)
+	record, err := attest.NewWriter(signer, attest.Options{Encoding: s.form}).Write(ctx, s.image, s.test, predicate)
 	var view *attest.ViewError
 	switch {
 	case errors.As(err, &view):
@@ -156,9 +156,9 @@ func (p program) write(ctx context.Context, s *settings, signer intoto.Signer, p
 // An unverified reader takes every statement as it is. What is newer is told, and nothing is judged by it.
 type unverified struct{}
 
-func (unverified) Verify(_ context.Context, c attest.Candidate) ([]byte, attest.Voucher, error) {
+func (unverified) Verify(_ context.Context, c attest.Candidate) ([]byte, attest.Identity, error) {
 	payload, err := c.Payload()
-	return payload, attest.Voucher{Kind: "nobody"}, err
+	return payload, attest.Identity{Kind: "nobody"}, err
 }
 
 // findNewer says which evidence of the test decides in place of what was written, and nothing if that does.
@@ -166,7 +166,7 @@ func findNewer(ctx context.Context, s *settings, written intoto.Predicate) (stri
 	vulns, isVulns := written.(intoto.Vulns)
 	result, _ := written.(intoto.TestResult)
 	at := cmp.Or(vulns.Metadata.FinishedOn, result.Timestamp)
-	newest, err := attest.NewResolver(unverified{}, attest.Options{}).Newests(ctx, s.image,
+	newest, err := attest.NewResolver(unverified{}, attest.Options{}).NewestAll(ctx, s.image,
 		intoto.Test{Name: s.test, PredicateType: intoto.VulnsType}, intoto.Test{Name: s.test, PredicateType: intoto.TestResultType})
 	if err != nil {
 		return "", err

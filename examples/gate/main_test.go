@@ -369,7 +369,7 @@ func TestProvenanceKey(t *testing.T) {
 func TestVouchedForByProvenance(t *testing.T) {
 	w := newWorld(t)
 	w.file("policy.yaml", "{required: [{tasks: [clamav-scan]}], "+trusted+"}")
-	opts := attest.Options{Now: func() time.Time { return now }, Form: intoto.FormStatement}
+	opts := attest.Options{Now: func() time.Time { return now }, Encoding: intoto.EncodingStatement}
 	r, err := attest.NewWriter(nil, opts).Write(t.Context(), w.image, "clamav-scan", ended(intoto.Passed, noon.Add(-time.Minute)))
 	if err != nil {
 		t.Fatal(err)

@@ -184,8 +184,8 @@ func (s *settings) keys(name, own string) error {
 	switch name {
 	case "appstudio":
 	case "konflux":
-		s.options.Keys, s.options.Older = newer, []konflux.Keys{appstudio}
-		s.options.Older[0].Own = own
+		s.options.Keys, s.options.LegacyKeys = newer, []konflux.Keys{appstudio}
+		s.options.LegacyKeys[0].Own = own
 	default:
 		return fmt.Errorf("-keys: unknown %q; want appstudio or konflux", name)
 	}

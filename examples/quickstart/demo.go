@@ -225,7 +225,7 @@ func (d *demonstration) evidence(ctx context.Context, snapshot scheduler.Snapsho
 			mark = "  decides"
 		}
 		fmt.Fprintf(d.story.out, "%s  %s  %.19s…  %s, signed by %s %.19s…\n",
-			mark, e.Time.Format(time.RFC3339Nano), e.Manifest, findings(e), e.By.Kind, e.By.Name)
+			mark, e.Time.Format(time.RFC3339Nano), e.Manifest, findings(e), e.VerifiedBy.Kind, e.VerifiedBy.Name)
 	}
 	if newest.Completeness == attest.Expected {
 		fmt.Fprintf(d.story.out, "\n  %s told which record it left, and that is the newest: none was deleted since\n", snapshot.Newest(dag.ID(dastTests.Name)))

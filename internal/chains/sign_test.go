@@ -361,7 +361,7 @@ func TestResolverBelievesBecauseOfChains(t *testing.T) {
 				}
 				return
 			}
-			if e.Problem != nil || e.Result != intoto.Passed || e.Manifest != b.record.Digest || e.By.Kind != "provenance" {
+			if e.Problem != nil || e.Result != intoto.Passed || e.Manifest != b.record.Digest || e.VerifiedBy.Kind != "provenance" {
 				t.Fatalf("got %+v", e)
 			}
 			if e.Clock != attest.ClockProvenance || !e.Time.Equal(finished.Time) {
@@ -389,7 +389,7 @@ func (b *bench) attestUnsigned() attest.Record {
 	if err := remote.Write(b.image, img); err != nil {
 		b.t.Fatal(err)
 	}
-	record, err := attest.NewWriter(nil, attest.Options{Form: intoto.FormStatement}).Write(b.t.Context(), b.image, testName,
+	record, err := attest.NewWriter(nil, attest.Options{Encoding: intoto.EncodingStatement}).Write(b.t.Context(), b.image, testName,
 		intoto.TestResult{Result: intoto.Passed, Timestamp: finished.Time})
 	if err != nil {
 		b.t.Fatal(err)

@@ -233,7 +233,7 @@ func (y *story) scan(ctx context.Context) (map[string]string, int) {
 }
 
 func (y *story) leave(ctx context.Context) (results map[string]string, err error) {
-	writer := attest.NewWriter(nil, attest.Options{Form: intoto.FormStatement})
+	writer := attest.NewWriter(nil, attest.Options{Encoding: intoto.EncodingStatement})
 	y.record, err = writer.Write(ctx, y.image, scanTask, intoto.TestResult{Result: intoto.Passed, Timestamp: time.Now()})
 	if err != nil {
 		return nil, err
@@ -288,32 +288,32 @@ func (y *story) newest(ctx context.Context, public []byte, trust provenance.Trus
 // is tested in internal/chains, and here they would bring all of cosign into the module.
 type publicKey []byte
 
-func (k publicKey) Verify(_ context.Context, c attest.Candidate) ([]byte, attest.Voucher, error) {
+func (k publicKey) Verify(_ context.Context, c attest.Candidate) ([]byte, attest.Identity, error) {
 	payload, err := c.Payload()
 	if err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	envelope, err := c.Envelope()
 	if err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	var signed struct{ Signatures []struct{ Sig []byte } }
 	if err := json.Unmarshal(envelope, &signed); err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	block, _ := pem.Decode(k)
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
-		return nil, attest.Voucher{}, err
+		return nil, attest.Identity{}, err
 	}
 	message := fmt.Sprintf("DSSEv1 %d %s %d %s", len(intoto.PayloadType), intoto.PayloadType, len(payload), payload)
 	hash := sha256.Sum256([]byte(message))
 	for _, s := range signed.Signatures {
 		if ecdsa.VerifyASN1(key.(*ecdsa.PublicKey), hash[:], s.Sig) {
-			return payload, attest.Voucher{Kind: "key", Name: fmt.Sprintf("%x", sha256.Sum256(block.Bytes))}, nil
+			return payload, attest.Identity{Kind: "key", Name: fmt.Sprintf("%x", sha256.Sum256(block.Bytes))}, nil
 		}
 	}
-	return nil, attest.Voucher{}, errors.New("not signed with the key")
+	return nil, attest.Identity{}, errors.New("not signed with the key")
 }
 
 // believed tells the story in which the evidence counts, for whoever believes Chains and the task, and for nobody else.
@@ -343,7 +343,7 @@ func (y *story) counts() {
 	type found struct{ Manifest, Test, By, Clock, Result, Kind, Task, Digest string }
 	maker, _ := e.Provenance.TaskOf(y.record.Digest)
 	got := found{
-		e.Manifest.String(), e.Test.Name, e.By.Kind, string(e.Clock), string(e.Result), e.Provenance.Kind, maker.Ref, maker.Digest,
+		e.Manifest.String(), e.Test.Name, e.VerifiedBy.Kind, string(e.Clock), string(e.Result), e.Provenance.Kind, maker.Ref, maker.Digest,
 	}
 	want := found{
 		y.record.Digest.String(), scanTask, "provenance", string(attest.ClockProvenance), string(intoto.Passed),

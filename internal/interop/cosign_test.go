@@ -274,7 +274,7 @@ func TestCosignVerifiesOurBundles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := attest.NewWriter(signer, attest.Options{Form: intoto.FormBundle})
+		w := attest.NewWriter(signer, attest.Options{Encoding: intoto.EncodingBundle})
 		if _, err := w.Write(t.Context(), b.image, "scan", vulns(time.Now(), "BUNDLED")); err != nil {
 			t.Fatal(err)
 		}

@@ -97,13 +97,13 @@ func TestCopies(t *testing.T) {
 }
 
 var (
-	copiedForms = []intoto.Form{intoto.FormEnvelope, intoto.FormBundle, intoto.FormStatement}
+	copiedForms = []intoto.Encoding{intoto.EncodingEnvelope, intoto.EncodingBundle, intoto.EncodingStatement}
 	copiedTest  = intoto.Test{Name: "scan", PredicateType: intoto.TestResultType}
 )
 
 // columns are those of the table: the forms of the failure, and two more.
 var columns = []string{
-	columnOf(intoto.FormEnvelope), columnOf(intoto.FormBundle), columnOf(intoto.FormStatement), columnProvenance, columnAgain,
+	columnOf(intoto.EncodingEnvelope), columnOf(intoto.EncodingBundle), columnOf(intoto.EncodingStatement), columnProvenance, columnAgain,
 }
 
 const (
@@ -111,8 +111,8 @@ const (
 	columnAgain      = "again"      // the answer at a second copy, if the first was made before the failure
 )
 
-func columnOf(form intoto.Form) string {
-	if form == intoto.FormEnvelope {
+func columnOf(form intoto.Encoding) string {
+	if form == intoto.EncodingEnvelope {
 		return "envelope"
 	}
 	return string(form)
@@ -161,9 +161,9 @@ func copiesIn(doc string) string {
 
 // fill has each command copy an image with a pass and a newer failure in a form: to a new repository, and to one that has
 // a copy of the image with the pass alone.
-func (s sheet) fill(t *testing.T, b bench, to *server, form intoto.Form) {
+func (s sheet) fill(t *testing.T, b bench, to *server, form intoto.Encoding) {
 	image := b.push("v1")
-	b.says(image, intoto.FormEnvelope, intoto.Passed, finished)
+	b.says(image, intoto.EncodingEnvelope, intoto.Passed, finished)
 	target := func(when string, i int) name.Repository { return to.repository(t, fmt.Sprintf("%s/%d", when, i)) }
 	for i, c := range copiers {
 		if err := c.copy(t, image, target("again", i)); err != nil {
@@ -215,9 +215,9 @@ func (c copier) copy(t *testing.T, image name.Digest, to name.Repository) error 
 }
 
 // says writes what the test came to.
-func (b bench) says(image name.Digest, form intoto.Form, result intoto.Result, at time.Time) attest.Record {
+func (b bench) says(image name.Digest, form intoto.Encoding, result intoto.Result, at time.Time) attest.Record {
 	b.Helper()
-	r, err := attest.NewWriter(b.signer, attest.Options{Access: attest.Access{Transport: b.transport}, Form: form}).
+	r, err := attest.NewWriter(b.signer, attest.Options{Access: attest.Access{Transport: b.transport}, Encoding: form}).
 		Write(b.Context(), image, copiedTest.Name, intoto.TestResult{Result: result, Timestamp: at})
 	if err != nil {
 		b.Fatal(err)
@@ -267,8 +267,8 @@ func TestCosignAttestAndNamesNotShown(t *testing.T) {
 		t.Run(fmt.Sprint(tt.flags), func(t *testing.T) {
 			b := newBench(t, kinds[0].start(t), 0)
 			image := b.push("v1")
-			b.says(image, intoto.FormEnvelope, intoto.Passed, finished)
-			failure := b.says(image, intoto.FormBundle, intoto.Failed, finished.Add(time.Hour))
+			b.says(image, intoto.EncodingEnvelope, intoto.Passed, finished)
+			failure := b.says(image, intoto.EncodingBundle, intoto.Failed, finished.Add(time.Hour))
 			names := failure.Digest.String()
 			if got := b.notShown(image); got != names {
 				t.Fatalf("before, .att names %q", got)

@@ -206,7 +206,7 @@ func callsAmong(t *testing.T, host string, n int, tag tagger) (write, read *coun
 	}
 	read = &counter{inner: inner}
 	var found []intoto.TestResult
-	for _, e := range must(attest.NewResolver(p.verifier, attest.Options{Access: attest.Access{Transport: read}}).Newests(t.Context(), image, of...))(t) {
+	for _, e := range must(attest.NewResolver(p.verifier, attest.Options{Access: attest.Access{Transport: read}}).NewestAll(t.Context(), image, of...))(t) {
 		need(t, e.Err())
 		found = append(found, e.Predicate.(intoto.TestResult))
 	}
@@ -295,8 +295,8 @@ func (b bench) together(what string, times int, do func(b bench, i int) error) {
 func TestSBOMBesideEvidence(t *testing.T) {
 	b := newBench(t, onDisk(t, docker(t), nil), 0)
 	image := b.push("v1")
-	b.says(image, intoto.FormEnvelope, intoto.Passed, finished)
-	unsigned := must(attest.NewWriter(nil, attest.Options{Access: attest.Access{Transport: b.transport}, Form: intoto.FormStatement}).
+	b.says(image, intoto.EncodingEnvelope, intoto.Passed, finished)
+	unsigned := must(attest.NewWriter(nil, attest.Options{Access: attest.Access{Transport: b.transport}, Encoding: intoto.EncodingStatement}).
 		Write(t.Context(), image, "clamav-scan", intoto.TestResult{Result: intoto.Failed, Timestamp: finished}))(t)
 	hash := strings.Repeat(fmt.Sprintf(`,{"algorithm":"SHA256","checksumValue":"%064d"}`, 0), 3)[1:]
 	purl := strings.Repeat(`,{"referenceCategory":"PACKAGE-MANAGER","referenceType":"purl","referenceLocator":"pkg:rpm/app@1.0"}`, 3)[1:]
@@ -308,7 +308,7 @@ func TestSBOMBesideEvidence(t *testing.T) {
 	made := must(os.ReadFile("../../attest/provenance/testdata/taskrun-v1.json"))(t)
 	need(t, b.attach(unsigned.Repository.Digest(unsigned.Digest.String()), "https://slsa.dev/provenance/v0.2",
 		bytes.ReplaceAll(made, bytes.Repeat([]byte("c0ffee00"), 8), []byte(unsigned.Digest.Hex))))
-	b.says(image, intoto.FormEnvelope, intoto.Failed, finished.Add(time.Hour))
+	b.says(image, intoto.EncodingEnvelope, intoto.Failed, finished.Add(time.Hour))
 
 	byRun := must(attest.ByProvenance(b.verifier, provenance.Trust{
 		Builders: []string{"https://tekton.dev/chains/v2"}, Tasks: []provenance.TaskRule{{Pattern: "oci://quay.io/konflux-ci/tekton-catalog/task-*"}},

@@ -130,7 +130,7 @@ func (s shelf) newest(tb testing.TB) (found []intoto.TestResult) {
 	for i := range min(s.size, tests) {
 		of = append(of, intoto.Test{Name: testOf(i), PredicateType: intoto.TestResultType})
 	}
-	for _, e := range must(s.resolver.Newests(tb.Context(), s.ours, of...))(tb) {
+	for _, e := range must(s.resolver.NewestAll(tb.Context(), s.ours, of...))(tb) {
 		need(tb, e.Err())
 		found = append(found, e.Predicate.(intoto.TestResult))
 	}

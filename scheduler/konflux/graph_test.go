@@ -191,7 +191,7 @@ func TestContexts(t *testing.T) {
 // Labels of before a migration count, where none of today is there.
 func TestOlderLabels(t *testing.T) {
 	o := options()
-	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
+	o.Keys, o.LegacyKeys = newKeys, []konflux.Keys{oldKeys}
 	both := scenario("both optional")
 	both.Labels[newKeys.Test+"/optional"] = "false"
 	today := scenario("today")
@@ -205,7 +205,7 @@ func TestOlderLabels(t *testing.T) {
 		{nil, "before; both; today optional"},
 		{[]konflux.Keys{oldKeys}, "before optional; both; ours; today optional"},
 	} {
-		o.Older = tt.older
+		o.LegacyKeys = tt.older
 		g, err := konflux.Graph(list, nil, s, o)
 		if err != nil {
 			t.Fatal(err)

@@ -59,8 +59,8 @@ type decision struct {
 	details  int                      // how many bytes of them are told of each scenario
 	unmade   map[scheduler.Ref]string // runs that cannot be created: why
 
-	strangers []string // PipelineRuns of this Snapshot that are held, over, and no run that is known
-	plan      Plan
+	removedRuns []string // PipelineRuns of this Snapshot that are held, over, and no run that is known
+	plan        Plan
 }
 
 // An observation is a PipelineRun of this Snapshot, and what it comes to.
@@ -149,7 +149,7 @@ func (d *decision) observe() {
 		run := &d.PipelineRuns[i]
 		ref, ok := d.refOf(run)
 		if !ok {
-			d.stranger(run)
+			d.removed(run)
 			continue
 		}
 		r := pipelinerun.Judge(run, d.tasks, rules, d.now)
@@ -168,11 +168,11 @@ func (d *decision) observe() {
 	}
 }
 
-// stranger releases a PipelineRun of this Snapshot that is no run, such as an earlier one that others created. Nothing is
+// removed releases a PipelineRun of this Snapshot that is no run, such as an earlier one that others created. Nothing is
 // learned from it, so it need not be kept first.
-func (d *decision) stranger(run *pipelinerun.PipelineRun) {
+func (d *decision) removed(run *pipelinerun.PipelineRun) {
 	if d.ofSnapshot(run) && run.Done() && d.holds(run) {
-		d.strangers = append(d.strangers, run.Name)
+		d.removedRuns = append(d.removedRuns, run.Name)
 	}
 }
 
@@ -321,7 +321,7 @@ func (d *decision) act() {
 			d.plan.Release = append(d.plan.Release, seen.run.Name)
 		}
 	}
-	d.plan.Release = append(d.plan.Release, d.strangers...)
+	d.plan.Release = append(d.plan.Release, d.removedRuns...)
 	for _, k := range d.o.all() {
 		if name := k.finalizer(); len(d.plan.Release) > 0 && !slices.Contains(d.plan.Finalizers, name) {
 			d.plan.Finalizers = append(d.plan.Finalizers, name)

@@ -160,7 +160,7 @@ func TestCreatedWithOlderKeys(t *testing.T) {
 	in.Snapshot = snapshot("type=component", oldKeys.PAC+"/sha=abc", oldKeys.PAC+"/branch=old", newKeys.PAC+"/branch=main", "@"+oldKeys.PAC+"/repo=x")
 	in.Scenarios[0].Annotations = map[string]string{oldKeys.Test + "/pipeline_timeout": "2h", oldKeys.Test + "/tasks_timeout": "1h", newKeys.Test + "/tasks_timeout": ""}
 	o := options()
-	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
+	o.Keys, o.LegacyKeys = newKeys, []konflux.Keys{oldKeys}
 	run := next(t, in, o, noon).Create[0]
 	equal(t, "annotations", run.Annotations, map[string]string{
 		newKeys.Test + "/pipeline_timeout": "2h", newKeys.Test + "/tasks_timeout": "", newKeys.PAC + "/repo": "x"})
@@ -183,8 +183,8 @@ func TestUpdate(t *testing.T) {
 	equal(t, "only an annotation to remove", pipelinerun.Update{RemoveAnnotations: []string{"x"}}.IsZero(), false)
 
 	o := options()
-	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys, oldKeys}
-	o.Older[1].Own, o.Older[1].Test = "older.example.com", "z.example.com"
+	o.Keys, o.LegacyKeys = newKeys, []konflux.Keys{oldKeys, oldKeys}
+	o.LegacyKeys[1].Own, o.LegacyKeys[1].Test = "older.example.com", "z.example.com"
 	in.Snapshot.Annotations["older.example.com/state"] = "unread"
 	in = labeled(labeled(in, rerunKey, "all"), newKeys.Test+"/run", "scan")
 	p = next(t, in, o, noon)
@@ -230,7 +230,7 @@ func TestSizeErrors(t *testing.T) {
 	// What is removed makes room.
 	in = world("build")
 	o = options()
-	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
+	o.Keys, o.LegacyKeys = newKeys, []konflux.Keys{oldKeys}
 	moved := obey(in, next(t, in, options(), noon))
 	moved.Snapshot.Annotations[statusKey] += strings.Repeat(" ", 200<<10)
 	moved.Snapshot.Annotations["k"] = strings.Repeat("x", 50<<10)
@@ -715,7 +715,7 @@ func TestRelease(t *testing.T) {
 func TestReleaseOfOlder(t *testing.T) {
 	in, _ := play(t, world("build"), ends("build", 1, "True", ""))
 	o := options()
-	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
+	o.Keys, o.LegacyKeys = newKeys, []konflux.Keys{oldKeys}
 	finalizers := []string{"integration.konflux-ci.dev/pipelinerun", "test.appstudio.openshift.io/pipelinerun"}
 	p := next(t, in, o, noon)
 	equal(t, "actions", doing(p), []string{"release build#1"})
@@ -886,11 +886,11 @@ func TestPure(t *testing.T) {
 	in.Refused = map[string]string{runName("extra", 2): "no"}
 	in.TaskRuns = []pipelinerun.TaskRun{{Meta: pipelinerun.Meta{Name: "x"}}}
 	o := options()
-	o.Older = []konflux.Keys{newKeys}
+	o.LegacyKeys = []konflux.Keys{newKeys}
 	before := copied(t, in)
 	first := copied(t, next(t, in, o, noon).Update)
 	equal(t, "objects", in, before, emptyIsNil)
-	equal(t, "options", o.Older, []konflux.Keys{newKeys})
+	equal(t, "options", o.LegacyKeys, []konflux.Keys{newKeys})
 	equal(t, "the same again", next(t, in, o, noon).Update, first, emptyIsNil)
 }
 
@@ -1041,7 +1041,7 @@ func TestAdoptedIsNotDoubled(t *testing.T) {
 func TestLabelsOfOldAndNew(t *testing.T) {
 	in, _ := play(t, world("build", "scan"), ends("build", 1, "True", ""), ends("scan", 1, "True", ""), same)
 	o := options()
-	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys}
+	o.Keys, o.LegacyKeys = newKeys, []konflux.Keys{oldKeys}
 	p := next(t, labeled(labeled(in, rerunKey, "build"), newKeys.Test+"/run", "scan"), o, noon)
 	equal(t, "build", p.State.Runs["build"].Run, 2)
 	equal(t, "scan", p.State.Runs["scan"].Want, 2)
@@ -1058,12 +1058,12 @@ func TestRemovedOnce(t *testing.T) {
 	in = labeled(labeled(in, rerunKey, "all"), newKeys.Test+"/run", "all")
 	in.Snapshot.Annotations[newKeys.Test+"/status"] = "[]"
 	o := options()
-	o.Keys, o.Older = newKeys, []konflux.Keys{oldKeys, oldKeys}
+	o.Keys, o.LegacyKeys = newKeys, []konflux.Keys{oldKeys, oldKeys}
 	p := next(t, in, o, noon)
 	equal(t, "annotations", p.Update.RemoveAnnotations, []string{statusKey})
 	equal(t, "labels", p.Update.RemoveLabels, []string{newKeys.Test + "/run", rerunKey})
 	equal(t, "finalizers", p.Finalizers, []string{newKeys.Test + "/pipelinerun", oldKeys.Test + "/pipelinerun"})
-	o.Keys, o.Older = oldKeys, []konflux.Keys{newKeys}
+	o.Keys, o.LegacyKeys = oldKeys, []konflux.Keys{newKeys}
 	p = next(t, in, o, noon)
 	equal(t, "annotations, the other way", p.Update.RemoveAnnotations, []string{newKeys.Test + "/status"})
 	equal(t, "labels, the other way", p.Update.RemoveLabels, []string{newKeys.Test + "/run", rerunKey})
@@ -1171,8 +1171,8 @@ func TestStatusOfEnds(t *testing.T) {
 	} {
 		o := options()
 		o.PlainPass = tt.plain
-		o.Older = []konflux.Keys{oldKeys}
-		o.Older[0].Own = "older.example.com"
+		o.LegacyKeys = []konflux.Keys{oldKeys}
+		o.LegacyKeys[0].Own = "older.example.com"
 		in := world("scan")
 		in = obey(in, next(t, in, o, noon))
 		p := next(t, tt.change(in), o, noon.Add(time.Hour))

@@ -46,9 +46,9 @@ func (k Keys) stopped() string   { return k.Own + "/stopped" }
 type Options struct {
 	Keys Keys // what is written, and read
 
-	// Older are keys that are read where Keys finds nothing: during a migration, those of before. Nothing is written with
+	// LegacyKeys are keys that are read where Keys finds nothing: during a migration, those of before. Nothing is written with
 	// them, and what was written with them is removed when the same is written with Keys.
-	Older []Keys
+	LegacyKeys []Keys
 
 	// Profile says what a parent means that has neither onFail nor failFast: ADR48 or ComponentGroup. Where none is like
 	// that, it may be left out.
@@ -103,8 +103,8 @@ func (k Keys) check(option string) (mistakes []error) {
 // complete returns the options with their defaults, or every mistake.
 func (o Options) complete() (Options, error) {
 	mistakes := o.Keys.check("Keys")
-	for i, k := range o.Older {
-		mistakes = append(mistakes, k.check(fmt.Sprintf("Older[%d]", i))...)
+	for i, k := range o.LegacyKeys {
+		mistakes = append(mistakes, k.check(fmt.Sprintf("LegacyKeys[%d]", i))...)
 	}
 	if o.Skipped != pipelinerun.SkippedPasses && o.Skipped != pipelinerun.SkippedFails {
 		mistakes = append(mistakes, &OptionError{"Skipped", "want SkippedPasses, as the integration-service has it, or SkippedFails, as Conforma has it"})
@@ -134,7 +134,7 @@ func (o *Options) rules() pipelinerun.Rules {
 }
 
 // all returns the keys in the order in which they are read.
-func (o *Options) all() []Keys { return append([]Keys{o.Keys}, o.Older...) }
+func (o *Options) all() []Keys { return append([]Keys{o.Keys}, o.LegacyKeys...) }
 
 // find returns what m holds under a key: the first that is there.
 func (o *Options) find(m map[string]string, key func(Keys) string) (value string, ok bool) {

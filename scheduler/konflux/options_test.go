@@ -40,12 +40,12 @@ func TestOptionErrors(t *testing.T) {
 			`konflux: Keys.Own: "` + strings.Repeat("a", 254) + `" is not a prefix of labels; want a DNS name`,
 		}},
 		"all at once": {func(o *konflux.Options) {
-			*o = konflux.Options{Keys: oldKeys, Older: []konflux.Keys{newKeys, oldKeys, newKeys}, Patience: -time.Second, StateBytes: -1}
-			o.Keys.Test, o.Older[1].Own, o.Older[2].Resource = "", o.Older[1].Test, "-a"
+			*o = konflux.Options{Keys: oldKeys, LegacyKeys: []konflux.Keys{newKeys, oldKeys, newKeys}, Patience: -time.Second, StateBytes: -1}
+			o.Keys.Test, o.LegacyKeys[1].Own, o.LegacyKeys[2].Resource = "", o.LegacyKeys[1].Test, "-a"
 		}, []string{
 			`konflux: Keys.Test: "" is not a prefix of labels; want a DNS name`,
-			`konflux: Older[1].Own: "test.appstudio.openshift.io" is Test too; want one of its own`,
-			`konflux: Older[2].Resource: "-a" is not a prefix of labels; want a DNS name`,
+			`konflux: LegacyKeys[1].Own: "test.appstudio.openshift.io" is Test too; want one of its own`,
+			`konflux: LegacyKeys[2].Resource: "-a" is not a prefix of labels; want a DNS name`,
 			skipped, "konflux: Patience: -1s is negative", "konflux: StateBytes: -1 is negative",
 		}},
 	} {

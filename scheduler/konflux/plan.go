@@ -14,7 +14,7 @@ import (
 // Objects.Refused. A controller may die between any two requests: the next call plans what is left.
 type Plan struct {
 	// Changes are made to the Snapshot. Creations are in canonical order of their scenarios, then by name; finalizers
-	// are those of Options.Keys, then of Options.Older.
+	// are those of Options.Keys, then of Options.LegacyKeys.
 	pipelinerun.Changes
 
 	Outcome   scheduler.Outcome // of the scenarios that are not optional; pending as long as anything could still start

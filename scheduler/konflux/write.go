@@ -41,7 +41,7 @@ func isSize(err error) bool {
 // remove removes the label of a rerun, and what was written with older keys.
 func (d *decision) remove() {
 	u := &d.plan.Update
-	for _, k := range d.o.Older {
+	for _, k := range d.o.LegacyKeys {
 		for key, now := range map[string]string{k.status(): d.o.Keys.status(), k.state(): d.o.Keys.state()} {
 			if _, ok := d.Snapshot.Annotations[key]; ok && key != now {
 				u.RemoveAnnotations = append(u.RemoveAnnotations, key)

@@ -5,7 +5,7 @@ var LabelValue = labelValue
 
 // Known returns how many PipelineRuns are kept for those who follow them.
 func (r *Runner) Known() int {
-	r.lookout.mu.Lock()
-	defer r.lookout.mu.Unlock()
-	return len(r.lookout.gone) + len(r.lookout.followers) + r.lookout.following
+	r.watcher.mu.Lock()
+	defer r.watcher.mu.Unlock()
+	return len(r.watcher.gone) + len(r.watcher.followers) + r.watcher.following
 }

@@ -11,7 +11,7 @@ import (
 
 // insist makes a request again as long as it may succeed, while ctx lives and for as long as Options.Retry. The request
 // itself does not end with ctx, so that its outcome is known.
-func (c *course) insist(ctx context.Context, verb string, request func(context.Context) error) error {
+func (c *session) insist(ctx context.Context, verb string, request func(context.Context) error) error {
 	begun := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		err := request(context.WithoutCancel(ctx))

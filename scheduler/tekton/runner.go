@@ -17,7 +17,7 @@ type Runner struct {
 	prefix  prefix
 	scope   pipelinerun.Meta // goes into names
 	rules   pipelinerun.Rules
-	lookout *lookout
+	watcher *watcher
 }
 
 var _ scheduler.Runner = (*Runner)(nil)
@@ -38,11 +38,11 @@ func NewRunner(ctx context.Context, c *Client, o Options) (*Runner, error) {
 	if o.Owner != nil {
 		r.scope.UID = o.Owner.UID
 	}
-	r.lookout = watchFor(ctx, c, r.prefix.selector(o.Scope), logger{to: o.Logger})
+	r.watcher = watchFor(ctx, c, r.prefix.selector(o.Scope), logger{to: o.Logger})
 	bounded, cancel := context.WithTimeoutCause(ctx, o.Retry, fmt.Errorf("tekton: the PipelineRuns could not be listed within %s", o.Retry))
 	defer cancel()
-	if err := r.lookout.sync(bounded); err != nil {
-		r.lookout.close()
+	if err := r.watcher.sync(bounded); err != nil {
+		r.watcher.close()
 		return nil, err
 	}
 	return r, nil
@@ -54,12 +54,12 @@ func (r *Runner) Name(run scheduler.Ref) string { return pipelinerun.RunName(r.s
 // Run carries out one run as the package documentation tells.
 func (r *Runner) Run(ctx context.Context, t scheduler.Task) (scheduler.Result, error) {
 	name := r.Name(t.Ref)
-	news, forget, ok := r.lookout.follow(name)
+	news, forget, ok := r.watcher.follow(name)
 	if !ok {
 		return scheduler.Result{}, errors.New("tekton: the context of NewRunner has ended; make another Runner")
 	}
 	defer forget()
-	c := &course{Runner: r, task: t, name: name, news: news, log: logger{to: r.o.Logger, run: &t.Ref}}
+	c := &session{Runner: r, task: t, name: name, news: news, log: logger{to: r.o.Logger, run: &t.Ref}}
 	err := c.begin(ctx)
 	var refused *RefusedError
 	var taken *TakenError

@@ -18,8 +18,8 @@ import (
 	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
-// A lookout watches the PipelineRuns of a scope. What it knows lags behind the cluster, and it says so where it matters.
-type lookout struct {
+// A watcher watches the PipelineRuns of a scope. What it knows lags behind the cluster, and it says so where it matters.
+type watcher struct {
 	client   *Client
 	selector string
 	log      logger
@@ -39,9 +39,9 @@ type lookout struct {
 
 // watchFor begins to watch, and goes on until ctx ends and nobody follows any more: a run that is stopped because ctx ended
 // is still to be seen to its end.
-func watchFor(ctx context.Context, c *Client, selector string, log logger) *lookout {
+func watchFor(ctx context.Context, c *Client, selector string, log logger) *watcher {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	l := &lookout{
+	l := &watcher{
 		client: c, selector: selector, log: log, stop: stop,
 		synced: make(chan struct{}), seen: map[string]*pipelinerun.PipelineRun{},
 		gone: map[string]*pipelinerun.PipelineRun{}, followers: map[string][]chan struct{}{},
@@ -61,7 +61,7 @@ func watchFor(ctx context.Context, c *Client, selector string, log logger) *look
 	return l
 }
 
-func (l *lookout) listerWatcher() cache.ListerWatcher {
+func (l *watcher) listerWatcher() cache.ListerWatcher {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = l.selector
@@ -79,7 +79,7 @@ func (l *lookout) listerWatcher() cache.ListerWatcher {
 }
 
 // note keeps an error, to be told if nothing better comes.
-func (l *lookout) note(verb string, err error) error {
+func (l *watcher) note(verb string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -91,7 +91,7 @@ func (l *lookout) note(verb string, err error) error {
 }
 
 // sync waits until all was seen once.
-func (l *lookout) sync(ctx context.Context) error {
+func (l *watcher) sync(ctx context.Context) error {
 	select {
 	case <-l.synced:
 		return nil
@@ -103,7 +103,7 @@ func (l *lookout) sync(ctx context.Context) error {
 }
 
 // close ends the watch as soon as nobody follows.
-func (l *lookout) close() {
+func (l *watcher) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closing = true
@@ -114,7 +114,7 @@ func (l *lookout) close() {
 
 // follow returns a channel that has something to receive whenever there is news of a PipelineRun, and a function that ends
 // that. It is false when the watch has ended.
-func (l *lookout) follow(name string) (news <-chan struct{}, forget func(), ok bool) {
+func (l *watcher) follow(name string) (news <-chan struct{}, forget func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closing {
@@ -126,7 +126,7 @@ func (l *lookout) follow(name string) (news <-chan struct{}, forget func(), ok b
 	return channel, func() { l.forget(name, channel) }, true
 }
 
-func (l *lookout) forget(name string, channel chan struct{}) {
+func (l *watcher) forget(name string, channel chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.following--
@@ -142,7 +142,7 @@ func (l *lookout) forget(name string, channel chan struct{}) {
 
 // get returns a PipelineRun as it was seen last, and whether it was deleted since. What was never seen may be there all the
 // same.
-func (l *lookout) get(name string) (run *pipelinerun.PipelineRun, deleted bool) {
+func (l *watcher) get(name string) (run *pipelinerun.PipelineRun, deleted bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if run := l.seen[name]; run != nil {
@@ -152,7 +152,7 @@ func (l *lookout) get(name string) (run *pipelinerun.PipelineRun, deleted bool) 
 }
 
 // tell tells whoever follows. The lock is held.
-func (l *lookout) tell(name string) {
+func (l *watcher) tell(name string) {
 	for _, channel := range l.followers[name] {
 		select {
 		case channel <- struct{}{}:
@@ -162,7 +162,7 @@ func (l *lookout) tell(name string) {
 }
 
 // put keeps what was seen. The lock is held.
-func (l *lookout) put(object any) (name string, err error) {
+func (l *watcher) put(object any) (name string, err error) {
 	found := object.(*unstructured.Unstructured)
 	run, err := toRun(found)
 	if err != nil {
@@ -175,7 +175,7 @@ func (l *lookout) put(object any) (name string, err error) {
 }
 
 // drop keeps what is gone only for those who follow. The lock is held.
-func (l *lookout) drop(name string, last *pipelinerun.PipelineRun) {
+func (l *watcher) drop(name string, last *pipelinerun.PipelineRun) {
 	delete(l.seen, name)
 	if len(l.followers[name]) > 0 && last != nil {
 		l.gone[name] = last
@@ -185,9 +185,9 @@ func (l *lookout) drop(name string, last *pipelinerun.PipelineRun) {
 
 // Add, Update, Delete, Replace and Resync are called by the reflector.
 
-func (l *lookout) Add(object any) error { return l.Update(object) }
+func (l *watcher) Add(object any) error { return l.Update(object) }
 
-func (l *lookout) Update(object any) error {
+func (l *watcher) Update(object any) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	name, err := l.put(object)
@@ -197,7 +197,7 @@ func (l *lookout) Update(object any) error {
 	return err
 }
 
-func (l *lookout) Delete(object any) error {
+func (l *watcher) Delete(object any) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	name, err := l.put(object) // it may be over since it was seen last
@@ -207,7 +207,7 @@ func (l *lookout) Delete(object any) error {
 	return err
 }
 
-func (l *lookout) Replace(objects []any, _ string) error {
+func (l *watcher) Replace(objects []any, _ string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := l.seen
@@ -231,4 +231,4 @@ func (l *lookout) Replace(objects []any, _ string) error {
 	return nil
 }
 
-func (l *lookout) Resync() error { return nil }
+func (l *watcher) Resync() error { return nil }

@@ -63,7 +63,7 @@ func (r *Records) entry(ctx context.Context, ref string) (Entry, error) {
 	}
 	doc, err := r.listed(ctx, ref, tagged)
 	if err != nil {
-		return Entry{Descriptor: v1.Descriptor{Digest: digest}, Err: err}, Grave(err)
+		return Entry{Descriptor: v1.Descriptor{Digest: digest}, Err: err}, IsFatal(err)
 	}
 	if err := r.Budget.Decode(doc.Bytes, r.Options.Limits.TotalValues); err != nil {
 		return Entry{}, err
@@ -83,8 +83,8 @@ func (r *Records) listed(ctx context.Context, ref string, tagged bool) (registry
 	return doc, registry.Unfinished(ctx, "read manifest", r.Ref(ref), err)
 }
 
-// Grave returns err if it is about the registry or this call, nil if it is about the one thing that was asked for.
-func Grave(err error) error {
+// IsFatal returns err if it is about the registry or this call, nil if it is about the one thing that was asked for.
+func IsFatal(err error) error {
 	var limit *fault.LimitError
 	if errors.As(err, &limit) && slices.Contains([]string{registry.WhatTotal, registry.WhatPassed, registry.WhatValues, registry.WhatRequest, registry.WhatCall}, limit.What) {
 		return err

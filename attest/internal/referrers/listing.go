@@ -282,7 +282,7 @@ func (r *Records) readIndex(ctx context.Context, image name.Digest) ([]Pointer, 
 	if registry.IsNotFound(err) {
 		return nil, registry.Document{}, nil
 	}
-	if Grave(err) != nil {
+	if IsFatal(err) != nil {
 		return nil, registry.Document{}, err
 	}
 	if doc.Digest.String() == image.DigestStr() {

@@ -59,7 +59,7 @@ func ParseManifest(b []byte, limits registry.Limits) (manifest, error) {
 func (m manifest) statements(limit int) ([]v1.Descriptor, error) {
 	var out []v1.Descriptor
 	for _, l := range m.Layers {
-		if intoto.FormOf(l.MediaType) == "" {
+		if intoto.EncodingOf(l.MediaType) == "" {
 			if promisesTest(l.Annotations) {
 				return nil, noForm(l.MediaType)
 			}
@@ -76,7 +76,7 @@ func (m manifest) statements(limit int) ([]v1.Descriptor, error) {
 		out = append(out, v1.Descriptor{MediaType: media, Digest: digest, Size: l.Size, Annotations: l.Annotations, Data: l.Data})
 	}
 	// A manifest without an artifact type has that of its config, as OCI has it.
-	if artifact := cmp.Or(m.ArtifactType, m.Config.MediaType); len(out) == 0 && (intoto.FormOf(artifact) != "" || promisesTest(m.Annotations)) {
+	if artifact := cmp.Or(m.ArtifactType, m.Config.MediaType); len(out) == 0 && (intoto.EncodingOf(artifact) != "" || promisesTest(m.Annotations)) {
 		return nil, &fault.FieldError{Field: "layers", Problem: "none holds a statement"}
 	}
 	return out, nil
@@ -106,7 +106,7 @@ type Draft struct {
 // BuildRecord makes the manifest for a statement that stored holds in the form that l says. The statement is in the
 // manifest too if it has at most l.InlineBytes bytes, and the manifest with it at most that many.
 func BuildRecord(d Draft, l Layout, most int64, stored []byte) ([]byte, error) {
-	form := l.Form
+	form := l.Encoding
 	layer := registry.Describe(stored, form.MediaType())
 	layer.Annotations = map[string]string{
 		AnnotationPredicateType: d.PredicateType,
@@ -117,9 +117,9 @@ func BuildRecord(d Draft, l Layout, most int64, stored []byte) ([]byte, error) {
 	annotations[AnnotationEnvelope] = layer.Digest.String()
 	annotations[AnnotationPayload] = registry.Describe(d.Payload, intoto.PayloadType).Digest.String()
 	switch form {
-	case intoto.FormEnvelope:
+	case intoto.EncodingEnvelope:
 		layer.Annotations[annotationSignature] = ""
-	case intoto.FormBundle:
+	case intoto.EncodingBundle:
 		annotations[annotationBundleContent], annotations[annotationBundleType] = "dsse-envelope", d.PredicateType
 	}
 	m := v1.Manifest{

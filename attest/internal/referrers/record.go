@@ -76,7 +76,7 @@ func shortDigest(tag string) (string, bool) {
 // tag. A record of which no list says anything is read only if that tag would not show it.
 func (r *Records) MayHold(ctx context.Context, d Draft, l Listing, known Memory) ([]v1.Descriptor, error) {
 	hint := registry.Describe(d.Payload, intoto.PayloadType).Digest.String()
-	shows := l.View.exists() && r.Form == intoto.FormEnvelope && !r.WithoutViews
+	shows := l.View.exists() && r.Encoding == intoto.EncodingEnvelope && !r.WithoutViews
 	var perhaps []string
 	l.Pointers = l.union(nil)
 	for _, p := range l.hinted() {
@@ -97,7 +97,7 @@ func (r *Records) MayHold(ctx context.Context, d Draft, l Listing, known Memory)
 	}
 	for _, layer := range l.View.Layers {
 		h := ReadHints(layer.Annotations)
-		if string(layer.MediaType) == string(r.Form.MediaType()) && h.PredicateType == d.PredicateType &&
+		if string(layer.MediaType) == string(r.Encoding.MediaType()) && h.PredicateType == d.PredicateType &&
 			h.Test == d.Test && h.Created.Equal(d.Created) {
 			layers = union(layers, []v1.Descriptor{layer})
 		}

@@ -24,7 +24,7 @@ type Records struct {
 
 // A Layout is how records are written.
 type Layout struct {
-	Form         intoto.Form
+	Encoding     intoto.Encoding
 	InlineBytes  int  // an envelope of that size goes into the manifest too
 	WithoutViews bool // the tags that all writers share are left alone
 }

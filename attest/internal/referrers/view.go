@@ -27,7 +27,7 @@ func (r *Records) att(ctx context.Context, image name.Digest) (v1.Manifest, v1.H
 	if registry.IsNotFound(err) {
 		return emptyView(), v1.Hash{}, nil
 	}
-	if err != nil && Grave(err) != nil {
+	if err != nil && IsFatal(err) != nil {
 		return v1.Manifest{}, v1.Hash{}, err
 	}
 	var m v1.Manifest
@@ -65,7 +65,7 @@ func parseView(b []byte, limits registry.Limits) (v1.Manifest, error) {
 	return m, err
 }
 
-func holdsStatement(l v1.Descriptor) bool { return intoto.FormOf(string(l.MediaType)) != "" }
+func holdsStatement(l v1.Descriptor) bool { return intoto.EncodingOf(string(l.MediaType)) != "" }
 
 func viewOf(m v1.Manifest, digest v1.Hash) View {
 	named, _ := namedIn(m) // it has been read, with m
@@ -470,7 +470,7 @@ func (v View) exists() bool { return v.Digest != (v1.Hash{}) || v.Broken != nil 
 // view reads cosign's tag. That it cannot be read is part of the answer, unless the registry is to blame.
 func (r *Records) view(ctx context.Context, image name.Digest) (View, error) {
 	m, digest, err := r.att(ctx, image)
-	if err := Grave(err); err != nil {
+	if err := IsFatal(err); err != nil {
 		return View{}, err
 	}
 	if err != nil {

@@ -74,7 +74,7 @@ func (r *Repository) stream(ctx context.Context, s *sieve) error {
 // may be wanted.
 type sieve struct {
 	layer  v1.Descriptor
-	form   string // of the layer, see intoto.FormOf
+	form   string // of the layer, see intoto.EncodingOf
 	wanted func(predicateType string) bool
 	limits Limits
 	budget *budget // pays for what is read; nil if that has been paid for

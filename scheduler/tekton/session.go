@@ -13,8 +13,8 @@ import (
 	"github.com/testdag/testdag/scheduler/pipelinerun"
 )
 
-// A course is one call of Run on its way.
-type course struct {
+// A session is one call of Run on its way.
+type session struct {
 	*Runner
 	task scheduler.Task
 	name string
@@ -29,8 +29,8 @@ type course struct {
 }
 
 // begin finds the PipelineRun or creates it. If ctx has ended, it creates none, and may find none.
-func (c *course) begin(ctx context.Context) error {
-	if run, deleted := c.lookout.get(c.name); run != nil && !deleted {
+func (c *session) begin(ctx context.Context) error {
+	if run, deleted := c.watcher.get(c.name); run != nil && !deleted {
 		return c.takeUp(run)
 	}
 	if ctx.Err() != nil {
@@ -59,7 +59,7 @@ func (c *course) begin(ctx context.Context) error {
 }
 
 // wanted returns the PipelineRun to be created.
-func (c *course) wanted() (pipelinerun.PipelineRun, error) {
+func (c *session) wanted() (pipelinerun.PipelineRun, error) {
 	given, err := c.o.PipelineRun(c.task)
 	if err != nil {
 		return given, &RefusedError{Name: c.name, Reason: err.Error(), Err: err}
@@ -71,7 +71,7 @@ func (c *course) wanted() (pipelinerun.PipelineRun, error) {
 }
 
 // meta is what tells this run from others.
-func (c *course) meta() pipelinerun.Meta {
+func (c *session) meta() pipelinerun.Meta {
 	m := pipelinerun.Meta{Name: c.name, Namespace: c.client.namespace}
 	if c.o.Owner != nil {
 		m.OwnerReferences = []pipelinerun.OwnerReference{*c.o.Owner}
@@ -81,7 +81,7 @@ func (c *course) meta() pipelinerun.Meta {
 }
 
 // takeUp goes on with a PipelineRun that is there.
-func (c *course) takeUp(run *pipelinerun.PipelineRun) error {
+func (c *session) takeUp(run *pipelinerun.PipelineRun) error {
 	if err := same(c.meta(), run.Meta); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (c *course) takeUp(run *pipelinerun.PipelineRun) error {
 }
 
 // find takes up a PipelineRun that may be there, and is to be stopped.
-func (c *course) find(ctx context.Context) error {
+func (c *session) find(ctx context.Context) error {
 	var run *pipelinerun.PipelineRun
 	err := c.insist(context.WithoutCancel(ctx), "read", func(ctx context.Context) (err error) {
 		run, err = c.client.read(ctx, c.name)
@@ -112,7 +112,7 @@ const (
 )
 
 // follow follows the PipelineRun to its end, and stops it when ctx ends.
-func (c *course) follow(ctx context.Context) (scheduler.Result, error) {
+func (c *session) follow(ctx context.Context) (scheduler.Result, error) {
 	resync := time.NewTicker(c.o.Resync)
 	defer resync.Stop()
 	ended := ctx.Done()
@@ -144,8 +144,8 @@ func (c *course) follow(ctx context.Context) (scheduler.Result, error) {
 }
 
 // hear takes news in.
-func (c *course) hear(ctx context.Context) {
-	run, deleted := c.lookout.get(c.name)
+func (c *session) hear(ctx context.Context) {
+	run, deleted := c.watcher.get(c.name)
 	if run == nil {
 		c.reread(ctx)
 		return
@@ -155,7 +155,7 @@ func (c *course) hear(ctx context.Context) {
 }
 
 // reread reads the PipelineRun, without the watch. If that fails, the watch or the next time will tell.
-func (c *course) reread(ctx context.Context) {
+func (c *session) reread(ctx context.Context) {
 	run, err := c.client.read(context.WithoutCancel(ctx), c.name)
 	switch {
 	case apierrors.IsNotFound(err):
@@ -168,7 +168,7 @@ func (c *course) reread(ctx context.Context) {
 }
 
 // know takes a PipelineRun as it is known now. Another one under its name tells that it is gone.
-func (c *course) know(run *pipelinerun.PipelineRun) {
+func (c *session) know(run *pipelinerun.PipelineRun) {
 	if run.UID != c.run.UID {
 		c.gone = true
 		return
@@ -177,7 +177,7 @@ func (c *course) know(run *pipelinerun.PipelineRun) {
 }
 
 // stop asks for the end of the run.
-func (c *course) stop(ctx context.Context) error {
+func (c *session) stop(ctx context.Context) error {
 	c.asked = true
 	return c.insist(context.WithoutCancel(ctx), "cancel", func(ctx context.Context) error {
 		run, err := c.client.cancel(ctx, pipelinerun.Cancellation{
@@ -197,7 +197,7 @@ func (c *course) stop(ctx context.Context) error {
 }
 
 // judge says what the run comes to.
-func (c *course) judge(ctx context.Context) (pipelinerun.Result, error) {
+func (c *session) judge(ctx context.Context) (pipelinerun.Result, error) {
 	switch {
 	case !c.run.Over() && c.gone:
 		return pipelinerun.Result{Phase: scheduler.PhaseCanceled, End: pipelinerun.EndDeleted, Details: "deleted before it was over"}, nil
@@ -221,12 +221,12 @@ func (c *course) judge(ctx context.Context) (pipelinerun.Result, error) {
 }
 
 // missing returns how many TaskRuns the run names that were not read.
-func (c *course) missing() int {
+func (c *session) missing() int {
 	return len(c.run.Status.ChildReferences) - len(c.tasks)
 }
 
 // readTasks reads the TaskRuns that the run names.
-func (c *course) readTasks(ctx context.Context) error {
+func (c *session) readTasks(ctx context.Context) error {
 	if c.asked {
 		ctx = context.WithoutCancel(ctx)
 	}
@@ -243,7 +243,7 @@ func (c *course) readTasks(ctx context.Context) error {
 }
 
 // conclude turns what the run comes to into a result.
-func (c *course) conclude(ctx context.Context, r pipelinerun.Result) (scheduler.Result, error) {
+func (c *session) conclude(ctx context.Context, r pipelinerun.Result) (scheduler.Result, error) {
 	artifacts, err := pipelinerun.Artifacts(c.tasks)
 	result := scheduler.Result{Phase: r.Phase, Reason: r.Details, Artifacts: artifacts}
 	if r.Phase == scheduler.PhasePassed && r.End == pipelinerun.EndPassed {
