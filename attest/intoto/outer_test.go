@@ -1,6 +1,7 @@
 package intoto
 
 import (
+	"encoding/base64"
 	"io"
 	"strings"
 	"testing"
@@ -22,5 +23,25 @@ func TestStreamedReadsNothing(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// An escape that JSON does not have is an error, wherever it stands in a payload that would be whole without it.
+func TestWrongEscapesInAPayload(t *testing.T) {
+	statement := `{"_type":"https://in-toto.io/Statement/v1","subject":[],"predicateType":"https://spdx.dev/Document","predicate":{}}`
+	payload := base64.StdEncoding.EncodeToString([]byte(statement))
+	read := func(payload string) (string, error) {
+		in := `{"payloadType":"application/vnd.in-toto+json","payload":"` + payload + `","signatures":[]}`
+		return OuterType(strings.NewReader(in), EnvelopeType, func(string) {})
+	}
+	if got, err := read(payload); err != nil || got != "https://spdx.dev/Document" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	for _, escape := range []string{`\q`, `\u12`, `\uzzzz`, `\x41`} {
+		for _, at := range []int{0, 8, len(payload)} {
+			if got, err := read(payload[:at] + escape + payload[at:]); err == nil {
+				t.Errorf("%s at %d: got %q and no error", escape, at, got)
+			}
+		}
 	}
 }
