@@ -46,7 +46,7 @@ func steps(t *tree) []*step {
 			"go run -modfile internal/tools/go.mod honnef.co/go/tools/cmd/staticcheck ./...",
 		}},
 		{name: "modules", always: true, budget: 20 * time.Second, commands: []string{"go mod verify"}},
-		{name: "race", gate: true, together: true, budget: 360 * time.Second, parts: t.raced(), commands: []string{"go test -count=1 -race {part}"}},
+		{name: "race", gate: true, together: true, budget: 360 * time.Second, parts: t.raced(), commands: []string{"go test -count=1 -race -timeout 20m {part}"}},
 		{name: "systems", budget: 70 * time.Second, parts: t.systems(), commands: []string{"env {part} go vet " + vetted}},
 		{name: "histories of the rules", budget: 50 * time.Second, parts: t.one("scheduler"), commands: []string{
 			"go test -count=1 ./scheduler -run Histories|DecisionRecord -rapid.checks=5000",
