@@ -19,7 +19,6 @@ import (
 	"github.com/testdag/testdag/attest/internal/referrers"
 	"github.com/testdag/testdag/attest/internal/registrytest"
 	"github.com/testdag/testdag/attest/intoto"
-	"github.com/testdag/testdag/scheduler"
 )
 
 // inDir remembers in a directory.
@@ -220,9 +219,8 @@ var memoryAttacks = []attack{
 			w.remove(w.write(ours, "scan", outcome(intoto.Failed, 0)))
 		},
 		ask: func(w *world, r *Resolver) *Resolver {
-			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
-			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/app", Digest: attesttest.Coffee.String()}}
-			return r.Expecting(expectRuns(w.Image, scheduler.Snapshot{}.Observe(over))...)
+			over := Run{Test: "scan", Name: "scan#2", Artifacts: []Artifact{{URI: "origin.example.com/team/app", Digest: attesttest.Coffee.String()}}}
+			return r.Expecting(ExpectRuns(w.Image, over)...)
 		},
 		answer: "scan#2 is over and left no evidence that is known of",
 	}, {
@@ -233,15 +231,14 @@ var memoryAttacks = []attack{
 			passedBefore(w, ours)
 		},
 		ask: func(w *world, r *Resolver) *Resolver {
-			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
-			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/app", Digest: attesttest.Coffee.String()}}
+			over := Run{Test: "scan", Name: "scan#2", Artifacts: []Artifact{{URI: "origin.example.com/team/app", Digest: attesttest.Coffee.String()}}}
 			for _, e := range w.records() {
 				if e.Descriptor.Annotations[AnnotationPredicateType] == intoto.VulnsType {
-					over.Artifacts = append(over.Artifacts, scheduler.Artifact{URI: "origin.example.com/team/app",
+					over.Artifacts = append(over.Artifacts, Artifact{URI: "origin.example.com/team/app",
 						Digest: e.Descriptor.Digest.String()})
 				}
 			}
-			return r.Expecting(expectRuns(w.Image, scheduler.Snapshot{}.Observe(over))...)
+			return r.Expecting(ExpectRuns(w.Image, over)...)
 		},
 		answer: "the evidence of scan#2 is missing: record sha256:c0ffee",
 	}, {
@@ -251,15 +248,14 @@ var memoryAttacks = []attack{
 			w.write(ours, "scan", outcome(intoto.Failed, 0))
 		},
 		ask: func(w *world, r *Resolver) *Resolver {
-			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
-			over.Artifacts = []scheduler.Artifact{{URI: "origin.example.com/team/sboms", Digest: attesttest.Coffee.String()}}
+			over := Run{Test: "scan", Name: "scan#2", Artifacts: []Artifact{{URI: "origin.example.com/team/sboms", Digest: attesttest.Coffee.String()}}}
 			for _, e := range w.records() {
 				if e.Descriptor.Annotations[AnnotationCreated] == fault.Stamp(attesttest.Noon) {
-					over.Artifacts = append(over.Artifacts, scheduler.Artifact{URI: "origin.example.com/team/app",
+					over.Artifacts = append(over.Artifacts, Artifact{URI: "origin.example.com/team/app",
 						Digest: e.Descriptor.Digest.String()})
 				}
 			}
-			return r.Expecting(expectRuns(w.Image, scheduler.Snapshot{}.Observe(over))...)
+			return r.Expecting(ExpectRuns(w.Image, over)...)
 		},
 		answer: "FAILED at 2026-03-01T12:00:00Z by predicate",
 	},

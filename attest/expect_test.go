@@ -7,14 +7,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/testdag/testdag/attest/checkpoint"
 	"github.com/testdag/testdag/attest/internal/attesttest"
 	"github.com/testdag/testdag/attest/intoto"
-	"github.com/testdag/testdag/dag"
-	"github.com/testdag/testdag/scheduler"
 )
 
 func TestExpect(t *testing.T) {
@@ -105,28 +102,16 @@ func TestExpectedIsMoreThanRemembered(t *testing.T) {
 	}
 }
 
-// A run that passed and left no evidence is seen: from the news of runs to the answer about the image.
-func TestSnapshotTellsWhatToExpect(t *testing.T) {
+// A run that passed and left no evidence is seen: from what is known of runs to the answer about the image.
+func TestRunsTellWhatToExpect(t *testing.T) {
 	w := newWorld(t, true)
 	k := newKey(t, "k")
 	record := w.write(k, "scan", outcome(intoto.Passed, 0))
-	over := func(id string, run int, phase scheduler.Phase, left ...scheduler.Artifact) scheduler.Event {
-		e := scheduler.Finished(scheduler.Ref{ID: dag.ID(id), Run: run}, phase)
-		e.Artifacts = left
-		return e
-	}
-	var s scheduler.Snapshot
-	for _, e := range []scheduler.Event{
-		over("scan", 2, scheduler.PhasePassed, scheduler.Artifact{URI: w.Image.Context().Name(), Digest: record.Digest.String()}),
-		over("silent", 1, scheduler.PhasePassed),
-		over("broken", 3, scheduler.PhaseFailed, scheduler.Artifact{URI: "elsewhere.example.com/x", Digest: attesttest.Coffee.String()}),
-		over("stopped", 1, scheduler.PhaseStopped),
-		over("canceled", 1, scheduler.PhaseCanceled),
-		over("running", 1, scheduler.PhaseRunning),
-	} {
-		s = s.Observe(e)
-	}
-	runs := expectRuns(w.Image, s)
+	runs := ExpectRuns(w.Image,
+		Run{Test: "silent", Name: "silent#1"},
+		Run{Test: "scan", Name: "scan#2", Artifacts: []Artifact{{URI: w.Image.Context().Name(), Digest: record.Digest.String()}}},
+		Run{Test: "broken", Name: "broken#3", Artifacts: []Artifact{{URI: "elsewhere.example.com/x", Digest: attesttest.Coffee.String()}}},
+	)
 	want := []Expect{
 		{Test: "broken", Run: "broken#3", Elsewhere: []Artifact{{URI: "elsewhere.example.com/x", Digest: attesttest.Coffee.String()}}},
 		{Test: "scan", Run: "scan#2", Records: []v1.Hash{record.Digest}},
@@ -150,8 +135,8 @@ func TestSnapshotTellsWhatToExpect(t *testing.T) {
 // Artifacts of other repositories are records of this image if it was copied from there, and anything else otherwise.
 func TestArtifactsOfOtherRepositories(t *testing.T) {
 	const origin, boms = "origin.example.com/team/app", "origin.example.com/team/sboms"
-	at := func(uri string, digest v1.Hash) scheduler.Artifact {
-		return scheduler.Artifact{URI: uri, Digest: digest.String()}
+	at := func(uri string, digest v1.Hash) Artifact {
+		return Artifact{URI: uri, Digest: digest.String()}
 	}
 	gone, sbom := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}, attesttest.Coffee
 	last := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("f", 64)}
@@ -161,14 +146,10 @@ func TestArtifactsOfOtherRepositories(t *testing.T) {
 		old := w.write(k, "scan", outcome(intoto.Passed, -time.Hour)).Digest
 		newest := w.write(k, "scan", outcome(intoto.Failed, 0)).Digest
 		other := w.write(k, "other", outcome(intoto.Passed, 0)).Digest
-		left := func(artifacts ...scheduler.Artifact) scheduler.Snapshot {
-			over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 2}, scheduler.PhaseFailed)
-			over.Artifacts = artifacts
-			return scheduler.Snapshot{}.Observe(over)
-		}
+		left := func(artifacts ...Artifact) Run { return Run{Test: "scan", Name: "scan#2", Artifacts: artifacts} }
 		for _, tt := range []struct {
 			name    string
-			left    scheduler.Snapshot
+			left    Run
 			began   time.Time
 			missing []v1.Hash // records
 			met     bool
@@ -186,7 +167,7 @@ func TestArtifactsOfOtherRepositories(t *testing.T) {
 			{"a copied record of another test", left(at(origin, other)), time.Time{}, []v1.Hash{other}, false},
 			{"the same record in two places", left(at(here, newest), at(origin, newest)), time.Time{}, nil, true},
 		} {
-			runs := expectRuns(w.Image, tt.left)
+			runs := ExpectRuns(w.Image, tt.left)
 			runs[0].NotBefore = tt.began
 			e, err := NewResolver(k, w.opts).Expecting(runs...).Newest(t.Context(), w.Image, testResultOf("scan"))
 			if err != nil {
@@ -210,14 +191,13 @@ func TestArtifactsOfOtherRepositories(t *testing.T) {
 // caller's, and no record if a run left it elsewhere.
 func TestArtifactsThatAreNoRecords(t *testing.T) {
 	w := newWorld(t, true)
-	long := scheduler.Artifact{URI: "elsewhere.example.com/x", Digest: "sha512:" + attesttest.SomeHex + attesttest.SomeHex}
-	over := scheduler.Finished(scheduler.Ref{ID: "scan", Run: 1}, scheduler.PhasePassed)
-	over.Artifacts = []scheduler.Artifact{long, {URI: "elsewhere.example.com/x", Digest: "latest"}}
+	long := Artifact{URI: "elsewhere.example.com/x", Digest: "sha512:" + attesttest.SomeHex + attesttest.SomeHex}
+	over := Run{Test: "scan", Name: "scan#1", Artifacts: []Artifact{long, {URI: "elsewhere.example.com/x", Digest: "latest"}}}
 	want := []Expect{{Test: "scan", Run: "scan#1"}}
-	if diff := cmp.Diff(want, expectRuns(w.Image, scheduler.Snapshot{}.Observe(over))); diff != "" {
+	if diff := cmp.Diff(want, ExpectRuns(w.Image, over)); diff != "" {
 		t.Error(diff)
 	}
-	r := NewResolver(newKey(t, "k"), w.opts).Expecting(Expect{Test: "scan", Elsewhere: []Artifact{Artifact(long)}})
+	r := NewResolver(newKey(t, "k"), w.opts).Expecting(Expect{Test: "scan", Elsewhere: []Artifact{long}})
 	_, err := r.Newest(t.Context(), w.Image, testResultOf("scan"))
 	attesttest.Field(t, err, "runs[0].Elsewhere[0]")
 }
@@ -243,20 +223,4 @@ func TestMissingTellsWhatToDo(t *testing.T) {
 			t.Errorf("got %s\nwant %s", got, want)
 		}
 	}
-}
-
-// expectRuns tells attest of the runs in a scheduler's snapshot that are over.
-func expectRuns(image name.Digest, s scheduler.Snapshot) []Expect {
-	var runs []Run
-	for id, status := range s {
-		if status.Phase != scheduler.PhasePassed && status.Phase != scheduler.PhaseFailed {
-			continue
-		}
-		run := Run{Test: string(id), Name: scheduler.Ref{ID: id, Run: status.Run}.String()}
-		for _, a := range status.Artifacts {
-			run.Artifacts = append(run.Artifacts, Artifact(a))
-		}
-		runs = append(runs, run)
-	}
-	return ExpectRuns(image, runs...)
 }

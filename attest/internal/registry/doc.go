@@ -1,5 +1,5 @@
 // Package registry makes requests to one registry, each bounded and with an end, and believes no byte that does not have
-// the digest it was asked for. It knows what a manifest and a blob are, and nothing of what they hold.
+// the digest it was asked for. It knows what a manifest and a blob are, and of what a blob holds the predicate type alone.
 //
 // [New] takes [Options]: how the registry is reached, and [Limits]. [Registry.Connect] returns a [Repository] for one
 // call. Its budget covers all that the call reads, however many requests make it up.
